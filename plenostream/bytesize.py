@@ -1,0 +1,52 @@
+"""Sizes in bytes, as people write them: "512MB" <-> 512_000_000.
+
+Decimal units are powers of 1000 (kB, MB, GB, TB), binary ones of 1024 (KiB, MiB, GiB, TiB);
+capitals do not matter. A plain number is a number of bytes.
+"""
+
+from __future__ import annotations
+
+import re
+
+from plenostream.errors import InvalidInput
+
+__all__ = ["format_bytes", "parse_bytes"]
+
+_UNITS = {"": 1, "b": 1}
+for _power, _letter in enumerate("kmgt", start=1):
+    _UNITS[_letter] = _UNITS[f"{_letter}b"] = 1000**_power
+    _UNITS[f"{_letter}i"] = _UNITS[f"{_letter}ib"] = 1024**_power
+
+_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)\s*", re.IGNORECASE)
+
+
+def parse_bytes(size: int | str, *, name: str = "size") -> int:
+    """Number of bytes that `size` names, rounded down; `name` is said in the error.
+
+    Raises
+    ------
+    InvalidInput : not a size, or not above zero.
+    """
+    if isinstance(size, str):
+        match = _SIZE.fullmatch(size)
+        unit = _UNITS.get(match[2].lower()) if match else None
+        if match is None or unit is None:
+            raise InvalidInput(f"{name} is {size!r}; expected a size such as 512MB, 2GB or 1.5GiB")
+        n_bytes = int(float(match[1]) * unit)
+    elif isinstance(size, int) and not isinstance(size, bool):
+        n_bytes = size
+    else:
+        raise InvalidInput(f"{name} is {size!r}; expected bytes as an integer, or text like '2GB'")
+    if n_bytes <= 0:
+        raise InvalidInput(f"{name} is {size!r}; it must be above zero")
+    return n_bytes
+
+
+def format_bytes(n_bytes: int) -> str:
+    """`n_bytes` in decimal units with three digits or so: 2_711_148 -> "2.71 MB"."""
+    value = float(n_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(value) < 999.5:
+            return f"{n_bytes} B" if unit == "B" else f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} TB"

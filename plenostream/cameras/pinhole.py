@@ -1,0 +1,136 @@
+"""The camera itself: a pinhole with its pose."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import CameraError
+
+__all__ = ["Camera"]
+
+LARGEST_EDGE = 65_536
+"""Pixels along one edge of an image, at most."""
+
+ORTHONORMAL_TOLERANCE = 2e-3
+"""Largest entry of |R^T R - 1| that is taken for rounding: three decimals in a file pass."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Camera:
+    """A pinhole camera, OpenCV axes: x right, y down, z forward; pixel centres at +0.5.
+
+    The ray of pixel (column i, row j) has the camera-space direction
+    ((i + 0.5 - cx) / fx, (j + 0.5 - cy) / fy, 1).
+
+    Raises
+    ------
+    CameraError : a matrix of the wrong shape, not finite or no rotation; intrinsics that cannot be.
+    """
+
+    c2w: NDArray[np.float64]
+    """Camera to world, [3, 4] float64, read-only; [4, 4] with a last row of 0 0 0 1 is accepted."""
+    fx: float
+    """Focal length along x, in pixels."""
+    fy: float
+    """Focal length along y, in pixels."""
+    cx: float
+    """Column of the principal point, in pixels from the image's left edge."""
+    cy: float
+    """Row of the principal point, in pixels from the image's top edge."""
+    width: int
+    """Pixels along x."""
+    height: int
+    """Pixels along y."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "c2w", _checked_pose(self.c2w))
+        for name in ("fx", "fy", "cx", "cy"):
+            value = _checked_number(name, getattr(self, name))
+            if name in ("fx", "fy") and not value > 0:
+                raise CameraError(f"{name} is {value}; a focal length is above zero, in pixels")
+            object.__setattr__(self, name, value)
+        for name in ("width", "height"):
+            edge = getattr(self, name)
+            if isinstance(edge, bool) or not isinstance(edge, (int, np.integer)):
+                raise CameraError(f"{name} is {edge!r}; expected a whole number of pixels")
+            if not 1 <= edge <= LARGEST_EDGE:
+                raise CameraError(f"{name} is {edge}; expected 1 to {LARGEST_EDGE} pixels")
+            object.__setattr__(self, name, int(edge))
+
+    @property
+    def eye_world(self) -> NDArray[np.float64]:
+        """Where the camera stands, [3] (world)."""
+        return self.c2w[:, 3]
+
+    def resized(self, width: int, height: int) -> Camera:
+        """The same view in `width` x `height` pixels: intrinsics are scaled axis by axis."""
+        x_scale, y_scale = width / self.width, height / self.height
+        return Camera(
+            c2w=self.c2w,
+            fx=self.fx * x_scale,
+            fy=self.fy * y_scale,
+            cx=self.cx * x_scale,
+            cy=self.cy * y_scale,
+            width=width,
+            height=height,
+        )
+
+
+def _checked_number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise CameraError(f"{name} is {value!r}; expected a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise CameraError(f"{name} is {number}; expected a finite number")
+    return number
+
+
+def _checked_pose(value: object) -> NDArray[np.float64]:
+    """Read-only copy [3, 4] of a camera-to-world matrix."""
+    try:
+        matrix = np.array(value, np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise CameraError(
+            f"the camera-to-world matrix is not a table of 4x4 or 3x4 numbers ({error})"
+        ) from error
+    if matrix.shape not in ((4, 4), (3, 4)):
+        shape = "x".join(map(str, matrix.shape)) or "a single number"
+        raise CameraError(f"the camera-to-world matrix is {shape}; expected 4x4 or 3x4")
+    if not np.isfinite(matrix).all():
+        row, column = np.argwhere(~np.isfinite(matrix))[0]
+        raise CameraError(
+            f"the camera-to-world matrix holds {matrix[row, column]} in row {row}, column {column}"
+        )
+    if len(matrix) == 4 and np.abs(matrix[3] - (0, 0, 0, 1)).max() > 1e-6:
+        last = " ".join(f"{v:g}" for v in matrix[3])
+        raise CameraError(f"the camera-to-world matrix ends in the row {last}; expected 0 0 0 1")
+    rotation = matrix[:3, :3]
+    # Columns are compared through their lengths first: a product of huge entries would overflow.
+    lengths = np.array([math.hypot(*column) for column in rotation.T])
+    if np.abs(lengths - 1).max() > ORTHONORMAL_TOLERANCE / 2:
+        text = ", ".join(f"{length:.4g}" for length in lengths)
+        raise CameraError(
+            "the camera-to-world matrix is not a rotation and a translation: its first three "
+            f"columns have the lengths {text}; expected 1 each"
+        )
+    error_max = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
+    if error_max > ORTHONORMAL_TOLERANCE:
+        raise CameraError(
+            "the camera-to-world matrix is not a rotation and a translation: its axes are not at "
+            f"right angles (their products are up to {error_max:.2g}; expected 0)"
+        )
+    if np.linalg.det(rotation) < 0:
+        raise CameraError(
+            "the camera-to-world matrix mirrors the picture (its determinant is -1); expected "
+            "right-handed axes"
+        )
+    pose = np.ascontiguousarray(matrix[:3])
+    pose.flags.writeable = False
+    return pose

@@ -1,0 +1,19 @@
+"""Pictures and films: float32 arrays in, files out, each written aside and then renamed."""
+
+from plenostream.images.atomic import atomic_path
+from plenostream.images.film import film_output
+from plenostream.images.pixels import psnr
+from plenostream.images.stills import StillWriter, still_output
+from plenostream.images.targets import OUTPUTS, Target, Writer, choose_target
+
+__all__ = [
+    "OUTPUTS",
+    "StillWriter",
+    "Target",
+    "Writer",
+    "atomic_path",
+    "choose_target",
+    "film_output",
+    "psnr",
+    "still_output",
+]

@@ -1,0 +1,123 @@
+"""Films: H.264 in an MP4 that browsers play, written frame by frame."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+
+from plenostream.errors import InvalidInput, OutputError
+from plenostream.images.atomic import atomic_path, made_folders, writing
+from plenostream.images.pixels import colour_8bit
+from plenostream.images.targets import Target
+
+__all__ = ["film_output"]
+
+_QUALITY = {"crf": "16", "preset": "medium"}
+"""Hardly to be told from the frames themselves; 23 is x264's default."""
+
+_BT709 = 1
+"""Code of ITU-R BT.709 for primaries, transfer and matrix: without it players guess."""
+
+
+@contextlib.contextmanager
+def film_output(
+    target: Target, *, sizes: Sequence[tuple[int, int]], fps: float, overwrite: bool
+) -> Iterator[FilmWriter]:
+    """A writer of frames into one film, which is at its place once the block has ended well.
+
+    Parameters
+    ----------
+    target : of kind mp4
+    sizes : width and height of the frames that will come; all one, and even
+    fps : frames per second of the film
+    overwrite : replace a film that is there
+
+    Raises
+    ------
+    InvalidInput : frames of odd or different sizes, frames per second that mean nothing.
+    OutputError : the film is there and may not be replaced; what the system says against writing.
+    """
+    if not 0 < fps <= 1000:
+        raise InvalidInput(f"fps is {fps}; expected more than 0 and at most 1000")
+    width, height = _one_even_size(sizes)
+    path = target.path
+    with made_folders(path.parent), atomic_path(path, overwrite=overwrite) as aside:
+        with _translated(path):
+            # The index goes to the front, so that a browser starts before it has everything.
+            container = av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"})
+        with container:
+            rate = Fraction(fps).limit_denominator(1001)
+            stream = container.add_stream("libx264", rate=rate, options=_QUALITY)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            context = stream.codec_context
+            context.color_primaries = context.color_trc = context.colorspace = _BT709
+            context.color_range = ColorRange.MPEG
+            writer = FilmWriter(path, container, stream)
+            yield writer
+            with _translated(path):
+                container.mux(stream.encode())
+                container.close()
+    writer.written.append(path)
+
+
+class FilmWriter:
+    """What `film_output` gives."""
+
+    def __init__(
+        self, path: Path, container: av.container.OutputContainer, stream: av.VideoStream
+    ) -> None:
+        self.written: list[Path] = []
+        self._path, self._container, self._stream = path, container, stream
+
+    def write(
+        self,
+        number: int,
+        *,
+        rgb: NDArray[np.float32],
+        alpha: NDArray[np.float32],
+        depth: NDArray[np.float32],
+    ) -> None:
+        """Append a frame: rgb [H, W, 3]; the others have no place in a film."""
+        del number, alpha, depth
+        picture = av.VideoFrame.from_ndarray(colour_8bit(rgb), format="rgb24")
+        frame = picture.reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
+        with _translated(self._path):
+            self._container.mux(self._stream.encode(frame))
+
+
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """`writing`, for what FFmpeg says too."""
+    try:
+        with writing(path):
+            yield
+    except FFmpegError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _one_even_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    distinct = sorted(set(sizes))
+    if len(distinct) > 1:
+        text = ", ".join(f"{width}x{height}" for width, height in distinct[:3])
+        raise InvalidInput(
+            f"a film has frames of one size, these have {len(distinct)} ({text}, ...); give all "
+            "of them one with --size"
+        )
+    width, height = distinct[0]
+    if width % 2 or height % 2:
+        # H.264 as browsers play it stores colour for squares of two pixels.
+        raise InvalidInput(
+            f"a film needs an even width and height, these are {width}x{height}; "
+            f"try --size {max(2, width - width % 2)}x{max(2, height - height % 2)}"
+        )
+    return width, height

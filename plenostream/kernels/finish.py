@@ -1,0 +1,52 @@
+"""From ray state to picture, and the small reports in between."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from plenostream.kernels.geometry import DIRECTION_BITS, TILE_RAYS, RayConstants
+from plenostream.kernels.state import COUNTERS, RayState
+
+__all__ = ["compose", "fresh_state", "live_tiles"]
+
+
+def fresh_state(n_rays: int) -> RayState:
+    """The state of `n_rays` rays that have met nothing yet (static count)."""
+    return RayState(
+        trans=jnp.ones(n_rays + 1, jnp.float32),
+        gathered=jnp.zeros((n_rays + 1, 4), jnp.float32),
+        counters=jnp.zeros(len(COUNTERS), jnp.int64),
+    )
+
+
+def live_tiles(state: RayState, rays: RayConstants) -> jax.Array:
+    """Which tiles of 64 rays still have a ray that can gather anything: [R / 64] bool."""
+    alive = (state.trans[:-1] > 0.0) & (rays.n_samples > 0)
+    return alive.reshape(-1, TILE_RAYS).any(axis=1)
+
+
+def compose(
+    state: RayState,
+    rays: RayConstants,
+    world_per_grid: jax.Array,
+    step: jax.Array,
+    background: jax.Array,
+) -> jax.Array:
+    """Red, green, blue, alpha and depth of every ray, [R, 5] f32; one array, for one copy down.
+
+    ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
+    ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
+    of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - T``.
+    """
+    trans = state.trans[:-1]
+    length = jnp.zeros_like(trans)
+    for axis in range(3):
+        course = rays.direction[axis].astype(jnp.float32) * 2.0**-DIRECTION_BITS
+        length = length + (course * world_per_grid[axis]) ** 2
+    world_per_t = jnp.sqrt(length)
+    gathered = state.gathered[:-1]
+    alpha = 1.0 - trans
+    depth = (gathered[:, 3] * step.astype(jnp.float32) + alpha * rays.t_min) * world_per_t
+    colour = gathered[:, :3] + (trans * background)[:, None]
+    return jnp.concatenate([colour, alpha[:, None], depth[:, None]], axis=1)

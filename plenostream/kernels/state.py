@@ -1,0 +1,145 @@
+"""The arrays that live on the device: pool, ray state, and what a wave is made of.
+
+Dimension letters: R rays, S slots, V voxels of a brick with its apron, P colour rows of the pool,
+W numbers of a colour row, N work items.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+__all__ = [
+    "COUNTERS",
+    "ITEM_COLUMNS",
+    "KernelShape",
+    "Pool",
+    "RayState",
+    "RowLayout",
+    "WaveScalars",
+    "expect_shape",
+]
+
+COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_slots", "shade_slots")
+"""What the integrator counts, in the order of `RayState.counters`."""
+
+ITEM_COLUMNS = ("tile", "slot", "low", "high")
+"""Columns of a work item, int32: tile of rays, slot of the brick, and the corners of the box of
+cells inside the brick, packed x | y << 8 | z << 16 (`high` exclusive)."""
+
+
+class Pool(NamedTuple):
+    """Bricks on the device; allocated once, donated to every upload."""
+
+    density: jax.Array
+    """[S * V] f16 or f32, per world unit; slot s holds [s V, (s + 1) V), C order, z fastest."""
+    row_ids: jax.Array
+    """[S * V] u32: row of each voxel's coefficients in `rows`; 0 where there is no voxel."""
+    rows: jax.Array
+    """[P, W] f16 or f32, see `RowLayout`; row 0 is all zero: an empty corner needs no test."""
+    origins: jax.Array
+    """[S, 3] i32: grid coordinates of each slot's first voxel."""
+
+
+class RayState(NamedTuple):
+    """What R rays have gathered so far, plus one spare ray that padding writes to; donated."""
+
+    trans: jax.Array
+    """[R + 1] f32 in [0, 1]: light left; exactly 0 once a ray has ended."""
+    gathered: jax.Array
+    """[R + 1, 4] f32: red, green, blue, and the sum of weight times sample number."""
+    counters: jax.Array
+    """[len(COUNTERS)] i64, since the state was made."""
+
+
+class WaveScalars(NamedTuple):
+    """Values that may change from frame to frame without compiling again."""
+
+    size: jax.Array
+    """[3] i32, voxels per axis."""
+    world_per_grid: jax.Array
+    """[3] f32, world units per grid unit and axis."""
+    step: jax.Array
+    """[] f64, grid units."""
+    sigma_thresh: jax.Array
+    """[] f32, per world unit."""
+    stop_thresh: jax.Array
+    """[] f32."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowLayout:
+    """How a colour row lies on the device: lane 4 k + c holds function k of channel c.
+
+    The spare lanes 4 k + 3 hold the functions beyond `main`, three of them for each (one a
+    channel), so that nine functions take 32 numbers, a cache line in float16, not 27 that
+    straddle two.
+    """
+
+    basis_dim: int
+
+    @property
+    def main(self) -> int:
+        """Functions with a group of four lanes of their own."""
+        least = -(-3 * self.basis_dim // 4)
+        return min(self.basis_dim, least + least % 2)
+
+    @property
+    def width(self) -> int:
+        """Numbers of a row, W."""
+        return 4 * self.main
+
+    def lane(self, function: int, channel: int) -> int:
+        """Where a coefficient lies."""
+        if function < self.main:
+            return 4 * function + channel
+        return 4 * (3 * (function - self.main) + channel) + 3
+
+
+@dataclass(frozen=True, slots=True)
+class KernelShape:
+    """Static parameters of the integrator: they change the program, not the picture.
+
+    The block sizes differ by backend, see `kernels.tuning`; the code does not.
+    """
+
+    brick_size: int
+    """Cells per axis of a brick."""
+    basis_dim: int
+    """Functions per channel."""
+    entry_bits: int
+    """Fixed-point digits of `RayConstants.entry`."""
+    items: int
+    """Work items per block: their 64 rays each are tested against their boxes together."""
+    lanes: int
+    """Segments that march together."""
+    rounds: int
+    """Samples of each segment that are taken at once."""
+    shade: int
+    """Samples that are shaded together."""
+    fences: bool
+    """Keep XLA from fusing across the stages of the kernel, see `march.fence`."""
+
+    @property
+    def edge(self) -> int:
+        """Voxels per axis of a brick, apron included."""
+        return self.brick_size + 1
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of a brick, V."""
+        return self.edge**3
+
+    @property
+    def layout(self) -> RowLayout:
+        """Layout of the colour rows."""
+        return RowLayout(self.basis_dim)
+
+
+def expect_shape(name: str, value: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> None:
+    """Check an argument of a kernel while it is traced; costs nothing after."""
+    if value.shape != shape or value.dtype != dtype:
+        raise TypeError(f"{name} is {value.dtype}{value.shape}; expected {dtype}{shape}")

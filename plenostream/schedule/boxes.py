@@ -1,0 +1,166 @@
+"""The boxes of a scene, and where a pinhole camera sees them.
+
+A box is a block of 8^3 cells of an occupied brick, tightened to the cells that can contribute;
+the integrator tests rays against boxes, and tightness decides what a picture costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.grid import BrickGrid
+
+__all__ = ["BoxTable", "Rects", "build_boxes", "project_boxes", "rects_alive"]
+
+_NEAR = 1e-6
+"""Boxes are cut at this distance before the eye (grid units), so that what is beside or behind
+it projects to nothing infinite."""
+_MARGIN = 1e-3
+"""Pixels by which rectangles grow, so that rounding in the projection loses no ray."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxTable:
+    """The non-empty boxes of the occupied bricks of a scene."""
+
+    brick: NDArray[np.int32]
+    """[m]: brick of each box, a row of ``bricks/index``."""
+    block: NDArray[np.int32]
+    """[m, 3]: coordinates of its block of 8^3 cells in the grid."""
+    low: NDArray[np.int32]
+    """[m, 3]: first cell."""
+    high: NDArray[np.int32]
+    """[m, 3]: one past the last cell."""
+    packed: NDArray[np.int32]
+    """[m, 2]: the corners inside the brick, as a work item holds them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rects:
+    """Boxes and the screen tiles that may see them."""
+
+    box: NDArray[np.int64]
+    """[v]: rows of a `BoxTable`."""
+    first: NDArray[np.int64]
+    """[v, 2]: first tile column and row."""
+    last: NDArray[np.int64]
+    """[v, 2]: one past the last tile column and row."""
+
+
+def build_boxes(
+    index: NDArray[np.int32],
+    boxes: NDArray[np.uint8],
+    occupied: NDArray[np.bool_],
+    bricks: BrickGrid,
+) -> BoxTable:
+    """The boxes of a scene's tables (``bricks/index`` [n, 3], ``bricks/boxes`` [n, blocks, 6])."""
+    low, high = boxes[:, :, :3], boxes[:, :, 3:]
+    wanted = occupied[:, None] & (low < high).all(-1)
+    brick, block = np.nonzero(wanted)
+    side = bricks.blocks_per_axis
+    inside = np.stack([block // (side * side), block // side % side, block % side], -1)
+    origin = index[brick] * bricks.brick_size
+    local = np.concatenate([low[brick, block], high[brick, block]], -1).astype(np.int32)
+    shifts = np.array([0, 8, 16], np.int32)
+    packed = np.stack(
+        [(local[:, :3] << shifts).sum(-1), (local[:, 3:] << shifts).sum(-1)], -1
+    ).astype(np.int32)
+    return BoxTable(
+        brick=brick.astype(np.int32),
+        block=(index[brick] * side + inside).astype(np.int32),
+        low=origin + local[:, :3],
+        high=origin + local[:, 3:],
+        packed=packed,
+    )
+
+
+def project_boxes(
+    table: BoxTable,
+    *,
+    size: tuple[int, int, int],
+    eye_grid: NDArray[np.float64],
+    to_camera: NDArray[np.float64],
+    intrinsics: tuple[float, float, float, float],
+    pixels: tuple[int, int, int, int],
+    tile: int,
+) -> Rects:
+    """The boxes in view of a pinhole camera, each with the screen tiles that may see it.
+
+    Parameters
+    ----------
+    size : voxels per axis; boxes at the border reach half a voxel further, where positions clamp
+    eye_grid : [3] f64                 the camera's centre
+    to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward)
+    intrinsics : fx, fy, cx, cy
+    pixels : left, top, right, bottom  the part of the picture; tiles count from its left top
+    tile : edge of a tile in pixels
+    """
+    low = np.where(table.low == 0, -0.5, table.low)
+    last = np.asarray(size) - 1
+    high = np.where(table.high == last, last + 0.5, table.high)
+    n = len(low)
+    # Corners [8, n] in camera axes, by adding up the parts of each axis.
+    parts = [
+        [(edge[:, a] - eye_grid[a])[:, None] * to_camera[:, a][None] for edge in (low, high)]
+        for a in range(3)
+    ]
+    corners = np.empty((8, n, 3))
+    for c in range(8):
+        corners[c] = parts[0][c >> 2 & 1] + parts[1][c >> 1 & 1] + parts[2][c & 1]
+    z = corners[..., 2]
+    ahead = z >= _NEAR
+    front = np.where(ahead, z, 1.0)
+    lowest, highest = np.empty((n, 2)), np.empty((n, 2))
+    f, c = intrinsics[:2], intrinsics[2:]
+    for axis in range(2):
+        at = corners[..., axis] / front * f[axis] + c[axis]
+        lowest[:, axis] = np.where(ahead, at, np.inf).min(0)
+        highest[:, axis] = np.where(ahead, at, -np.inf).max(0)
+    cut = np.flatnonzero(ahead.any(0) & ~ahead.all(0))
+    if len(cut):
+        _extend_to_near(corners[:, cut], lowest, highest, cut, f, c)
+    origin = np.array(pixels[:2])
+    extent = np.array(pixels[2:]) - origin
+    # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
+    bound = float(max(extent)) + 1.0
+    first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
+    final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(np.int64)
+    first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
+    seen = np.flatnonzero(ahead.any(0) & (first <= final).all(-1))
+    return Rects(box=seen, first=first[seen] // tile, last=final[seen] // tile + 1)
+
+
+def _extend_to_near(
+    corners: NDArray[np.float64],
+    lowest: NDArray[np.float64],
+    highest: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    f: tuple[float, ...],
+    c: tuple[float, ...],
+) -> None:
+    """Let the bounds [rows] hold the points where the edges of corners [8, r, 3] cross the near plane."""
+    for i in range(8):
+        for axis_bit in (1, 2, 4):
+            if i & axis_bit:
+                continue
+            a, b = corners[i], corners[i | axis_bit]
+            crosses = (a[:, 2] >= _NEAR) != (b[:, 2] >= _NEAR)
+            if not crosses.any():
+                continue
+            a, b, hit = a[crosses], b[crosses], rows[crosses]
+            share = ((_NEAR - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
+            point = a[:, :2] + share * (b[:, :2] - a[:, :2])
+            at = point / _NEAR * np.array(f) + np.array(c)
+            lowest[hit] = np.minimum(lowest[hit], at)
+            highest[hit] = np.maximum(highest[hit], at)
+
+
+def rects_alive(rects: Rects, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which rectangles [v] hold a tile with live rays; `alive` is [rows, columns]."""
+    table = np.zeros((alive.shape[0] + 1, alive.shape[1] + 1), np.int64)
+    table[1:, 1:] = alive.astype(np.int64).cumsum(0).cumsum(1)
+    (x0, y0), (x1, y1) = rects.first.T, rects.last.T
+    return table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0] > 0

@@ -1,0 +1,63 @@
+"""Which chunks hold the rows of which bricks, and which slices to copy: numbers only, no reading."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Spans", "chunk_ranges", "row_runs", "split_by_chunk"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spans:
+    """Slices to copy, [s] each: rows [low, high) of a chunk go to [out, out + high - low)."""
+
+    chunk: NDArray[np.int64]
+    """Number of the chunk."""
+    low: NDArray[np.int64]
+    """First row within the chunk."""
+    high: NDArray[np.int64]
+    """One past the last row within the chunk."""
+    out: NDArray[np.int64]
+    """First row of the output."""
+
+
+def row_runs(
+    row_start: NDArray[np.int64], brick_ids: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First row and number of rows [k] of each run: bricks next to each other in the file are one."""
+    first = row_start[brick_ids]
+    last = row_start[brick_ids + 1]
+    starts = np.flatnonzero(np.r_[True, first[1:] != last[:-1]]) if len(first) else first
+    ends = np.r_[starts[1:], len(first)][: len(starts)] - 1
+    return first[starts], last[ends] - first[starts]
+
+
+def split_by_chunk(
+    first: NDArray[np.int64], count: NDArray[np.int64], chunk_rows: int
+) -> Spans:
+    """The slices of runs of rows (`row_runs`), one for each chunk that a run touches; runs are
+    written to the output one after another."""
+    at = np.cumsum(count) - count
+    low_chunk, n_touched = chunk_ranges(first, count, chunk_rows)
+    run = np.repeat(np.arange(len(first)), n_touched)
+    within = np.arange(len(run)) - np.repeat(np.cumsum(n_touched) - n_touched, n_touched)
+    chunk = low_chunk[run] + within
+    low = np.maximum(first[run], chunk * chunk_rows)
+    high = np.minimum(first[run] + count[run], (chunk + 1) * chunk_rows)
+    return Spans(
+        chunk=chunk,
+        low=low - chunk * chunk_rows,
+        high=high - chunk * chunk_rows,
+        out=at[run] + low - first[run],
+    )
+
+
+def chunk_ranges(
+    first: NDArray[np.int64], count: NDArray[np.int64], chunk_rows: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First chunk and number of chunks that each run of rows touches; every run has a row."""
+    low = first // chunk_rows
+    return low, (first + count - 1) // chunk_rows - low + 1

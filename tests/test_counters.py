@@ -1,0 +1,181 @@
+"""Counters of a frame, where they can be worked out by hand, and the number of compilations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax.monitoring
+import numpy as np
+import pytest
+
+import plenostream as ps
+from plenostream.testing import checkpoints
+from plenostream.testing.checkpoints import CheckpointArrays
+from plenostream.testing.pictures import open_renderer
+
+Scenes = Callable[..., Path]
+
+# 73 voxels are 72 cells: nine bricks of 8 in a row along x, each 1.97 world units long.
+LONG = checkpoints.constant_checkpoint(
+    size=(73, 9, 9), density=0.5, radius=(9.0, 1.125, 1.125), colour=(0.5, 0.5, 0.5)
+)
+FROM_THE_SIDE = ps.look_at_camera(
+    (0.0, -30.0, 0.0), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(96, 24)
+)
+TURNED_AWAY = ps.look_at_camera((0.0, -30.0, 0.0), (0.0, -60.0, 0.0), size=(96, 24))
+
+
+@pytest.fixture(scope="module")
+def long_scene(make_scene: Scenes) -> Path:
+    return make_scene(LONG, brick_size=8)
+
+
+def test_first_frame_reads_each_visible_brick_once(long_scene: Path) -> None:
+    with open_renderer(long_scene) as renderer:
+        stats = renderer.render(FROM_THE_SIDE).stats
+    assert (stats.bricks_visible, stats.bricks_read, stats.bricks_culled) == (9, 9, 0)
+    assert (stats.bricks_evicted, stats.waves) == (0, 1)
+    assert stats.bytes_read > 0
+    assert stats.bytes_uploaded > 0
+
+
+def test_second_frame_of_the_same_view_reads_and_uploads_nothing(long_scene: Path) -> None:
+    with open_renderer(long_scene) as renderer:
+        renderer.render(FROM_THE_SIDE)
+        stats = renderer.render(FROM_THE_SIDE).stats
+    assert (stats.bricks_visible, stats.bricks_read, stats.bytes_read) == (9, 0, 0)
+    assert (stats.bytes_uploaded, stats.compiles) == (0, 0)
+
+
+def test_camera_that_turns_its_back_needs_no_brick(long_scene: Path) -> None:
+    with open_renderer(long_scene) as renderer:
+        stats = renderer.render(TURNED_AWAY).stats
+    assert (stats.bricks_visible, stats.bricks_read, stats.bytes_read) == (0, 0, 0)
+    assert (stats.samples_marched, stats.samples_shaded) == (0, 0)
+
+
+def test_narrow_view_reads_only_the_bricks_it_shows(long_scene: Path) -> None:
+    # It looks at the middle of the fifth brick and is 1 world unit wide at the far side.
+    camera = ps.look_at_camera((0.0, -9.0, 0.0), (0.0, 0.0, 0.0), fov_degrees=5.7, size=(16, 16))
+    with open_renderer(long_scene) as renderer:
+        stats = renderer.render(camera).stats
+    assert (stats.bricks_visible, stats.bricks_read) == (1, 1)
+
+
+def test_empty_scene_counts_nothing(make_scene: Scenes) -> None:
+    with open_renderer(make_scene(checkpoints.empty_checkpoint())) as renderer:
+        stats = renderer.render(FROM_THE_SIDE).stats.to_dict()
+    counted = ("bricks_visible", "bricks_read", "bricks_culled", "bricks_evicted", "waves")
+    work = ("bytes_read", "bytes_uploaded", "samples_marched", "samples_shaded")
+    assert {key: stats[key] for key in counted + work} == dict.fromkeys(counted + work, 0)
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "n"),
+    [
+        pytest.param(-40.0, 0.4, 183, id="from outside"),  # 73 grid units: 182.5 steps
+        pytest.param(0.0, 1.0, 73, id="with samples on the faces of bricks"),  # 72.5 steps
+        pytest.param(0.25, 0.5, 145, id="from inside"),  # 72.25 grid units: 144.5 steps
+    ],
+)
+def test_every_sample_of_a_constant_medium_is_shaded_once(
+    long_scene: Path, start: float, step: float, n: int
+) -> None:
+    offsets = np.linspace(0.0, 8.0, 31)
+    points = np.stack([np.full(31, start), offsets, np.full(31, 4.1)], -1)
+    origins = LONG.grid.grid_to_world(points)
+    with open_renderer(long_scene, options={"step_size": step}) as renderer:
+        stats = renderer.render_rays(origins, np.array([[1.0, 0.0, 0.0]] * 31)).stats
+    assert stats.samples_shaded == 31 * n
+    assert stats.samples_marched >= stats.samples_shaded
+
+
+def test_nothing_behind_an_opaque_wall_is_shaded(make_scene: Scenes) -> None:
+    opaque = checkpoints.constant_checkpoint(size=(73, 9, 9), density=1e4)
+    # exp(-1e4 * 0.5 * 2 / 73) is far below the threshold: the first sample ends each ray.
+    origins = np.stack([np.full(31, -20.0), np.linspace(-0.9, 0.9, 31), np.full(31, 0.1)], -1)
+    with open_renderer(make_scene(opaque, brick_size=8)) as renderer:
+        stats = renderer.render_rays(origins, np.array([[1.0, 0.0, 0.0]] * 31)).stats
+    assert stats.samples_shaded == 31
+
+
+def test_bricks_hidden_behind_a_wall_are_dropped_before_they_are_read(make_scene: Scenes) -> None:
+    opaque = checkpoints.constant_checkpoint(
+        size=(73, 9, 9), density=1e4, radius=(9.0, 1.125, 1.125)
+    )
+    camera = ps.look_at_camera((-30.0, 0.0, 0.0), (0.0, 0.0, 0.0), fov_degrees=3.0, size=(16, 16))
+    scene = make_scene(opaque, brick_size=8)
+    with open_renderer(scene) as renderer:
+        smallest = renderer.plan(camera).smallest_budget_bytes
+    with open_renderer(scene, device_memory=smallest) as renderer:
+        stats = renderer.render(camera).stats
+    assert stats.bricks_visible == 9
+    assert stats.bricks_read + stats.bricks_culled == 9
+    # The report of a wave is used at most two waves late.
+    assert stats.bricks_culled > 0
+
+
+def test_stats_are_plain_json_values(long_scene: Path) -> None:
+    with open_renderer(long_scene) as renderer:
+        stats = renderer.render(FROM_THE_SIDE).stats.to_dict()
+    assert set(stats) >= {
+        "peak_device_bytes",
+        "planned_device_bytes",
+        "waves",
+        "bricks_visible",
+        "bricks_read",
+        "bricks_culled",
+        "bricks_evicted",
+        "bytes_read",
+        "bytes_uploaded",
+        "compiles",
+        "samples_marched",
+        "samples_shaded",
+        "seconds",
+    }
+    assert {type(value) for key, value in stats.items() if key != "seconds"} == {int}
+
+
+@contextmanager
+def counted_compilations() -> Iterator[list[str]]:
+    """What XLA compiles meanwhile, as JAX reports it."""
+    compiled: list[str] = []
+
+    def listen(event: str, duration: float, **_: object) -> None:
+        if event.endswith("backend_compile_duration"):
+            compiled.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        yield compiled
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.mark.parametrize("budget", ["ample", "smallest"])
+def test_orbit_compiles_nothing_after_its_first_frames(
+    gyroid: CheckpointArrays, make_scene: Scenes, budget: str
+) -> None:
+    scene = make_scene(gyroid)
+    cameras = ps.orbit_cameras(gyroid.grid, 60, size=(64, 64))
+    with open_renderer(scene) as renderer:
+        smallest = max(renderer.plan(camera).smallest_budget_bytes for camera in cameras)
+    stream = {"device_memory": smallest} if budget == "smallest" else {}
+    with open_renderer(scene, **stream) as renderer:
+        first = [renderer.render(camera).stats.compiles for camera in cameras[:3]]
+        with counted_compilations() as compiled:
+            later = [renderer.render(camera).stats.compiles for camera in cameras[3:]]
+    assert len(compiled) == 0
+    assert sum(later) == 0
+    # A documented number: see the renderer's docstring on what is compiled, and why so often.
+    assert sum(first) <= 12
+
+
+def test_second_renderer_of_the_same_shapes_compiles_nothing(long_scene: Path) -> None:
+    with open_renderer(long_scene) as renderer:
+        renderer.render(FROM_THE_SIDE)
+    with counted_compilations() as compiled, open_renderer(long_scene) as renderer:
+        stats = renderer.render(FROM_THE_SIDE).stats
+    assert (len(compiled), stats.compiles) == (0, 0)

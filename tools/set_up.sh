@@ -1,0 +1,132 @@
+# Sourced by tools/demo and tools/test; defines `set_up LEVEL`, which makes .venv/ or finds it whole.
+#
+#   set_up run    the package and what it needs
+#   set_up dev    the same, the tools of the gate, and open3d with its system libraries
+#
+# A stamp for the level says what was installed and is written last: an environment that a killed
+# run left behind has none, and is made anew. PYTHON=python3.12 chooses the interpreter.
+
+venv=$root/.venv
+mark=$venv/.made-by-plenostream  # an environment without it is somebody else's: hands off
+points_packages="libegl1 libgl1 libusb-1.0-0 libx11-6"  # what open3d 0.20 links, beyond a bare Debian
+no_packages="the packages could not be installed, see above. Run $0 again to go on."
+as_root="sudo "
+[ "$(id -u)" -ne 0 ] || as_root=""
+
+say() { printf '%s\n' "$*" >&2; }
+fail() { say "set-up: $*"; exit 1; }
+
+# The version of an interpreter that will do, such as 3.12; nothing for any other.
+version() {
+  "$1" -c 'import sys; v = sys.version_info; v >= (3, 11) and print("%d.%d" % v[:2])' \
+    2>/dev/null || true
+}
+
+# Install Debian packages if that needs no password; otherwise fail without having asked for one.
+apt_install() {
+  local run=(env DEBIAN_FRONTEND=noninteractive)
+  command -v apt-get >/dev/null || return 1
+  if [ -n "$as_root" ]; then
+    sudo -n true 2>/dev/null || return 1
+    run=(sudo -n "${run[@]}")
+  fi
+  say "set-up: installing system packages: $*"
+  { "${run[@]}" apt-get -qq update &&
+    "${run[@]}" apt-get -qq install -y --no-install-recommends "$@"; } >/dev/null
+}
+
+find_python() {
+  local names=${PYTHON:-python3 python3.13 python3.12 python3.11} name
+  for name in $names; do
+    [ -z "$(version "$name")" ] || { echo "$name"; return; }
+  done
+  fail "no Python 3.11 or newer here (tried: $names). Run this on Debian 12, Ubuntu 24.04 or newer
+  ${as_root}apt-get update && ${as_root}apt-get install python3 python3-venv
+or name one: PYTHON=/path/to/python3.12 $0"
+}
+
+make_venv() {
+  local python=$1 package
+  if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    # Debian keeps these apart from the interpreter, in a package named after its version.
+    package=python$(version "$python")-venv
+    if ! { apt_install "$package" && "$python" -c 'import ensurepip, venv' 2>/dev/null; }; then
+      fail "$python cannot make virtual environments. Run this, then $0 again:
+  ${as_root}apt-get update && ${as_root}apt-get install $package"
+    fi
+  fi
+  say "set-up: making .venv with $("$python" --version 2>&1)"
+  rm -rf "$venv"
+  mkdir "$venv"
+  origin "$python" >"$mark"
+  "$python" -m venv "$venv"
+}
+
+# Install this checkout, editable, with the extras named, if any: "dev,points".
+pip_install() {
+  # PIP_USER, where it is set, would be refused inside a virtual environment.
+  PIP_USER=0 "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
+    --editable "$root${1:+[$1]}"
+}
+
+install_dev() {
+  # Without open3d everything but `plenostream points` works, so the lack of it stops nothing.
+  if ! pip_install dev,points; then
+    say "set-up: trying without open3d"
+    pip_install dev || return
+  elif ! "$venv/bin/python" -c 'import open3d' 2>/dev/null; then
+    # shellcheck disable=SC2086  # several words are meant
+    apt_install $points_packages || say "set-up: open3d, for \`plenostream points\`, lacks libraries:
+  ${as_root}apt-get update && ${as_root}apt-get install $points_packages"
+  fi
+}
+
+# What an environment belongs to (one that was moved does not work), and what is installed in it.
+origin() { echo "$root $(version "$1")"; }
+stamp() { cat "$root/pyproject.toml" "$root/tools/set_up.sh" | sha256sum; }
+
+# True if .venv was made for this checkout, and with the interpreter asked for, if one was.
+ours() {
+  [ "$(cat "$mark" 2>/dev/null)" = "$(origin "$venv/bin/python")" ] &&
+    { [ -z "${PYTHON:-}" ] || [ "$(version "$PYTHON")" = "$(version "$venv/bin/python")" ]; }
+}
+
+stamped() { [ "$(cat "$venv/.stamp-$1" 2>/dev/null)" = "$(stamp)" ]; }
+
+set_up_alone() {
+  local level=$1 python started=$SECONDS
+  # What is set up for developers will do for running.
+  if ours && { stamped "$level" || stamped dev; }; then
+    return
+  fi
+  if [ -e "$venv" ] && [ ! -e "$mark" ] && [ -n "$(ls -A "$venv")" ]; then
+    fail "$venv was not made by this script; move it away, then run $0 again"
+  fi
+  # An older environment that was whole is brought up to date, which is faster than a new one.
+  if ! { ours && ls "$venv"/.stamp-* >/dev/null 2>&1; }; then
+    python=$(find_python)
+    make_venv "$python"
+  fi
+  rm -f "$venv"/.stamp-*
+  if [ "$level" = dev ]; then
+    say "set-up: installing plenostream, what it needs, tools and open3d (0.7 GB; a minute or two)"
+    install_dev || fail "$no_packages"
+  else
+    say "set-up: installing plenostream and what it needs (0.3 GB; half a minute or more)"
+    pip_install "" || fail "$no_packages"
+  fi
+  stamp >"$venv/.part"
+  mv "$venv/.part" "$venv/.stamp-$level"
+  say "set-up: done in $((SECONDS - started)) s"
+}
+
+# Two at once (a demo beside a test run) take turns; the lock lies on the folder itself.
+set_up() {
+  exec 9<"$root"
+  if command -v flock >/dev/null && ! flock --nonblock 9; then
+    say "set-up: waiting for another set-up of this checkout"
+    flock 9
+  fi
+  set_up_alone "$1"
+  exec 9<&-
+}
