@@ -18,7 +18,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "plenostream"
 
-CORE = ("version", "errors", "bytesize", "basis", "grid", "options")
+CORE = ("version", "errors", "stats", "bytesize", "basis", "grid", "options")
 """Rank 0, in order: each may import those before it."""
 
 RANKS = {
@@ -28,30 +28,33 @@ RANKS = {
     "store": 1,
     "budget": 2,
     "convert": 2,
+    "device": 2,
     "kernels": 2,
     "pointcloud": 2,
-    "pool": 2,
     "prefetch": 2,
     "residency": 2,
     "schedule": 2,
     "verify": 2,
-    "render": 3,
-    "api": 4,
-    "commands": 5,
-    "cli": 6,
-    "__main__": 7,
+    "programs": 3,
+    "pool": 4,
+    "render": 5,
+    "api": 6,
+    "commands": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 """A module imports from lower ranks or from its own subpackage, never from a sibling."""
 
-CORE_ONLY = {"kernels", "pool"}
-"""Know no scene, camera or file: plain arrays in, plain arrays out."""
+DEVICE_SIDE = {"device", "kernels", "pool", "programs"}
+"""Know no scene, camera or file: they import the core and each other, downwards. They are also
+what may import jax, together with the host loop."""
 
 APART = {"reference": set(), "testing": {*CORE, *RANKS, "reference"}}
 """For tests and tools alone: what each may import. No other module may import them."""
 
 FENCES = {
-    "jax": {"kernels", "pool", "render"},
-    "jaxlib": {"kernels", "pool", "render"},
+    "jax": {*DEVICE_SIDE, "render"},
+    "jaxlib": {*DEVICE_SIDE, "render"},
     "dask": {"convert"},
     "distributed": {"convert"},
     "cv2": {"images"},
@@ -112,9 +115,8 @@ def allowed_units(unit: str) -> set[str]:
         return set(CORE[: CORE.index(unit)])
     if unit in APART:
         return {unit, *APART[unit]}
-    if unit in CORE_ONLY:
-        return {unit, *CORE}
-    return {unit, *CORE, *(other for other, rank in RANKS.items() if rank < RANKS[unit])}
+    lower = {other for other, rank in RANKS.items() if rank < RANKS[unit]}
+    return {unit, *CORE, *(lower & DEVICE_SIDE if unit in DEVICE_SIDE else lower)}
 
 
 def function_bodies(tree: ast.AST) -> Iterator[ast.AST]:

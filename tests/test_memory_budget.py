@@ -45,7 +45,8 @@ def test_plan_adds_up_and_says_what_was_allowed(scene: Path) -> None:
     plan = plan_of(scene, device_memory="1GB", host_memory="500MB").to_dict()
     assert plan["allowed_device_bytes"] == 1_000_000_000
     assert plan["allowed_host_bytes"] == 500_000_000
-    assert sum(plan["items"].values()) == plan["planned_device_bytes"]
+    assert sum(plan["items"]["device"].values()) == plan["planned_device_bytes"]
+    assert sum(plan["items"]["host"].values()) == plan["planned_host_bytes"]
     assert plan["smallest_budget_bytes"] <= plan["planned_device_bytes"] <= 1_000_000_000
     assert plan["planned_host_bytes"] <= 500_000_000
 
@@ -78,6 +79,7 @@ def test_measured_is_at_most_planned_and_planned_at_most_allowed(
     assert plan.planned_device_bytes <= allowed
     for frame in (stats, again):
         assert 0 < frame.peak_device_bytes <= frame.planned_device_bytes <= allowed
+        assert 0 < frame.peak_host_bytes <= frame.planned_host_bytes <= frame.allowed_host_bytes
 
 
 def test_live_arrays_stay_within_what_is_reported(scene: Path) -> None:

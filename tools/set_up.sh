@@ -10,8 +10,6 @@ venv=$root/.venv
 mark=$venv/.made-by-plenostream  # an environment without it is somebody else's: hands off
 points_packages="libegl1 libgl1 libusb-1.0-0 libx11-6"  # what open3d 0.20 links, beyond a bare Debian
 no_packages="the packages could not be installed, see above. Run $0 again to go on."
-as_root="sudo "
-[ "$(id -u)" -ne 0 ] || as_root=""
 
 say() { printf '%s\n' "$*" >&2; }
 fail() { say "set-up: $*"; exit 1; }
@@ -22,11 +20,22 @@ version() {
     2>/dev/null || true
 }
 
+# The line that a person can run to install Debian packages.
+apt_line() {
+  if [ "$(id -u)" -eq 0 ]; then
+    echo "apt-get update && apt-get install $*"
+  elif command -v sudo >/dev/null; then
+    echo "sudo apt-get update && sudo apt-get install $*"
+  else
+    echo "su -c 'apt-get update && apt-get install $*'"
+  fi
+}
+
 # Install Debian packages if that needs no password; otherwise fail without having asked for one.
 apt_install() {
   local run=(env DEBIAN_FRONTEND=noninteractive)
   command -v apt-get >/dev/null || return 1
-  if [ -n "$as_root" ]; then
+  if [ "$(id -u)" -ne 0 ]; then
     sudo -n true 2>/dev/null || return 1
     run=(sudo -n "${run[@]}")
   fi
@@ -41,7 +50,7 @@ find_python() {
     [ -z "$(version "$name")" ] || { echo "$name"; return; }
   done
   fail "no Python 3.11 or newer here (tried: $names). Run this on Debian 12, Ubuntu 24.04 or newer
-  ${as_root}apt-get update && ${as_root}apt-get install python3 python3-venv
+  $(apt_line python3 python3-venv)
 or name one: PYTHON=/path/to/python3.12 $0"
 }
 
@@ -52,7 +61,7 @@ make_venv() {
     package=python$(version "$python")-venv
     if ! { apt_install "$package" && "$python" -c 'import ensurepip, venv' 2>/dev/null; }; then
       fail "$python cannot make virtual environments. Run this, then $0 again:
-  ${as_root}apt-get update && ${as_root}apt-get install $package"
+  $(apt_line "$package")"
     fi
   fi
   say "set-up: making .venv with $("$python" --version 2>&1)"
@@ -77,7 +86,7 @@ install_dev() {
   elif ! "$venv/bin/python" -c 'import open3d' 2>/dev/null; then
     # shellcheck disable=SC2086  # several words are meant
     apt_install $points_packages || say "set-up: open3d, for \`plenostream points\`, lacks libraries:
-  ${as_root}apt-get update && ${as_root}apt-get install $points_packages"
+  $(apt_line $points_packages)"
   fi
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.basis import BASIS_DIMS
-from plenostream.checkpoint.archive import Member, locate, read_directory
+from plenostream.checkpoint.archive import STORED, Member, locate, read_directory
 from plenostream.checkpoint.npy import ArrayHeader, parse_header
 from plenostream.checkpoint.stream import MemberStream
 from plenostream.errors import CheckpointError, InvalidInput
@@ -58,6 +58,21 @@ class StoredArray:
     def fortran_order(self) -> bool:
         """True when the first axis varies fastest and this differs from C order."""
         return self.header.fortran_order and sum(n > 1 for n in self.shape) > 1
+
+    @property
+    def columns(self) -> int:
+        """Values of a row, for an array of one or two axes."""
+        return self.shape[1] if len(self.shape) > 1 else 1
+
+    @property
+    def compressed(self) -> bool:
+        """True when the elements do not lie in the archive as they are."""
+        return self.member.method != STORED
+
+    @property
+    def file_offset(self) -> int:
+        """Where in the archive the first element lies, unless the array is compressed."""
+        return self.member.offset + self.header.data_offset
 
     def stream(self) -> MemberStream:
         """A stream that stands at the first element (a context manager)."""

@@ -18,7 +18,7 @@ from plenostream.images.atomic import atomic_path, made_folders, writing
 from plenostream.images.pixels import colour_8bit
 from plenostream.images.targets import Target
 
-__all__ = ["film_output"]
+__all__ = ["FilmWriter", "film_output"]
 
 _QUALITY = {"crf": "16", "preset": "medium"}
 """Hardly to be told from the frames themselves; 23 is x264's default."""

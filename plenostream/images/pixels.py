@@ -20,8 +20,10 @@ FAINTEST = 0.5
 
 def colour_8bit(values: NDArray[np.floating]) -> NDArray[np.uint8]:
     """`values` in [0, 1], of any shape, as 0 to 255; what is beyond is cut off."""
-    pixels: NDArray[np.uint8] = np.rint(np.clip(values, 0.0, 1.0) * 255).astype(np.uint8)
-    return pixels
+    scaled: NDArray[np.floating] = np.clip(values, 0.0, 1.0)
+    scaled *= 255
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.uint8)
 
 
 def straight_alpha_8bit(

@@ -23,7 +23,7 @@ from plenostream.images.pixels import (
 )
 from plenostream.images.targets import Target, frame_files
 
-__all__ = ["still_output", "write_exr", "write_npy", "write_png"]
+__all__ = ["StillWriter", "still_output", "write_exr", "write_npy", "write_png"]
 
 
 @contextlib.contextmanager

@@ -24,6 +24,11 @@ class Items:
     shell: NDArray[np.int64]
     """[i], never falling."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the three arrays."""
+        return self.tile.nbytes + self.box.nbytes + self.shell.nbytes
+
 
 def expand_rects(
     rects: Rects, shells: NDArray[np.int64], alive: NDArray[np.bool_] | None, columns: int

@@ -17,7 +17,7 @@ from plenostream.schedule.items import Items, expand_rects
 
 __all__ = ["ITEMS_AT_ONCE", "PacketView", "PinholeView", "View"]
 
-ITEMS_AT_ONCE = 262_144
+ITEMS_AT_ONCE = 65_536
 """Items that are made at once; bounds the host memory of pictures of any size."""
 
 
@@ -30,7 +30,7 @@ class View(Protocol):
     """[v]: their shells; rising is front to back."""
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Which of `bricks` [b] no live ray can reach; `alive` [tiles] has the live tiles."""
+        """Which of `bricks` [b] no live ray can reach; `alive` [tiles or more]: the live tiles."""
         ...
 
     def items(
@@ -64,7 +64,8 @@ class PinholeView:
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""
-        seen = self._brick[rects_alive(self._rects, alive.reshape(self._grid))]
+        rows, columns = self._grid
+        seen = self._brick[rects_alive(self._rects, alive[: rows * columns].reshape(rows, columns))]
         return ~np.isin(bricks, seen)
 
     def items(

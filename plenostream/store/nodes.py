@@ -84,7 +84,7 @@ def check_array_node(source: ByteSource, spec: ArraySpec, *, where: str, exact: 
         "attributes": {},
         "storage_transformers": [],
     }
-    defaults = {"attributes": {}, "storage_transformers": []}
+    defaults: dict[str, Any] = {"attributes": {}, "storage_transformers": []}
     document["codecs"] = _completed_codecs(document["codecs"], expected["codecs"], exact=exact)
     _compare(defaults | document, expected, label)
     return codec

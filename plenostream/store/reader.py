@@ -22,7 +22,7 @@ from plenostream.store.nodes import GROUPS, check_array_node, check_group_node, 
 from plenostream.store.source import ByteSource, open_source
 from plenostream.store.tables import BrickTables, table_faults
 
-__all__ = ["SceneStore", "check_meta", "open_store"]
+__all__ = ["SceneStore", "check_meta", "chunk_bytes", "open_store", "stored_bytes_limit"]
 
 _BLOSC_HEADER = 16
 """Bytes of Blosc's header, which is also the most that it adds to data it cannot compress."""
@@ -122,14 +122,17 @@ class SceneStore:
     def fetch_chunk(self, name: str, chunk: int) -> bytes:
         """The stored bytes of a chunk, not looked at yet; BrickCorrupt when they cannot be read."""
         spec = self.specs[name]
-        at_most = chunk_bytes(spec) + _BLOSC_HEADER + _CRC
         try:
-            return self._source.read(spec.chunk_key(chunk), at_most=at_most)
+            return self._source.read(spec.chunk_key(chunk), at_most=stored_bytes_limit(spec))
         except (KeyError, OSError, StoreError) as error:
             raise self._unreadable(spec, chunk, error) from error
 
-    def decode_chunk(self, name: str, chunk: int, stored: bytes) -> NDArray[Any]:
+    def decode_chunk(
+        self, name: str, chunk: int, stored: bytes, *, into: NDArray[np.uint8] | None = None
+    ) -> NDArray[Any]:
         """The values of a chunk from its stored bytes, trimmed to the array's length.
+
+        With `into` (at least `chunk_bytes` of them) they lie in that memory.
 
         Raises
         ------
@@ -146,11 +149,12 @@ class SceneStore:
         sizes = np.frombuffer(stored, "<u4", 3, offset=4)
         if sizes[0] != expected or sizes[2] != len(packed):
             raise self._damaged(spec, chunk, f"it says {sizes[0]} bytes, expected {expected}")
-        values = np.empty(spec.chunk_shape, np.dtype(spec.dtype).newbyteorder("<"))
+        memory = np.empty(expected, np.uint8) if into is None else into[:expected]
         try:
-            blosc.decompress(packed, values)
+            blosc.decompress(packed, memory)
         except (RuntimeError, ValueError) as error:
             raise self._damaged(spec, chunk, f"it does not decode: {error}") from error
+        values = memory.view(np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.chunk_shape)
         values = values[: spec.shape[0] - chunk * spec.chunk_shape[0]]
         if not _all_finite(values):
             raise self._damaged(spec, chunk, "it holds values that are not finite")
@@ -193,6 +197,11 @@ class SceneStore:
 def chunk_bytes(spec: ArraySpec) -> int:
     """Bytes of a decoded chunk; the last one of an array is stored padded to the same size."""
     return spec.chunk_shape[0] * spec.row_bytes
+
+
+def stored_bytes_limit(spec: ArraySpec) -> int:
+    """The most bytes that a chunk can take where it is stored."""
+    return chunk_bytes(spec) + _BLOSC_HEADER + _CRC
 
 
 def _all_finite(values: NDArray[Any]) -> bool:

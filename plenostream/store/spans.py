@@ -35,9 +35,7 @@ def row_runs(
     return first[starts], last[ends] - first[starts]
 
 
-def split_by_chunk(
-    first: NDArray[np.int64], count: NDArray[np.int64], chunk_rows: int
-) -> Spans:
+def split_by_chunk(first: NDArray[np.int64], count: NDArray[np.int64], chunk_rows: int) -> Spans:
     """The slices of runs of rows (`row_runs`), one for each chunk that a run touches; runs are
     written to the output one after another."""
     at = np.cumsum(count) - count

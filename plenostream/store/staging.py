@@ -123,7 +123,7 @@ class Staging:
                 earlier = json.loads(path.read_bytes())
             except ValueError as error:
                 raise StoreError(f"{path} is damaged; remove {self.folder}") from error
-        elif any(entry.name != _LOCK for entry in self.folder.iterdir()):
+        elif any(not e.name.startswith((_LOCK, _JOURNAL)) for e in self.folder.iterdir()):
             raise StoreError(f"{self.folder} is in the way, and not the work of a conversion")
         if resume and earlier is not None:
             if earlier != journal:

@@ -114,6 +114,6 @@ def _box_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
     inside = ((lower >= block) & (upper <= np.minimum(block + BLOCK_SIZE, cells[:, None]))).all(-1)
     if not np.where(filled, inside, (lower == upper).all(axis=-1)).all():
         return ["bricks/boxes has boxes that do not lie within their block of cells"]
-    if (filled.any(axis=1) != tables.occupied).any():
+    if (np.any(filled, axis=1) != tables.occupied).any():
         return ["bricks/boxes and bricks/density_max contradict each other"]
     return []

@@ -121,7 +121,8 @@ def write_scene_plain(
 
 def _order(cut: BrickGrid) -> list[tuple[int, int, int]]:
     """All bricks of a grid in the order of the file: slabs along x, Morton order within a slab."""
-    every = list(itertools.product(*map(range, cut.shape)))
+    x, y, z = map(range, cut.shape)
+    every = list(itertools.product(x, y, z))
     keys = morton_key(np.array(every, np.int32).reshape(-1, 3))
     place = {
         index: (index[0] // SLAB_BRICKS, int(key)) for index, key in zip(every, keys, strict=True)

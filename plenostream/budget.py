@@ -1,0 +1,267 @@
+"""The budget: what a render will take on the device and on the host, before anything is allocated.
+
+Pure arithmetic on counts. `divide_device` turns an allowance into sizes of pool and ray state;
+`RenderPlan` is the promise that comes out of it: measured <= planned <= allowed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from plenostream.bytesize import format_bytes
+from plenostream.errors import BudgetError
+
+__all__ = [
+    "DeviceDivision",
+    "DeviceNeeds",
+    "HostNeeds",
+    "RenderPlan",
+    "divide_device",
+    "require_host",
+    "round_up_budget",
+]
+
+_ROUND = 100_000
+
+
+def round_up_budget(n_bytes: int) -> int:
+    """A budget of at least `n_bytes`, in steps of 0.1 MB, so that it can be said and typed."""
+    return -(-n_bytes // _ROUND) * _ROUND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceNeeds:
+    """What takes device memory, as counts and bytes apiece."""
+
+    slot_bytes: int
+    """A brick's densities, row numbers and origin."""
+    page_bytes: int
+    """A page of colour rows."""
+    tile_bytes: int
+    """State, constants and output of a tile of 64 rays."""
+    fixed_bytes: int
+    """Kernel temporaries, uploads and items in flight, scalars and tables."""
+    n_bricks: int
+    """Occupied bricks of the scene."""
+    n_pages: int
+    """Pages that all of them take."""
+    largest_pages: int
+    """Pages of the brick with the most rows."""
+    tile_rows: int
+    """Rows of tiles of the picture: what it can be cut into."""
+    tile_columns: int
+    """Tiles in a row."""
+    n_parts: int
+    """Parts that the tiles are dealt to."""
+    tile_step: int
+    """Tiles of a part come in multiples of this."""
+
+    @property
+    def whole_pool_bytes(self) -> int:
+        """A pool that holds the whole scene; page 0 is the row of zeros."""
+        return self.n_bricks * self.slot_bytes + (self.n_pages + 1) * self.page_bytes
+
+    @property
+    def least_pool_bytes(self) -> int:
+        """A pool that holds the largest brick."""
+        return self.slot_bytes + (self.largest_pages + 1) * self.page_bytes
+
+    def tiles_per_part(self, rows: int) -> int:
+        """Tiles of each part when `rows` rows of tiles are drawn together."""
+        tiles = -(-rows * self.tile_columns // self.n_parts)
+        return -(-tiles // self.tile_step) * self.tile_step
+
+    def rays_bytes(self, rows: int) -> int:
+        """Everything that is kept per ray."""
+        return self.tiles_per_part(rows) * self.n_parts * self.tile_bytes
+
+    @property
+    def least_bytes(self) -> int:
+        """The smallest allowance that works: one row of tiles, one brick."""
+        return self.fixed_bytes + self.rays_bytes(1) + self.least_pool_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDivision:
+    """How the allowance is divided."""
+
+    n_slots: int
+    """Bricks that the pool holds."""
+    n_pages: int
+    """Pages of colour rows that the pool holds, page 0 included."""
+    band_rows: int
+    """Rows of tiles of the picture that are drawn together."""
+
+
+def divide_device(
+    needs: DeviceNeeds, allowed_bytes: int, *, pool: tuple[int, int] | None = None
+) -> DeviceDivision:
+    """Sizes of the pool and of the bands of the picture that fit `allowed_bytes`.
+
+    The picture is drawn whole while that leaves the pool the whole scene, or half of the
+    allowance; else in as few bands of tile rows as do. Where a `pool` of (slots, pages) exists
+    already, it stays as it is.
+
+    Raises
+    ------
+    BudgetError : not even one row of tiles and one brick fit.
+    """
+    if needs.least_bytes > allowed_bytes:
+        raise _too_small(needs, allowed_bytes)
+    rest = allowed_bytes - needs.fixed_bytes
+    wanted = min(needs.whole_pool_bytes, allowed_bytes // 2)
+    if pool is not None:
+        wanted = pool[0] * needs.slot_bytes + pool[1] * needs.page_bytes
+    band_rows = needs.tile_rows
+    for bands in range(1, needs.tile_rows + 1):
+        band_rows = math.ceil(needs.tile_rows / bands)
+        if rest - needs.rays_bytes(band_rows) >= wanted:
+            break
+    left = rest - needs.rays_bytes(band_rows)
+    if pool is not None and left < wanted:
+        raise _too_small(needs, allowed_bytes)
+    n_slots, n_pages = pool or _pool_sizes(needs, left)
+    return DeviceDivision(n_slots=n_slots, n_pages=n_pages, band_rows=band_rows)
+
+
+def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:
+    """Slots and pages for `pool_bytes`, in the proportion of the scene's average brick."""
+    if pool_bytes >= needs.whole_pool_bytes:
+        return max(needs.n_bricks, 1), needs.n_pages + 1
+    least_pages = needs.largest_pages + 1
+    average = needs.slot_bytes + needs.n_pages / max(needs.n_bricks, 1) * needs.page_bytes
+    most_slots = (pool_bytes - least_pages * needs.page_bytes) // needs.slot_bytes
+    n_slots = max(1, min(needs.n_bricks, most_slots, int(pool_bytes / average)))
+    n_pages = (pool_bytes - n_slots * needs.slot_bytes) // needs.page_bytes
+    return n_slots, min(n_pages, needs.n_pages + 1)
+
+
+def _too_small(needs: DeviceNeeds, allowed_bytes: int) -> BudgetError:
+    smallest = round_up_budget(needs.least_bytes)
+    return BudgetError(
+        f"the device memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
+        f"needs at least {smallest / 1e6:.1f}MB ({format_bytes(needs.fixed_bytes)} for kernels and "
+        f"transfers, {format_bytes(needs.rays_bytes(1))} for one row of tiles, "
+        f"{format_bytes(needs.least_pool_bytes)} for the largest brick). Allow that much, or make "
+        f"the picture narrower, or convert the model with a smaller --brick-size.",
+        planned_bytes=needs.least_bytes,
+        allowed_bytes=allowed_bytes,
+        smallest_bytes=smallest,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostNeeds:
+    """What takes host memory that the budget bounds, in bytes."""
+
+    tables: int
+    """The scene's tables and boxes."""
+    staging: int
+    """Bricks being packed and copied up, and the rows they are packed from."""
+    items: int
+    """Work items being made."""
+    image: int
+    """The finished picture and the rays it is assembled from."""
+    least_cache: int
+    """Decoded chunks without which no brick can be read."""
+
+    @property
+    def fixed_bytes(self) -> int:
+        """All but the cache."""
+        return self.tables + self.staging + self.items + self.image
+
+
+def require_host(needs: HostNeeds, allowed_bytes: int) -> int:
+    """Bytes left for the cache of decoded chunks.
+
+    Raises
+    ------
+    BudgetError : less than what reading a brick takes is left.
+    """
+    smallest = round_up_budget(needs.fixed_bytes + needs.least_cache)
+    if needs.fixed_bytes + needs.least_cache > allowed_bytes:
+        raise BudgetError(
+            f"the host memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
+            f"needs at least {smallest / 1e6:.1f}MB ({format_bytes(needs.tables)} for the scene's "
+            f"tables, {format_bytes(needs.staging)} for staging, {format_bytes(needs.items)} for "
+            f"work items, {format_bytes(needs.image)} for the picture, "
+            f"{format_bytes(needs.least_cache)} to read bricks). Allow that much, or make the "
+            f"picture smaller.",
+            planned_bytes=needs.fixed_bytes + needs.least_cache,
+            allowed_bytes=allowed_bytes,
+            smallest_bytes=smallest,
+        )
+    return allowed_bytes - needs.fixed_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderPlan:
+    """What a picture will take: upper bounds on what is then measured."""
+
+    device_items: dict[str, int]
+    """Device bytes by what they are for."""
+    host_items: dict[str, int]
+    """Host bytes by what they are for."""
+    allowed_device_bytes: int
+    allowed_host_bytes: int
+    smallest_budget_bytes: int
+    """The smallest device memory with which this picture can be rendered."""
+    working_set_bytes: int
+    """Pool bytes of all the bricks in view; with less pool than this, bricks are streamed."""
+    n_slots: int
+    """Bricks that the pool holds."""
+    n_bands: int
+    """Parts that the picture is drawn in, one after another."""
+    bricks_visible: int
+    """Occupied bricks in view."""
+    waves: int
+    """Waves of all bands, before anything is found to be hidden."""
+
+    @property
+    def planned_device_bytes(self) -> int:
+        """All device items together."""
+        return sum(self.device_items.values())
+
+    @property
+    def planned_host_bytes(self) -> int:
+        """All host items together."""
+        return sum(self.host_items.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return {
+            "planned_device_bytes": self.planned_device_bytes,
+            "allowed_device_bytes": self.allowed_device_bytes,
+            "smallest_budget_bytes": self.smallest_budget_bytes,
+            "working_set_bytes": self.working_set_bytes,
+            "planned_host_bytes": self.planned_host_bytes,
+            "allowed_host_bytes": self.allowed_host_bytes,
+            "bricks_visible": self.bricks_visible,
+            "pool_slots": self.n_slots,
+            "bands": self.n_bands,
+            "waves": self.waves,
+            "items": {"device": dict(self.device_items), "host": dict(self.host_items)},
+        }
+
+    def lines(self) -> list[str]:
+        """The plan as text, a line each."""
+        rows = [
+            f"device: {format_bytes(self.planned_device_bytes)} of "
+            f"{format_bytes(self.allowed_device_bytes)} allowed"
+        ]
+        rows += [f"  {name:<28}{format_bytes(size):>10}" for name, size in self.device_items.items()]
+        rows.append(
+            f"host: {format_bytes(self.planned_host_bytes)} of "
+            f"{format_bytes(self.allowed_host_bytes)} allowed"
+        )
+        rows += [f"  {name:<28}{format_bytes(size):>10}" for name, size in self.host_items.items()]
+        pool = "all of them fit" if self.n_slots >= self.bricks_visible else "they are streamed"
+        rows += [
+            f"bricks in view: {self.bricks_visible}, {format_bytes(self.working_set_bytes)}; the "
+            f"pool holds {self.n_slots}: {pool}",
+            f"drawn in {self.n_bands} band(s), {self.waves} wave(s)",
+            f"smallest device memory that works: {self.smallest_budget_bytes / 1e6:.1f}MB",
+        ]
+        return rows

@@ -1,0 +1,35 @@
+"""What JAX reads from the environment when it starts: set here, before anything imports it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+__all__ = ["cache_folder", "prepare_jax"]
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept between runs, in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification asks for relative paths to be ignored.
+    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    return root / "plenostream" / "jax"
+
+
+def prepare_jax() -> None:
+    """Keep compiled kernels on disk, and let the device's memory be taken as it is needed.
+
+    What the user has set in the environment wins.
+    """
+    # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return
+    # A home that cannot be written to, or none at all, is no reason to fail: compile each time.
+    with contextlib.suppress(OSError, RuntimeError):
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        # Our kernels are few; JAX would leave out those that compile in less than a second.
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")

@@ -1,0 +1,42 @@
+"""`plenostream points`."""
+
+from __future__ import annotations
+
+import click
+
+from plenostream.commands.parameters import Settings, quiet_option
+
+__all__ = ["points"]
+
+
+@click.command(
+    short_help="Write the voxels of a scene as a point cloud.",
+    epilog="""\b
+Example:
+  plenostream points model.zarr model.ply --min-density 10
+
+Needs open3d: pip install 'plenostream[points]'.
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@click.option(
+    "--min-density",
+    type=float,
+    metavar="NUMBER",
+    default=0.0,
+    show_default=True,
+    help="Leave out voxels of this density (per world unit) or less.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@quiet_option
+@click.pass_obj
+def points(
+    settings: Settings, /, scene: str, out: str, min_density: float, overwrite: bool
+) -> None:
+    """Write the voxels of a SCENE as a coloured point cloud, OUT.ply."""
+    from plenostream.pointcloud import write_points
+
+    n_points = write_points(scene, out, min_density=min_density, overwrite=overwrite)
+    if not settings.quiet:
+        click.echo(f"{out}: {n_points} points")

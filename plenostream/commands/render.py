@@ -1,0 +1,130 @@
+"""`plenostream render`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plenostream.commands.opening import opened_renderer
+from plenostream.commands.parameters import OUTPUTS, Settings, quiet_option, record_options
+from plenostream.commands.progress import Progress
+from plenostream.commands.summary import summary_lines, write_stats
+from plenostream.commands.viewpoints import NumberedCamera, camera_options
+from plenostream.errors import OutputError
+from plenostream.options import RenderOptions, StreamOptions
+
+if TYPE_CHECKING:
+    from plenostream.images import Writer
+
+__all__ = ["render"]
+
+
+@click.command(
+    short_help="Render pictures or a film of a scene.",
+    epilog="""\b
+Examples:
+  plenostream render model.zarr view.png --look-from 2,2,1
+  plenostream render model.zarr turn.mp4 --orbit 120 --size 640x480
+  plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
+  plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
+
+\b
+Exit codes: 0 done, 1 data or input that cannot be used, 2 usage, 3 budget too
+small (the message says which would do), 130 Ctrl-C.
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@camera_options
+@click.option(
+    "--outputs",
+    type=OUTPUTS,
+    metavar=OUTPUTS.name,
+    default="rgb",
+    show_default=True,
+    help="What to write. A PNG with rgb and alpha is RGBA; depth (world units along the ray) comes "
+    "as float32 values and as a coloured PNG, red near, blue far.",
+)
+@click.option(
+    "--fps",
+    type=float,
+    metavar="NUMBER",
+    default=30.0,
+    show_default=True,
+    help="Frames per second of an .mp4.",
+)
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@quiet_option
+@click.pass_obj
+def render(
+    settings: Settings,
+    /,
+    scene: str,
+    out: str,
+    outputs: tuple[str, ...],
+    fps: float,
+    stats: str | None,
+    overwrite: bool,
+    **flags: Any,
+) -> None:
+    """Render views of a SCENE to OUT.
+
+    OUT is a picture for one view: .png (8 bit, to look at), .npy or .exr (float32, the values as
+    they are, above 1 too); a film for a path of views: .mp4 (H.264); or a folder, which gets
+    frame_0000.png and so on, numbered as in the camera file.
+    """
+    from plenostream.images import refuse_existing
+
+    if stats is not None:
+        refuse_existing(Path(stats), overwrite=overwrite)
+    with (
+        opened_renderer(scene, flags) as (renderer, cameras, options),
+        _opened_output(
+            out, outputs, cameras, background=options.background, fps=fps, overwrite=overwrite
+        ) as writer,
+        Progress(quiet=settings.quiet, unit="frames") as progress,
+    ):
+        frames = []
+        began = time.perf_counter()
+        progress.update("rendering", 0, len(cameras))
+        for number, camera in cameras:
+            result = renderer.render(camera)
+            writer.write(number, rgb=result.rgb, alpha=result.alpha, depth=result.depth)
+            frames.append(result.stats.to_dict())
+            del result  # before the next picture takes as much again
+            progress.update("rendering", len(frames), len(cameras))
+    seconds = time.perf_counter() - began
+    if stats is not None:
+        numbers = [number for number, _ in cameras]
+        write_stats(Path(stats), numbers, frames, overwrite=overwrite)
+    if not settings.quiet:
+        size = (cameras[0][1].width, cameras[0][1].height)
+        click.echo("\n".join(summary_lines(writer.written, frames, size=size, seconds=seconds)))
+
+
+def _opened_output(
+    out: str,
+    outputs: tuple[str, ...],
+    cameras: list[NumberedCamera],
+    *,
+    background: float,
+    fps: float,
+    overwrite: bool,
+) -> AbstractContextManager[Writer]:
+    from plenostream.images import choose_target, film_output, still_output
+
+    target = choose_target(out, outputs=outputs, n_frames=len(cameras))
+    if target.folder and (target.path / "zarr.json").exists():
+        raise OutputError(f"{out} is a scene or another Zarr folder; name another place")
+    if target.kind == "mp4":
+        sizes = [(camera.width, camera.height) for _, camera in cameras]
+        return film_output(target, sizes=sizes, fps=fps, overwrite=overwrite)
+    numbers = [number for number, _ in cameras]
+    return still_output(target, numbers=numbers, background=background, overwrite=overwrite)

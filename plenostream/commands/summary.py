@@ -1,0 +1,79 @@
+"""What a render cost: totals over its frames, as lines to read and as a JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from plenostream.bytesize import format_bytes
+from plenostream.commands.progress import format_seconds
+
+__all__ = ["summary_lines", "totals", "write_stats"]
+
+_LARGEST = ("peak_", "planned_", "allowed_")
+"""Counters of which the largest over the frames is told; all others add up."""
+
+
+def totals(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One record for several frames' counters: bounds and peaks are maxima, the rest are sums."""
+    return {
+        name: (max if name.startswith(_LARGEST) else sum)(frame[name] for frame in frames)
+        for name in frames[0]
+    }
+
+
+def write_stats(
+    path: Path, numbers: Sequence[int], frames: Sequence[dict[str, Any]], *, overwrite: bool
+) -> None:
+    """Write the totals as a JSON object, with each frame's counters under `frames`.
+
+    Raises
+    ------
+    OutputError : the file is there and may not be replaced, or cannot be written.
+    """
+    from plenostream.images import atomic_path, writing
+
+    listed = [{"frame": number, **frame} for number, frame in zip(numbers, frames, strict=True)]
+    text = json.dumps({**totals(frames), "frames": listed}, indent=1) + "\n"
+    with atomic_path(path, overwrite=overwrite) as aside, writing(path):
+        aside.write_text(text)
+
+
+def summary_lines(
+    written: Sequence[Path],
+    frames: Sequence[dict[str, Any]],
+    *,
+    size: tuple[int, int],
+    seconds: float,
+) -> list[str]:
+    """What was made, where it is and what it cost.
+
+    Parameters
+    ----------
+    written : the files made
+    frames : each frame's counters
+    size : width and height of the first frame, in pixels
+    seconds : wall time of all frames, writing included
+    """
+    sums = totals(frames)
+    n_frames = len(frames)
+    what = "1 frame" if n_frames == 1 else f"{n_frames} frames"
+    names = [str(path) for path in written]
+    where = ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}"
+    took = format_seconds(seconds)
+    if n_frames > 1:
+        took += f", {n_frames / seconds:.3g} frames/s"
+    elif sums["compiles"]:
+        took += f", {sums['compiles']} kernels made ready"
+    return [
+        f"{where}: {what}, {size[0]}x{size[1]}",
+        f"time: {took}",
+        f"device memory: peak {format_bytes(sums['peak_device_bytes'])}, planned "
+        f"{format_bytes(sums['planned_device_bytes'])}, allowed "
+        f"{format_bytes(sums['allowed_device_bytes'])}",
+        f"bricks: {sums['bricks_visible']} in view, {sums['bricks_read']} read "
+        f"({format_bytes(sums['bytes_read'])}), {sums['bricks_culled']} hidden, "
+        f"{sums['bricks_evicted']} evicted",
+    ]

@@ -1,0 +1,81 @@
+"""Runs the packing of slabs through Dask: threads here, or the cluster of the user's client.
+
+The graph is the same in both cases: a task a slab, and edges that let at most so many slabs be in
+flight. Tasks write files and return counts, so nothing large travels.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import dask
+from dask.callbacks import Callback
+from dask.delayed import Delayed, delayed
+
+from plenostream.convert.slab import SlabJob, pack_slab
+
+__all__ = ["n_workers", "pack_slabs"]
+
+
+def _graph(job: SlabJob, slabs: Sequence[int], in_flight: int) -> list[Delayed]:
+    pack = delayed(pack_slab, pure=False)
+    shared = delayed(job, traverse=False)
+    tasks: list[Delayed] = []
+    for number, slab in enumerate(slabs):
+        before = tasks[number - in_flight : number - in_flight + 1] if number >= in_flight else []
+        tasks.append(pack(shared, slab, *before))
+    return tasks
+
+
+def _active_client() -> Any:
+    """The user's `dask.distributed` client, if there is one."""
+    # Without a client nobody has imported distributed, and importing it takes half a second.
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def n_workers(asked: int | None) -> int:
+    """Slabs that can be packed at a time: of the cluster, as asked, or one a core."""
+    client = _active_client()
+    if client is not None:
+        return max(1, sum(client.nthreads().values()))
+    return asked or len(os.sched_getaffinity(0))
+
+
+def pack_slabs(
+    job: SlabJob, slabs: Sequence[int], *, in_flight: int, progress: Callable[[], None]
+) -> None:
+    """Pack the `slabs`, at most `in_flight` at a time; `progress` is called when one is done.
+
+    Raises
+    ------
+    CheckpointError : from the first slab that failed.
+    """
+    tasks = _graph(job, slabs, in_flight)
+    client = _active_client()
+    if client is not None:
+        futures = client.compute(tasks)
+        try:
+            for future in sys.modules["distributed"].as_completed(futures):
+                future.result()
+                progress()
+        finally:
+            client.cancel(futures)
+        return
+    keys = {task.key for task in tasks}
+
+    def count(key: object, *_: object) -> None:
+        if key in keys:
+            progress()
+
+    with ThreadPoolExecutor(in_flight) as pool, Callback(posttask=count):
+        dask.compute(*tasks, scheduler="threads", pool=pool)

@@ -1,0 +1,129 @@
+"""The device: which one, what it grants, explicit transfers, and a measure of what lives on it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import ArrayLike
+
+from plenostream.bytesize import format_bytes
+from plenostream.errors import BudgetError, DeviceError
+
+__all__ = ["Device", "Ledger"]
+
+_CPU_BYTES = 8_000_000_000
+"""Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
+_SHARE = 0.9
+"""Of what a device grants, what may be used: the rest is for fragmentation and the driver."""
+
+
+class Device:
+    """A JAX device and what may be used of it."""
+
+    def __init__(self, allowed_bytes: int | None, n_threads: int | None) -> None:
+        """Take the default device, `allowed_bytes` of it at most, None for its own limit.
+
+        Raises
+        ------
+        DeviceError : JAX has no device. BudgetError : more is asked for than the device grants.
+        """
+        try:
+            self.device = jax.devices()[0]
+        except RuntimeError as error:
+            raise DeviceError(f"JAX finds no device to render on: {error}") from error
+        self.platform = self.device.platform
+        granted = self._granted_bytes()
+        if granted is None:
+            self.allowed_bytes = allowed_bytes or _CPU_BYTES
+        elif allowed_bytes is None:
+            self.allowed_bytes = int(granted * _SHARE)
+        elif allowed_bytes <= granted * _SHARE:
+            self.allowed_bytes = allowed_bytes
+        else:
+            most = int(granted * _SHARE)
+            raise BudgetError(
+                f"{format_bytes(allowed_bytes)} of device memory were allowed, but {self.device} "
+                f"grants {format_bytes(granted)}, of which at most 90 % are used: allow "
+                f"{most // 1_000_000}MB or less",
+                planned_bytes=allowed_bytes,
+                allowed_bytes=most,
+                smallest_bytes=0,
+            )
+        self.n_threads = n_threads or len(os.sched_getaffinity(0))
+        # XLA's own threads make the integrator's loop slower on a CPU; one host thread a core on
+        # disjoint tiles scales. A GPU takes everything at once.
+        self.n_parts = self.n_threads if self.platform == "cpu" else 1
+        self.ledger = Ledger()
+
+    def _granted_bytes(self) -> int | None:
+        stats = self.device.memory_stats()
+        return None if stats is None else int(stats["bytes_limit"])
+
+    def put(self, value: ArrayLike) -> jax.Array:
+        """Copy an array up, of exactly its own type (float64 included), and count it."""
+        with jax.enable_x64(True):
+            array = jax.device_put(np.asarray(value), self.device)
+        self.ledger.watch(array)
+        return array
+
+    def get(self, value: Any) -> Any:
+        """Copy arrays down."""
+        return jax.device_get(value)
+
+    @property
+    def allocator_peak_bytes(self) -> int:
+        """Peak of the device's own allocator, 0 where it keeps none (a CPU)."""
+        stats = self.device.memory_stats()
+        return 0 if stats is None else int(stats.get("peak_bytes_in_use", 0))
+
+
+class Ledger:
+    """Bytes on the device: arrays that are alive, and temporaries of the kernels that run.
+
+    The arrays are the real ones, seen through weak references, so what is counted is what lives
+    and not what somebody remembered to count.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: list[weakref.ref[jax.Array]] = []
+        self._running: dict[object, int] = {}
+        self._lock = threading.Lock()
+        self._peak = 0
+
+    def watch(self, arrays: Any) -> None:
+        """Count these arrays (any pytree of them) for as long as they live."""
+        with self._lock:
+            self._arrays += [weakref.ref(array) for array in jax.tree.leaves(arrays)]
+
+    def start(self, key: object, temp_bytes: int) -> None:
+        """A kernel with temporaries of this size begins to run."""
+        with self._lock:
+            self._running[key] = temp_bytes
+        self.sample()
+
+    def stop(self, key: object) -> None:
+        """It has finished."""
+        with self._lock:
+            del self._running[key]
+
+    def sample(self) -> int:
+        """Bytes in use now; remembers the largest."""
+        with self._lock:
+            alive = [(ref, array) for ref in self._arrays if (array := ref()) is not None]
+            # A donated array is gone although Python still holds its shell.
+            kept = [(ref, array) for ref, array in alive if not array.is_deleted()]
+            self._arrays = [ref for ref, _ in kept]
+            now = sum(array.nbytes for _, array in kept) + sum(self._running.values())
+            self._peak = max(self._peak, now)
+        return now
+
+    def take_peak(self) -> int:
+        """The largest sample since the last call."""
+        self.sample()
+        peak, self._peak = self._peak, 0
+        return peak

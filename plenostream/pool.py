@@ -1,0 +1,157 @@
+"""The pool: bricks on the device, behind the slots that `residency` hands out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.device import Device
+from plenostream.grid import BrickGrid
+from plenostream.kernels.state import Pool
+from plenostream.kernels.upload import PAGE_ROWS
+from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
+
+__all__ = ["BrickPool", "PackedBricks", "pack_bricks", "upload_bytes"]
+
+_LARGEST = {"float16": 65504.0, "float32": 1e30}
+"""Densities beyond these are as opaque; in float16 they would be infinite, in float32 sums of
+them could be."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBricks:
+    """Up to `BATCH_BRICKS` bricks in staging buffers, in the types of the pool."""
+
+    slots: NDArray[np.int32]
+    """[BATCH_BRICKS], padding beyond the pool."""
+    density: NDArray[np.floating]
+    """[BATCH_BRICKS, V]."""
+    row_ids: NDArray[np.uint32]
+    """[BATCH_BRICKS, V]."""
+    origins: NDArray[np.int32]
+    """[BATCH_BRICKS, 3]."""
+    pages: list[NDArray[np.int32]]
+    """Each [BATCH_PAGES], padding beyond the pool."""
+    rows: list[NDArray[np.floating]]
+    """Each [BATCH_PAGES * PAGE_ROWS, 3 * basis_dim]."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all buffers."""
+        one = (self.slots, self.density, self.row_ids, self.origins)
+        return sum(a.nbytes for a in (*one, *self.pages, *self.rows))
+
+
+def upload_bytes(voxels: int, columns: int, itemsize: int) -> tuple[int, int]:
+    """Bytes of a batch of bricks, and of a batch of pages."""
+    bricks = BATCH_BRICKS * (4 + voxels * (itemsize + 4) + 12)
+    return bricks, BATCH_PAGES * (4 + PAGE_ROWS * columns * itemsize)
+
+
+def pack_bricks(
+    *,
+    bricks: BrickGrid,
+    index: NDArray[np.int32],
+    mask: NDArray[np.uint8],
+    density: NDArray[np.float32],
+    sh: NDArray[np.floating],
+    row_start: NDArray[np.int64],
+    slots: NDArray[np.int32],
+    pages: NDArray[np.int32],
+    n_slots: int,
+    n_pages: int,
+    dtype: np.dtype[np.floating],
+) -> PackedBricks:
+    """Lay out b <= BATCH_BRICKS bricks for upload; densities are rounded here.
+
+    Parameters
+    ----------
+    index, mask : [b, 3], [b, bytes]      rows of the scene's tables
+    density, sh : [r], [r, columns]       rows of the bricks, one brick after another
+    row_start : [b + 1]                   where each brick's rows are in them
+    slots, pages : [b], [p]               where they go; the pages of a brick follow each other
+    """
+    b, voxels = len(index), bricks.voxels
+    active = np.unpackbits(mask, axis=1, count=voxels, bitorder="little").view(bool)
+    counts = np.diff(row_start)
+    page_counts = -(-counts // PAGE_ROWS)
+    first_page = np.cumsum(page_counts) - page_counts
+    within = np.arange(row_start[-1]) - np.repeat(row_start[:-1], counts)
+    page = np.repeat(first_page, counts) + within // PAGE_ROWS
+
+    most = _LARGEST[dtype.name]
+    # Fresh arrays each time: on a CPU, JAX may keep using the very buffer it is given.
+    packed_density = np.zeros((BATCH_BRICKS, voxels), dtype)
+    packed_density[:b][active] = np.clip(density, -most, most)
+    row_ids = np.zeros((BATCH_BRICKS, voxels), np.uint32)
+    row_ids[:b][active] = pages[page] * np.uint32(PAGE_ROWS) + (within % PAGE_ROWS)
+    origins = np.zeros((BATCH_BRICKS, 3), np.int32)
+    origins[:b] = index * bricks.brick_size
+    batches = -(-len(pages) // BATCH_PAGES)
+    rows = [np.zeros((BATCH_PAGES * PAGE_ROWS, sh.shape[1]), dtype) for _ in range(batches)]
+    for start, end, at in zip(row_start, row_start[1:], first_page * PAGE_ROWS, strict=False):
+        _copy_rows(rows, int(at), sh[start:end])
+    return PackedBricks(
+        slots=_padded(slots, BATCH_BRICKS, n_slots),
+        density=packed_density,
+        row_ids=row_ids,
+        origins=origins,
+        pages=[
+            _padded(pages[first : first + BATCH_PAGES], BATCH_PAGES, n_pages)
+            for first in range(0, len(pages), BATCH_PAGES)
+        ],
+        rows=rows,
+    )
+
+
+def _copy_rows(batches: list[NDArray[np.floating]], at: int, rows: NDArray[np.floating]) -> None:
+    """Put a brick's rows at row `at` of the batches, across their borders."""
+    size = BATCH_PAGES * PAGE_ROWS
+    done = 0
+    while done < len(rows):
+        batch, start = divmod(at + done, size)
+        n = min(len(rows) - done, size - start)
+        batches[batch][start : start + n] = rows[done : done + n]
+        done += n
+
+
+def _padded(places: NDArray[np.int32], length: int, beyond: int) -> NDArray[np.int32]:
+    """`places` with padding that differs from entry to entry, all of it outside the pool."""
+    out = np.arange(beyond, beyond + length, dtype=np.int32)
+    out[: len(places)] = places
+    return out
+
+
+class BrickPool:
+    """The device arrays of `n_slots` bricks and `n_pages` pages of colour rows."""
+
+    def __init__(self, device: Device, programs: Programs, *, n_slots: int, n_pages: int) -> None:
+        self.n_slots = n_slots
+        self.n_pages = n_pages
+        self._device = device
+        self._write_bricks = programs.write_bricks(n_slots, n_pages)
+        self._write_rows = programs.write_rows(n_slots, n_pages)
+        self.arrays: Pool = programs.empty_pool(n_slots, n_pages)()
+
+    def stage(self, packed: PackedBricks) -> Iterator[tuple[str, tuple[jax.Array, ...]]]:
+        """Copy a batch up, a piece at a time: pieces for `write`, in order."""
+        put = self._device.put
+        values = (packed.slots, packed.density, packed.row_ids, packed.origins)
+        yield "bricks", tuple(put(value) for value in values)
+        for pages, rows in zip(packed.pages, packed.rows, strict=True):
+            yield "rows", (put(pages), put(rows))
+
+    def write(self, kind: str, arrays: tuple[jax.Array, ...]) -> int:
+        """Put a staged piece into the pool; the kernels that read the pool must have been queued.
+
+        Returns its bytes.
+        """
+        program = self._write_bricks if kind == "bricks" else self._write_rows
+        self.arrays = program(self.arrays, *arrays)
+        return sum(array.nbytes for array in arrays)
+

@@ -1,0 +1,300 @@
+"""The host loop: waves of bricks through the pool, and the rays through the waves.
+
+::
+
+    for each wave, front to back:
+        1. drop the bricks that no live ray can reach     (the report of two waves ago)
+        2. give the others their places in the pool       (residency; some leave)
+        3. stage the first of the missing ones            (read by the fetcher's threads, packed here)
+        4. wait until the wave before has been drawn      (the pool is about to change)
+        5. write what is missing into the pool
+        6. ask for the bricks of the next waves           (reads go on while this wave is drawn)
+        7. hand the wave's work items to the workers
+
+A worker owns a part of the rays and draws them in order; parts never meet. Resident and
+streaming are the same loop: with everything in the pool, steps 2 to 5 find nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.device import Device
+from plenostream.errors import InternalError
+from plenostream.kernels.geometry import RayConstants
+from plenostream.kernels.state import COUNTERS, KernelShape, RayState, WaveScalars
+from plenostream.pool import BrickPool, PackedBricks, pack_bricks
+from plenostream.prefetch import BrickFetcher
+from plenostream.programs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS, Program, Programs
+from plenostream.render.planner import QUEUED_CALLS, STAGED_ROWS, Sizes
+from plenostream.residency import Residency
+from plenostream.schedule import BoxTable, Items, View, pack_calls, split_waves
+from plenostream.stats import FrameStats
+from plenostream.store.reader import SceneStore
+
+__all__ = ["Frame", "Worker", "Workers"]
+
+_READ_AHEAD = 2
+"""Waves whose bricks are read before their turn."""
+_REPORT_DELAY = 2
+"""Waves after which a report of live tiles is used, so that nobody waits for it."""
+
+
+class Worker:
+    """One part of the rays, and the thread that draws them."""
+
+    def __init__(self, part: int) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"plenostream-part-{part}")
+        self._waiting: deque[Future[Any]] = deque()
+        self.rays: RayConstants | None = None
+        self.state: RayState | None = None
+
+    def submit(self, task: Any, *args: Any) -> Future[Any]:
+        """Run `task` after all others of this worker; waits while too many are queued."""
+        while len(self._waiting) >= QUEUED_CALLS:
+            self._waiting.popleft().result()
+        future = self._thread.submit(task, *args)
+        self._waiting.append(future)
+        return future
+
+    def wait(self) -> None:
+        """Until everything submitted is done (on a GPU: queued); raises what a task raised."""
+        while self._waiting:
+            self._waiting.popleft().result()
+
+    def drop(self) -> None:
+        """Let go of the rays, after an error too."""
+        for future in self._waiting:
+            future.cancel()
+        while self._waiting:
+            future = self._waiting.popleft()
+            if not future.cancelled():
+                future.exception()
+        self.rays = self.state = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self.drop()
+        self._thread.shutdown()
+
+
+class Workers:
+    """The workers of a renderer; a context manager for the time of a band."""
+
+    def __init__(self, n_parts: int) -> None:
+        self.all = [Worker(part) for part in range(n_parts)]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self.all:
+            worker.drop()
+
+    def wait(self) -> None:
+        """Until all are idle."""
+        for worker in self.all:
+            worker.wait()
+
+    def close(self) -> None:
+        """End the threads."""
+        for worker in self.all:
+            worker.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class Frame:
+    """Everything that drawing takes, for one `Sizes`."""
+
+    store: SceneStore
+    table: BoxTable
+    device: Device
+    programs: Programs
+    shape: KernelShape
+    pool: BrickPool
+    residency: Residency
+    fetcher: BrickFetcher
+    workers: Workers
+    pages: NDArray[np.int64]
+    scalars: WaveScalars
+    sizes: Sizes
+
+    def draw(self, view: View, stats: FrameStats) -> None:
+        """Bring the workers' rays through everything that `view` shows."""
+        self.residency.begin_frame(view.bricks)
+        sizes = self.sizes
+        waves = [
+            view.bricks[places]
+            for places in split_waves(
+                view.shells,
+                self.pages[view.bricks],
+                n_slots=sizes.n_slots,
+                n_pages=sizes.n_pages - 1,
+            )
+        ]
+        stats.bricks_visible += len(view.bricks)
+        try:
+            self._draw_waves(view, waves, stats)
+        finally:
+            self.fetcher.cancel()
+
+    def _draw_waves(self, view: View, waves: list[NDArray[np.int64]], stats: FrameStats) -> None:
+        reports: deque[list[Future[Any]]] = deque()
+        alive: NDArray[np.bool_] | None = None
+        for wave in waves[:_READ_AHEAD]:
+            self.fetcher.request(self.residency.missing(wave))
+        for number, wave in enumerate(waves):
+            if len(reports) == _REPORT_DELAY:
+                alive = self._live_tiles(reports.popleft())
+                hidden = view.hidden(wave, alive)
+                stats.bricks_culled += int(hidden.sum())
+                self.fetcher.cancel(wave[hidden])
+                wave = wave[~hidden]
+            if len(wave):
+                self._bring_in(wave, stats)
+                for coming in waves[number + _READ_AHEAD : number + _READ_AHEAD + 1]:
+                    self.fetcher.request(self.residency.missing(coming))
+                self._submit_items(view, wave, alive, stats)
+                stats.waves += 1
+            reports.append([worker.submit(self._report, worker) for worker in self.workers.all])
+        self.workers.wait()
+
+    def _bring_in(self, wave: NDArray[np.int64], stats: FrameStats) -> None:
+        """Get the wave's missing bricks into the pool, and the wave before out of the way."""
+        admission = self.residency.admit(wave)
+        stats.bricks_evicted += admission.n_evicted
+        if not len(admission.bricks):
+            return
+        try:
+            # The first batch is read, packed and copied up while the wave before is still drawn.
+            batches = self._packed(admission.bricks, admission.slots, admission.pages, stats)
+            for packed in batches:
+                for kind, arrays in self.pool.stage(packed):
+                    self.workers.wait()
+                    self.device.ledger.sample()
+                    stats.bytes_uploaded += self.pool.write(kind, arrays)
+        except BaseException:
+            self.residency.forget(admission.bricks)
+            raise
+        stats.bricks_read += len(admission.bricks)
+
+    def _packed(
+        self,
+        bricks: NDArray[np.int64],
+        slots: NDArray[np.int32],
+        pages: NDArray[np.int32],
+        stats: FrameStats,
+    ) -> Iterator[PackedBricks]:
+        """The bricks in staging buffers, a batch at a time."""
+        tables, meta = self.store.tables, self.store.meta
+        n_rows = np.cumsum(np.diff(tables.row_start)[bricks])
+        n_pages = np.concatenate([[0], np.cumsum(self.pages[bricks])])
+        start = 0
+        while start < len(bricks):
+            done = n_rows[start - 1] if start else 0
+            stop = int(np.searchsorted(n_rows, done + STAGED_ROWS, "right"))
+            stop = min(max(stop, start + 1), start + BATCH_BRICKS)
+            some = bricks[start:stop]
+            rows = self.fetcher.take(some)
+            packed = pack_bricks(
+                bricks=meta.bricks,
+                index=tables.index[some],
+                mask=tables.mask[some],
+                density=rows.density,
+                sh=rows.sh,
+                row_start=rows.row_start,
+                slots=slots[start:stop],
+                pages=pages[n_pages[start] : n_pages[stop]],
+                n_slots=self.sizes.n_slots,
+                n_pages=self.sizes.n_pages,
+                dtype=np.dtype(self.pool.arrays.density.dtype),
+            )
+            staged = rows.density.nbytes + rows.sh.nbytes + packed.nbytes
+            stats.peak_staging_bytes = max(stats.peak_staging_bytes, staged)
+            yield packed
+            start = stop
+
+    def _submit_items(
+        self,
+        view: View,
+        wave: NDArray[np.int64],
+        alive: NDArray[np.bool_] | None,
+        stats: FrameStats,
+    ) -> None:
+        """Queue the integrator's calls for a wave, part by part."""
+        wanted = np.zeros(len(self.residency.slot_of), bool)
+        wanted[wave] = True
+        sizes = self.sizes
+        program = self.programs.integrate(sizes.tiles, sizes.n_slots, sizes.n_pages)
+        for items in view.items(wanted, alive):
+            stats.items += len(items.tile)
+            stats.peak_items_bytes = max(stats.peak_items_bytes, items.nbytes)
+            for part, rows, blocks in self._calls(items):
+                worker = self.workers.all[part]
+                worker.submit(self._integrate, worker, program, self.pool.arrays, rows, blocks)
+
+    def _calls(self, items: Items) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
+        calls = pack_calls(
+            items,
+            self.table,
+            self.residency.slot_of,
+            len(self.workers.all),
+            block_items=self.shape.items,
+            capacity=CALL_ITEMS,
+        )
+        for part, rows, blocks in calls:
+            if len(blocks) > CALL_BLOCKS:
+                raise InternalError(f"{len(blocks)} blocks of work items in one call")
+            padded = np.zeros((CALL_ITEMS + self.shape.items, rows.shape[1]), np.int32)
+            padded[: len(rows)] = rows
+            yield part, padded, blocks
+
+    def _integrate(
+        self,
+        worker: Worker,
+        program: Program,
+        pool: Any,
+        rows: NDArray[np.int32],
+        blocks: NDArray[np.int32],
+    ) -> None:
+        """Runs in the worker's thread."""
+        put = self.device.put
+        padded = np.zeros((CALL_BLOCKS, 2), np.int32)
+        padded[: len(blocks)] = blocks
+        state, worker.state = worker.state, None
+        worker.state = program(
+            state, worker.rays, pool, put(rows), put(padded), put(np.int32(len(blocks))), self.scalars
+        )
+
+    def _report(self, worker: Worker) -> jax.Array:
+        """Runs in the worker's thread."""
+        program = self.programs.live_tiles(self.sizes.tiles)
+        live: jax.Array = program(worker.state, worker.rays)
+        return live
+
+    def _live_tiles(self, report: list[Future[Any]]) -> NDArray[np.bool_]:
+        """Live tiles of all parts, dealt back to their places."""
+        parts = [np.asarray(self.device.get(future.result())) for future in report]
+        return np.stack(parts, axis=1).reshape(-1)
+
+    def counted(self, stats: FrameStats) -> None:
+        """Add the kernels' own counts."""
+        for worker in self.workers.all:
+            if worker.state is not None:
+                counts = self.device.get(worker.state.counters)
+                for name, count in zip(COUNTERS, counts.tolist(), strict=True):
+                    setattr(stats, name, getattr(stats, name) + count)

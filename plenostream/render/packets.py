@@ -1,0 +1,105 @@
+"""Arbitrary rays in packets of 64 of one octant, and the blocks that each packet meets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.device import Device
+from plenostream.kernels.geometry import TILE_RAYS
+from plenostream.programs import WALK_TILES, Program, Programs
+from plenostream.render.frame import Worker, Workers
+
+__all__ = ["Packets", "walk_pairs"]
+
+_MISSES = 8
+
+
+class Packets:
+    """Deals rays to the workers, in packets."""
+
+    def __init__(self, device: Device, programs: Programs, grid: tuple[Any, ...], tiles: int) -> None:
+        self._device = device
+        self._programs = programs
+        self._grid = grid
+        self._tiles = tiles
+
+    def octants(
+        self, workers: Workers, origins: NDArray[np.float64], directions: NDArray[np.float64]
+    ) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The rays [n, 3] by octant: (octant, their places in an order that makes narrow packets).
+
+        Rays that miss the volume are in none.
+        """
+        with workers:
+            self.set_up(workers, origins, directions)
+            keys_of = self._programs.keys(self._tiles)
+            found = [w.submit(keys_of, w.rays) for w in workers.all]
+            parts = [self._device.get(f.result()).reshape(-1, TILE_RAYS) for f in found]
+        keys = np.stack(parts, axis=1).reshape(-1)[: len(origins)]
+        order = np.argsort(keys, kind="stable")
+        octant = keys[order] >> 32
+        for number in range(_MISSES):
+            members = order[octant == number]
+            if len(members):
+                yield number, members
+
+    def set_up(
+        self, workers: Workers, origins: NDArray[np.float64], directions: NDArray[np.float64]
+    ) -> None:
+        """Give packet p, the rays [64 p, 64 (p + 1)), to worker p % parts, as its p // parts."""
+        n_parts = len(workers.all)
+        n_packets = -(-len(origins) // TILE_RAYS)
+        whole = np.zeros((2, n_packets * TILE_RAYS, 3))
+        whole[0, : len(origins)], whole[1, : len(origins)] = origins, directions
+        whole[1, len(origins) :] = 1.0
+        valid = np.arange(n_packets * TILE_RAYS) < len(origins)
+        packed = whole.reshape(2, n_packets, TILE_RAYS, 3)
+        program = self._programs.world_rays(self._tiles)
+        for part, worker in enumerate(workers.all):
+            mine = packed[:, part::n_parts]
+            start, course = np.zeros((2, self._tiles, TILE_RAYS, 3))
+            course[:] = 1.0
+            flags = np.zeros((self._tiles, TILE_RAYS), bool)
+            start[: mine.shape[1]], course[: mine.shape[1]] = mine
+            flags[: mine.shape[1]] = valid.reshape(-1, TILE_RAYS)[part::n_parts]
+            worker.submit(self._start, worker, program, start, course, flags)
+
+    def _start(self, worker: Worker, program: Program, start: Any, course: Any, flags: Any) -> None:
+        """Runs in the worker's thread."""
+        put = self._device.put
+        values = (put(start.reshape(-1, 3)), put(course.reshape(-1, 3)), put(flags.reshape(-1)))
+        worker.rays = program(*values, *self._grid)
+
+
+def walk_pairs(
+    workers: Workers,
+    device: Device,
+    program: Program,
+    values: tuple[jax.Array, ...],
+    *,
+    n_packets: int,
+    n_blocks: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs (packet, block) [i] of all packets and the occupied blocks that their rays pass.
+
+    Each pair once; `values` are the last arguments of `Programs.walk`.
+    """
+    n_parts = len(workers.all)
+
+    def walk(worker: Worker, part: int, first: int) -> NDArray[np.int64]:
+        passed = device.get(program(worker.rays, device.put(np.int32(first)), *values))
+        _, ray = np.nonzero(passed >= 0)
+        packet = (first + ray) // TILE_RAYS * n_parts + part
+        return np.unique(packet * n_blocks + passed[passed >= 0])
+
+    found = []
+    for first_packet in range(0, n_packets, WALK_TILES * n_parts):
+        first = first_packet // n_parts * TILE_RAYS
+        found += [w.submit(walk, w, part, first) for part, w in enumerate(workers.all)]
+    pairs = np.unique(np.concatenate([f.result() for f in found]))
+    return pairs // n_blocks, pairs % n_blocks

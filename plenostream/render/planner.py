@@ -1,0 +1,288 @@
+"""From a scene, a picture and two allowances to sizes: what `Renderer.plan` says and then keeps to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.budget import (
+    DeviceDivision,
+    DeviceNeeds,
+    HostNeeds,
+    RenderPlan,
+    divide_device,
+    require_host,
+    round_up_budget,
+)
+from plenostream.device import Device
+from plenostream.errors import InternalError
+from plenostream.kernels.geometry import TILE, TILE_RAYS
+from plenostream.kernels.state import KernelShape
+from plenostream.kernels.upload import PAGE_ROWS
+from plenostream.pool import upload_bytes
+from plenostream.programs import (
+    CALL_BLOCKS,
+    CALL_ITEMS,
+    TILE_STEP,
+    WALK_TILES,
+    Programs,
+)
+from plenostream.schedule import BoxTable, View, split_waves
+from plenostream.schedule.views import ITEMS_AT_ONCE
+from plenostream.store.reader import SceneStore
+
+__all__ = ["QUEUED_CALLS", "STAGED_ROWS", "Planner", "Sizes", "pages_of"]
+
+_RAY_BYTES = 32 + 20 + 20
+"""Constants, state and output of a ray."""
+_WORLD_RAY_BYTES = 24 + 24 + 1 + 8
+"""Origin, direction, flag and sort key of a ray that does not come from a camera."""
+_ITEM_BYTES = 160
+"""Host bytes for each work item while it is made and packed."""
+QUEUED_CALLS = 4
+"""Calls of the integrator that wait for their turn, per part."""
+_SMALL = 64_000
+"""Scalars, counters and reports."""
+STAGED_ROWS = 32_768
+"""Rows that are packed for upload together, at most, unless a single brick has more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """The shapes that a renderer works with for one kind of picture."""
+
+    tiles: int
+    """Tiles of rays of each part."""
+    band_rows: int
+    """Rows of tiles drawn together; for arbitrary rays all are one row."""
+    n_slots: int
+    n_pages: int
+
+
+def pages_of(row_start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pages that the colour rows of each brick take, [n]."""
+    return -(-np.diff(row_start) // PAGE_ROWS)
+
+
+class Planner:
+    """Knows the scene's counts and the kernels' temporaries; allocates nothing."""
+
+    def __init__(
+        self,
+        store: SceneStore,
+        table: BoxTable,
+        device: Device,
+        programs: Programs,
+        shape: KernelShape,
+        *,
+        itemsize: int,
+        allowed_host_bytes: int,
+    ) -> None:
+        self.pages = pages_of(store.tables.row_start)
+        self._store = store
+        self._table = table
+        self._device = device
+        self._programs = programs
+        self._shape = shape
+        self._itemsize = itemsize
+        self._allowed_host = allowed_host_bytes
+        occupied = self.pages[store.tables.occupied]
+        self._n_bricks = len(occupied)
+        self._n_pages = int(occupied.sum())
+        self._largest = int(occupied.max(initial=0))
+        self._pool: tuple[int, int] | None = None
+        blocks = store.meta.bricks.shape
+        self.block_shape = tuple(n * store.meta.bricks.blocks_per_axis for n in blocks)
+
+    def fix_pool(self, n_slots: int, n_pages: int) -> None:
+        """From now on, the pool exists with these sizes."""
+        self._pool = (n_slots, n_pages)
+
+    @property
+    def slot_bytes(self) -> int:
+        """A brick's densities, row numbers and origin on the device."""
+        return self._shape.voxels * (self._itemsize + 4) + 12
+
+    @property
+    def page_bytes(self) -> int:
+        """A page of colour rows on the device."""
+        return PAGE_ROWS * self._shape.layout.width * self._itemsize
+
+    def working_set_bytes(self, bricks: NDArray[np.int64]) -> int:
+        """Pool bytes of these bricks."""
+        return len(bricks) * self.slot_bytes + int(self.pages[bricks].sum()) * self.page_bytes
+
+    @property
+    def walk_steps(self) -> int:
+        """Blocks that a ray can pass at most."""
+        return sum(self.block_shape)
+
+    @property
+    def walk_words(self) -> int:
+        """32-bit words of the map of occupied blocks."""
+        return -(-int(np.prod(self.block_shape)) // 32)
+
+    def picture(self, width: int, height: int) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
+        """Sizes and device bytes by item for pictures of `width` x `height` pixels."""
+        columns, rows = -(-width // TILE), -(-height // TILE)
+        return self._sizes(rows, columns, rays=False)
+
+    def rays(self, n: int) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
+        """Sizes and device bytes by item for `n` arbitrary rays, most of them at a time."""
+        per_row = TILE_STEP * self._device.n_parts
+        packets = -(-n // TILE_RAYS) + 8  # each octant may leave a packet that is not full
+        # A power of two rows: calls with other numbers of rays then share compiled programs.
+        rows = 1 << max(0, (-(-packets // per_row) - 1).bit_length())
+        return self._sizes(rows, per_row, rays=True)
+
+    def _sizes(
+        self, tile_rows: int, columns: int, *, rays: bool
+    ) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
+        # Temporaries do not depend on how many rays or slots there are, or hardly: compile for
+        # what the last estimate allowed, and look again.
+        temps = 0
+        for _ in range(4):
+            needs = self._needs(tile_rows, columns, temps, rays=rays)
+            division = self._divide(needs)
+            sizes = Sizes(
+                tiles=needs.tiles_per_part(division.band_rows),
+                band_rows=division.band_rows,
+                n_slots=division.n_slots,
+                n_pages=division.n_pages,
+            )
+            found = self._temporaries(sizes, rays=rays)
+            if found <= temps:
+                return sizes, self._device_items(sizes, temps, rays=rays), needs
+            temps = found
+        raise InternalError("the kernels' temporaries grow with every plan")
+
+    def _divide(self, needs: DeviceNeeds) -> DeviceDivision:
+        allowed = self._device.allowed_bytes
+        if self._pool is None:
+            return divide_device(needs, allowed)
+        return divide_device(needs, allowed, pool=self._pool)
+
+    def _temporaries(self, sizes: Sizes, *, rays: bool) -> int:
+        p, tiles, pool = self._programs, sizes.tiles, (sizes.n_slots, sizes.n_pages)
+        parallel = [p.integrate(tiles, *pool), p.live_tiles(tiles), p.compose(tiles), p.fresh(tiles)]
+        if rays:
+            parallel += [
+                p.world_rays(tiles),
+                p.keys(tiles),
+                p.walk(tiles, self.walk_words, self.walk_steps),
+            ]
+        else:
+            parallel.append(p.pinhole(tiles))
+        alone = [p.write_bricks(*pool), p.write_rows(*pool), p.empty_pool(*pool)]
+        return self._device.n_parts * max(q.temp_bytes for q in parallel) + max(
+            q.temp_bytes for q in alone
+        )
+
+    def _in_flight(self) -> dict[str, int]:
+        columns = 3 * self._shape.basis_dim
+        bricks, pages = upload_bytes(self._shape.voxels, columns, self._itemsize)
+        call = (CALL_ITEMS + self._shape.items) * 16 + CALL_BLOCKS * 8 + 4
+        return {
+            "uploads in flight": 2 * (bricks + pages),
+            "work items in flight": self._device.n_parts * call,
+            "scalars and reports": _SMALL,
+        }
+
+    def _walk_bytes(self) -> int:
+        per_part = self.walk_steps * WALK_TILES * TILE_RAYS * 4
+        return self.walk_words * 4 + per_part * self._device.n_parts
+
+    def _needs(self, rows: int, columns: int, temps: int, *, rays: bool) -> DeviceNeeds:
+        per_ray = _RAY_BYTES + (_WORLD_RAY_BYTES if rays else 0)
+        fixed = sum(self._in_flight().values()) + temps + (self._walk_bytes() if rays else 0)
+        return DeviceNeeds(
+            slot_bytes=self.slot_bytes,
+            page_bytes=self.page_bytes,
+            tile_bytes=TILE_RAYS * per_ray + 8 + 1,
+            fixed_bytes=fixed,
+            n_bricks=self._n_bricks,
+            n_pages=self._n_pages,
+            largest_pages=self._largest,
+            tile_rows=rows,
+            tile_columns=columns,
+            n_parts=self._device.n_parts,
+            tile_step=TILE_STEP,
+        )
+
+    def _device_items(self, sizes: Sizes, temps: int, *, rays: bool) -> dict[str, int]:
+        n_rays = sizes.tiles * TILE_RAYS * self._device.n_parts
+        per_ray = _RAY_BYTES + (_WORLD_RAY_BYTES if rays else 0)
+        items = {
+            "pool: bricks": sizes.n_slots * self.slot_bytes,
+            "pool: colour rows": sizes.n_pages * self.page_bytes,
+            "ray state and output": n_rays * per_ray + n_rays // TILE_RAYS * 9,
+            "kernel temporaries": temps,
+            **self._in_flight(),
+        }
+        if rays:
+            items["walk through the grid"] = self._walk_bytes()
+        return items
+
+    def host(self, image_bytes: int, tiles: int) -> tuple[HostNeeds, int]:
+        """Host needs of a picture, and the bytes left for the cache.
+
+        Raises
+        ------
+        BudgetError : the host memory allowed is too small.
+        """
+        columns = 3 * self._shape.basis_dim
+        bricks, pages = upload_bytes(self._shape.voxels, columns, self._itemsize)
+        most_rows = STAGED_ROWS + self._largest * PAGE_ROWS
+        taken = most_rows * (4 + columns * np.dtype(self._store.meta.sh_dtype).itemsize)
+        queued = QUEUED_CALLS * self._device.n_parts * (CALL_ITEMS * 16 + CALL_BLOCKS * 8)
+        table = self._table
+        boxes = sum(a.nbytes for a in (table.brick, table.block, table.low, table.high, table.packed))
+        needs = HostNeeds(
+            tables=self._store.tables.nbytes + boxes,
+            staging=2 * (bricks + pages) + taken,
+            items=(ITEMS_AT_ONCE + tiles) * _ITEM_BYTES + queued,
+            image=image_bytes,
+            least_cache=4 * max(_decoded_chunk_bytes(self._store)),
+        )
+        return needs, require_host(needs, self._allowed_host)
+
+    def plan(
+        self,
+        sizes: Sizes,
+        device_items: dict[str, int],
+        needs: DeviceNeeds,
+        host: HostNeeds,
+        cache_bytes: int,
+        views: list[View],
+    ) -> RenderPlan:
+        """Put together what was found, with what the views of all bands show."""
+        waves = sum(
+            len(split_waves(v.shells, self.pages[v.bricks], n_slots=sizes.n_slots, n_pages=sizes.n_pages - 1))
+            for v in views
+        )
+        seen = np.unique(np.concatenate([v.bricks for v in views])) if views else np.empty(0, int)
+        return RenderPlan(
+            device_items=device_items,
+            host_items={
+                "tables": host.tables,
+                "staging": host.staging,
+                "work items": host.items,
+                "picture": host.image,
+                "chunk cache": cache_bytes,
+            },
+            allowed_device_bytes=self._device.allowed_bytes,
+            allowed_host_bytes=self._allowed_host,
+            smallest_budget_bytes=round_up_budget(needs.least_bytes),
+            working_set_bytes=self.working_set_bytes(seen),
+            n_slots=sizes.n_slots,
+            n_bands=-(-needs.tile_rows // sizes.band_rows),
+            bricks_visible=len(seen),
+            waves=waves,
+        )
+
+
+def _decoded_chunk_bytes(store: SceneStore) -> list[int]:
+    specs = (store.specs["rows/density"], store.specs["rows/sh"])
+    return [spec.chunk_shape[0] * spec.row_bytes for spec in specs]

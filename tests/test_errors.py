@@ -1,0 +1,56 @@
+"""The exception family: exit codes are part of the interface."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+from plenostream import errors
+from plenostream.errors import BrickCorrupt, PlenostreamError
+
+EXIT_CODES = {
+    "BrickCorrupt": 1,
+    "BudgetError": 3,
+    "CameraError": 1,
+    "CheckpointError": 1,
+    "DeviceError": 1,
+    "InternalError": 70,
+    "InvalidInput": 2,
+    "OutputError": 1,
+    "PlenostreamError": 1,
+    "StoreError": 1,
+    "StoreExists": 1,
+    "StoreFormat": 1,
+    "StoreNotFound": 1,
+}
+
+
+def test_every_error_ends_the_command_with_its_code() -> None:
+    assert {name: getattr(errors, name).exit_code for name in errors.__all__} == EXIT_CODES
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_is_of_the_family_and_in_the_documented_tree(name: str) -> None:
+    assert issubclass(getattr(errors, name), PlenostreamError)
+    assert re.search(rf"\b{name}\b", errors.__doc__ or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "builtin"),
+    [
+        ("InvalidInput", ValueError),
+        ("StoreExists", FileExistsError),
+        ("StoreNotFound", FileNotFoundError),
+    ],
+)
+def test_handlers_of_builtin_errors_catch_ours(name: str, builtin: type[Exception]) -> None:
+    assert issubclass(getattr(errors, name), builtin)
+
+
+def test_damage_found_in_another_process_arrives_with_its_place() -> None:
+    # A Dask cluster sends a worker's exception through pickle.
+    error = BrickCorrupt("damaged", array="rows/sh", chunk=3, brick_id=7)
+    arrived = pickle.loads(pickle.dumps(error))
+    assert (str(arrived), vars(arrived)) == (str(error), vars(error))
