@@ -7,6 +7,8 @@ capitals do not matter. A plain number is a number of bytes.
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from numbers import Integral
 
 from plenostream.errors import InvalidInput
 
@@ -32,9 +34,10 @@ def parse_bytes(size: int | str, *, name: str = "size") -> int:
         unit = _UNITS.get(match[2].lower()) if match else None
         if match is None or unit is None:
             raise InvalidInput(f"{name} is {size!r}; expected a size such as 512MB, 2GB or 1.5GiB")
-        n_bytes = int(float(match[1]) * unit)
-    elif isinstance(size, int) and not isinstance(size, bool):
-        n_bytes = size
+        # Decimal: in binary, 0.29 GB would be a byte short of 290,000,000.
+        n_bytes = int(Decimal(match[1]) * unit)
+    elif isinstance(size, Integral) and not isinstance(size, bool):
+        n_bytes = int(size)
     else:
         raise InvalidInput(f"{name} is {size!r}; expected bytes as an integer, or text like '2GB'")
     if n_bytes <= 0:
@@ -49,4 +52,5 @@ def format_bytes(n_bytes: int) -> str:
         if abs(value) < 999.5:
             return f"{n_bytes} B" if unit == "B" else f"{value:.3g} {unit}"
         value /= 1000
-    return f"{value:.3g} TB"
+    # There is no larger unit, and ".3g" turns to powers of ten at 1000.
+    return f"{value:.3g} TB" if abs(value) < 999.5 else f"{value:.0f} TB"

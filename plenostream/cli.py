@@ -1,4 +1,4 @@
-"""The command line: the group of commands, and how each error ends a program.
+"""The command line: how each way to end turns into a message and an exit code.
 
 Exit codes: 0 done; 1 data or input that cannot be used; 2 usage; 3 a budget too small; 70 a bug
 of ours; 130 Ctrl-C.
@@ -12,52 +12,19 @@ from collections.abc import Sequence
 
 import click
 
-from plenostream.commands.convert import convert
-from plenostream.commands.inspection import info, verify
-from plenostream.commands.parameters import Settings, quiet_option
-from plenostream.commands.plan import plan
-from plenostream.commands.points import points
-from plenostream.commands.render import render
 from plenostream.errors import InternalError, PlenostreamError
-from plenostream.version import __version__
 
 __all__ = ["main"]
-
-
-@click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="""\b
-Start with:
-  plenostream convert model.npz model.zarr
-  plenostream render model.zarr view.png --look-from 2,2,1
-  plenostream render model.zarr turn.mp4 --orbit 120
-
-\b
-Exit codes: 0 done, 1 data or input that cannot be used, 2 usage, 3 a budget
-too small, 70 a bug of plenostream, 130 Ctrl-C.
-""",
-)
-@click.version_option(__version__, prog_name="plenostream", message="%(prog)s %(version)s")
-@quiet_option
-@click.pass_context
-def _commands(context: click.Context) -> None:
-    """Exact full-resolution pictures of Plenoxels models, within a memory budget.
-
-    A svox2 checkpoint is converted once to a scene of bricks on disk; pictures are then rendered
-    by streaming the bricks in view through the device, within the bytes it is allowed.
-    """
-    context.ensure_object(Settings)
-
-
-for _command in (convert, render, plan, info, verify, points):
-    _commands.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on `arguments` (the process's own by default); the exit code."""
     logging.basicConfig(level=logging.WARNING, format="plenostream: %(levelname)s: %(message)s")
     try:
-        code = _commands.main(arguments, prog_name="plenostream", standalone_mode=False)
+        # Late, so that Ctrl-C while modules are being loaded ends like any other.
+        from plenostream.commands.group import commands
+
+        code = commands.main(arguments, prog_name="plenostream", standalone_mode=False)
     except click.UsageError as error:
         return _fail(_usage(error), error.exit_code)
     except click.ClickException as error:

@@ -22,6 +22,9 @@ Ctrl-C ends a command with 130.
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 __all__ = [
     "BrickCorrupt",
     "BudgetError",
@@ -121,6 +124,14 @@ class BudgetError(PlenostreamError):
         self.planned_bytes = planned_bytes
         self.allowed_bytes = allowed_bytes
         self.smallest_bytes = smallest_bytes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions are pickled as a call with their positional arguments alone.
+        sizes = {
+            name: getattr(self, name)
+            for name in ("planned_bytes", "allowed_bytes", "smallest_bytes")
+        }
+        return partial(type(self), **sizes), self.args
 
 
 class DeviceError(PlenostreamError):

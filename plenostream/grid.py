@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,7 +35,8 @@ class GridSpec:
     """Middle of the volume (world units)."""
 
     def __post_init__(self) -> None:
-        if len(self.size) != 3 or min(self.size) < 2:
+        whole = all(isinstance(n, Integral) and not isinstance(n, bool) for n in self.size)
+        if len(self.size) != 3 or not whole or min(self.size) < 2:
             raise InvalidInput(f"grid size is {self.size}; expected three axes of 2 voxels or more")
         if len(self.radius) != 3 or not all(0 < r < math.inf for r in self.radius):
             raise InvalidInput(f"radius is {self.radius}; expected three finite numbers above zero")
@@ -71,7 +73,7 @@ class BrickGrid:
     """Cells per axis of a brick, B: 8, 16 or 32."""
 
     def __post_init__(self) -> None:
-        if self.brick_size not in BRICK_SIZES:
+        if not isinstance(self.brick_size, Integral) or self.brick_size not in BRICK_SIZES:
             raise InvalidInput(f"brick size is {self.brick_size}; expected one of {BRICK_SIZES}")
 
     @property

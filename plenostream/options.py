@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Literal
 
 from plenostream.bytesize import parse_bytes
@@ -17,18 +18,46 @@ StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 
 
-def _check_number(name: str, value: float, *, above: float | None = None, least: float | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+def _number(
+    name: str, value: object, *, above: float | None = None, least: float | None = None
+) -> float:
+    """`value` as a Python float; NumPy's scalars count as numbers, truth values do not."""
+    number = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer beyond float64
+            number = math.inf
+    if not math.isfinite(number):
         raise InvalidInput(f"{name} is {value!r}; expected a finite number")
-    if above is not None and not value > above:
-        raise InvalidInput(f"{name} is {value}; it must be above {above}")
-    if least is not None and not value >= least:
-        raise InvalidInput(f"{name} is {value}; it must be at least {least}")
+    if above is not None and not number > above:
+        raise InvalidInput(f"{name} is {number}; it must be above {above}")
+    if least is not None and not number >= least:
+        raise InvalidInput(f"{name} is {number}; it must be at least {least}")
+    return number
 
 
-def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if value not in choices:
-        raise InvalidInput(f"{name} is {value!r}; expected one of {', '.join(map(str, choices))}")
+def _count(name: str, value: object) -> int | None:
+    """`value` as a Python int of 1 or more; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise InvalidInput(f"{name} is {value!r}; expected a whole number")
+    number = int(value)
+    if number < 1:
+        raise InvalidInput(f"{name} is {number}; it must be at least 1")
+    return number
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise InvalidInput(f"{name} is {value!r}; expected one of {', '.join(choices)}")
+
+
+def _set(options: object, **values: object) -> None:
+    """Store checked values in a frozen record, from its `__post_init__`."""
+    for name, value in values.items():
+        object.__setattr__(options, name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +76,14 @@ class RenderOptions:
     """A ray ends, fully opaque, when its transmittance falls below this."""
 
     def __post_init__(self) -> None:
-        _check_number("background", self.background)
-        _check_number("step_size", self.step_size, above=0.0)
-        _check_number("near_clip", self.near_clip, least=0.0)
-        _check_number("sigma_thresh", self.sigma_thresh, least=0.0)
-        _check_number("stop_thresh", self.stop_thresh, least=0.0)
+        _set(
+            self,
+            background=_number("background", self.background),
+            step_size=_number("step_size", self.step_size, above=0.0),
+            near_clip=_number("near_clip", self.near_clip, least=0.0),
+            sigma_thresh=_number("sigma_thresh", self.sigma_thresh, least=0.0),
+            stop_thresh=_number("stop_thresh", self.stop_thresh, least=0.0),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +104,7 @@ class StreamOptions:
         if self.device_memory is not None:
             parse_bytes(self.device_memory, name="device_memory")
         parse_bytes(self.host_memory, name="host_memory")
-        if self.n_threads is not None and self.n_threads < 1:
-            raise InvalidInput(f"n_threads is {self.n_threads}; it must be at least 1")
+        _set(self, n_threads=_count("n_threads", self.n_threads))
 
     @property
     def device_bytes(self) -> int | None:
@@ -108,12 +139,13 @@ class ConvertOptions:
     """Go on with a conversion of the same checkpoint that was cut off."""
 
     def __post_init__(self) -> None:
-        _check_choice("brick_size", self.brick_size, BRICK_SIZES)
+        if not isinstance(self.brick_size, Integral) or self.brick_size not in BRICK_SIZES:
+            sizes = ", ".join(map(str, BRICK_SIZES))
+            raise InvalidInput(f"brick_size is {self.brick_size!r}; expected one of {sizes}")
         _check_choice("dtype", self.dtype, ("auto", "float16"))
         _check_choice("codec", self.codec, ("zstd", "lz4"))
         parse_bytes(self.host_memory, name="host_memory")
-        if self.workers is not None and self.workers < 1:
-            raise InvalidInput(f"workers is {self.workers}; it must be at least 1")
+        _set(self, workers=_count("workers", self.workers), brick_size=int(self.brick_size))
 
     @property
     def host_bytes(self) -> int:

@@ -1,7 +1,8 @@
 """The compiled kernels of a renderer: each shape once, with the temporaries it takes.
 
 Everything is compiled ahead of time from shapes alone, so a plan knows the kernels' temporaries
-before any array exists, and the number of compilations is a number.
+before any array exists, and the number of compilations is a number. What one renderer compiled,
+the next one uses (`compiled`); a `Program` belongs to one renderer, whose ledger it reports to.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import SingleDeviceSharding
 
+from plenostream.compiled import compiled_once
 from plenostream.device import Device
 from plenostream.errors import DeviceError
 from plenostream.kernels.finish import compose, fresh_state, live_tiles
@@ -29,7 +31,16 @@ from plenostream.kernels.state import COUNTERS, KernelShape, Pool, RayState, Wav
 from plenostream.kernels.upload import PAGE_ROWS, write_bricks, write_rows
 from plenostream.kernels.walk import packet_keys, walk_blocks
 
-__all__ = ["BATCH_BRICKS", "BATCH_PAGES", "CALL_BLOCKS", "CALL_ITEMS", "TILE_STEP", "WALK_TILES", "Program", "Programs"]
+__all__ = [
+    "BATCH_BRICKS",
+    "BATCH_PAGES",
+    "CALL_BLOCKS",
+    "CALL_ITEMS",
+    "TILE_STEP",
+    "WALK_TILES",
+    "Program",
+    "Programs",
+]
 
 BATCH_BRICKS = 32
 """Bricks of an upload."""
@@ -49,11 +60,12 @@ WALK_TILES = 64
 class Program:
     """One compiled kernel."""
 
-    def __init__(self, name: str, compiled: Any, device: Device) -> None:
+    def __init__(self, name: str, compiled: jax.stages.Compiled, device: Device) -> None:
         self.name = name
         self._compiled = compiled
         self._device = device
-        self.temp_bytes = int(compiled.memory_analysis().temp_size_in_bytes)
+        analysis: Any = compiled.memory_analysis()
+        self.temp_bytes = int(analysis.temp_size_in_bytes)
 
     def __call__(self, *args: Any) -> Any:
         """Run it; on a CPU to its end, on other devices the work is queued."""
@@ -63,7 +75,7 @@ class Program:
         try:
             result = self._compiled(*args)
             if self._device.platform == "cpu":
-                jax.block_until_ready(result)
+                jax.block_until_ready(result)  # type: ignore[no-untyped-call]
         except jax.errors.JaxRuntimeError as error:
             raise DeviceError(f"{self.name} failed on {self._device.device}: {error}") from error
         finally:
@@ -81,22 +93,35 @@ class Programs:
         self._shape = shape
         self._dtype = pool_dtype
         self._place = SingleDeviceSharding(device.device)
-        self._programs: dict[tuple[Any, ...], Program] = {}
+        self._programs: dict[tuple[str | int, ...], Program] = {}
         self.n_compiles = 0
+        """Programs that had to be compiled for this renderer; others had been made before."""
 
-    def _struct(self, shape: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape, dtype, sharding=self._place)
+    def _struct(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Stands in for an array; of any type, since the records that it goes into hold arrays."""
+        return jax.ShapeDtypeStruct(  # type: ignore[no-untyped-call]
+            shape, dtype, sharding=self._place
+        )
 
     def _program(
-        self, key: tuple[Any, ...], function: Callable[..., Any], args: Callable[[], tuple[Any, ...]],
+        self,
+        key: tuple[str | int, ...],
+        function: Callable[..., Any],
+        args: Callable[[], tuple[Any, ...]],
         donate: tuple[int, ...] = (),
     ) -> Program:
+        """The program of `function` for these arguments; `key` is its name and its shapes."""
         if key not in self._programs:
-            with jax.enable_x64(True):
-                jitted = jax.jit(function, donate_argnums=donate, out_shardings=self._place)
-                compiled = jitted.lower(*args()).compile()
-            self._programs[key] = Program(key[0], compiled, self._device)
-            self.n_compiles += 1
+
+            def compile_it() -> jax.stages.Compiled:
+                with jax.enable_x64(True):
+                    jitted = jax.jit(function, donate_argnums=donate, out_shardings=self._place)
+                    return jitted.lower(*args()).compile()
+
+            made_of = (self._device.device, self._shape, self._dtype, *key)
+            compiled, new = compiled_once(made_of, compile_it)
+            self._programs[key] = Program(str(key[0]), compiled, self._device)
+            self.n_compiles += new
         return self._programs[key]
 
     def pool_structs(self, n_slots: int, n_pages: int) -> Pool:

@@ -27,6 +27,7 @@ RANKS = {
     "images": 1,
     "store": 1,
     "budget": 2,
+    "compiled": 2,
     "convert": 2,
     "device": 2,
     "kernels": 2,
@@ -45,7 +46,7 @@ RANKS = {
 }
 """A module imports from lower ranks or from its own subpackage, never from a sibling."""
 
-DEVICE_SIDE = {"device", "kernels", "pool", "programs"}
+DEVICE_SIDE = {"compiled", "device", "kernels", "pool", "programs"}
 """Know no scene, camera or file: they import the core and each other, downwards. They are also
 what may import jax, together with the host loop."""
 

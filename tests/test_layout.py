@@ -45,6 +45,7 @@ META = SceneMeta(
     source_name="model.npz",
     source_bytes=123_456,
     source_digest="0123456789abcdef",
+    tables_digest="fedcba9876543210",
 )
 
 
@@ -66,6 +67,7 @@ def metas(draw: st.DrawFn) -> SceneMeta:
         source_name=draw(st.text(st.characters(codec="utf-8"), max_size=20)),
         source_bytes=draw(counts),
         source_digest=META.source_digest,
+        tables_digest=META.tables_digest,
     )
 
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2154  # root: set by whoever sources this
 # Sourced by tools/demo and tools/test; defines `set_up LEVEL`, which makes .venv/ or finds it whole.
 #
 #   set_up run    the package and what it needs
@@ -86,7 +87,7 @@ install_dev() {
   elif ! "$venv/bin/python" -c 'import open3d' 2>/dev/null; then
     # shellcheck disable=SC2086  # several words are meant
     apt_install $points_packages || say "set-up: open3d, for \`plenostream points\`, lacks libraries:
-  $(apt_line $points_packages)"
+  $(apt_line "$points_packages")"
   fi
 }
 

@@ -75,7 +75,9 @@ def _find_end(file: BinaryIO, n_bytes: int, where: str) -> tuple[int, int, int]:
                 break
         at = tail.rfind(b"PK\x05\x06", 0, at)
     if at < 0:
-        raise _refuse(where, "not an .npz archive, or cut off: the end of a zip directory is missing")
+        raise _refuse(
+            where, "not an .npz archive, or cut off: the end of a zip directory is missing"
+        )
     end = tail_start + at
     if disk or first_disk:
         raise _refuse(where, "the archive is spread over several disks")

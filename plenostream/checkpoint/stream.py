@@ -189,12 +189,12 @@ class MemberStream:
         rest = bytearray(min(self._left, _PIECE_BYTES * 4))
         while self._left:
             self.readinto(memoryview(rest)[: min(len(rest), self._left)])
-        if self._unpacker is not None and self._unpack(1):
-            raise CheckpointError(
-                f"{self._where} holds more than the {self._member.n_bytes} bytes it claims"
-            )
         if self._crc != self._member.crc:
             raise CheckpointError(
                 f"{self._where} is damaged: its checksum is {self._crc:08x}, "
                 f"and {self._member.crc:08x} was written down"
+            )
+        if self._unpacker is not None and self._unpack(1):
+            raise CheckpointError(
+                f"{self._where} holds more than the {self._member.n_bytes} bytes it claims"
             )

@@ -7,6 +7,7 @@ import json
 import click
 
 from plenostream.commands.parameters import Settings, json_option, quiet_option
+from plenostream.commands.progress import Progress
 
 __all__ = ["info", "verify"]
 
@@ -36,7 +37,8 @@ def verify(context: click.Context, scene: str, as_json: bool) -> None:
     from plenostream.verify import verify as check
 
     settings: Settings = context.obj
-    report = check(scene)
+    with Progress(quiet=settings.quiet) as progress:
+        report = check(scene, progress=progress.update)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=1))
     elif not (settings.quiet and report.ok):

@@ -24,9 +24,10 @@ def opened_renderer(
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     prepare_jax()
-    import plenostream as ps
+    from plenostream.api import open_scene
+    from plenostream.render import Renderer
 
-    with ps.open_scene(scene) as opened:
+    with open_scene(scene) as opened:
         cameras = choose_cameras(opened.grid, **flags)
-        with ps.Renderer(opened, options=options, stream=stream) as renderer:
+        with Renderer(opened, options=options, stream=stream) as renderer:
             yield renderer, cameras, options

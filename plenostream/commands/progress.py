@@ -15,9 +15,7 @@ __all__ = ["Progress", "format_seconds"]
 _LINE_INTERVAL_S = 5.0
 """Seconds between lines where there is no terminal."""
 
-_BAR = (
-    "{desc}: {percentage:3.0f} %|{bar}| {n_fmt}/{total_fmt} [{elapsed}, {remaining} left{postfix}]"
-)
+_BAR = "{desc}: {percentage:3.0f} %|{bar}| [{elapsed}, {remaining} left{postfix}]"
 
 
 class Progress:
@@ -26,7 +24,8 @@ class Progress:
     Parameters
     ----------
     quiet : say nothing
-    unit : what is counted, in the plural; "frames" come with frames per second
+    unit : what is counted, in the plural, which is then told with how many a second; without it
+        only the share is told
     """
 
     def __init__(self, *, quiet: bool, unit: str = "") -> None:
@@ -35,6 +34,8 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
         self._stage: str | None = None
         self._began = self._said = 0.0
+        self._first = 0
+        """Steps done when the rate began to be taken."""
 
     def __enter__(self) -> Self:
         return self
@@ -55,9 +56,10 @@ class Progress:
             return
         now = time.monotonic()
         fresh = stage != self._stage
-        if fresh:
-            self._stage, self._began = stage, now
-        rate = done / (now - self._began) if now > self._began else 0.0
+        if fresh or not self._first:
+            # The first step may compile or open things: it says nothing about those that follow.
+            self._stage, self._began, self._first = stage, now, done
+        rate = (done - self._first) / (now - self._began) if now > self._began else 0.0
         if self._terminal:
             self._draw(stage, done, total, rate, fresh=fresh)
         elif fresh or done == total or now - self._said >= _LINE_INTERVAL_S:
@@ -71,15 +73,17 @@ class Progress:
         if bar is None:
             bar = tqdm(desc=stage, total=total, bar_format=_BAR, file=sys.stderr)
         self._bar, bar.total = bar, total
-        if self._unit and done:
-            bar.set_postfix_str(f"{rate:.3g} {self._unit}/s", refresh=False)
+        if self._unit and rate:
+            counted = f"{done} of {total}, {rate:.3g} {self._unit}/s"
+            bar.set_postfix_str(counted, refresh=False)
         bar.update(done - bar.n)
 
     def _line(self, stage: str, done: int, total: int, rate: float) -> str:
-        unit = f" {self._unit}" if self._unit else ""
-        line = f"{stage}: {done} of {total}{unit}"
-        if self._unit and done:
-            line += f", {rate:.3g} {self._unit}/s"
+        if self._unit:
+            line = f"{stage}: {done} of {total} {self._unit}"
+            line += f", {rate:.3g} {self._unit}/s" if rate else ""
+        else:
+            line = f"{stage}: {100 * done // max(total, 1)} %"
         if 0 < done < total and rate > 0:
             line += f", {format_seconds((total - done) / rate)} left"
         return line

@@ -106,7 +106,8 @@ def render(
         write_stats(Path(stats), numbers, frames, overwrite=overwrite)
     if not settings.quiet:
         size = (cameras[0][1].width, cameras[0][1].height)
-        click.echo("\n".join(summary_lines(writer.written, frames, size=size, seconds=seconds)))
+        lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
+        click.echo("\n".join(lines + writer.notes()))
 
 
 def _opened_output(

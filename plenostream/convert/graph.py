@@ -1,7 +1,8 @@
 """Runs the packing of slabs through Dask: threads here, or the cluster of the user's client.
 
-The graph is the same in both cases: a task a slab, and edges that let at most so many slabs be in
-flight. Tasks write files and return counts, so nothing large travels.
+The graph is the same in both cases: a task a slab. Tasks write files and return counts, so nothing
+large travels. How many slabs may be in flight is a matter of memory: here the pool has so many
+threads; in a cluster with more of them, tasks wait for earlier ones.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import dask
+from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed, delayed
 
@@ -21,7 +22,8 @@ from plenostream.convert.slab import SlabJob, pack_slab
 __all__ = ["n_workers", "pack_slabs"]
 
 
-def _graph(job: SlabJob, slabs: Sequence[int], in_flight: int) -> list[Delayed]:
+def _graph(job: SlabJob, slabs: Sequence[int], *, in_flight: int) -> list[Delayed]:
+    """A task for each slab; each waits for the one `in_flight` places before it."""
     pack = delayed(pack_slab, pure=False)
     shared = delayed(job, traverse=False)
     tasks: list[Delayed] = []
@@ -47,7 +49,7 @@ def n_workers(asked: int | None) -> int:
     """Slabs that can be packed at a time: of the cluster, as asked, or one a core."""
     client = _active_client()
     if client is not None:
-        return max(1, sum(client.nthreads().values()))
+        return max(1, sum(int(n) for n in client.nthreads().values()))
     return asked or len(os.sched_getaffinity(0))
 
 
@@ -60,10 +62,10 @@ def pack_slabs(
     ------
     CheckpointError : from the first slab that failed.
     """
-    tasks = _graph(job, slabs, in_flight)
     client = _active_client()
     if client is not None:
-        futures = client.compute(tasks)
+        enough = in_flight >= n_workers(None)
+        futures = client.compute(_graph(job, slabs, in_flight=len(slabs) if enough else in_flight))
         try:
             for future in sys.modules["distributed"].as_completed(futures):
                 future.result()
@@ -71,11 +73,13 @@ def pack_slabs(
         finally:
             client.cancel(futures)
         return
+    tasks = _graph(job, slabs, in_flight=len(slabs))
     keys = {task.key for task in tasks}
 
     def count(key: object, *_: object) -> None:
         if key in keys:
             progress()
 
-    with ThreadPoolExecutor(in_flight) as pool, Callback(posttask=count):
-        dask.compute(*tasks, scheduler="threads", pool=pool)
+    counting = Callback(posttask=count)  # type: ignore[no-untyped-call]
+    with ThreadPoolExecutor(in_flight) as pool, counting:
+        compute(*tasks, scheduler="threads", pool=pool)  # type: ignore[no-untyped-call]

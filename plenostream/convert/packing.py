@@ -78,7 +78,8 @@ def _axis(box: BrickBox, axis: int) -> _Axis:
     def key(brick: NDArray[np.int64], local: NDArray[np.int64] | int) -> NDArray[np.int64]:
         place = np.zeros((len(brick), 3), np.int32)
         place[:, axis] = np.clip(brick - box.lower[axis], 0, None)
-        return morton_key(place).astype(np.int64) * box.bricks.voxels + local * stride
+        code = morton_key(place).astype(np.int64)
+        return np.asarray(code * box.bricks.voxels + local * stride, np.int64)
 
     return _Axis(
         own=brick < n_bricks,
@@ -123,7 +124,8 @@ def pack_bricks(
     """
     bricks = box.bricks
     origin = np.array([box.voxels(axis)[0] for axis in range(3)])
-    coordinates = list(np.nonzero(active))
+    # np.nonzero takes ten times as long on three axes as on one.
+    coordinates = list(np.unravel_index(np.flatnonzero(active), active.shape))
     key, source = _sorted_rows(coordinates, box)
     code = key // bricks.voxels
     local = key - code * bricks.voxels
@@ -196,9 +198,10 @@ def tight_boxes(
     over_y = np.bitwise_or.reduce(bits_z, axis=4)  # [n, bx, x, by, bz]
     bits_y = np.packbits(over_x != 0, axis=3, bitorder="little")[:, :, :, 0]
     bits_x = np.packbits(over_y != 0, axis=2, bitorder="little")[:, :, 0]
-    bits = np.stack([bits_x, bits_y, np.bitwise_or.reduce(over_x, axis=3)], axis=-1)
-    bounds = _BOUNDS[bits]  # [n, bx, by, bz, axis, 2]
-    start = np.stack(np.indices((blocks,) * 3, np.uint8), axis=-1) * np.uint8(BLOCK_SIZE)
+    bits_of_z: NDArray[np.uint8] = np.bitwise_or.reduce(over_x, axis=3)
+    bits = np.stack([bits_x, bits_y, bits_of_z], axis=-1)
+    bounds: NDArray[np.uint8] = _BOUNDS[bits]  # [n, bx, by, bz, axis, 2]
+    start = np.moveaxis(np.indices((blocks,) * 3, np.uint8), 0, -1) * np.uint8(BLOCK_SIZE)
     bounds += np.where(bits != 0, start, np.uint8(0))[..., None]
     return bounds.transpose(0, 1, 2, 3, 5, 4).reshape(n, bricks.blocks, 6)
 
@@ -206,11 +209,11 @@ def tight_boxes(
 def sh_norms(sh: NDArray[np.floating]) -> NDArray[np.float32]:
     """Largest norm over the channels of the coefficients of degree 0, 1, and 2 or more, [v, 3].
 
-    `sh` [v, 3 dim] finite. Sums run in a fixed order, so that a row's norms do not depend on the
-    rows around it.
+    `sh` [v, 3 dim] finite. Norms are float64, rounded once; sums run in a fixed order, so that a
+    row's norms do not depend on the rows around it.
     """
     dim = sh.shape[1] // 3
-    # float32 coefficients may be so large that their squares are not.
+    # Squares of float16 are exact in float32; those of float32 may be too large for it.
     wide = np.float32 if sh.dtype == np.float16 else np.float64
     bands = ((0, 1), (1, min(4, dim)), (min(4, dim), dim))
     norms = np.zeros((len(sh), 3), np.float32)
@@ -227,9 +230,9 @@ def sh_norms(sh: NDArray[np.floating]) -> NDArray[np.float32]:
     return norms
 
 
-def _sum(values: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Sum over the first axis, in order; numpy's own order depends on the other axis's length."""
-    total = values[0].copy()
+def _sum(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Sum over the first axis, in order; numpy's own order depends on the length of the other."""
+    total: NDArray[np.float64] = values[0].astype(np.float64)
     for row in values[1:]:
         total += row
     return total

@@ -44,7 +44,7 @@ class RowTable:
         """
         dtype = np.dtype(self.dtype)
         rows = np.empty((int((stops - starts).sum()), self.columns), dtype)
-        bytes_ = memoryview(rows.reshape(-1).view(np.uint8))
+        bytes_ = rows.reshape(-1).view(np.uint8).data
         done = 0
         try:
             fd = os.open(self.path, os.O_RDONLY)
@@ -128,7 +128,7 @@ class RowSource:
         return self._density(density[:, 0]), self._coefficients(sh)
 
     def _density(self, density: NDArray[np.floating]) -> NDArray[np.float32]:
-        limit = float(np.finfo(np.float32).max)
+        limit = min(float(np.finfo(t).max) for t in (np.float32, density.dtype))
         # A comparison with NaN is false, so this finds NaN as well.
         bad = ~(np.abs(density) <= limit)
         if bad.any():
@@ -140,7 +140,7 @@ class RowSource:
         return np.ascontiguousarray(density, np.float32)
 
     def _coefficients(self, sh: NDArray[np.floating]) -> NDArray[np.floating]:
-        limit = float(np.finfo(self.sh_dtype).max)
+        limit = min(float(np.finfo(t).max) for t in (self.sh_dtype, sh.dtype))
         if sh.dtype == np.float16:
             # All exponent bits set: infinite or NaN. Looking at bits is several times as fast as
             # comparing half floats, which numpy converts one by one.

@@ -13,14 +13,13 @@ Each step leaves a file when it is done, so that an interrupted conversion goes 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import xxhash
@@ -31,7 +30,7 @@ from plenostream.checkpoint import Checkpoint, StoredArray, open_checkpoint
 from plenostream.convert.assemble import assemble
 from plenostream.convert.graph import n_workers, pack_slabs
 from plenostream.convert.report import ConvertReport
-from plenostream.convert.rows import RowSource, RowTable, describe_table
+from plenostream.convert.rows import RowSource, describe_table
 from plenostream.convert.scan import (
     ROWS_FILE,
     LinkScan,
@@ -42,7 +41,13 @@ from plenostream.convert.scan import (
 )
 from plenostream.convert.sizing import MemoryPlan, check_disk, plan_memory
 from plenostream.convert.slab import SlabJob, is_done
-from plenostream.convert.spill import check_stored, needs_spill, spill_bytes, spill_table
+from plenostream.convert.spill import (
+    check_stored,
+    needs_spill,
+    spill_bytes,
+    spill_table,
+    spilled_table,
+)
 from plenostream.errors import CheckpointError, StoreError
 from plenostream.grid import BrickGrid
 from plenostream.options import ConvertOptions
@@ -199,6 +204,7 @@ class _Steps:
             source_name=os.path.basename(checkpoint.path),
             source_bytes=checkpoint.n_bytes,
             source_digest=self._digest,
+            tables_digest="",
         )
 
     def _scan(self) -> LinkScan:
@@ -236,10 +242,8 @@ class _Steps:
         self.spilled_bytes = sum(
             spill_bytes(t, scan.n_voxels, in_order=scan.in_order) for t in tables
         )
-        done = self._work / "rows.json"
-        if done.exists():
-            ready = tuple(RowTable(**values) for values in json.loads(done.read_bytes()))
-        else:
+        done = self._work / "rows.done"
+        if not done.exists():
             scene = meta.n_rows * (4 + meta.sh_columns * np.dtype(meta.sh_dtype).itemsize)
             if self.spilled_bytes:
                 _log.info(
@@ -247,18 +251,29 @@ class _Steps:
                     format_bytes(self.spilled_bytes),
                 )
             check_disk(self._work, scene + self.spilled_bytes, what="Converting")
-            ready = tuple(self._ready(table, scan, memory) for table in tables)
-            write_atomically(done, json.dumps([asdict(table) for table in ready]).encode())
+            for table in tables:
+                self._make_readable(table, scan, memory)
+            done.touch()
+        ready = tuple(
+            spilled_table(table, self._spill_folder(table))
+            if needs_spill(table, in_order=scan.in_order)
+            else describe_table(table)
+            for table in tables
+        )
         return RowSource.of(self._checkpoint, ready, dtype=self._options.dtype)
 
-    def _ready(self, table: StoredArray, scan: LinkScan, memory: MemoryPlan) -> RowTable:
+    def _spill_folder(self, table: StoredArray) -> Path:
+        return self._work / "spill" / table.key
+
+    def _make_readable(self, table: StoredArray, scan: LinkScan, memory: MemoryPlan) -> None:
+        """Spill a table, or check that what can be read along is sound."""
         if not needs_spill(table, in_order=scan.in_order):
             check_stored(table)
-            return describe_table(table)
-        folder = self._work / "spill" / table.key
+            return
+        folder = self._spill_folder(table)
         shutil.rmtree(folder, ignore_errors=True)  # what a killed run may have left
         folder.mkdir(parents=True)
-        return spill_table(
+        spill_table(
             table,
             folder,
             n_voxels=scan.n_voxels,
@@ -272,6 +287,8 @@ class _Steps:
         (self._work / "parts").mkdir(exist_ok=True)
         n_slabs = len(job.rows_before) - 1
         missing = [slab for slab in range(n_slabs) if not is_done(job, slab)]
+        # The largest first, so that no worker is left alone with one at the end.
+        missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
         packed = n_slabs - len(missing)
         self._tell("pack", packed, n_slabs)
 

@@ -21,7 +21,15 @@ from plenostream.errors import CheckpointError
 from plenostream.grid import BrickGrid
 from plenostream.store.layout import SLAB_BRICKS
 
-__all__ = ["BITS_FILE", "ROWS_FILE", "LinkScan", "load_scan", "save_scan", "scan_links", "slab_planes"]
+__all__ = [
+    "BITS_FILE",
+    "ROWS_FILE",
+    "LinkScan",
+    "load_scan",
+    "save_scan",
+    "scan_links",
+    "slab_planes",
+]
 
 BITS_FILE = "active.bits"
 """Bits of the active voxels, [X, Y, ceil(Z / 8)] bytes, little bit order along z."""
@@ -93,7 +101,7 @@ def load_scan(path: Path) -> LinkScan:
         )
 
 
-def _lines(links: StoredArray, work: Path) -> Iterator[NDArray[np.generic]]:
+def _lines(links: StoredArray, work: Path) -> Iterator[NDArray[np.integer]]:
     """The links as blocks of whole lines along z, [lines, Z], native byte order."""
     if links.fortran_order:
         yield from fortran_lines(links, work, block_bytes=_BLOCK_BYTES)
@@ -104,7 +112,7 @@ def _lines(links: StoredArray, work: Path) -> Iterator[NDArray[np.generic]]:
     with links.stream() as stream:
         for start in range(0, n_lines, per_block):
             block = np.empty((min(per_block, n_lines - start), z), links.dtype)
-            stream.readinto(memoryview(block.reshape(-1).view(np.uint8)))
+            stream.readinto(block.reshape(-1).view(np.uint8).data)
             yield block.astype(links.dtype.newbyteorder("="), copy=False)
         stream.finish()
 
@@ -180,4 +188,5 @@ def scan_links(
 def _shared(size: int, brick_size: int) -> NDArray[np.bool_]:
     """Which voxels of an axis lie in two bricks, [size]."""
     voxel = np.arange(size)
-    return (voxel % brick_size == 0) & (voxel > 0) & (voxel < size - 1)
+    shared: NDArray[np.bool_] = (voxel % brick_size == 0) & (voxel > 0) & (voxel < size - 1)
+    return shared

@@ -48,7 +48,8 @@ def _task_bytes(
     )
     voxels = x * y * z
     held = min(slab_voxels, voxels)
-    stored = min(slab_rows, 8 * held)
+    n_bricks = SLAB_BRICKS * min(column, bricks.shape[1]) * min(column, bricks.shape[2])
+    stored = min(slab_rows, n_bricks * bricks.voxels, 8 * held)
     return (
         _TASK_BYTES
         + _VOXEL_BYTES * voxels

@@ -21,7 +21,6 @@ from plenostream.convert.packing import BrickBox, PackedBricks, pack_bricks, sh_
 from plenostream.convert.rows import LARGEST_FLOAT16, RowSource, merge_runs
 from plenostream.convert.scan import BITS_FILE, slab_planes
 from plenostream.errors import InternalError
-from plenostream.grid import BrickGrid
 from plenostream.store.layout import SLAB_BRICKS, SceneMeta, array_specs, brick_digest, morton_key
 from plenostream.store.staging import write_atomically
 from plenostream.store.writer import ChunkWriter, Edge, read_sound_chunk
@@ -156,9 +155,7 @@ class _SlabVoxels:
         offset = (x * self._size[1] + y0) * line
         return np.fromfile(self._bits, np.uint8, (y1 - y0) * line, offset=offset).reshape(-1, line)
 
-    def read(
-        self, box: BrickBox
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    def read(self, box: BrickBox) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
         """Which voxels of a box are active [x, y, z], and their rows as runs [starts, stops)."""
         (x0, x1), (y0, y1), (z0, z1) = (box.voxels(axis) for axis in range(3))
         bits = np.stack([self._plane(x, y0, y1) for x in range(x0, x1)])
@@ -172,7 +169,8 @@ class _SlabVoxels:
 
 def _count(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Set bits along the last axis."""
-    return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
+    count: NDArray[np.int64] = np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
+    return count
 
 
 def _pack_column(

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from plenostream.checkpoint import StoredArray
 from plenostream.convert.rows import RowTable
-from plenostream.errors import CheckpointError
 
-__all__ = ["check_stored", "needs_spill", "spill_bytes", "spill_table"]
+__all__ = ["check_stored", "needs_spill", "spill_bytes", "spill_table", "spilled_table"]
 
 _PIECE_BYTES = 4 << 20
+_SPILLED = "rows"
+"""File of the rows in order."""
 
 
 def needs_spill(table: StoredArray, *, in_order: bool) -> bool:
@@ -39,6 +40,13 @@ def spill_bytes(table: StoredArray, n_voxels: int, *, in_order: bool) -> int:
     raw = table.member.n_bytes if _needs_unpacking(table) else 0
     # Reordering: the rows on their way and at their end, and the pairs that say where they go.
     return raw + n_voxels * (row if in_order else 2 * row + 8 + 16)
+
+
+def spilled_table(table: StoredArray, work: Path) -> RowTable:
+    """Where the rows lie that `spill_table` wrote into the folder `work`."""
+    native = table.dtype.newbyteorder("=")
+    path = os.fspath(work / _SPILLED)
+    return RowTable(path=path, offset=0, dtype=native.str, columns=table.columns)
 
 
 def check_stored(table: StoredArray) -> None:
@@ -68,7 +76,7 @@ def _row_blocks(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]
     with table.stream() as stream:
         for start in range(0, n_rows, plan.block):
             rows = np.empty((min(plan.block, n_rows - start), columns), table.dtype)
-            stream.readinto(memoryview(rows.reshape(-1).view(np.uint8)))
+            stream.readinto(rows.reshape(-1).view(np.uint8).data)
             yield rows
         stream.finish()
 
@@ -114,7 +122,7 @@ def spill_table(
     rows_file: Path | None,
     memory_bytes: int,
     progress: Callable[[int, int], None],
-) -> RowTable:
+) -> None:
     """Write the rows of the active voxels, in C order of the voxels, to a file in `work`.
 
     Parameters
@@ -130,10 +138,9 @@ def spill_table(
     row_bytes = table.columns * table.dtype.itemsize
     # Rows, the same gathered, sorted pairs and their order: about three rows and 64 bytes each.
     plan = _Plan(block=max(1024, memory_bytes // (3 * row_bytes + 64)), work=work)
-    path = work / f"{table.key}.rows"
     blocks = _progressing(_row_blocks(table, plan), table.shape[0], progress)
     native = table.dtype.newbyteorder("=")
-    with open(path, "wb") as file:
+    with open(work / _SPILLED, "wb") as file:
         if rows_file is None:
             left = n_voxels
             for rows in blocks:
@@ -142,7 +149,6 @@ def spill_table(
         else:
             for rows in _reorder(blocks, rows_file, n_voxels, table, plan):
                 rows.astype(native, copy=False).tofile(file)
-    return RowTable(path=os.fspath(path), offset=0, dtype=native.str, columns=table.columns)
 
 
 def _progressing(

@@ -22,7 +22,7 @@ __all__ = ["fortran_lines"]
 
 def fortran_lines(
     links: StoredArray, work: Path, *, block_bytes: int
-) -> Iterator[NDArray[np.generic]]:
+) -> Iterator[NDArray[np.integer]]:
     """The links as blocks of whole lines along z, [lines, Z], native byte order, in C order.
 
     Holds about `2 * block_bytes`, or a plane where that is more. Takes as much disk in `work`
@@ -38,7 +38,7 @@ def fortran_lines(
         with links.stream() as stream, open(fd, "wb", closefd=False) as file:
             for z in range(0, size_z, z_step):
                 block = np.empty((min(z_step, size_z - z), size_y, size_x), links.dtype)
-                stream.readinto(memoryview(block.reshape(-1).view(np.uint8)))
+                stream.readinto(block.reshape(-1).view(np.uint8).data)
                 # tofile writes arrays that are not contiguous one element at a time.
                 turned = np.ascontiguousarray(block.transpose(2, 1, 0), native)
                 turned.tofile(file)
@@ -50,7 +50,7 @@ def fortran_lines(
             for z in range(0, size_z, z_step):
                 piece = np.empty((n_x, size_y, min(z_step, size_z - z)), native)
                 offset = size_x * line_bytes * z + x * line_bytes * piece.shape[2]
-                if not read_exactly(fd, memoryview(piece.reshape(-1).view(np.uint8)), offset):
+                if not read_exactly(fd, piece.reshape(-1).view(np.uint8).data, offset):
                     raise InternalError(f"{path} is shorter than what was written to it")
                 lines[:, :, z : z + piece.shape[2]] = piece
             yield lines.reshape(n_x * size_y, size_z)

@@ -94,6 +94,10 @@ class FilmWriter:
         with _translated(self._path):
             self._container.mux(self._stream.encode(frame))
 
+    def notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
 
 @contextlib.contextmanager
 def _translated(path: Path) -> Iterator[None]:

@@ -87,6 +87,13 @@ class StillWriter:
             colours = depth_8bit(depth, alpha, self.depth_span)
             self._save(write_png, files.depth_picture, colours)
 
+    def notes(self) -> list[str]:
+        """Which depths the colours stand for."""
+        if self.depth_span is None:
+            return []
+        near, far = self.depth_span
+        return [f"depth colours: red {near:.4g}, blue {far:.4g} (world units)"]
+
     def _save(self, write: Callable[..., None], path: Path, content: Any) -> None:
         write(path, content, overwrite=self._overwrite)
         self.written.append(path)

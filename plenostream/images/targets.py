@@ -48,6 +48,9 @@ class Writer(Protocol):
     ) -> None:
         """Write frame `number`: rgb [H, W, 3], alpha [H, W], depth [H, W] (world units)."""
 
+    def notes(self) -> list[str]:
+        """What a reader of the files should know, a line each."""
+
 
 def choose_target(path: str | Path, *, outputs: Sequence[str], n_frames: int) -> Target:
     """What `path` stands for: a picture (.png, .npy, .exr), a film (.mp4) or a folder of PNGs.

@@ -139,36 +139,17 @@ def _list_segments(
     tile = jnp.where(present, picked[:, 0], 0)
     slot = jnp.where(present, picked[:, 1], 0)
     origin = [take(pool.origins[:, axis], slot) for axis in range(3)]
-    enter = leave = None
-    for axis in range(3):
-        low = origin[axis] + ((picked[:, 2] >> (8 * axis)) & 255)
-        high = origin[axis] + ((picked[:, 3] >> (8 * axis)) & 255)
-        low_f = jnp.where(low == 0, -_BEYOND, low.astype(jnp.float32))[:, None]
-        high_f = jnp.where(high == scalars.size[axis] - 1, _BEYOND, high.astype(jnp.float32))
-        at = take(rays.entry[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
-        at = at * 2.0**-shape.entry_bits
-        along = take(rays.direction[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
-        along = along * 2.0**-DIRECTION_BITS * scalars.step.astype(jnp.float32)
-        inverse = jnp.where(along == 0.0, _STEEPEST, 1.0 / along)
-        # The same plane gives the same number in every box that it bounds, so a sample lies in
-        # exactly one of the boxes on either side, whatever is lost to rounding here.
-        a, b = (low_f - at) * inverse, (high_f[:, None] - at) * inverse
-        near, far = jnp.minimum(a, b), jnp.maximum(a, b)
-        enter = near if enter is None else jnp.maximum(enter, near)
-        leave = far if leave is None else jnp.minimum(leave, far)
-    most = take(rays.n_samples.reshape(-1, TILE_RAYS), tile)
-    limit = most.astype(jnp.float32)
-    k_first = round_to_int(jnp.ceil(jnp.clip(enter, 0.0, limit)))
-    k_end = round_to_int(jnp.ceil(jnp.clip(leave, 0.0, limit)))
-    trans = take(state.trans[:-1].reshape(-1, TILE_RAYS), tile)
-    alive = present[:, None] & (trans >= scalars.stop_thresh) & (trans > 0.0)
-    n = jnp.where(alive, jnp.maximum(k_end - k_first, 0), 0)
+    k_first, n = call(
+        lambda *values: _slab_test(state.trans, rays, picked, *values, scalars, shape),
+        present,
+        tile,
+        origin,
+    )
 
     # Counting sort into length classes. One product with a triangle of ones counts, for each ray
     # of an item, those before it in all classes at once: 7 bits a class in an exact float32.
     rank = (n > shape.rounds).astype(jnp.int32) + (n > 2 * shape.rounds).astype(jnp.int32)
     one = jnp.where(n > 0, jnp.int32(1) << (7 * rank), 0).astype(jnp.float32)
-    k_first, n, one, rank = lax.optimization_barrier((k_first, n, one, rank))
     triangle = jnp.triu(jnp.ones((TILE_RAYS, TILE_RAYS), jnp.float32))
     within = one @ triangle
     totals = round_to_int(within[:, -1])
@@ -193,6 +174,42 @@ def _list_segments(
         ids=ids,
         count=running[-1, -1],
     )
+
+
+def _slab_test(
+    trans: jax.Array,
+    rays: RayConstants,
+    picked: jax.Array,
+    present: jax.Array,
+    tile: jax.Array,
+    origin: list[jax.Array],
+    scalars: WaveScalars,
+    shape: KernelShape,
+) -> tuple[jax.Array, jax.Array]:
+    """First sample and number of samples of each ray in each item's box, both [N, 64] i32."""
+    enter = leave = None
+    for axis in range(3):
+        low = origin[axis] + ((picked[:, 2] >> (8 * axis)) & 255)
+        high = origin[axis] + ((picked[:, 3] >> (8 * axis)) & 255)
+        low_f = jnp.where(low == 0, -_BEYOND, low.astype(jnp.float32))[:, None]
+        high_f = jnp.where(high == scalars.size[axis] - 1, _BEYOND, high.astype(jnp.float32))[:, None]
+        at = take(rays.entry[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
+        at = at * 2.0**-shape.entry_bits
+        along = take(rays.direction[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
+        along = along * 2.0**-DIRECTION_BITS * scalars.step.astype(jnp.float32)
+        inverse = jnp.where(along == 0.0, _STEEPEST, 1.0 / along)
+        # The same plane gives the same number in every box that it bounds, so a sample lies in
+        # exactly one of the boxes on either side, whatever is lost to rounding here.
+        a, b = (low_f - at) * inverse, (high_f - at) * inverse
+        near, far = jnp.minimum(a, b), jnp.maximum(a, b)
+        enter = near if enter is None else jnp.maximum(enter, near)
+        leave = far if leave is None else jnp.minimum(leave, far)
+    limit = take(rays.n_samples.reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
+    k_first = round_to_int(jnp.ceil(jnp.clip(enter, 0.0, limit)))
+    k_end = round_to_int(jnp.ceil(jnp.clip(leave, 0.0, limit)))
+    light = take(trans[:-1].reshape(-1, TILE_RAYS), tile)
+    alive = present[:, None] & (light > 0.0)
+    return k_first, jnp.where(alive, jnp.maximum(k_end - k_first, 0), 0)
 
 
 def _march_list(

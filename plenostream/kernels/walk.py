@@ -81,7 +81,8 @@ def walk_blocks(
         shown = jnp.where(inside & (set_bit > 0), number, -1)
         crossing = []
         for axis in range(3):
-            plane = (here[axis] + (sign[axis] > 0)).astype(jnp.float32) * BLOCK_SIZE
+            ahead = (sign[axis] > 0).astype(jnp.int32)
+            plane = (here[axis] + ahead).astype(jnp.float32) * BLOCK_SIZE
             t = (plane - at[axis]) * inverse[axis]
             last = jnp.where(sign[axis] > 0, shape[axis] - 1, 0)
             # Blocks at the border reach to the end of every ray, as boxes there do.

@@ -38,7 +38,8 @@ class Packets:
         with workers:
             self.set_up(workers, origins, directions)
             keys_of = self._programs.keys(self._tiles)
-            found = [w.submit(keys_of, w.rays) for w in workers.all]
+            # The rays are not there before the worker's own turn.
+            found = [w.submit(lambda w=w: keys_of(w.rays)) for w in workers.all]
             parts = [self._device.get(f.result()).reshape(-1, TILE_RAYS) for f in found]
         keys = np.stack(parts, axis=1).reshape(-1)[: len(origins)]
         order = np.argsort(keys, kind="stable")

@@ -105,7 +105,7 @@ class SceneMeta:
     """Size of the checkpoint in bytes."""
     source_digest: str
     """xxh3-64 of the checkpoint's bytes, 16 hexadecimal digits."""
-    tables_digest: str = ""
+    tables_digest: str
     """`tables_digest` of the arrays in `bricks/`, 16 hexadecimal digits."""
 
     @property

@@ -14,7 +14,7 @@ import numpy as np
 
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
 from plenostream.store.layout import ArraySpec, codec_metadata
-from plenostream.store.source import ByteSource
+from plenostream.store.source import ByteSource, ZipSource
 
 __all__ = ["GROUPS", "check_array_node", "check_group_node", "read_attributes"]
 
@@ -35,7 +35,8 @@ def read_attributes(source: ByteSource, *, where: str) -> dict[str, Any]:
     try:
         source.size("zarr.json")
     except KeyError:
-        raise StoreNotFound(f"{where} is no scene: there is no zarr.json in it") from None
+        hint = _hint(source)
+        raise StoreNotFound(f"{where} is no scene: there is no zarr.json in it{hint}") from None
     except (OSError, BrickCorrupt) as error:
         raise StoreFormat(f"{where}: zarr.json cannot be read: {error}") from error
     document = _read_document(source, "zarr.json", where=where)
@@ -88,6 +89,16 @@ def check_array_node(source: ByteSource, spec: ArraySpec, *, where: str, exact: 
     document["codecs"] = _completed_codecs(document["codecs"], expected["codecs"], exact=exact)
     _compare(defaults | document, expected, label)
     return codec
+
+
+def _hint(source: ByteSource) -> str:
+    """What a zip file without a scene may be instead."""
+    if isinstance(source, ZipSource):
+        if "links.npy" in source.keys():
+            return "; it is a checkpoint, which `plenostream convert` makes a scene of"
+        if any(key.endswith("/zarr.json") for key in source.keys()):
+            return "; zip the content of the scene's folder, not the folder"
+    return ""
 
 
 def _read_document(source: ByteSource, key: str, *, where: str) -> dict[str, Any]:

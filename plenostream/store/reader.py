@@ -20,7 +20,7 @@ from plenostream.errors import BrickCorrupt, StoreError, StoreFormat
 from plenostream.store.layout import ArraySpec, SceneMeta, array_specs, decode_attributes
 from plenostream.store.nodes import GROUPS, check_array_node, check_group_node, read_attributes
 from plenostream.store.source import ByteSource, open_source
-from plenostream.store.tables import BrickTables, table_faults
+from plenostream.store.tables import BrickTables, content_faults, structure_faults
 
 __all__ = ["SceneStore", "check_meta", "chunk_bytes", "open_store", "stored_bytes_limit"]
 
@@ -48,12 +48,15 @@ def open_store(path: str | os.PathLike[str]) -> SceneStore:
         store = SceneStore(path=where, source=source, meta=meta)
         for group in GROUPS:
             check_group_node(source, group, where=where)
-        for spec in store.specs.values():
-            check_array_node(source, spec, where=where, exact=False)
+        store.codecs = {
+            name: check_array_node(source, spec, where=where, exact=False)
+            for name, spec in store.specs.items()
+        }
         store.tables = BrickTables.from_arrays(
             {name: store.read_array(name) for name in store.specs if name.startswith("bricks/")}
         )
-        if faults := table_faults(meta, store.tables):
+        faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
+        if faults:
             raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
     except BaseException:
         source.close()
@@ -86,9 +89,11 @@ class SceneStore:
     meta : SceneMeta                    what it says about itself
     specs : dict of ArraySpec by name   its arrays
     tables : BrickTables                what is known about every brick
+    codecs : dict of str by name        compressor of each array
     """
 
     tables: BrickTables
+    codecs: dict[str, str]
 
     def __init__(self, *, path: str, source: ByteSource, meta: SceneMeta) -> None:
         self.path = path

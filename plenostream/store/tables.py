@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plenostream.grid import BLOCK_SIZE
 from plenostream.store.layout import SceneMeta, tables_digest
 
-__all__ = ["BrickTables", "table_faults"]
+__all__ = ["BrickTables", "content_faults", "structure_faults"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,28 +53,31 @@ class BrickTables:
         return sum(int(getattr(self, name).nbytes) for name in self.__slots__)
 
 
-def table_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
-    """What in the tables contradicts the attributes or itself, a sentence each; empty if nothing.
+def structure_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
+    """Why it cannot be told which rows belong to which brick, a sentence each beginning with the
+    array's name; empty if it can.
 
-    The arrays have the shapes of `array_specs(meta)`. Later code relies on all of this: it
-    indexes with these numbers without looking at them again.
+    The arrays have the shapes of `array_specs(meta)`. Later code relies on this and on
+    `content_faults`: it indexes with these numbers without looking at them again.
     """
-    faults = [*_place_faults(meta, tables), *_row_faults(meta, tables), *_box_faults(meta, tables)]
+    return [*_place_faults(meta, tables), *_row_faults(meta, tables)]
+
+
+def content_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
+    """What else in the tables contradicts itself or the attributes, sentences as above."""
+    faults = _box_faults(meta, tables)
     bounds = (("bricks/density_max", tables.density_max), ("bricks/sh_bound", tables.sh_bound))
     for name, values in bounds:
         if not ((values >= 0) & np.isfinite(values)).all():
             faults.append(f"{name} has values that are negative or not finite")
-    if not faults and (n := int(tables.occupied.sum())) != meta.n_occupied:
+    if (n := int(tables.occupied.sum())) != meta.n_occupied:
         faults.append(f"bricks/density_max has {n} occupied bricks, expected {meta.n_occupied}")
-    if not faults and meta.tables_digest:
-        found = tables_digest(
-            {f"bricks/{name}": getattr(tables, name) for name in tables.__slots__}
+    found = tables_digest({f"bricks/{name}": getattr(tables, name) for name in tables.__slots__})
+    if not faults and found != meta.tables_digest:
+        faults.append(
+            "bricks/ has arrays that are not those which were written with this scene: their "
+            f"digest is {found}, expected {meta.tables_digest}"
         )
-        if found != meta.tables_digest:
-            faults.append(
-                "the arrays in bricks/ are not those that were written with this scene: their "
-                f"digest is {found}, expected {meta.tables_digest}"
-            )
     return faults
 
 

@@ -57,11 +57,16 @@ def fill_value(spec: ArraySpec) -> float:
 
 def _compress(rows: NDArray[Any], spec: ArraySpec, codec: str) -> bytes:
     settings = codec_metadata(spec, codec=codec)[1]["configuration"]
-    packed: bytes = blosc.compress(
-        rows, settings["cname"].encode(), settings["clevel"], blosc.SHUFFLE,
-        settings["blocksize"], typesize=settings["typesize"],
-    )  # fmt: skip
-    return packed
+    return bytes(
+        blosc.compress(
+            rows,
+            settings["cname"].encode(),
+            settings["clevel"],
+            blosc.SHUFFLE,
+            settings["blocksize"],
+            typesize=settings["typesize"],
+        )
+    )
 
 
 def encode_chunk(spec: ArraySpec, rows: NDArray[Any], *, codec: str) -> bytes:
@@ -78,7 +83,11 @@ def encode_chunk(spec: ArraySpec, rows: NDArray[Any], *, codec: str) -> bytes:
             packed = other.submit(_compress, whole, spec, codec).result()
     else:
         packed = _compress(whole, spec, codec)
-    return packed + google_crc32c.value(packed).to_bytes(4, "little")
+    return packed + _checksum(packed)
+
+
+def _checksum(packed: bytes) -> bytes:
+    return int(google_crc32c.value(packed)).to_bytes(4, "little")
 
 
 def read_sound_chunk(scene: Path, spec: ArraySpec, chunk: int) -> bytes | None:
@@ -87,8 +96,7 @@ def read_sound_chunk(scene: Path, spec: ArraySpec, chunk: int) -> bytes | None:
         stored = (scene / spec.chunk_key(chunk)).read_bytes()
     except FileNotFoundError:
         return None
-    sound = google_crc32c.value(stored[:-4]).to_bytes(4, "little") == stored[-4:]
-    return stored if sound else None
+    return stored if _checksum(stored[:-4]) == stored[-4:] else None
 
 
 class ChunkWriter:

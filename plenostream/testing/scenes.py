@@ -6,6 +6,7 @@ Shares nothing with the converter but the layout, so it says what the converter 
 from __future__ import annotations
 
 import itertools
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ from plenostream.store.layout import (
 )
 from plenostream.testing.checkpoints import CheckpointArrays
 
-__all__ = ["write_checkpoint_plain", "write_scene_plain"]
+__all__ = ["SMALL_CHUNKS", "write_checkpoint_plain", "write_scene_plain", "zip_scene"]
 
+SMALL_CHUNKS = {"BRICKS_PER_CHUNK": 3, "DENSITY_ROWS_PER_CHUNK": 512, "SH_ROWS_PER_CHUNK": 256}
+"""Sizes that tests put in place of those of `store.layout`, so that tiny scenes have many chunks."""
 Triple = tuple[float, float, float]
 
 
@@ -117,6 +120,17 @@ def write_scene_plain(
     )
     _write(path, meta, arrays, codec)
     return meta
+
+
+def zip_scene(
+    folder: Path, target: Path, *, compression: int = zipfile.ZIP_STORED, prefix: str = ""
+) -> Path:
+    """A zip file of a folder's content, written the usual way; returns `target`."""
+    with zipfile.ZipFile(target, "w", compression) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, prefix + path.relative_to(folder).as_posix())
+    return target
 
 
 def _order(cut: BrickGrid) -> list[tuple[int, int, int]]:

@@ -1,0 +1,93 @@
+"""What the tables say about a brick, computed again from its rows: to compare, not to render.
+
+Written apart from the converter, so that a slip there is found here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.grid import BLOCK_SIZE
+from plenostream.store.layout import SceneMeta, brick_digest
+from plenostream.store.tables import BrickTables
+
+__all__ = ["brick_faults"]
+
+_BOUND_TOLERANCE = 1e-5
+"""Norms may be added up in float32 and in any order."""
+
+
+def brick_faults(
+    meta: SceneMeta,
+    tables: BrickTables,
+    brick_id: int,
+    density: NDArray[np.float32],
+    sh: NDArray[Any],
+) -> list[str]:
+    """How a brick's rows (density [r], coefficients [r, 3 dim]) contradict the tables.
+
+    A sentence each, beginning with the table's name; empty if the brick is whole.
+    """
+    index, mask = tables.index[brick_id], tables.mask[brick_id]
+    if brick_digest(index, mask, density, sh) != tables.digest[brick_id]:
+        # The rest follows from rows that are not the right ones: it would only repeat this.
+        return ["bricks/digest: its rows are not those that were written there"]
+    faults = []
+    if density.max(initial=0.0) != tables.density_max[brick_id]:
+        faults.append("bricks/density_max: not the largest density of its rows")
+    if not np.allclose(_sh_bound(sh), tables.sh_bound[brick_id], rtol=_BOUND_TOLERANCE, atol=0.0):
+        faults.append("bricks/sh_bound: not the largest norms of its coefficients")
+    if not _same_boxes(tables.boxes[brick_id], _boxes(meta, index, mask, density)):
+        faults.append("bricks/boxes: not the tight boxes of its positive densities")
+    return faults
+
+
+def _sh_bound(sh: NDArray[Any]) -> NDArray[np.float64]:
+    """Largest norms [3] over rows and channels of the coefficients of degree 0, 1, and 2 or more."""
+    squares = np.square(sh.astype(np.float64)).reshape(len(sh), 3, -1)
+    bands = (slice(0, 1), slice(1, 4), slice(4, None))
+    return np.sqrt([squares[..., band].sum(axis=-1).max(initial=0.0) for band in bands])
+
+
+def _boxes(
+    meta: SceneMeta,
+    index: NDArray[np.int32],
+    mask: NDArray[np.uint8],
+    density: NDArray[np.float32],
+) -> NDArray[np.int64]:
+    """Tight boxes [blocks, 6] of a brick."""
+    bricks = meta.bricks
+    active = np.unpackbits(mask, bitorder="little", count=bricks.voxels).view(np.bool_)
+    positive = np.zeros(bricks.voxels, np.bool_)
+    positive[active] = density > 0
+    cells = positive.reshape((bricks.edge,) * 3)
+    for axis in range(3):
+        low, high = [slice(None)] * 3, [slice(None)] * 3
+        low[axis], high[axis] = slice(0, -1), slice(1, None)
+        cells = cells[tuple(low)] | cells[tuple(high)]
+    # Cells beyond the last voxel of the grid are none.
+    for axis, size in enumerate(meta.grid.size):
+        beyond = [slice(None)] * 3
+        beyond[axis] = slice(max(0, size - 1 - int(index[axis]) * bricks.brick_size), None)
+        cells[tuple(beyond)] = False
+    side = bricks.blocks_per_axis
+    blocks = cells.reshape(side, BLOCK_SIZE, side, BLOCK_SIZE, side, BLOCK_SIZE)
+    blocks = blocks.transpose(0, 2, 4, 1, 3, 5).reshape((bricks.blocks,) + (BLOCK_SIZE,) * 3)
+    corner = np.stack(np.unravel_index(np.arange(bricks.blocks), (side,) * 3), -1) * BLOCK_SIZE
+    boxes = np.zeros((bricks.blocks, 6), np.int64)
+    for axis in range(3):
+        others = tuple(1 + other for other in range(3) if other != axis)
+        filled = np.asarray(blocks.any(axis=others))
+        boxes[:, axis] = corner[:, axis] + filled.argmax(axis=1)
+        boxes[:, 3 + axis] = corner[:, axis] + BLOCK_SIZE - filled[:, ::-1].argmax(axis=1)
+    boxes[~blocks.any(axis=(1, 2, 3))] = 0
+    return boxes
+
+
+def _same_boxes(stored: NDArray[np.uint8], found: NDArray[np.int64]) -> bool:
+    """Whether boxes [blocks, 6] are the same; all empty ones (lower = upper) are."""
+    empty = (stored[:, :3] == stored[:, 3:]).all(axis=-1)
+    return bool(np.where(empty, ~found.any(axis=-1), (stored == found).all(axis=-1)).all())

@@ -1,0 +1,9 @@
+"""Read all of a scene and say what is damaged; say what a scene is."""
+
+from __future__ import annotations
+
+from plenostream.verify.check import verify
+from plenostream.verify.info import info_lines, scene_info
+from plenostream.verify.report import Fault, VerifyReport
+
+__all__ = ["Fault", "VerifyReport", "info_lines", "scene_info", "verify"]

@@ -1,0 +1,182 @@
+"""A scene is made beside its target, locked, and moved there whole; the target is never half."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from plenostream.errors import InvalidInput, StoreError, StoreExists
+from plenostream.store.layout import ATTRIBUTES_KEY
+from plenostream.store.staging import Staging, write_atomically
+
+JOURNAL = {"of": "this"}
+
+
+def begin(target: Path, *, overwrite: bool = False, resume: bool = False) -> Staging:
+    return Staging(target, overwrite=overwrite).begin(JOURNAL, resume=resume)
+
+
+def interrupted(target: Path, name: str = "mark") -> None:
+    with pytest.raises(KeyboardInterrupt), begin(target) as staging:
+        (staging.folder / name).write_text("done")
+        raise KeyboardInterrupt
+
+
+def old_scene(target: Path) -> Path:
+    target.mkdir()
+    (target / "zarr.json").write_text(json.dumps({"attributes": {ATTRIBUTES_KEY: {}}}))
+    (target / "old").touch()
+    return target
+
+
+def test_published_scene_is_at_the_target_and_nothing_else_is_left(tmp_path: Path) -> None:
+    with begin(tmp_path / "s") as staging:
+        (staging.scene / "a").write_text("1")
+        staging.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+    assert (tmp_path / "s" / "a").read_text() == "1"
+
+
+def test_error_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no"), begin(tmp_path / "s"):
+        raise ValueError("no")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_interruption_leaves_the_work_for_resuming(tmp_path: Path) -> None:
+    interrupted(tmp_path / "s")
+    with begin(tmp_path / "s", resume=True) as staging:
+        assert staging.resumed
+        assert (staging.folder / "mark").exists()
+
+
+def test_work_is_dropped_without_resume(tmp_path: Path) -> None:
+    interrupted(tmp_path / "s")
+    with begin(tmp_path / "s") as staging:
+        assert not staging.resumed
+        assert not (staging.folder / "mark").exists()
+
+
+def test_resuming_where_nothing_was_begun_starts_anew(tmp_path: Path) -> None:
+    with begin(tmp_path / "s", resume=True) as staging:
+        assert not staging.resumed
+
+
+def test_work_of_another_conversion_is_not_resumed(tmp_path: Path) -> None:
+    interrupted(tmp_path / "s")
+    with pytest.raises(StoreError, match="without --resume"):
+        Staging(tmp_path / "s", overwrite=False).begin({"of": "that"}, resume=True)
+    assert (tmp_path / ".s.partial" / "mark").exists()
+
+
+def test_two_conversions_to_one_target_do_not_meet(tmp_path: Path) -> None:
+    with begin(tmp_path / "s"), pytest.raises(StoreError, match="another conversion"):
+        begin(tmp_path / "s")
+
+
+def test_lock_is_given_back(tmp_path: Path) -> None:
+    interrupted(tmp_path / "s")
+    with begin(tmp_path / "s") as staging:
+        staging.publish()
+    assert (tmp_path / "s").is_dir()
+
+
+def test_folder_that_is_not_ours_is_not_emptied(tmp_path: Path) -> None:
+    (tmp_path / ".s.partial").mkdir()
+    (tmp_path / ".s.partial" / "precious").touch()
+    with pytest.raises(StoreError, match="in the way"):
+        begin(tmp_path / "s")
+    assert (tmp_path / ".s.partial" / "precious").exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "scene", "empty"])
+def test_existing_target_is_not_touched_without_overwrite(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "s"
+    if kind == "file":
+        target.write_text("x")
+    elif kind == "scene":
+        old_scene(target)
+    else:
+        target.mkdir()
+        if kind == "folder":
+            (target / "x").touch()
+    with pytest.raises(StoreExists, match="--overwrite"):
+        Staging(target, overwrite=False)
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_overwrite_replaces_scenes_only(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "s"
+    if kind == "file":
+        target.write_text("x")
+    else:
+        target.mkdir()
+        (target / "thesis.tex").touch()
+    with pytest.raises(StoreExists, match="not a scene"):
+        Staging(target, overwrite=True)
+
+
+def test_overwrite_replaces_a_scene_at_the_very_end(tmp_path: Path) -> None:
+    target = old_scene(tmp_path / "s")
+    with begin(target, overwrite=True) as staging:
+        (staging.scene / "new").touch()
+        assert (target / "old").exists()
+        staging.publish()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_replaced_scene_comes_back_when_the_replacing_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = old_scene(tmp_path / "s")
+    rename = os.rename
+
+    def cut_off(source: Path, to: Path) -> None:
+        if Path(source).name == "scene":
+            raise KeyboardInterrupt
+        rename(source, to)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "rename", cut_off)
+        with begin(target, overwrite=True) as staging:
+            staging.publish()
+    assert not target.exists()
+    with pytest.raises(ValueError, match="later"), begin(target, overwrite=True):
+        raise ValueError("later")
+    assert (target / "old").exists()
+
+
+def test_target_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(StoreExists), begin(tmp_path / "s") as staging:
+        (tmp_path / "s").mkdir()
+        staging.publish()
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_target_in_a_missing_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        Staging(tmp_path / "missing" / "s", overwrite=False)
+
+
+def test_zip_file_as_a_target_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="zip"):
+        Staging(tmp_path / "s.zip", overwrite=False)
+
+
+def test_atomic_writing_leaves_the_old_content_when_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_text("old")
+
+    def fail(*_: object) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="full"):
+        write_atomically(path, b"new")
+    assert path.read_text() == "old"
