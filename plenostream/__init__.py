@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plenostream.api import Scene, convert, open_scene
     from plenostream.budget import RenderPlan
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
-    from plenostream.convert import ConvertReport
+    from plenostream.conversion import ConvertReport
     from plenostream.errors import (
         BrickCorrupt,
         BudgetError,
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
     from plenostream.render import RayResult, Renderer, RenderResult
     from plenostream.stats import FrameStats
-    from plenostream.verify import scene_info, verify
+    from plenostream.verification import scene_info, verify
 
 _HOMES = {
     "api": ("Scene", "convert", "open_scene"),
     "budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
-    "convert": ("ConvertReport",),
+    "conversion": ("ConvertReport",),
     "errors": (
         "BrickCorrupt",
         "BudgetError",
@@ -66,7 +66,7 @@ _HOMES = {
     "options": ("ConvertOptions", "RenderOptions", "StreamOptions"),
     "render": ("RayResult", "RenderResult", "Renderer"),
     "stats": ("FrameStats",),
-    "verify": ("scene_info", "verify"),
+    "verification": ("scene_info", "verify"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from plenostream.convert import ConvertReport
-from plenostream.convert import convert as _convert
+from plenostream.conversion import ConvertReport
+from plenostream.conversion import convert as _convert
 from plenostream.grid import GridSpec
 from plenostream.options import Codec, ConvertOptions, StoreDtype
 from plenostream.store.layout import SceneMeta

@@ -24,6 +24,11 @@ __all__ = [
 ]
 
 _ROUND = 100_000
+_LEAST_SLOTS = 32
+_LEAST_PAGES = 2048
+_FINENESS = 8
+"""Pools of whole scenes have slots and pages in numbers of the form m 2^e, m < 16, and at least
+these, where memory allows: programs are compiled for pools, and scenes of similar size share them."""
 
 
 def round_up_budget(n_bytes: int) -> int:
@@ -58,15 +63,19 @@ class DeviceNeeds:
     tile_step: int
     """Tiles of a part come in multiples of this."""
 
+    def pool_bytes(self, n_slots: int, n_pages: int) -> int:
+        """A pool of these sizes; page 0, the row of zeros, is one of the pages."""
+        return n_slots * self.slot_bytes + n_pages * self.page_bytes
+
     @property
     def whole_pool_bytes(self) -> int:
-        """A pool that holds the whole scene; page 0 is the row of zeros."""
-        return self.n_bricks * self.slot_bytes + (self.n_pages + 1) * self.page_bytes
+        """A pool that holds the whole scene."""
+        return self.pool_bytes(max(self.n_bricks, 1), self.n_pages + 1)
 
     @property
     def least_pool_bytes(self) -> int:
         """A pool that holds the largest brick."""
-        return self.slot_bytes + (self.largest_pages + 1) * self.page_bytes
+        return self.pool_bytes(1, self.largest_pages + 1)
 
     def tiles_per_part(self, rows: int) -> int:
         """Tiles of each part when `rows` rows of tiles are drawn together."""
@@ -81,6 +90,11 @@ class DeviceNeeds:
     def least_bytes(self) -> int:
         """The smallest allowance that works: one row of tiles, one brick."""
         return self.fixed_bytes + self.rays_bytes(1) + self.least_pool_bytes
+
+    @property
+    def smallest_bytes(self) -> int:
+        """The same as a budget that is said and typed; one byte less is refused."""
+        return round_up_budget(self.least_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,34 +116,40 @@ def divide_device(
 
     The picture is drawn whole while that leaves the pool the whole scene, or half of the
     allowance; else in as few bands of tile rows as do. Where a `pool` of (slots, pages) exists
-    already, it stays as it is.
+    already, it stays as it is if there is a way.
 
     Raises
     ------
     BudgetError : not even one row of tiles and one brick fit.
     """
-    if needs.least_bytes > allowed_bytes:
+    if needs.smallest_bytes > allowed_bytes:
         raise _too_small(needs, allowed_bytes)
     rest = allowed_bytes - needs.fixed_bytes
-    wanted = min(needs.whole_pool_bytes, allowed_bytes // 2)
     if pool is not None:
-        wanted = pool[0] * needs.slot_bytes + pool[1] * needs.page_bytes
-    band_rows = needs.tile_rows
-    for bands in range(1, needs.tile_rows + 1):
-        band_rows = math.ceil(needs.tile_rows / bands)
-        if rest - needs.rays_bytes(band_rows) >= wanted:
-            break
-    left = rest - needs.rays_bytes(band_rows)
-    if pool is not None and left < wanted:
-        raise _too_small(needs, allowed_bytes)
-    n_slots, n_pages = pool or _pool_sizes(needs, left)
+        held = needs.pool_bytes(*pool)
+        if rest - needs.rays_bytes(1) >= held:
+            band_rows = _band_rows(needs, rest - held)
+            return DeviceDivision(n_slots=pool[0], n_pages=pool[1], band_rows=band_rows)
+    band_rows = _band_rows(needs, rest - min(needs.whole_pool_bytes, allowed_bytes // 2))
+    n_slots, n_pages = _pool_sizes(needs, rest - needs.rays_bytes(band_rows))
     return DeviceDivision(n_slots=n_slots, n_pages=n_pages, band_rows=band_rows)
+
+
+def _band_rows(needs: DeviceNeeds, rays_bytes: int) -> int:
+    """Rows of tiles of the fewest bands whose rays take `rays_bytes`; 1 if there are none such."""
+    for bands in range(1, needs.tile_rows):
+        band_rows = math.ceil(needs.tile_rows / bands)
+        if needs.rays_bytes(band_rows) <= rays_bytes:
+            return band_rows
+    return 1
 
 
 def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:
     """Slots and pages for `pool_bytes`, in the proportion of the scene's average brick."""
     if pool_bytes >= needs.whole_pool_bytes:
-        return max(needs.n_bricks, 1), needs.n_pages + 1
+        exact = max(needs.n_bricks, 1), needs.n_pages + 1
+        shared = _round_up(exact[0], _LEAST_SLOTS), _round_up(exact[1], _LEAST_PAGES)
+        return shared if needs.pool_bytes(*shared) <= pool_bytes else exact
     least_pages = needs.largest_pages + 1
     average = needs.slot_bytes + needs.n_pages / max(needs.n_bricks, 1) * needs.page_bytes
     most_slots = (pool_bytes - least_pages * needs.page_bytes) // needs.slot_bytes
@@ -138,15 +158,21 @@ def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:
     return n_slots, min(n_pages, needs.n_pages + 1)
 
 
+def _round_up(n: int, least: int) -> int:
+    """`n` or a little more, see `_FINENESS`."""
+    unit = 1 << max(0, (n // _FINENESS).bit_length() - 1)
+    return max(-(-n // unit) * unit, least)
+
+
 def _too_small(needs: DeviceNeeds, allowed_bytes: int) -> BudgetError:
-    smallest = round_up_budget(needs.least_bytes)
+    smallest = needs.smallest_bytes
     return BudgetError(
         f"the device memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
         f"needs at least {smallest / 1e6:.1f}MB ({format_bytes(needs.fixed_bytes)} for kernels and "
         f"transfers, {format_bytes(needs.rays_bytes(1))} for one row of tiles, "
         f"{format_bytes(needs.least_pool_bytes)} for the largest brick). Allow that much, or make "
         f"the picture narrower, or convert the model with a smaller --brick-size.",
-        planned_bytes=needs.least_bytes,
+        planned_bytes=smallest,
         allowed_bytes=allowed_bytes,
         smallest_bytes=smallest,
     )
@@ -158,6 +184,8 @@ class HostNeeds:
 
     tables: int
     """The scene's tables and boxes."""
+    view: int
+    """What rays see: boxes and where on the screen, or pairs of packets and boxes."""
     staging: int
     """Bricks being packed and copied up, and the rows they are packed from."""
     items: int
@@ -170,26 +198,32 @@ class HostNeeds:
     @property
     def fixed_bytes(self) -> int:
         """All but the cache."""
-        return self.tables + self.staging + self.items + self.image
+        return self.tables + self.view + self.staging + self.items + self.image
+
+    @property
+    def smallest_bytes(self) -> int:
+        """The smallest allowance that works, as it is said and typed; a byte less is refused."""
+        return round_up_budget(self.fixed_bytes + self.least_cache)
 
 
 def require_host(needs: HostNeeds, allowed_bytes: int) -> int:
-    """Bytes left for the cache of decoded chunks.
+    """Bytes left for the cache of decoded chunks, `needs.least_cache` or more.
 
     Raises
     ------
     BudgetError : less than what reading a brick takes is left.
     """
-    smallest = round_up_budget(needs.fixed_bytes + needs.least_cache)
-    if needs.fixed_bytes + needs.least_cache > allowed_bytes:
+    smallest = needs.smallest_bytes
+    if smallest > allowed_bytes:
         raise BudgetError(
             f"the host memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
             f"needs at least {smallest / 1e6:.1f}MB ({format_bytes(needs.tables)} for the scene's "
-            f"tables, {format_bytes(needs.staging)} for staging, {format_bytes(needs.items)} for "
-            f"work items, {format_bytes(needs.image)} for the picture, "
+            f"tables, {format_bytes(needs.view)} for what is in view, "
+            f"{format_bytes(needs.staging)} for staging, {format_bytes(needs.items)} for work "
+            f"items, {format_bytes(needs.image)} for the picture, "
             f"{format_bytes(needs.least_cache)} to read bricks). Allow that much, or make the "
             f"picture smaller.",
-            planned_bytes=needs.fixed_bytes + needs.least_cache,
+            planned_bytes=smallest,
             allowed_bytes=allowed_bytes,
             smallest_bytes=smallest,
         )
@@ -251,7 +285,9 @@ class RenderPlan:
             f"device: {format_bytes(self.planned_device_bytes)} of "
             f"{format_bytes(self.allowed_device_bytes)} allowed"
         ]
-        rows += [f"  {name:<28}{format_bytes(size):>10}" for name, size in self.device_items.items()]
+        rows += [
+            f"  {name:<28}{format_bytes(size):>10}" for name, size in self.device_items.items()
+        ]
         rows.append(
             f"host: {format_bytes(self.planned_host_bytes)} of "
             f"{format_bytes(self.allowed_host_bytes)} allowed"

@@ -67,7 +67,7 @@ class Device:
     def put(self, value: ArrayLike) -> jax.Array:
         """Copy an array up, of exactly its own type (float64 included), and count it."""
         with jax.enable_x64(True):
-            array = jax.device_put(np.asarray(value), self.device)
+            array: jax.Array = jax.device_put(np.asarray(value), self.device)
         self.ledger.watch(array)
         return array
 
@@ -90,7 +90,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._arrays: list[weakref.ref[jax.Array]] = []
+        self._arrays: list[tuple[weakref.ref[jax.Array], int]] = []
         self._running: dict[object, int] = {}
         self._lock = threading.Lock()
         self._peak = 0
@@ -98,7 +98,8 @@ class Ledger:
     def watch(self, arrays: Any) -> None:
         """Count these arrays (any pytree of them) for as long as they live."""
         with self._lock:
-            self._arrays += [weakref.ref(array) for array in jax.tree.leaves(arrays)]
+            leaves = jax.tree.leaves(arrays)
+            self._arrays += [(weakref.ref(array), array.nbytes) for array in leaves]
 
     def start(self, key: object, temp_bytes: int) -> None:
         """A kernel with temporaries of this size begins to run."""
@@ -114,11 +115,13 @@ class Ledger:
     def sample(self) -> int:
         """Bytes in use now; remembers the largest."""
         with self._lock:
-            alive = [(ref, array) for ref in self._arrays if (array := ref()) is not None]
             # A donated array is gone although Python still holds its shell.
-            kept = [(ref, array) for ref, array in alive if not array.is_deleted()]
-            self._arrays = [ref for ref, _ in kept]
-            now = sum(array.nbytes for _, array in kept) + sum(self._running.values())
+            self._arrays = [
+                (ref, n_bytes)
+                for ref, n_bytes in self._arrays
+                if (array := ref()) is not None and not array.is_deleted()
+            ]
+            now = sum(n_bytes for _, n_bytes in self._arrays) + sum(self._running.values())
             self._peak = max(self._peak, now)
         return now
 

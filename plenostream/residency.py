@@ -66,7 +66,8 @@ class Residency:
 
     def missing(self, bricks: NDArray[np.int64]) -> NDArray[np.int64]:
         """Those of `bricks` that are not in the pool, in the order given."""
-        return bricks[self.slot_of[bricks] == EMPTY]
+        missing: NDArray[np.int64] = bricks[self.slot_of[bricks] == EMPTY]
+        return missing
 
     def admit(self, bricks: NDArray[np.int64]) -> Admission:
         """Make room for a wave of bricks and give its missing ones their places.

@@ -51,15 +51,11 @@ class FrameStats:
     allowed_device_bytes: int = 0
     """The budget."""
     peak_host_bytes: int = 0
-    """Largest sum of what the host budget counts: tables, cache, staging, items, picture."""
+    """Largest sum of what the host budget counts: tables, view, cache, staging, items, picture."""
     planned_host_bytes: int = 0
     """What the plan said it would be at most."""
     allowed_host_bytes: int = 0
     """The host budget."""
-    peak_staging_bytes: int = 0
-    """Largest batch of bricks while it was packed: rows read, and buffers packed."""
-    peak_items_bytes: int = 0
-    """Largest portion of work items."""
 
     def to_dict(self) -> dict[str, Any]:
         """All counters as JSON values."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from plenostream.convert import ConvertReport, convert
+from plenostream.conversion import ConvertReport, convert
 from plenostream.errors import (
     BudgetError,
     CheckpointError,
@@ -260,7 +260,7 @@ def test_columns_that_a_slab_is_cut_into_change_no_byte(
     arrays = random_checkpoint(9, size=(20, 90, 75), active_share=0.1)
     path = save(tmp_path / "a.npz", arrays)
     convert(path, tmp_path / "whole", options(brick_size=8))
-    monkeypatch.setattr("plenostream.convert.sizing._TASK_BYTES", 10**9)
+    monkeypatch.setattr("plenostream.conversion.sizing._TASK_BYTES", 10**9)
     report = convert(path, tmp_path / "cut", options(brick_size=8, host_memory="1.1GB"))
     assert report.planned_bytes > 10**9
     assert files(tmp_path / "cut") == files(tmp_path / "whole")

@@ -18,7 +18,7 @@ __all__ = ["info", "verify"]
 @quiet_option
 def info(scene: str, as_json: bool) -> None:
     """Say what a SCENE holds: grid, bricks, types, bytes, where it came from."""
-    from plenostream.verify import info_lines, scene_info
+    from plenostream.verification import info_lines, scene_info
 
     found = scene_info(scene)
     click.echo(json.dumps(found, indent=1) if as_json else "\n".join(info_lines(found)))
@@ -34,7 +34,7 @@ def verify(context: click.Context, scene: str, as_json: bool) -> None:
 
     Names what is damaged: bricks, and the chunks they lie in.
     """
-    from plenostream.verify import verify as check
+    from plenostream.verification import verify as check
 
     settings: Settings = context.obj
     with Progress(quiet=settings.quiet) as progress:

@@ -61,8 +61,12 @@ class RayConstants(NamedTuple):
 
 
 def entry_bits(size: tuple[int, int, int]) -> int:
-    """Binary digits after the point of fixed-point positions in a grid of `size` voxels."""
-    return 31 - max(size).bit_length()
+    """Binary digits after the point of fixed-point positions in a grid of `size` voxels.
+
+    No more than 23, though small grids have room for them: float32 places a sample inside its
+    brick no better, and programs are compiled for this number.
+    """
+    return min(31 - max(size).bit_length(), 23)
 
 
 def pinhole_rays(
@@ -82,7 +86,7 @@ def pinhole_rays(
     origins, dirs_world : [n * 64, 3] f64, directions of any length; valid : [n * 64] bool,
     false for places of a tile beyond the picture.
     """
-    lane = jnp.arange(TILE_RAYS, dtype=jnp.int32)
+    lane = jnp.arange(TILE_RAYS, dtype=jnp.int32)[None]
     column = tiles[:, 0:1] + lane % TILE
     row = tiles[:, 1:2] + lane // TILE
     valid = (column < pixels[0]) & (row < pixels[1]) & (column >= 0)

@@ -77,7 +77,7 @@ def integrate(
         first, count = blocks[number, 0], blocks[number, 1]
         picked = lax.dynamic_slice(items, (first, jnp.int32(0)), (shape.items, items.shape[1]))
         listing = _list_segments(state, rays, pool, picked, count, scalars, shape, call)
-        state = state._replace(counters=state.counters.at[0].add(listing.count))
+        state = state._replace(counters=state.counters.at[0].add(listing.count.astype(jnp.int64)))
         return _march_list(state, rays, pool, listing, scalars, shape, call)
 
     return lax.fori_loop(jnp.int32(0), n_blocks, block, state)

@@ -84,7 +84,7 @@ class _Entry:
 
 
 class ChunkCache:
-    """See the module; all methods may be called from several threads. A context manager."""
+    """See the module; all methods may be called from several threads."""
 
     def __init__(self, store: SceneStore, *, cache_bytes: int, n_threads: int) -> None:
         smallest = smallest_cache_bytes(store)

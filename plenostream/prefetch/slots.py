@@ -50,7 +50,14 @@ class Slots:
         """A free slot; None when there is none left."""
         if not self._free and self._n_left:
             n = min(self._n_left, max(1, _BLOCK_BYTES // self._slot_bytes))
-            block = np.empty((n, self._slot_bytes), np.uint8)
+            try:
+                block = np.empty((n, self._slot_bytes), np.uint8)
+            except MemoryError:
+                # The system has less than was allowed: what is there has to do.
+                self._n_left = 0
+                if self._n_allocated:
+                    return None
+                raise
             self._free = [Slot(memory) for memory in block]
             self._n_left -= n
             self._n_allocated += n

@@ -35,9 +35,10 @@ from plenostream.kernels.state import COUNTERS, KernelShape, RayState, WaveScala
 from plenostream.pool import BrickPool, PackedBricks, pack_bricks
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS, Program, Programs
-from plenostream.render.planner import QUEUED_CALLS, STAGED_ROWS, Sizes
+from plenostream.render.host import QUEUED_CALLS, STAGED_ROWS, HostLedger
+from plenostream.render.planner import Sizes
 from plenostream.residency import Residency
-from plenostream.schedule import BoxTable, Items, View, pack_calls, split_waves
+from plenostream.schedule import BoxTable, Items, View, pack_calls, plan_waves
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
 
@@ -54,29 +55,35 @@ class Worker:
 
     def __init__(self, part: int) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"plenostream-part-{part}")
-        self._waiting: deque[Future[Any]] = deque()
+        self._waiting: deque[tuple[Future[Any], int]] = deque()
         self.rays: RayConstants | None = None
         self.state: RayState | None = None
 
     def submit(self, task: Any, *args: Any) -> Future[Any]:
         """Run `task` after all others of this worker; waits while too many are queued."""
         while len(self._waiting) >= QUEUED_CALLS:
-            self._waiting.popleft().result()
+            self._waiting.popleft()[0].result()
         future = self._thread.submit(task, *args)
-        self._waiting.append(future)
+        n_bytes = sum(arg.nbytes for arg in args if isinstance(arg, np.ndarray))
+        self._waiting.append((future, n_bytes))
         return future
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of the arrays that wait with their tasks."""
+        return sum(n_bytes for future, n_bytes in self._waiting if not future.done())
 
     def wait(self) -> None:
         """Until everything submitted is done (on a GPU: queued); raises what a task raised."""
         while self._waiting:
-            self._waiting.popleft().result()
+            self._waiting.popleft()[0].result()
 
     def drop(self) -> None:
         """Let go of the rays, after an error too."""
-        for future in self._waiting:
+        for future, _ in self._waiting:
             future.cancel()
         while self._waiting:
-            future = self._waiting.popleft()
+            future, _ = self._waiting.popleft()
             if not future.cancelled():
                 future.exception()
         self.rays = self.state = None
@@ -129,17 +136,19 @@ class Frame:
     residency: Residency
     fetcher: BrickFetcher
     workers: Workers
+    host: HostLedger
     pages: NDArray[np.int64]
     scalars: WaveScalars
     sizes: Sizes
 
     def draw(self, view: View, stats: FrameStats) -> None:
         """Bring the workers' rays through everything that `view` shows."""
+        self.host.note("view", view.nbytes)
         self.residency.begin_frame(view.bricks)
         sizes = self.sizes
         waves = [
             view.bricks[places]
-            for places in split_waves(
+            for places in plan_waves(
                 view.shells,
                 self.pages[view.bricks],
                 n_slots=sizes.n_slots,
@@ -203,7 +212,7 @@ class Frame:
         tables, meta = self.store.tables, self.store.meta
         n_rows = np.cumsum(np.diff(tables.row_start)[bricks])
         n_pages = np.concatenate([[0], np.cumsum(self.pages[bricks])])
-        start = 0
+        start = before = 0
         while start < len(bricks):
             done = n_rows[start - 1] if start else 0
             stop = int(np.searchsorted(n_rows, done + STAGED_ROWS, "right"))
@@ -223,8 +232,10 @@ class Frame:
                 n_pages=self.sizes.n_pages,
                 dtype=np.dtype(self.pool.arrays.density.dtype),
             )
-            staged = rows.density.nbytes + rows.sh.nbytes + packed.nbytes
-            stats.peak_staging_bytes = max(stats.peak_staging_bytes, staged)
+            taken = rows.density.nbytes + rows.sh.nbytes
+            # The caller may still hold the batch before.
+            self.host.note("staging", before + taken + packed.nbytes)
+            before = packed.nbytes
             yield packed
             start = stop
 
@@ -242,10 +253,11 @@ class Frame:
         program = self.programs.integrate(sizes.tiles, sizes.n_slots, sizes.n_pages)
         for items in view.items(wanted, alive):
             stats.items += len(items.tile)
-            stats.peak_items_bytes = max(stats.peak_items_bytes, items.nbytes)
+            self.host.note("items", items.nbytes)
             for part, rows, blocks in self._calls(items):
                 worker = self.workers.all[part]
                 worker.submit(self._integrate, worker, program, self.pool.arrays, rows, blocks)
+                self.host.note("queue", sum(w.queued_bytes for w in self.workers.all))
 
     def _calls(self, items: Items) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
         calls = pack_calls(
@@ -277,7 +289,13 @@ class Frame:
         padded[: len(blocks)] = blocks
         state, worker.state = worker.state, None
         worker.state = program(
-            state, worker.rays, pool, put(rows), put(padded), put(np.int32(len(blocks))), self.scalars
+            state,
+            worker.rays,
+            pool,
+            put(rows),
+            put(padded),
+            put(np.int32(len(blocks))),
+            self.scalars,
         )
 
     def _report(self, worker: Worker) -> jax.Array:

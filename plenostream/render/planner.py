@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,8 @@ from numpy.typing import NDArray
 from plenostream.budget import (
     DeviceDivision,
     DeviceNeeds,
-    HostNeeds,
     RenderPlan,
     divide_device,
-    require_host,
-    round_up_budget,
 )
 from plenostream.device import Device
 from plenostream.errors import InternalError
@@ -29,24 +27,18 @@ from plenostream.programs import (
     WALK_TILES,
     Programs,
 )
-from plenostream.schedule import BoxTable, View, split_waves
-from plenostream.schedule.views import ITEMS_AT_ONCE
+from plenostream.render.host import HostPlan
+from plenostream.schedule import View, plan_waves, walk_size
 from plenostream.store.reader import SceneStore
 
-__all__ = ["QUEUED_CALLS", "STAGED_ROWS", "Planner", "Sizes", "pages_of"]
+__all__ = ["Planner", "Sizes", "pages_of"]
 
 _RAY_BYTES = 32 + 20 + 20
 """Constants, state and output of a ray."""
 _WORLD_RAY_BYTES = 24 + 24 + 1 + 8
 """Origin, direction, flag and sort key of a ray that does not come from a camera."""
-_ITEM_BYTES = 160
-"""Host bytes for each work item while it is made and packed."""
-QUEUED_CALLS = 4
-"""Calls of the integrator that wait for their turn, per part."""
 _SMALL = 64_000
 """Scalars, counters and reports."""
-STAGED_ROWS = 32_768
-"""Rows that are packed for upload together, at most, unless a single brick has more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,29 +64,24 @@ class Planner:
     def __init__(
         self,
         store: SceneStore,
-        table: BoxTable,
         device: Device,
         programs: Programs,
         shape: KernelShape,
         *,
         itemsize: int,
-        allowed_host_bytes: int,
     ) -> None:
         self.pages = pages_of(store.tables.row_start)
         self._store = store
-        self._table = table
         self._device = device
         self._programs = programs
         self._shape = shape
         self._itemsize = itemsize
-        self._allowed_host = allowed_host_bytes
         occupied = self.pages[store.tables.occupied]
         self._n_bricks = len(occupied)
         self._n_pages = int(occupied.sum())
         self._largest = int(occupied.max(initial=0))
         self._pool: tuple[int, int] | None = None
-        blocks = store.meta.bricks.shape
-        self.block_shape = tuple(n * store.meta.bricks.blocks_per_axis for n in blocks)
+        self.walk_words, self.walk_steps = walk_size(store.meta.bricks)
 
     def fix_pool(self, n_slots: int, n_pages: int) -> None:
         """From now on, the pool exists with these sizes."""
@@ -113,16 +100,6 @@ class Planner:
     def working_set_bytes(self, bricks: NDArray[np.int64]) -> int:
         """Pool bytes of these bricks."""
         return len(bricks) * self.slot_bytes + int(self.pages[bricks].sum()) * self.page_bytes
-
-    @property
-    def walk_steps(self) -> int:
-        """Blocks that a ray can pass at most."""
-        return sum(self.block_shape)
-
-    @property
-    def walk_words(self) -> int:
-        """32-bit words of the map of occupied blocks."""
-        return -(-int(np.prod(self.block_shape)) // 32)
 
     def picture(self, width: int, height: int) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
         """Sizes and device bytes by item for pictures of `width` x `height` pixels."""
@@ -166,7 +143,12 @@ class Planner:
 
     def _temporaries(self, sizes: Sizes, *, rays: bool) -> int:
         p, tiles, pool = self._programs, sizes.tiles, (sizes.n_slots, sizes.n_pages)
-        parallel = [p.integrate(tiles, *pool), p.live_tiles(tiles), p.compose(tiles), p.fresh(tiles)]
+        parallel = [
+            p.integrate(tiles, *pool),
+            p.live_tiles(tiles),
+            p.compose(tiles),
+            p.fresh(tiles),
+        ]
         if rays:
             parallel += [
                 p.world_rays(tiles),
@@ -225,64 +207,32 @@ class Planner:
             items["walk through the grid"] = self._walk_bytes()
         return items
 
-    def host(self, image_bytes: int, tiles: int) -> tuple[HostNeeds, int]:
-        """Host needs of a picture, and the bytes left for the cache.
-
-        Raises
-        ------
-        BudgetError : the host memory allowed is too small.
-        """
-        columns = 3 * self._shape.basis_dim
-        bricks, pages = upload_bytes(self._shape.voxels, columns, self._itemsize)
-        most_rows = STAGED_ROWS + self._largest * PAGE_ROWS
-        taken = most_rows * (4 + columns * np.dtype(self._store.meta.sh_dtype).itemsize)
-        queued = QUEUED_CALLS * self._device.n_parts * (CALL_ITEMS * 16 + CALL_BLOCKS * 8)
-        table = self._table
-        boxes = sum(a.nbytes for a in (table.brick, table.block, table.low, table.high, table.packed))
-        needs = HostNeeds(
-            tables=self._store.tables.nbytes + boxes,
-            staging=2 * (bricks + pages) + taken,
-            items=(ITEMS_AT_ONCE + tiles) * _ITEM_BYTES + queued,
-            image=image_bytes,
-            least_cache=4 * max(_decoded_chunk_bytes(self._store)),
-        )
-        return needs, require_host(needs, self._allowed_host)
-
     def plan(
         self,
         sizes: Sizes,
         device_items: dict[str, int],
         needs: DeviceNeeds,
-        host: HostNeeds,
-        cache_bytes: int,
-        views: list[View],
+        host: HostPlan,
+        allowed_host_bytes: int,
+        views: Iterable[View],
     ) -> RenderPlan:
-        """Put together what was found, with what the views of all bands show."""
-        waves = sum(
-            len(split_waves(v.shells, self.pages[v.bricks], n_slots=sizes.n_slots, n_pages=sizes.n_pages - 1))
-            for v in views
-        )
-        seen = np.unique(np.concatenate([v.bricks for v in views])) if views else np.empty(0, int)
+        """Put together what was found, with what the views of all bands show, one after another."""
+        waves, shown = 0, np.zeros(len(self.pages), bool)
+        for view in views:
+            pages = self.pages[view.bricks]
+            room = {"n_slots": sizes.n_slots, "n_pages": sizes.n_pages - 1}
+            waves += len(plan_waves(view.shells, pages, **room))
+            shown[view.bricks] = True
+        seen = np.flatnonzero(shown)
         return RenderPlan(
             device_items=device_items,
-            host_items={
-                "tables": host.tables,
-                "staging": host.staging,
-                "work items": host.items,
-                "picture": host.image,
-                "chunk cache": cache_bytes,
-            },
+            host_items=host.items,
             allowed_device_bytes=self._device.allowed_bytes,
-            allowed_host_bytes=self._allowed_host,
-            smallest_budget_bytes=round_up_budget(needs.least_bytes),
+            allowed_host_bytes=allowed_host_bytes,
+            smallest_budget_bytes=needs.smallest_bytes,
             working_set_bytes=self.working_set_bytes(seen),
             n_slots=sizes.n_slots,
             n_bands=-(-needs.tile_rows // sizes.band_rows),
             bricks_visible=len(seen),
             waves=waves,
         )
-
-
-def _decoded_chunk_bytes(store: SceneStore) -> list[int]:
-    specs = (store.specs["rows/density"], store.specs["rows/sh"])
-    return [spec.chunk_shape[0] * spec.row_bytes for spec in specs]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plenostream.budget import HostNeeds, RenderPlan
+from plenostream.budget import RenderPlan
 from plenostream.cameras import Camera
 from plenostream.device import Device
 from plenostream.errors import InvalidInput
@@ -25,19 +25,17 @@ from plenostream.pool import BrickPool
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import Programs
 from plenostream.render.frame import Frame, Workers
+from plenostream.render.host import HostLedger, HostPlan, HostPlanner
 from plenostream.render.packets import Packets, walk_pairs
 from plenostream.render.planner import Planner, Sizes
 from plenostream.render.results import RayResult, RenderResult
 from plenostream.render.sight import camera_view, packet_view, parallel_pixels
 from plenostream.residency import Residency
-from plenostream.schedule import View, build_boxes
+from plenostream.schedule import BlockMap, View, build_boxes, map_blocks
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
 
 __all__ = ["Renderer"]
-
-_RAYS_AT_ONCE = 1 << 20
-"""Arbitrary rays that are drawn together, at most."""
 
 
 class Renderer:
@@ -75,19 +73,26 @@ class Renderer:
         self._programs = Programs(self._device, self._shape, dtype)
         self._table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
         self._planner = Planner(
+            self._store, self._device, self._programs, self._shape, itemsize=dtype.itemsize
+        )
+        self._host = HostPlanner(
             self._store,
             self._table,
-            self._device,
-            self._programs,
             self._shape,
             itemsize=dtype.itemsize,
-            allowed_host_bytes=self.stream.host_bytes,
+            n_parts=self._device.n_parts,
+            n_threads=self._device.n_threads,
+            allowed_bytes=self.stream.host_bytes,
         )
         self._workers = Workers(self._device.n_parts)
         self._pool: BrickPool | None = None
         self._residency: Residency | None = None
         self._fetcher: BrickFetcher | None = None
+        self._cache_bytes = 0
+        self._read_before = 0
+        self._blocks: BlockMap | None = None
         self._occupied_blocks: jax.Array | None = None
+        self._closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -102,11 +107,25 @@ class Renderer:
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads."""
+        self._closed = True
         self._workers.close()
+        self._drop_fetcher()
+        self._pool = self._residency = self._blocks = self._occupied_blocks = None
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise InvalidInput("this renderer is closed; make another one to render")
+
+    def _drop_fetcher(self) -> None:
         if self._fetcher is not None:
-            self._fetcher.__exit__(None, None, None)
+            self._fetcher.close()
+            self._read_before += self._fetcher.bytes_read
             self._fetcher = None
-        self._pool = self._residency = self._occupied_blocks = None
+
+    @property
+    def _bytes_read(self) -> int:
+        """Compressed bytes fetched since the renderer was made."""
+        return self._read_before + (self._fetcher.bytes_read if self._fetcher else 0)
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.
@@ -115,10 +134,11 @@ class Renderer:
         ------
         BudgetError : it does not fit; the error names the smallest budget that works.
         """
+        self._refuse_closed()
         sizes, items, needs = self._planner.picture(camera.width, camera.height)
-        host, cache = self._host(camera.width * camera.height, sizes)
-        views: list[View] = [view for _, _, view in self._bands(camera, sizes)]
-        return self._planner.plan(sizes, items, needs, host, cache, views)
+        host = self._host.picture(camera.width * camera.height, sizes.tiles * self._device.n_parts)
+        views = (self._view(camera, *rows) for rows in _bands(camera, sizes))
+        return self._planner.plan(sizes, items, needs, host, self._host.allowed_bytes, views)
 
     def render(self, camera: Camera) -> RenderResult:
         """The picture that `camera` takes.
@@ -130,19 +150,19 @@ class Renderer:
         """
         with self._measured() as stats:
             sizes, items, _ = self._planner.picture(camera.width, camera.height)
-            host, cache = self._host(camera.width * camera.height, sizes)
-            frame = self._frame(sizes, items, host, cache, stats)
+            n_tiles = sizes.tiles * self._device.n_parts
+            host = self._host.picture(camera.width * camera.height, n_tiles)
+            frame = self._frame(sizes, items, host, stats)
             image = np.empty((camera.height, camera.width, 5), np.float32)
-            for top, bottom, view in self._bands(camera, sizes):
-                with self._workers:
-                    self._set_up_pinhole(camera, top, sizes)
-                    frame.draw(view, stats)
-                    band = self._composed(frame, stats)
-                _untile(band, image[top:bottom])
-                stats.bands += 1
+            frame.host.note("picture", 2 * image.nbytes)
+            for top, bottom in _bands(camera, sizes):
+                self._draw_band(frame, camera, top, image[top:bottom], stats)
+            self._measure_host(frame, stats)
             beside = parallel_pixels(camera, self._store.meta.grid)
             if len(beside):
-                image.reshape(-1, 5)[beside] = self._draw_rays(*_pixel_rays(camera, beside), stats)
+                rays = _pixel_rays(camera, beside)
+                values = self._draw_rays(*rays, stats, held_bytes=2 * image.nbytes)
+                image.reshape(-1, 5)[beside] = values
         return RenderResult(
             rgb=np.ascontiguousarray(image[..., :3]),
             alpha=np.ascontiguousarray(image[..., 3]),
@@ -163,7 +183,7 @@ class Renderer:
         """
         start, course = _checked_rays(origins, directions)
         with self._measured() as stats:
-            values = self._draw_rays(start, course, stats)
+            values = self._draw_rays(start, course, stats, held_bytes=0)
         rgb, alpha, depth = values[:, :3], values[:, 3], values[:, 4]
         return RayResult(
             rgb=np.ascontiguousarray(rgb),
@@ -177,41 +197,51 @@ class Renderer:
     @contextmanager
     def _measured(self) -> Iterator[FrameStats]:
         """Counters of a frame: those that are differences of totals are taken here."""
+        self._refuse_closed()
         stats = FrameStats()
         began = time.perf_counter()
         compiles = self._programs.n_compiles
-        read = self._fetcher.bytes_read if self._fetcher else 0
+        read = self._bytes_read
         self._device.ledger.take_peak()
         yield stats
         stats.compiles = self._programs.n_compiles - compiles
-        stats.bytes_read = (self._fetcher.bytes_read if self._fetcher else 0) - read
+        stats.bytes_read = self._bytes_read - read
         stats.peak_device_bytes = self._device.ledger.take_peak()
         stats.seconds = time.perf_counter() - began
 
-    def _host(self, n_pixels: int, sizes: Sizes) -> tuple[HostNeeds, int]:
-        n_tiles = sizes.tiles * self._device.n_parts
-        # The picture, its three parts cut from it, and the rays of a band on their way into it.
-        return self._planner.host(n_pixels * 40 + n_tiles * TILE_RAYS * 40, n_tiles)
-
-    def _bands(self, camera: Camera, sizes: Sizes) -> Iterator[tuple[int, int, View]]:
-        """Pixel rows [top, bottom) that are drawn together, with what they see."""
+    def _view(self, camera: Camera, top: int, bottom: int) -> View:
         meta, index = self._store.meta, self._store.tables.index
-        height = sizes.band_rows * TILE
-        for top in range(0, camera.height, height):
-            bottom = min(top + height, camera.height)
-            yield top, bottom, camera_view(
-                self._table, index, meta.grid, meta.bricks, camera, top=top, bottom=bottom
-            )
+        return camera_view(
+            self._table, index, meta.grid, meta.bricks, camera, top=top, bottom=bottom
+        )
+
+    def _draw_band(
+        self, frame: Frame, camera: Camera, top: int, band: NDArray[np.float32], stats: FrameStats
+    ) -> None:
+        """Draw the pixel rows from `top` into `band` [rows, width, 5]."""
+        with self._workers:
+            self._set_up_pinhole(camera, top, frame.sizes)
+            frame.draw(self._view(camera, top, top + len(band)), stats)
+            composed = self._composed(frame, stats)
+        _untile(composed, band)
+        stats.bands += 1
 
     def _frame(
         self,
         sizes: Sizes,
         device_items: dict[str, int],
-        host: HostNeeds,
-        cache_bytes: int,
+        host: HostPlan,
         stats: FrameStats,
     ) -> Frame:
-        """Everything that drawing takes; makes the pool and the cache the first time."""
+        """Everything that drawing takes; makes the pool and the cache where there are none that fit."""
+        if self._pool and (self._pool.n_slots, self._pool.n_pages) != (
+            sizes.n_slots,
+            sizes.n_pages,
+        ):
+            # This picture takes more beside the pool. The old one goes first: never are there two.
+            self._pool = self._residency = None
+        if self._fetcher and self._cache_bytes > host.cache_bytes:
+            self._drop_fetcher()
         if self._pool is None:
             self._pool = BrickPool(
                 self._device, self._programs, n_slots=sizes.n_slots, n_pages=sizes.n_pages
@@ -221,14 +251,17 @@ class Renderer:
                 self._planner.pages, n_slots=sizes.n_slots, n_pages=sizes.n_pages
             )
         if self._fetcher is None:
+            self._cache_bytes = host.cache_bytes
             self._fetcher = BrickFetcher(
-                self._store, cache_bytes=cache_bytes, n_threads=self._device.n_threads
+                self._store, cache_bytes=host.cache_bytes, n_threads=self._device.n_threads
             )
         assert self._residency is not None
         stats.planned_device_bytes = max(stats.planned_device_bytes, sum(device_items.values()))
         stats.allowed_device_bytes = self._device.allowed_bytes
-        stats.planned_host_bytes = max(stats.planned_host_bytes, host.fixed_bytes + cache_bytes)
-        stats.allowed_host_bytes = self.stream.host_bytes
+        stats.planned_host_bytes = max(stats.planned_host_bytes, host.planned_bytes)
+        stats.allowed_host_bytes = self._host.allowed_bytes
+        ledger = HostLedger()
+        ledger.note("tables", self._store.tables.nbytes + self._table.nbytes)
         return Frame(
             store=self._store,
             table=self._table,
@@ -239,6 +272,7 @@ class Renderer:
             residency=self._residency,
             fetcher=self._fetcher,
             workers=self._workers,
+            host=ledger,
             pages=self._planner.pages,
             scalars=self._scalars(),
             sizes=sizes,
@@ -257,9 +291,15 @@ class Renderer:
     def _grid_arrays(self) -> tuple[GridArrays, jax.Array, jax.Array]:
         put, grid = self._device.put, self._store.meta.grid
         arrays = GridArrays(
-            size=put(np.array(grid.size, np.float64)), scale=put(grid.scale), offset=put(grid.offset)
+            size=put(np.array(grid.size, np.float64)),
+            scale=put(grid.scale),
+            offset=put(grid.offset),
         )
-        return arrays, put(np.float64(self.options.step_size)), put(np.float64(self.options.near_clip))
+        return (
+            arrays,
+            put(np.float64(self.options.step_size)),
+            put(np.float64(self.options.near_clip)),
+        )
 
     def _set_up_pinhole(self, camera: Camera, top: int, sizes: Sizes) -> None:
         """Give each worker the rays of its tiles of a band."""
@@ -279,7 +319,9 @@ class Renderer:
             tiles = np.full((sizes.tiles, 2), -1, np.int32)
             mine = corner[part::n_parts]
             tiles[: len(mine)] = mine
-            worker.submit(self._start, worker, self._programs.pinhole(sizes.tiles), sizes, tiles, pose)
+            worker.submit(
+                self._start, worker, self._programs.pinhole(sizes.tiles), sizes, tiles, pose
+            )
 
     def _start(self, worker: Any, program: Any, sizes: Sizes, tiles: Any, rest: Any) -> None:
         """Runs in a worker's thread."""
@@ -299,25 +341,43 @@ class Renderer:
             for worker in self._workers.all
         ]
         parts = [np.asarray(self._device.get(result.result())) for result in results]
-        stats.peak_host_bytes = max(stats.peak_host_bytes, self._host_bytes(stats))
         tiled = [part.reshape(-1, TILE_RAYS, 5) for part in parts]
-        return np.stack(tiled, axis=1).reshape(-1, TILE_RAYS, 5)
+        joined = np.stack(tiled, axis=1).reshape(-1, TILE_RAYS, 5)
+        frame.host.note("composed", 2 * joined.nbytes)
+        return joined
+
+    def _measure_host(self, frame: Frame, stats: FrameStats) -> None:
+        assert self._fetcher is not None
+        frame.host.note("cache", self._fetcher.peak_cache_bytes)
+        stats.peak_host_bytes = max(stats.peak_host_bytes, frame.host.peak_bytes)
 
     def _draw_rays(
-        self, origins: NDArray[np.float64], directions: NDArray[np.float64], stats: FrameStats
+        self,
+        origins: NDArray[np.float64],
+        directions: NDArray[np.float64],
+        stats: FrameStats,
+        *,
+        held_bytes: int,
     ) -> NDArray[np.float32]:
-        """Colour, alpha and depth [n, 5] of rays [n, 3], in lots that fit the budget."""
+        """Colour, alpha and depth [n, 5] of rays [n, 3], in lots that fit the budgets.
+
+        `held_bytes` of host memory are in use by the caller.
+        """
         values = np.empty((len(origins), 5), np.float32)
-        sizes, items, _ = self._planner.rays(min(len(origins), _RAYS_AT_ONCE))
-        host, cache = self._host(len(origins), sizes)
-        frame = self._frame(sizes, items, host, cache, stats)
-        self._map_blocks()
+        if not len(origins):
+            return values
+        sizes, items, _ = self._planner.rays(self._host.rays_at_once(len(origins)))
         room = sizes.tiles * self._device.n_parts
+        host = self._host.rays(len(origins), room, held_bytes=held_bytes)
+        frame = self._frame(sizes, items, host, stats)
+        frame.host.note("caller", held_bytes + origins.nbytes + directions.nbytes + values.nbytes)
+        self._map_blocks()
         # Each of eight octants may leave one packet that is not full.
         lot = (room - 8) * TILE_RAYS
         for first in range(0, len(origins), lot):
             part = slice(first, first + lot)
             values[part] = self._draw_lot(frame, origins[part], directions[part], stats)
+        self._measure_host(frame, stats)
         return values
 
     def _draw_lot(
@@ -327,7 +387,7 @@ class Renderer:
         directions: NDArray[np.float64],
         stats: FrameStats,
     ) -> NDArray[np.float32]:
-        tables, sizes = self._store.tables, frame.sizes
+        sizes = frame.sizes
         packets = Packets(self._device, self._programs, self._grid_arrays(), sizes.tiles)
         values = np.empty((len(origins), 5), np.float32)
         values[:] = (*[self.options.background] * 3, 0.0, 0.0)
@@ -336,57 +396,42 @@ class Renderer:
                 packets.set_up(self._workers, origins[members], directions[members])
                 for worker in self._workers.all:
                     worker.state = self._programs.fresh(sizes.tiles)()
-                pairs = walk_pairs(
-                    self._workers,
-                    self._device,
-                    self._programs.walk(
-                        sizes.tiles, self._planner.walk_words, self._planner.walk_steps
-                    ),
-                    self._walk_values(),
-                    n_packets=-(-len(members) // TILE_RAYS),
-                    n_blocks=int(np.prod(self._planner.block_shape)),
-                )
-                box = self._box_of_block(pairs[1])
-                frame.draw(packet_view(self._table, tables.index, octant, pairs[0], box), stats)
+                self._draw_packets(frame, octant, -(-len(members) // TILE_RAYS), stats)
                 drawn = self._composed(frame, stats).reshape(-1, 5)
             values[members] = drawn[: len(members)]
             stats.bands += 1
         return values
 
-    def _block_numbers(self) -> NDArray[np.int64]:
-        """The number of each box's block in C order of the block grid, [m]."""
-        _, y, z = self._planner.block_shape
-        block = self._table.block.astype(np.int64)
-        return (block[:, 0] * y + block[:, 1]) * z + block[:, 2]
-
-    def _box_of_block(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        own = self._block_numbers()
-        order = np.argsort(own)
-        return order[np.searchsorted(own, numbers, sorter=order)]
+    def _draw_packets(self, frame: Frame, octant: int, n_packets: int, stats: FrameStats) -> None:
+        """Bring the workers' packets of rays, all of one octant, through what they meet."""
+        planner, sizes, blocks = self._planner, frame.sizes, self._blocks
+        assert blocks is not None
+        assert self._occupied_blocks is not None
+        put = self._device.put
+        portions = walk_pairs(
+            self._workers,
+            self._device,
+            self._programs.walk(sizes.tiles, planner.walk_words, planner.walk_steps),
+            (
+                self._occupied_blocks,
+                put(np.array(blocks.shape, np.int32)),
+                put(np.float64(self.options.step_size)),
+            ),
+            n_packets=n_packets,
+            n_blocks=blocks.n_blocks,
+            at_once=self._host.pairs_at_once(sizes.tiles * self._device.n_parts),
+        )
+        for packet, block in portions:
+            view = packet_view(
+                self._table, self._store.tables.index, octant, packet, blocks.boxes_of(block)
+            )
+            frame.draw(view, stats)
 
     def _map_blocks(self) -> None:
         """Put the map of occupied blocks on the device, once."""
-        if self._occupied_blocks is None:
-            bits = np.zeros(self._planner.walk_words * 32, np.uint8)
-            bits[self._block_numbers()] = 1
-            words = np.packbits(bits, bitorder="little").view("<u4")
-            self._occupied_blocks = self._device.put(words)
-
-    def _walk_values(self) -> tuple[jax.Array, ...]:
-        put = self._device.put
-        assert self._occupied_blocks is not None
-        return (
-            self._occupied_blocks,
-            put(np.array(self._planner.block_shape, np.int32)),
-            put(np.float64(self.options.step_size)),
-        )
-
-    def _host_bytes(self, stats: FrameStats) -> int:
-        table = self._table
-        boxes = sum(a.nbytes for a in (table.brick, table.block, table.low, table.high, table.packed))
-        cache = self._fetcher.peak_cache_bytes if self._fetcher else 0
-        counted = stats.peak_staging_bytes + stats.peak_items_bytes
-        return self._store.tables.nbytes + boxes + cache + counted
+        if self._blocks is None:
+            self._blocks = map_blocks(self._table, self._store.meta.bricks)
+            self._occupied_blocks = self._device.put(self._blocks.bits(self._planner.walk_words))
 
 
 def _checked_rays(
@@ -425,3 +470,10 @@ def _untile(tiles: NDArray[np.float32], band: NDArray[np.float32]) -> None:
     grid = tiles[: rows * columns].reshape(rows, columns, TILE, TILE, channels)
     whole = grid.transpose(0, 2, 1, 3, 4).reshape(rows * TILE, columns * TILE, channels)
     band[:] = whole[:height, :width]
+
+
+def _bands(camera: Camera, sizes: Sizes) -> Iterator[tuple[int, int]]:
+    """Pixel rows [top, bottom) that are drawn together."""
+    height = sizes.band_rows * TILE
+    for top in range(0, camera.height, height):
+        yield top, min(top + height, camera.height)

@@ -18,8 +18,13 @@ from plenostream.schedule import (
 
 __all__ = ["camera_view", "packet_view", "parallel_pixels"]
 
+_ROWS_AT_ONCE = 64
+"""Rows of pixels that are looked through at once."""
 
-def _box_of(point_grid: NDArray[np.float64], edge: int, shape: NDArray[np.int64]) -> NDArray[np.int64]:
+
+def _box_of(
+    point_grid: NDArray[np.float64], edge: int, shape: NDArray[np.int64]
+) -> NDArray[np.int64]:
     """The box of `edge` cells that holds a point, or the one at the border nearest to it.
 
     Boxes at the border reach outward without end, so the eye's box is always one of them.
@@ -96,7 +101,10 @@ def parallel_pixels(camera: Camera, grid: GridSpec) -> NDArray[np.int64]:
         x = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fx * across
         y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fy * down
         reach = np.abs(x).max() + np.abs(y).max()
-        if reach >= abs(ahead):
-            row, column = np.nonzero(x[None, :] + y[:, None] + ahead == 0.0)
-            found.append(row * camera.width + column)
+        if reach < abs(ahead):
+            continue
+        for top in range(0, camera.height, _ROWS_AT_ONCE):
+            rows = y[top : top + _ROWS_AT_ONCE, None]
+            row, column = np.nonzero(x[None, :] + rows + ahead == 0.0)
+            found.append((top + row) * camera.width + column)
     return np.unique(np.concatenate(found))

@@ -4,20 +4,28 @@ NumPy over boxes and items, never over rays; it returns values and touches no de
 (DESIGN section 4).
 """
 
-from plenostream.schedule.boxes import BoxTable, build_boxes, project_boxes
+from plenostream.schedule.blocks import BlockMap, block_shape, map_blocks, walk_size
+from plenostream.schedule.boxes import BOXES_AT_ONCE, BoxTable, build_boxes, project_boxes
 from plenostream.schedule.items import Items, pack_calls
-from plenostream.schedule.views import PacketView, PinholeView, View
-from plenostream.schedule.waves import shells_of, split_waves
+from plenostream.schedule.views import ITEMS_AT_ONCE, PacketView, PinholeView, View
+from plenostream.schedule.waves import plan_waves, shells_of, split_waves
 
 __all__ = [
+    "BOXES_AT_ONCE",
+    "ITEMS_AT_ONCE",
+    "BlockMap",
     "BoxTable",
     "Items",
     "PacketView",
     "PinholeView",
     "View",
+    "block_shape",
     "build_boxes",
+    "map_blocks",
     "pack_calls",
+    "plan_waves",
     "project_boxes",
     "shells_of",
     "split_waves",
+    "walk_size",
 ]

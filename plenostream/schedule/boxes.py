@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from plenostream.grid import BrickGrid
 
-__all__ = ["BoxTable", "Rects", "build_boxes", "project_boxes", "rects_alive"]
+__all__ = ["BOXES_AT_ONCE", "BoxTable", "Rects", "build_boxes", "project_boxes", "rects_alive"]
 
+BOXES_AT_ONCE = 16_384
+"""Boxes that are projected at once; bounds the float64 temporaries of scenes of any size."""
 _NEAR = 1e-6
 """Boxes are cut at this distance before the eye (grid units), so that what is beside or behind
 it projects to nothing infinite."""
@@ -37,6 +39,12 @@ class BoxTable:
     packed: NDArray[np.int32]
     """[m, 2]: the corners inside the brick, as a work item holds them."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        arrays = (self.brick, self.block, self.low, self.high, self.packed)
+        return sum(array.nbytes for array in arrays)
+
 
 @dataclass(frozen=True, slots=True)
 class Rects:
@@ -48,6 +56,11 @@ class Rects:
     """[v, 2]: first tile column and row."""
     last: NDArray[np.int64]
     """[v, 2]: one past the last tile column and row."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.box.nbytes + self.first.nbytes + self.last.nbytes
 
 
 def build_boxes(
@@ -98,9 +111,41 @@ def project_boxes(
     pixels : left, top, right, bottom  the part of the picture; tiles count from its left top
     tile : edge of a tile in pixels
     """
-    low = np.where(table.low == 0, -0.5, table.low)
-    last = np.asarray(size) - 1
-    high = np.where(table.high == last, last + 0.5, table.high)
+    origin = np.array(pixels[:2])
+    extent = np.array(pixels[2:]) - origin
+    found = []
+    for start in range(0, len(table.low), BOXES_AT_ONCE):
+        part = slice(start, start + BOXES_AT_ONCE)
+        lowest, highest, ahead = _bounds_on_screen(
+            table.low[part], table.high[part], size, eye_grid, to_camera, intrinsics
+        )
+        # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
+        bound = float(max(extent)) + 1.0
+        first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
+        final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(np.int64)
+        first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
+        seen = np.flatnonzero(ahead & (first <= final).all(-1))
+        found.append((seen + start, first[seen] // tile, final[seen] // tile + 1))
+    if not found:
+        nothing = np.empty((0, 2), np.int64)
+        return Rects(box=np.empty(0, np.int64), first=nothing, last=nothing)
+    box, first_tile, last_tile = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Rects(box=box, first=first_tile, last=last_tile)
+
+
+def _bounds_on_screen(
+    table_low: NDArray[np.int32],
+    table_high: NDArray[np.int32],
+    size: tuple[int, int, int],
+    eye_grid: NDArray[np.float64],
+    to_camera: NDArray[np.float64],
+    intrinsics: tuple[float, float, float, float],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [n, 2]; and which [n]
+    have a part before the eye at all."""
+    low = np.where(table_low == 0, -0.5, table_low)
+    end = np.asarray(size) - 1
+    high = np.where(table_high == end, end + 0.5, table_high)
     n = len(low)
     # Corners [8, n] in camera axes, by adding up the parts of each axis.
     parts = [
@@ -108,8 +153,8 @@ def project_boxes(
         for a in range(3)
     ]
     corners = np.empty((8, n, 3))
-    for c in range(8):
-        corners[c] = parts[0][c >> 2 & 1] + parts[1][c >> 1 & 1] + parts[2][c & 1]
+    for i in range(8):
+        corners[i] = parts[0][i >> 2 & 1] + parts[1][i >> 1 & 1] + parts[2][i & 1]
     z = corners[..., 2]
     ahead = z >= _NEAR
     front = np.where(ahead, z, 1.0)
@@ -122,15 +167,7 @@ def project_boxes(
     cut = np.flatnonzero(ahead.any(0) & ~ahead.all(0))
     if len(cut):
         _extend_to_near(corners[:, cut], lowest, highest, cut, f, c)
-    origin = np.array(pixels[:2])
-    extent = np.array(pixels[2:]) - origin
-    # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
-    bound = float(max(extent)) + 1.0
-    first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
-    final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(np.int64)
-    first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
-    seen = np.flatnonzero(ahead.any(0) & (first <= final).all(-1))
-    return Rects(box=seen, first=first[seen] // tile, last=final[seen] // tile + 1)
+    return lowest, highest, np.logical_or.reduce(ahead)
 
 
 def _extend_to_near(
@@ -163,4 +200,5 @@ def rects_alive(rects: Rects, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
     table = np.zeros((alive.shape[0] + 1, alive.shape[1] + 1), np.int64)
     table[1:, 1:] = alive.astype(np.int64).cumsum(0).cumsum(1)
     (x0, y0), (x1, y1) = rects.first.T, rects.last.T
-    return table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0] > 0
+    held: NDArray[np.int64] = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]
+    return held > 0

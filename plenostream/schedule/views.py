@@ -29,13 +29,16 @@ class View(Protocol):
     shells: NDArray[np.int64]
     """[v]: their shells; rising is front to back."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of everything that it holds."""
+        ...
+
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Which of `bricks` [b] no live ray can reach; `alive` [tiles or more]: the live tiles."""
         ...
 
-    def items(
-        self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None
-    ) -> Iterator[Items]:
+    def items(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Items]:
         """Items in the bricks that are `wanted` [bricks of the scene], front to back, in portions."""
         ...
 
@@ -62,15 +65,19 @@ class PinholeView:
         self.bricks = np.unique(self._brick).astype(np.int64)
         self.shells = brick_shells[self.bricks]
 
+    @property
+    def nbytes(self) -> int:
+        """See `View.nbytes`."""
+        mine = (self._shells, self._brick, self.bricks, self.shells)
+        return self._rects.nbytes + sum(array.nbytes for array in mine)
+
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""
         rows, columns = self._grid
         seen = self._brick[rects_alive(self._rects, alive[: rows * columns].reshape(rows, columns))]
         return ~np.isin(bricks, seen)
 
-    def items(
-        self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None
-    ) -> Iterator[Items]:
+    def items(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Items]:
         """See `View.items`."""
         mine = np.flatnonzero(wanted[self._brick])
         counts = (self._rects.last[mine] - self._rects.first[mine]).prod(-1)
@@ -103,13 +110,17 @@ class PacketView:
         self.bricks = np.unique(self._brick).astype(np.int64)
         self.shells = brick_shells[self.bricks]
 
+    @property
+    def nbytes(self) -> int:
+        """See `View.nbytes`."""
+        mine = (self._brick, self.bricks, self.shells)
+        return self._items.nbytes + sum(array.nbytes for array in mine)
+
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""
         return ~np.isin(bricks, self._brick[alive[self._items.tile]])
 
-    def items(
-        self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None
-    ) -> Iterator[Items]:
+    def items(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Items]:
         """See `View.items`."""
         keep = wanted[self._brick]
         if alive is not None:

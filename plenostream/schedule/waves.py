@@ -11,7 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["shells_of", "split_waves"]
+__all__ = ["plan_waves", "shells_of", "split_waves"]
+
+_WAVES_IN_POOL = 3
 
 
 def shells_of(
@@ -24,7 +26,25 @@ def shells_of(
     the coordinates orders the boxes the same way.
     """
     offset = index.astype(np.int64) - centre
-    return np.abs(offset).sum(-1) if signs is None else (offset * signs).sum(-1)
+    steps = np.abs(offset) if signs is None else offset * signs
+    shells: NDArray[np.int64] = steps.sum(-1)
+    return shells
+
+
+def plan_waves(
+    shells: NDArray[np.int64], pages: NDArray[np.int64], *, n_slots: int, n_pages: int
+) -> list[NDArray[np.int64]]:
+    """Waves of the bricks in view for a pool of `n_slots` and `n_pages`, as places in `shells`.
+
+    All in one wave where they fit; else waves of a third of the pool. The rest of it then holds
+    bricks of other waves, which the next frame finds still there: with waves as large as the
+    pool, each would sweep out all that came before.
+    """
+    most = int(pages.max(initial=0))
+    if len(shells) > n_slots or int(pages.sum()) > n_pages:
+        n_slots = max(1, n_slots // _WAVES_IN_POOL)
+        n_pages = max(most, n_pages // _WAVES_IN_POOL)
+    return split_waves(shells, pages, n_slots=n_slots, n_pages=n_pages)
 
 
 def split_waves(

@@ -19,10 +19,15 @@ def begin(target: Path, *, overwrite: bool = False, resume: bool = False) -> Sta
     return Staging(target, overwrite=overwrite).begin(JOURNAL, resume=resume)
 
 
-def interrupted(target: Path, name: str = "mark") -> None:
-    with pytest.raises(KeyboardInterrupt), begin(target) as staging:
-        (staging.folder / name).write_text("done")
-        raise KeyboardInterrupt
+def cut_off(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def interrupted(target: Path) -> None:
+    staging = begin(target)
+    (staging.folder / "mark").write_text("done")
+    with pytest.raises(KeyboardInterrupt), staging:
+        cut_off()
 
 
 def old_scene(target: Path) -> Path:
@@ -135,15 +140,15 @@ def test_replaced_scene_comes_back_when_the_replacing_was_cut_off(
     target = old_scene(tmp_path / "s")
     rename = os.rename
 
-    def cut_off(source: Path, to: Path) -> None:
-        if Path(source).name == "scene":
-            raise KeyboardInterrupt
+    def once(source: Path, to: Path) -> None:
         rename(source, to)
+        monkeypatch.setattr(os, "rename", cut_off)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(os, "rename", cut_off)
-        with begin(target, overwrite=True) as staging:
-            staging.publish()
+    staging = begin(target, overwrite=True)
+    monkeypatch.setattr(os, "rename", once)
+    with pytest.raises(KeyboardInterrupt), staging:
+        staging.publish()
+    monkeypatch.setattr(os, "rename", rename)
     assert not target.exists()
     with pytest.raises(ValueError, match="later"), begin(target, overwrite=True):
         raise ValueError("later")
@@ -151,8 +156,9 @@ def test_replaced_scene_comes_back_when_the_replacing_was_cut_off(
 
 
 def test_target_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
-    with pytest.raises(StoreExists), begin(tmp_path / "s") as staging:
-        (tmp_path / "s").mkdir()
+    staging = begin(tmp_path / "s")
+    (tmp_path / "s").mkdir()
+    with pytest.raises(StoreExists), staging:
         staging.publish()
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 

@@ -17,7 +17,7 @@ from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed, delayed
 
-from plenostream.convert.slab import SlabJob, pack_slab
+from plenostream.conversion.slab import SlabJob, pack_slab
 
 __all__ = ["n_workers", "pack_slabs"]
 
@@ -64,14 +64,7 @@ def pack_slabs(
     """
     client = _active_client()
     if client is not None:
-        enough = in_flight >= n_workers(None)
-        futures = client.compute(_graph(job, slabs, in_flight=len(slabs) if enough else in_flight))
-        try:
-            for future in sys.modules["distributed"].as_completed(futures):
-                future.result()
-                progress()
-        finally:
-            client.cancel(futures)
+        _pack_on_cluster(client, job, slabs, in_flight, progress)
         return
     tasks = _graph(job, slabs, in_flight=len(slabs))
     keys = {task.key for task in tasks}
@@ -83,3 +76,21 @@ def pack_slabs(
     counting = Callback(posttask=count)  # type: ignore[no-untyped-call]
     with ThreadPoolExecutor(in_flight) as pool, counting:
         compute(*tasks, scheduler="threads", pool=pool)  # type: ignore[no-untyped-call]
+
+
+def _pack_on_cluster(
+    client: Any, job: SlabJob, slabs: Sequence[int], in_flight: int, progress: Callable[[], None]
+) -> None:
+    distributed = sys.modules["distributed"]
+    enough = in_flight >= n_workers(None)
+    futures = client.compute(_graph(job, slabs, in_flight=len(slabs) if enough else in_flight))
+    try:
+        for future in distributed.as_completed(futures):
+            future.result()
+            progress()
+    except BaseException:
+        # Tasks that run cannot be called back, and must not write into a folder that is being
+        # removed: let them end, and the others end before they begin.
+        job.stop_file.touch()
+        distributed.wait(futures)
+        raise

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.checkpoint import Checkpoint, StoredArray
-from plenostream.convert.transpose import fortran_lines
+from plenostream.conversion.transpose import fortran_lines
 from plenostream.errors import CheckpointError
 from plenostream.grid import BrickGrid
 from plenostream.store.layout import SLAB_BRICKS

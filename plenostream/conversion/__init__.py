@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plenostream.convert.report import ConvertReport
-from plenostream.convert.run import Progress, convert
+from plenostream.conversion.report import ConvertReport
+from plenostream.conversion.run import Progress, convert
 
 __all__ = ["ConvertReport", "Progress", "convert"]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.checkpoint import StoredArray
-from plenostream.convert.rows import RowTable
+from plenostream.conversion.rows import RowTable
 
 __all__ = ["check_stored", "needs_spill", "spill_bytes", "spill_table", "spilled_table"]
 
@@ -68,7 +68,7 @@ class _Plan:
 
 
 def _row_blocks(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]]:
-    """All rows of an array in blocks of `plan.block`, [n, columns], in the file's byte order."""
+    """All rows of an array in blocks of `plan.block`, [n, columns], native byte order."""
     n_rows, columns = table.shape[0], table.columns
     if table.fortran_order:
         yield from _column_blocks(table, plan)
@@ -77,7 +77,7 @@ def _row_blocks(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]
         for start in range(0, n_rows, plan.block):
             rows = np.empty((min(plan.block, n_rows - start), columns), table.dtype)
             stream.readinto(rows.reshape(-1).view(np.uint8).data)
-            yield rows
+            yield rows.astype(table.dtype.newbyteorder("="), copy=False)
         stream.finish()
 
 
@@ -139,16 +139,15 @@ def spill_table(
     # Rows, the same gathered, sorted pairs and their order: about three rows and 64 bytes each.
     plan = _Plan(block=max(1024, memory_bytes // (3 * row_bytes + 64)), work=work)
     blocks = _progressing(_row_blocks(table, plan), table.shape[0], progress)
-    native = table.dtype.newbyteorder("=")
     with open(work / _SPILLED, "wb") as file:
         if rows_file is None:
             left = n_voxels
             for rows in blocks:
-                rows[:left].astype(native, copy=False).tofile(file)
+                rows[:left].tofile(file)
                 left -= min(left, len(rows))
         else:
             for rows in _reorder(blocks, rows_file, n_voxels, table, plan):
-                rows.astype(native, copy=False).tofile(file)
+                rows.tofile(file)
 
 
 def _progressing(
@@ -183,7 +182,7 @@ def _reorder(
     plan: _Plan,
 ) -> Iterator[NDArray[np.generic]]:
     """The row of each voxel, in the order of the voxels, in blocks of `plan.block`."""
-    index = np.dtype(np.int64)
+    index, native = np.dtype(np.int64), table.dtype.newbyteorder("=")
 
     def aside(kind: str, block: int) -> Path:
         return plan.work / f"{table.key}.{kind}.{block}"
@@ -206,7 +205,7 @@ def _reorder(
             _append(aside("places", to), wanted[at, 1])
     # 3. Each block of voxels has all its rows now: put them in order.
     for block in range(-(-n_voxels // plan.block)):
-        rows_held = _take(aside("held", block), table.dtype, table.columns)
+        rows_held = _take(aside("held", block), native, table.columns)
         places = _take(aside("places", block), index, 1)[:, 0].astype(np.int64, copy=False)
         ordered = np.empty_like(rows_held)
         ordered[places - block * plan.block] = rows_held

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plenostream.verify.check import verify
-from plenostream.verify.info import info_lines, scene_info
-from plenostream.verify.report import Fault, VerifyReport
+from plenostream.verification.check import verify
+from plenostream.verification.info import info_lines, scene_info
+from plenostream.verification.report import Fault, VerifyReport
 
 __all__ = ["Fault", "VerifyReport", "info_lines", "scene_info", "verify"]

@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from plenostream.convert.slab import ROW_ARRAYS, TABLES, SlabJob, load_part
+from plenostream.conversion.slab import ROW_ARRAYS, TABLES, SlabJob, load_part
 from plenostream.store.layout import SceneMeta, array_specs, tables_digest
 from plenostream.store.writer import ChunkWriter, write_documents, write_edges
 

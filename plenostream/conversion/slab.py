@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.convert.packing import BrickBox, PackedBricks, pack_bricks, sh_norms
-from plenostream.convert.rows import LARGEST_FLOAT16, RowSource, merge_runs
-from plenostream.convert.scan import BITS_FILE, slab_planes
+from plenostream.conversion.packing import BrickBox, PackedBricks, pack_bricks, sh_norms
+from plenostream.conversion.rows import LARGEST_FLOAT16, RowSource, merge_runs
+from plenostream.conversion.scan import BITS_FILE, slab_planes
 from plenostream.errors import InternalError
 from plenostream.store.layout import SLAB_BRICKS, SceneMeta, array_specs, brick_digest, morton_key
 from plenostream.store.staging import write_atomically
@@ -64,6 +64,11 @@ class SlabJob:
         """Folder of the scene in the making."""
         return Path(self.work) / "scene"
 
+    @property
+    def stop_file(self) -> Path:
+        """There once the conversion has failed: slabs that have not begun then do not."""
+        return Path(self.work) / "stop"
+
     def part_file(self, slab: int) -> Path:
         """Where the part of a slab is, once it is done."""
         return Path(self.work) / "parts" / f"{slab:06d}.npz"
@@ -90,6 +95,8 @@ def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
     ------
     CheckpointError : values that cannot be stored.
     """
+    if job.stop_file.exists():
+        return 0
     specs = array_specs(job.meta)
     start = int(job.rows_before[slab])
     writers = {

@@ -36,7 +36,7 @@ class MemoryPlan:
     planned_bytes: int
     """What this takes at most, above the interpreter and its imports."""
     spill_bytes: int
-    """What sorting rows into a spill file may hold."""
+    """What sorting rows into a spill file may hold: it is over before packing begins."""
 
 
 def _task_bytes(
@@ -103,7 +103,7 @@ def plan_memory(
         column=column,
         in_flight=in_flight,
         planned_bytes=_BASE_BYTES + in_flight * task,
-        spill_bytes=(allowed_bytes - _BASE_BYTES) // 2,
+        spill_bytes=in_flight * task,
     )
 
 

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from plenostream.bytesize import format_bytes
 from plenostream.checkpoint import Checkpoint, StoredArray, open_checkpoint
-from plenostream.convert.assemble import assemble
-from plenostream.convert.graph import n_workers, pack_slabs
-from plenostream.convert.report import ConvertReport
-from plenostream.convert.rows import RowSource, describe_table
-from plenostream.convert.scan import (
+from plenostream.conversion.assemble import assemble
+from plenostream.conversion.graph import n_workers, pack_slabs
+from plenostream.conversion.report import ConvertReport
+from plenostream.conversion.rows import RowSource, describe_table
+from plenostream.conversion.scan import (
     ROWS_FILE,
     LinkScan,
     load_scan,
@@ -39,9 +39,9 @@ from plenostream.convert.scan import (
     scan_links,
     slab_planes,
 )
-from plenostream.convert.sizing import MemoryPlan, check_disk, plan_memory
-from plenostream.convert.slab import SlabJob, is_done
-from plenostream.convert.spill import (
+from plenostream.conversion.sizing import MemoryPlan, check_disk, plan_memory
+from plenostream.conversion.slab import SlabJob, is_done
+from plenostream.conversion.spill import (
     check_stored,
     needs_spill,
     spill_bytes,
@@ -285,6 +285,7 @@ class _Steps:
     def _pack(self, job: SlabJob, memory: MemoryPlan) -> None:
         """Step 5: all slabs that are not packed yet."""
         (self._work / "parts").mkdir(exist_ok=True)
+        job.stop_file.unlink(missing_ok=True)
         n_slabs = len(job.rows_before) - 1
         missing = [slab for slab in range(n_slabs) if not is_done(job, slab)]
         # The largest first, so that no worker is left alone with one at the end.

@@ -17,7 +17,7 @@ from plenostream.store.nodes import GROUPS, check_array_node, check_group_node, 
 from plenostream.store.reader import SceneStore, check_meta
 from plenostream.store.source import open_source
 from plenostream.store.tables import BrickTables, content_faults, structure_faults
-from plenostream.verify.report import Fault, VerifyReport
+from plenostream.verification.report import Fault, VerifyReport
 
 __all__ = ["verify"]
 

@@ -1,0 +1,178 @@
+"""Host memory of a render: what it will take, and what it took.
+
+Both count the same kinds: tables, what is in view, staging, work items (those being made and those
+queued), the picture, and the cache of decoded chunks. Temporaries inside NumPy calls are covered
+by the plan and not seen by the ledger; a test holds the plan against all that NumPy allocates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from plenostream.budget import HostNeeds, require_host
+from plenostream.kernels.geometry import TILE_RAYS
+from plenostream.kernels.state import KernelShape
+from plenostream.kernels.upload import PAGE_ROWS
+from plenostream.pool import upload_bytes
+from plenostream.prefetch import smallest_cache_bytes
+from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, CALL_BLOCKS, CALL_ITEMS, WALK_TILES
+from plenostream.schedule import BOXES_AT_ONCE, ITEMS_AT_ONCE, BoxTable, walk_size
+from plenostream.store.reader import SceneStore
+
+__all__ = ["QUEUED_CALLS", "STAGED_ROWS", "HostLedger", "HostPlan", "HostPlanner"]
+
+QUEUED_CALLS = 4
+"""Calls of the integrator that wait for their turn, per part."""
+STAGED_ROWS = 32_768
+"""Rows that are packed for upload together, at most, unless a single brick has more."""
+
+_RAYS_AT_ONCE = 1 << 20
+_RAYS_SHARE = 8
+_PAIRS_SHARE = 8
+"""Parts of the allowance that arbitrary rays, and their pairs with boxes, are cut to fit."""
+
+# Bytes for each of ..., at the worst moment, temporaries included.
+_PIXEL = 40
+"""... pixel: the picture, and the arrays that are cut from it."""
+_TILED_RAY = 40
+"""... ray of a band on its way into the picture."""
+_WORLD_RAY = 280
+"""... place for an arbitrary ray: float64 origin and direction twice, sort keys, values."""
+_CALLERS_RAY = 96
+"""... arbitrary ray of a whole call: as float64, and its results."""
+_BRICK = 96
+"""... brick: where it is in the pool, and its turn."""
+_BOX = 200
+"""... box: its rectangle, sorted, and what is looked up by it."""
+_PROJECTED_BOX = 900
+"""... box being projected: eight corners in float64 and what becomes of them."""
+_PAIR = 160
+"""... pair of a packet and a box."""
+_ITEM = 176
+"""... work item while it is made and packed."""
+_STAGED_ROW = 48
+"""... row being packed: its places, beside the values."""
+_WALKED = 20
+"""... block that a ray may have passed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostPlan:
+    """Host memory for one kind of picture."""
+
+    needs: HostNeeds
+    cache_bytes: int
+    """Bytes of the cache of decoded chunks."""
+
+    @property
+    def planned_bytes(self) -> int:
+        """All of it."""
+        return self.needs.fixed_bytes + self.cache_bytes
+
+    @property
+    def items(self) -> dict[str, int]:
+        """Bytes by what they are for."""
+        return {
+            "tables": self.needs.tables,
+            "view": self.needs.view,
+            "staging": self.needs.staging,
+            "work items": self.needs.items,
+            "picture": self.needs.image,
+            "chunk cache": self.cache_bytes,
+        }
+
+
+class HostPlanner:
+    """Knows the scene's counts; each method raises BudgetError where the allowance is too small."""
+
+    def __init__(
+        self,
+        store: SceneStore,
+        table: BoxTable,
+        shape: KernelShape,
+        *,
+        itemsize: int,
+        n_parts: int,
+        n_threads: int,
+        allowed_bytes: int,
+    ) -> None:
+        self.allowed_bytes = allowed_bytes
+        self._n_parts = n_parts
+        self._n_boxes = len(table.brick)
+        self._n_bricks = store.meta.n_bricks
+        self._tables = store.tables.nbytes + table.nbytes + self._n_bricks * _BRICK
+        self._walk_steps = walk_size(store.meta.bricks)[1]
+        self._least_cache = smallest_cache_bytes(store)
+        # More than this is never used: all chunks, and each thread reading one.
+        chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
+        self._most_cache = max(chunks, n_threads) * self._least_cache
+        self._staging = _staging_bytes(store, shape, itemsize)
+        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 8
+        self._queued = n_parts * (QUEUED_CALLS * call + CALL_BLOCKS * 8)
+
+    def picture(self, n_pixels: int, tiles: int) -> HostPlan:
+        """A picture, drawn in bands of `tiles` tiles."""
+        view = self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX
+        image = n_pixels * _PIXEL + tiles * TILE_RAYS * _TILED_RAY
+        return self._plan(view=view, image=image, most_items=ITEMS_AT_ONCE + tiles)
+
+    def rays(self, n: int, tiles: int, *, held_bytes: int) -> HostPlan:
+        """`n` arbitrary rays, `tiles` * 64 at a time, while `held_bytes` are in use elsewhere."""
+        entries = WALK_TILES * TILE_RAYS * min(self._walk_steps, max(self._n_boxes, 1))
+        pairs = self.pairs_at_once(tiles)
+        view = self._n_boxes * 16 + pairs * _PAIR + self._n_parts * entries * _WALKED
+        image = held_bytes + n * _CALLERS_RAY + tiles * TILE_RAYS * _WORLD_RAY
+        return self._plan(view=view, image=image, most_items=ITEMS_AT_ONCE)
+
+    def rays_at_once(self, n: int) -> int:
+        """How many of `n` arbitrary rays to draw together."""
+        return min(n, _RAYS_AT_ONCE, max(1, self.allowed_bytes // (_RAYS_SHARE * _WORLD_RAY)))
+
+    def pairs_at_once(self, packets: int) -> int:
+        """How many pairs of these packets and the boxes to draw together."""
+        most_of_packet = min(TILE_RAYS * self._walk_steps, self._n_boxes)
+        share = self.allowed_bytes // (_PAIRS_SHARE * _PAIR)
+        return max(most_of_packet, min(share, packets * most_of_packet))
+
+    def _plan(self, *, view: int, image: int, most_items: int) -> HostPlan:
+        needs = HostNeeds(
+            tables=self._tables,
+            view=view,
+            staging=self._staging,
+            items=most_items * _ITEM + self._queued,
+            image=image,
+            least_cache=self._least_cache,
+        )
+        left = require_host(needs, self.allowed_bytes)
+        return HostPlan(needs=needs, cache_bytes=min(left, self._most_cache))
+
+
+def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> int:
+    """Rows taken from the cache, packed; and the batch before, which may still be on its way up."""
+    columns = 3 * shape.basis_dim
+    counts = np.diff(store.tables.row_start)[store.tables.occupied]
+    most_rows = min(max(STAGED_ROWS, int(counts.max(initial=0))), int(counts.sum()))
+    # Each brick of a batch may leave a page that is not full.
+    most_pages = -(-most_rows // PAGE_ROWS) + BATCH_BRICKS
+    bricks, pages = upload_bytes(shape.voxels, columns, itemsize)
+    packed = bricks + -(-most_pages // BATCH_PAGES) * pages
+    taken = most_rows * (4 + columns * np.dtype(store.meta.sh_dtype).itemsize + _STAGED_ROW)
+    return 2 * packed + taken + BATCH_BRICKS * shape.voxels * 2
+
+
+class HostLedger:
+    """The largest bytes of each kind while something is drawn."""
+
+    def __init__(self) -> None:
+        self._peaks: dict[str, int] = {}
+
+    def note(self, kind: str, n_bytes: int) -> None:
+        """So much is in use now."""
+        self._peaks[kind] = max(self._peaks.get(kind, 0), n_bytes)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The peaks of all kinds together: at least what was in use at any one time."""
+        return sum(self._peaks.values())
