@@ -136,12 +136,15 @@ def divide_device(
 
 
 def _band_rows(needs: DeviceNeeds, rays_bytes: int) -> int:
-    """Rows of tiles of the fewest bands whose rays take `rays_bytes`; 1 if there are none such."""
-    for bands in range(1, needs.tile_rows):
-        band_rows = math.ceil(needs.tile_rows / bands)
-        if needs.rays_bytes(band_rows) <= rays_bytes:
-            return band_rows
-    return 1
+    """Rows of tiles of the fewest bands whose rays take `rays_bytes`, or no more than one row does.
+
+    Tiles come in steps, so some rows more may take nothing more.
+    """
+    most = max(rays_bytes, needs.rays_bytes(1))
+    bands = 1
+    while needs.rays_bytes(math.ceil(needs.tile_rows / bands)) > most:
+        bands += 1
+    return math.ceil(needs.tile_rows / bands)
 
 
 def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:

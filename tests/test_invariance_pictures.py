@@ -52,7 +52,7 @@ def budgets(scene: Path, camera: ps.Camera) -> dict[str, int]:
     smallest = plan.smallest_budget_bytes
     return {
         "smallest": smallest,
-        "half": (smallest + plan.planned_device_bytes) // 2,
+        "half": smallest + plan.working_set_bytes // 2,
         "ample": plan.planned_device_bytes,
     }
 
