@@ -20,24 +20,32 @@ _CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
 _SHARE = 0.9
 """Of what a device grants, what may be used: the rest is for fragmentation and the driver."""
+_QUEUED = 32
+"""Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
 
 
 class Device:
-    """A JAX device and what may be used of it."""
+    """A JAX device and what may be used of it.
 
-    def __init__(self, allowed_bytes: int | None, n_threads: int | None) -> None:
-        """Take the default device, `allowed_bytes` of it at most, None for its own limit.
+    `n_parts` is the number of parts that rays are dealt to, each with a thread of its own;
+    `n_queued` how many calls may wait or run on the device at once, all with their arguments.
+    """
+
+    def __init__(
+        self, allowed_bytes: int | None, n_threads: int | None, *, device: jax.Device | None = None
+    ) -> None:
+        """Take `device` or the default one, `allowed_bytes` of it at most, None for its own limit.
 
         Raises
         ------
         DeviceError : JAX has no device. BudgetError : more is asked for than the device grants.
         """
         try:
-            self.device = jax.devices()[0]
+            self.device = device or jax.devices()[0]
         except RuntimeError as error:
             raise DeviceError(f"JAX finds no device to render on: {error}") from error
         self.platform = self.device.platform
-        granted = self._granted_bytes()
+        granted = self.granted_bytes()
         if granted is None:
             self.allowed_bytes = allowed_bytes or _CPU_BYTES
         elif allowed_bytes is None:
@@ -58,11 +66,17 @@ class Device:
         # XLA's own threads make the integrator's loop slower on a CPU; one host thread a core on
         # disjoint tiles scales. A GPU takes everything at once.
         self.n_parts = self.n_threads if self.platform == "cpu" else 1
+        self.n_queued = 1 if self.platform == "cpu" else _QUEUED
         self.ledger = Ledger()
 
-    def _granted_bytes(self) -> int | None:
+    def granted_bytes(self) -> int | None:
+        """Bytes that JAX may take of the device, None where there is no limit (a CPU)."""
         stats = self.device.memory_stats()
         return None if stats is None else int(stats["bytes_limit"])
+
+    def compile(self, name: str, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """The program of the kernel `name`; tools that look into kernels come in between here."""
+        return lowered.compile()
 
     def put(self, value: ArrayLike) -> jax.Array:
         """Copy an array up, of exactly its own type (float64 included), and count it."""

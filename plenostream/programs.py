@@ -116,7 +116,7 @@ class Programs:
             def compile_it() -> jax.stages.Compiled:
                 with jax.enable_x64(True):
                     jitted = jax.jit(function, donate_argnums=donate, out_shardings=self._place)
-                    return jitted.lower(*args()).compile()
+                    return self._device.compile(str(key[0]), jitted.lower(*args()))
 
             made_of = (self._device.device, self._shape, self._dtype, *key)
             compiled, new = compiled_once(made_of, compile_it)

@@ -40,9 +40,10 @@ RANKS = {
     "pool": 4,
     "render": 5,
     "api": 6,
-    "commands": 7,
-    "cli": 8,
-    "__main__": 9,
+    "bench": 7,
+    "commands": 8,
+    "cli": 9,
+    "__main__": 10,
 }
 """A module imports from lower ranks or from its own subpackage, never from a sibling."""
 

@@ -47,7 +47,7 @@ def plain(scene: Path) -> dict[str, ps.RenderResult]:
 
 def budgets(scene: Path, camera: ps.Camera) -> dict[str, int]:
     """The smallest budget, one in which not every brick fits, and one in which all do."""
-    with open_renderer(scene, n_threads=1) as renderer:
+    with open_renderer(scene) as renderer:
         plan = renderer.plan(camera)
     smallest = plan.smallest_budget_bytes
     return {

@@ -16,8 +16,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data"
 
 pytestmark = pytest.mark.slow
-# One worker builds and installs once, whatever the number of workers.
-xdist_group = pytest.mark.xdist_group("packaging")
 
 # Nothing of the checkout, and none of the strictness of the tests, may reach the new one.
 ENV = {
@@ -54,7 +52,6 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
-@xdist_group
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -63,7 +60,6 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert names == modules | {"plenostream/py.typed"}
 
 
-@xdist_group
 def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Path) -> None:
     program = programs / "plenostream"
     run(program, "convert", SAMPLE / "still_128.npz", "still.zarr", cwd=tmp_path)
@@ -80,7 +76,6 @@ def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Pa
     assert np.abs(picture - recorded).max() <= 1
 
 
-@xdist_group
 def test_checkout_installs_as_a_folder(programs: Path, tmp_path: Path) -> None:
     # Over the wheel, whose dependencies are the same; what differs is the build, from the tree.
     run(programs / "python", "-m", "pip", "uninstall", "-qq", "-y", "plenostream", cwd=tmp_path)

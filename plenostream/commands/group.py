@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from plenostream.commands.bench import bench
 from plenostream.commands.convert import convert
 from plenostream.commands.inspection import info, verify
 from plenostream.commands.parameters import Settings, quiet_option
@@ -44,5 +45,5 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (convert, render, plan, info, verify, points):
+for command in (convert, render, plan, info, verify, points, bench):
     commands.add_command(command)

@@ -19,10 +19,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,97 +29,25 @@ from numpy.typing import NDArray
 
 from plenostream.device import Device
 from plenostream.errors import InternalError
-from plenostream.kernels.geometry import RayConstants
-from plenostream.kernels.state import COUNTERS, KernelShape, RayState, WaveScalars
+from plenostream.kernels.geometry import TILE_RAYS
+from plenostream.kernels.state import COUNTERS, KernelShape, WaveScalars
 from plenostream.pool import BrickPool, PackedBricks, pack_bricks
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS, Program, Programs
-from plenostream.render.host import QUEUED_CALLS, STAGED_ROWS, HostLedger
+from plenostream.render.host import STAGED_ROWS, HostLedger
 from plenostream.render.planner import Sizes
+from plenostream.render.workers import Worker, Workers
 from plenostream.residency import Residency
 from plenostream.schedule import BoxTable, Items, View, pack_calls, plan_waves
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
 
-__all__ = ["Frame", "Worker", "Workers"]
+__all__ = ["Frame"]
 
 _READ_AHEAD = 2
 """Waves whose bricks are read before their turn."""
 _REPORT_DELAY = 2
 """Waves after which a report of live tiles is used, so that nobody waits for it."""
-
-
-class Worker:
-    """One part of the rays, and the thread that draws them."""
-
-    def __init__(self, part: int) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"plenostream-part-{part}")
-        self._waiting: deque[tuple[Future[Any], int]] = deque()
-        self.rays: RayConstants | None = None
-        self.state: RayState | None = None
-
-    def submit(self, task: Any, *args: Any) -> Future[Any]:
-        """Run `task` after all others of this worker; waits while too many are queued."""
-        while len(self._waiting) >= QUEUED_CALLS:
-            self._waiting.popleft()[0].result()
-        future = self._thread.submit(task, *args)
-        n_bytes = sum(arg.nbytes for arg in args if isinstance(arg, np.ndarray))
-        self._waiting.append((future, n_bytes))
-        return future
-
-    @property
-    def queued_bytes(self) -> int:
-        """Bytes of the arrays that wait with their tasks."""
-        return sum(n_bytes for future, n_bytes in self._waiting if not future.done())
-
-    def wait(self) -> None:
-        """Until everything submitted is done (on a GPU: queued); raises what a task raised."""
-        while self._waiting:
-            self._waiting.popleft()[0].result()
-
-    def drop(self) -> None:
-        """Let go of the rays, after an error too."""
-        for future, _ in self._waiting:
-            future.cancel()
-        while self._waiting:
-            future, _ = self._waiting.popleft()
-            if not future.cancelled():
-                future.exception()
-        self.rays = self.state = None
-
-    def close(self) -> None:
-        """End the thread."""
-        self.drop()
-        self._thread.shutdown()
-
-
-class Workers:
-    """The workers of a renderer; a context manager for the time of a band."""
-
-    def __init__(self, n_parts: int) -> None:
-        self.all = [Worker(part) for part in range(n_parts)]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for worker in self.all:
-            worker.drop()
-
-    def wait(self) -> None:
-        """Until all are idle."""
-        for worker in self.all:
-            worker.wait()
-
-    def close(self) -> None:
-        """End the threads."""
-        for worker in self.all:
-            worker.close()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -139,6 +66,7 @@ class Frame:
     host: HostLedger
     pages: NDArray[np.int64]
     scalars: WaveScalars
+    background: jax.Array
     sizes: Sizes
 
     def draw(self, view: View, stats: FrameStats) -> None:
@@ -257,7 +185,7 @@ class Frame:
             for part, rows, blocks in self._calls(items):
                 worker = self.workers.all[part]
                 worker.submit(self._integrate, worker, program, self.pool.arrays, rows, blocks)
-                self.host.note("queue", sum(w.queued_bytes for w in self.workers.all))
+                self.host.note("queue", self.workers.queued_bytes)
 
     def _calls(self, items: Items) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
         calls = pack_calls(
@@ -309,10 +237,23 @@ class Frame:
         parts = [np.asarray(self.device.get(future.result())) for future in report]
         return np.stack(parts, axis=1).reshape(-1)
 
-    def counted(self, stats: FrameStats) -> None:
-        """Add the kernels' own counts."""
+    def composed(self, stats: FrameStats) -> NDArray[np.float32]:
+        """Colour, alpha and depth of the rays of all workers, [tiles, 64, 5] in tile order.
+
+        Adds the kernels' own counts to `stats`.
+        """
+        program, scalars = self.programs.compose(self.sizes.tiles), self.scalars
+        results = []
+        for worker in self.workers.all:
+            args = (worker.rays, scalars.world_per_grid, scalars.step, self.background)
+            results.append(worker.submit(program, worker.state, *args))
+        parts = [np.asarray(self.device.get(result.result())) for result in results]
         for worker in self.workers.all:
             if worker.state is not None:
                 counts = self.device.get(worker.state.counters)
                 for name, count in zip(COUNTERS, counts.tolist(), strict=True):
                     setattr(stats, name, getattr(stats, name) + count)
+        tiled = [part.reshape(-1, TILE_RAYS, 5) for part in parts]
+        joined = np.stack(tiled, axis=1).reshape(-1, TILE_RAYS, 5)
+        self.host.note("composed", 2 * joined.nbytes)
+        return joined

@@ -21,7 +21,7 @@ from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, CALL_BLOCKS, CALL_IT
 from plenostream.schedule import BOXES_AT_ONCE, ITEMS_AT_ONCE, BoxTable, walk_size
 from plenostream.store.reader import SceneStore
 
-__all__ = ["QUEUED_CALLS", "STAGED_ROWS", "HostLedger", "HostPlan", "HostPlanner"]
+__all__ = ["QUEUED_CALLS", "STAGED_ROWS", "HostLedger", "HostPlan", "HostPlanner", "RaysAtOnce"]
 
 QUEUED_CALLS = 4
 """Calls of the integrator that wait for their turn, per part."""
@@ -29,9 +29,11 @@ STAGED_ROWS = 32_768
 """Rows that are packed for upload together, at most, unless a single brick has more."""
 
 _RAYS_AT_ONCE = 1 << 20
-_RAYS_SHARE = 8
-_PAIRS_SHARE = 8
-"""Parts of the allowance that arbitrary rays, and their pairs with boxes, are cut to fit."""
+"""Arbitrary rays that are drawn together, at most."""
+_LEAST_PAIRS = 131_072
+"""Pairs that are drawn together at least: each lot of them goes through the whole scene."""
+_SHARE = 4
+"""Part of what is left that goes to the rays drawn together, and to their pairs with boxes."""
 
 # Bytes for each of ..., at the worst moment, temporaries included.
 _PIXEL = 40
@@ -84,8 +86,18 @@ class HostPlan:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaysAtOnce:
+    """What is drawn together of many arbitrary rays."""
+
+    tiles: int
+    """Packets of 64 rays."""
+    pairs: int
+    """Pairs of a packet and a box, unless a single packet has more."""
+
+
 class HostPlanner:
-    """Knows the scene's counts; each method raises BudgetError where the allowance is too small."""
+    """Knows the scene's counts and the allowance."""
 
     def __init__(
         self,
@@ -113,31 +125,52 @@ class HostPlanner:
         self._queued = n_parts * (QUEUED_CALLS * call + CALL_BLOCKS * 8)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
-        """A picture, drawn in bands of `tiles` tiles."""
-        view = self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX
-        image = n_pixels * _PIXEL + tiles * TILE_RAYS * _TILED_RAY
-        return self._plan(view=view, image=image, most_items=ITEMS_AT_ONCE + tiles)
+        """A picture, drawn in bands of `tiles` tiles.
 
-    def rays(self, n: int, tiles: int, *, held_bytes: int) -> HostPlan:
-        """`n` arbitrary rays, `tiles` * 64 at a time, while `held_bytes` are in use elsewhere."""
+        Raises BudgetError where that is more than is allowed.
+        """
+        needs = self._needs(
+            view=self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX,
+            image=n_pixels * _PIXEL + tiles * TILE_RAYS * _TILED_RAY,
+            most_items=ITEMS_AT_ONCE + tiles,
+        )
+        return self._plan(needs)
+
+    def rays_at_once(self, n: int, *, least_tiles: int, held_bytes: int) -> RaysAtOnce:
+        """How many of `n` arbitrary rays may be drawn together, while `held_bytes` are in use
+        elsewhere: `least_tiles` at least, and more where memory allows."""
+        least = RaysAtOnce(tiles=least_tiles, pairs=max(_LEAST_PAIRS, self._most_pairs))
+        needs = self._rays_needs(n, least, held_bytes)
+        spare = max(0, self.allowed_bytes - needs.fixed_bytes - self._least_cache) // _SHARE
+        tiles = least.tiles + spare // (TILE_RAYS * _WORLD_RAY)
+        return RaysAtOnce(
+            tiles=max(least.tiles, min(tiles, _RAYS_AT_ONCE // TILE_RAYS)),
+            pairs=least.pairs + spare // _PAIR,
+        )
+
+    def rays(self, n: int, at_once: RaysAtOnce, *, held_bytes: int) -> HostPlan:
+        """`n` arbitrary rays, while `held_bytes` are in use elsewhere.
+
+        Raises BudgetError where that is more than is allowed.
+        """
+        return self._plan(self._rays_needs(n, at_once, held_bytes))
+
+    def _rays_needs(self, n: int, at_once: RaysAtOnce, held_bytes: int) -> HostNeeds:
+        pairs = min(at_once.pairs, at_once.tiles * self._most_pairs)
         entries = WALK_TILES * TILE_RAYS * min(self._walk_steps, max(self._n_boxes, 1))
-        pairs = self.pairs_at_once(tiles)
-        view = self._n_boxes * 16 + pairs * _PAIR + self._n_parts * entries * _WALKED
-        image = held_bytes + n * _CALLERS_RAY + tiles * TILE_RAYS * _WORLD_RAY
-        return self._plan(view=view, image=image, most_items=ITEMS_AT_ONCE)
+        return self._needs(
+            view=self._n_boxes * 16 + pairs * _PAIR + self._n_parts * entries * _WALKED,
+            image=held_bytes + n * _CALLERS_RAY + at_once.tiles * TILE_RAYS * _WORLD_RAY,
+            most_items=ITEMS_AT_ONCE,
+        )
 
-    def rays_at_once(self, n: int) -> int:
-        """How many of `n` arbitrary rays to draw together."""
-        return min(n, _RAYS_AT_ONCE, max(1, self.allowed_bytes // (_RAYS_SHARE * _WORLD_RAY)))
+    @property
+    def _most_pairs(self) -> int:
+        """Boxes that a packet can meet at most."""
+        return min(TILE_RAYS * self._walk_steps, self._n_boxes)
 
-    def pairs_at_once(self, packets: int) -> int:
-        """How many pairs of these packets and the boxes to draw together."""
-        most_of_packet = min(TILE_RAYS * self._walk_steps, self._n_boxes)
-        share = self.allowed_bytes // (_PAIRS_SHARE * _PAIR)
-        return max(most_of_packet, min(share, packets * most_of_packet))
-
-    def _plan(self, *, view: int, image: int, most_items: int) -> HostPlan:
-        needs = HostNeeds(
+    def _needs(self, *, view: int, image: int, most_items: int) -> HostNeeds:
+        return HostNeeds(
             tables=self._tables,
             view=view,
             staging=self._staging,
@@ -145,6 +178,8 @@ class HostPlanner:
             image=image,
             least_cache=self._least_cache,
         )
+
+    def _plan(self, needs: HostNeeds) -> HostPlan:
         left = require_host(needs, self.allowed_bytes)
         return HostPlan(needs=needs, cache_bytes=min(left, self._most_cache))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plenostream.device import Device
 from plenostream.kernels.geometry import TILE_RAYS
 from plenostream.programs import WALK_TILES, Program, Programs
-from plenostream.render.frame import Worker, Workers
+from plenostream.render.workers import Worker, Workers
 
 __all__ = ["Packets", "walk_pairs"]
 

@@ -106,13 +106,19 @@ class Planner:
         columns, rows = -(-width // TILE), -(-height // TILE)
         return self._sizes(rows, columns, rays=False)
 
-    def rays(self, n: int) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
-        """Sizes and device bytes by item for `n` arbitrary rays, most of them at a time."""
-        per_row = TILE_STEP * self._device.n_parts
+    @property
+    def least_ray_tiles(self) -> int:
+        """Tiles that arbitrary rays take at least, few as they may be."""
+        return TILE_STEP * self._device.n_parts
+
+    def rays(self, n: int, most_tiles: int) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
+        """Sizes and device bytes by item for `n` arbitrary rays, `most_tiles` * 64 at a time."""
         packets = -(-n // TILE_RAYS) + 8  # each octant may leave a packet that is not full
         # A power of two rows: calls with other numbers of rays then share compiled programs.
-        rows = 1 << max(0, (-(-packets // per_row) - 1).bit_length())
-        return self._sizes(rows, per_row, rays=True)
+        rows = 1 << max(0, (-(-packets // self.least_ray_tiles) - 1).bit_length())
+        while rows > 1 and rows * self.least_ray_tiles > most_tiles:
+            rows //= 2
+        return self._sizes(rows, self.least_ray_tiles, rays=True)
 
     def _sizes(
         self, tile_rows: int, columns: int, *, rays: bool

@@ -1,0 +1,114 @@
+"""The command behind `tools/gpu_check`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_BUDGET = 8_000_000_000
+_SHARE = 0.9
+"""Of what JAX is granted, what plenostream uses; of a GPU, what JAX is granted at most."""
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, height = map(int, text.split("x"))
+    return width, height
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="tools/gpu_check",
+        description="Compile every kernel for an 8 GB GPU, without one, and add up what a picture "
+        "of a 512^3 scene takes of it; or, with --run, render on the GPU that is here.",
+    )
+    parser.add_argument("--run", action="store_true", help="render; needs an NVIDIA GPU")
+    parser.add_argument("--scene", type=Path, help="another scene than the 512^3 still life")
+    parser.add_argument(
+        "--size",
+        action="append",
+        type=_size,
+        metavar="WIDTHxHEIGHT",
+        help="of a picture, several times if you like (default: 800x800 and 1920x1080)",
+    )
+    parser.add_argument("--precision", choices=("float16", "float32"), default="float16")
+    parser.add_argument(
+        "--target",
+        default="rtx3060ti_8gb",
+        help="GPU to compile for: a file in tools/gpucheck/targets, or any other such file "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--frames", type=int, default=30, help="with --run: frames that are timed")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run it; 0 if all is well, 1 if not."""
+    arguments = _arguments()
+    sizes = arguments.size or [(800, 800), (1920, 1080)]
+    if arguments.run:
+        return _run(arguments, sizes)
+    return _check(arguments, sizes)
+
+
+def _check(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as dump:
+        # Read when JAX starts. No CUDA client is ever made, and nothing is timed on a GPU.
+        os.environ["JAX_PLATFORMS"] = "cpu"
+        logging.getLogger("jax_plugins").setLevel(logging.ERROR)  # no CUDA runtime: yes, we know
+        os.environ["XLA_FLAGS"] = f"--xla_dump_to={dump} --xla_gpu_autotune_level=0"
+        from gpucheck.check import check
+        from gpucheck.scene import make_scene
+
+        return check(
+            arguments.scene or make_scene(),
+            arguments.target,
+            sizes=sizes,
+            precision=arguments.precision,
+            dump=Path(dump),
+        )
+
+
+def _run(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
+    name, driver, mebibytes = _gpu()
+    share = min(_SHARE, _BUDGET / _SHARE / (int(mebibytes) << 20))
+    # Read when JAX starts. The allocator is held to the budget too: what goes beyond it fails.
+    os.environ["JAX_PLATFORMS"] = "cuda"
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    os.environ.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # JAX refuses both
+    os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{share:.4f}"
+    import jax
+
+    from gpucheck.rendering import faults, measure, table
+    from gpucheck.scene import make_scene
+
+    scene = arguments.scene or make_scene()
+    print(
+        f"./tools/gpu_check --run: {scene.name}, {arguments.precision} on the device, {name} "
+        f"({mebibytes} MiB, driver {driver}), jax {jax.__version__}, "
+        f"{len(os.sched_getaffinity(0))} CPU cores; median (least to most) of {arguments.frames} "
+        f"frames\n"
+    )
+    cases = list(
+        measure(scene, sizes=sizes, precision=arguments.precision, frames=arguments.frames)
+    )
+    print("\n".join(table(cases)))
+    found = list(faults(cases))
+    print("\n" + ("\n".join(f"FAULT: {fault}" for fault in found) or "No faults."))
+    return 1 if found else 0
+
+
+def _gpu() -> list[str]:
+    """Name, driver and memory in MiB of the first NVIDIA GPU."""
+    query = "--query-gpu=name,driver_version,memory.total"
+    command = ["nvidia-smi", "--id=0", query, "--format=csv,noheader,nounits"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return said.strip().split(", ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""One of our kernels as the compiler left it: its memory, and what it launches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from gpucheck.hlo import Operation, operations
+from gpucheck.ptx import Resources
+
+__all__ = ["Kernel", "look_into", "nbytes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A compiled kernel."""
+
+    name: str
+    args: tuple[Any, ...]
+    """What it takes, as trees of shapes."""
+    temp_bytes: int
+    output_bytes: int
+    alias_bytes: int
+    """Of its results, what takes the place of arguments."""
+    donated_bytes: int
+    """Of its arguments, what it was given to overwrite."""
+    operations: list[Operation]
+    resources: dict[str, Resources]
+    """Of each GPU kernel, by the name of its operation; empty where nothing was asked."""
+
+    @property
+    def fresh_bytes(self) -> int:
+        """Results that take memory of their own."""
+        return self.output_bytes - self.alias_bytes
+
+    @property
+    def launches(self) -> int:
+        """GPU kernels and copies that a run asks for, each loop run once."""
+        return sum(operation.what != "while" for operation in self.operations)
+
+    def of(self, operation: Operation) -> Resources | None:
+        """What an operation takes; None for copies and loops."""
+        return self.resources.get(operation.name.replace(".", "_").replace("-", "_"))
+
+
+def nbytes(tree: Any) -> int:
+    """Bytes of all arrays of a tree of shapes."""
+    leaves = jax.tree.leaves(tree, is_leaf=lambda x: hasattr(x, "dtype"))
+    return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
+
+
+def look_into(name: str, compiled: jax.stages.Compiled, resources: dict[str, Resources]) -> Kernel:
+    """Describe a program; `resources` are those of its GPU kernels."""
+    analysis: Any = compiled.memory_analysis()
+    text = compiled.as_text()
+    assert text is not None, f"XLA gives no text of {name}"
+    args = compiled.args_info[0]
+    donated = [leaf for leaf in jax.tree.leaves(args) if leaf.donated]
+    return Kernel(
+        name=name,
+        args=args,
+        temp_bytes=int(analysis.temp_size_in_bytes),
+        output_bytes=int(analysis.output_size_in_bytes),
+        alias_bytes=int(analysis.alias_size_in_bytes),
+        donated_bytes=nbytes(donated),
+        operations=operations(text),
+        resources=resources,
+    )

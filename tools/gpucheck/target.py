@@ -1,0 +1,95 @@
+"""GPUs that need not be here: what XLA has to know of one, and a device that compiles and keeps watch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+from jax.experimental import topologies
+
+from gpucheck.kernel import Kernel, look_into
+from gpucheck.ptx import Resources
+from plenostream.device import Device
+
+__all__ = ["GRANTED_SHARE", "Target", "WatchedDevice", "compile_only", "read_target"]
+
+GRANTED_SHARE = 0.75
+"""Of a GPU's memory, what JAX takes unless it is told otherwise."""
+_FOLDER = Path(__file__).parent / "targets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A GPU as its specification says."""
+
+    name: str
+    text: str
+    """GpuTargetConfig, protobuf's text form."""
+    arch: str
+    """Compute capability as ptxas calls it, such as sm_86."""
+    memory_bytes: int
+
+
+def read_target(name: str) -> Target:
+    """The target in the file `name`, or of that name in the folder `targets`.
+
+    Raises
+    ------
+    ValueError : there is none; the message says which there are.
+    """
+    path = Path(name) if Path(name).suffix else _FOLDER / f"{name}.txtpb"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.txtpb")))
+        raise ValueError(f"no GPU {name!r}; a file, or one of {known}")
+    text = path.read_text()
+
+    def number(key: str) -> int:
+        found = re.search(rf"^\s*{key}: (\d+)", text, re.M)
+        return int(found[1]) if found else 0
+
+    described = re.search(r'^device_description_str: "(.*)"', text, re.M)
+    return Target(
+        name=described[1] if described else path.stem,
+        text=text,
+        arch=f"sm_{number('major')}{number('minor')}",
+        memory_bytes=number("device_memory_size"),
+    )
+
+
+class WatchedDevice(Device):
+    """A device that remembers what was compiled for it."""
+
+    def __init__(
+        self,
+        device: jax.Device,
+        granted_bytes: int | None,
+        resources: Callable[[], dict[str, Resources]] = dict,
+    ) -> None:
+        """Watch `device`; `resources` is asked after each compilation what its PTX takes."""
+        self._granted = granted_bytes
+        self._resources = resources
+        self.kernels: dict[str, Kernel] = {}
+        """By name; of several shapes of one kernel, the last: a planner tries some first."""
+        super().__init__(None, None, device=device)
+
+    def granted_bytes(self) -> int | None:
+        """As said when it was made: a device that only compiles cannot be asked."""
+        return self._granted
+
+    def compile(self, name: str, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+        """Compile, and look at what came out."""
+        compiled = super().compile(name, lowered)
+        self.kernels[name] = look_into(name, compiled, self._resources())
+        return compiled
+
+
+def compile_only(target: Target, resources: Callable[[], dict[str, Resources]]) -> WatchedDevice:
+    """A device for which things can be compiled, and nothing else."""
+    topology = topologies.get_topology_desc(
+        platform="cuda", target_config=target.text, topology="1x1x1"
+    )
+    granted = int(target.memory_bytes * GRANTED_SHARE)
+    return WatchedDevice(topology.devices[0], granted, resources)
