@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,80 @@ def test_smallest_host_memory_named_in_the_refusal_works(scene: Path) -> None:
     with open_renderer(scene, host_memory=refusal.value.smallest_bytes) as renderer:
         picture = renderer.render(VIEW)
     assert_same_picture(picture, ample, at_most=SAME)
+
+
+def wide(camera: ps.Camera, width: int) -> ps.Camera:
+    return camera.resized(width, 24)
+
+
+def test_pool_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) -> None:
+    # The first picture leaves all but its few rays to the pool.
+    narrow, broad = wide(VIEW, 32), wide(VIEW, 6000)
+    allowed = plan_of(scene, broad).smallest_budget_bytes
+    with open_renderer(scene) as renderer:
+        expected = renderer.render(broad)
+    with open_renderer(scene, device_memory=allowed) as renderer:
+        first = renderer.render(narrow)
+        then = renderer.render(broad)
+        rays = renderer.render_rays(*rays_around(1, 200))
+    assert_same_picture(then, expected, at_most=SAME)
+    for stats in (first.stats, then.stats, rays.stats):
+        assert stats.peak_device_bytes <= stats.planned_device_bytes <= allowed
+
+
+def test_cache_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) -> None:
+    small, large = VIEW.resized(8, 8), VIEW.resized(400, 400)
+    with open_renderer(scene) as renderer:
+        expected = renderer.render(large)
+    with pytest.raises(ps.BudgetError) as refusal:
+        plan_of(scene, large, host_memory=10_000)
+    allowed = refusal.value.smallest_bytes
+    with open_renderer(scene, host_memory=allowed) as renderer:
+        frames = [renderer.render(small), renderer.render(large), renderer.render(small)]
+    assert_same_picture(frames[1], expected, at_most=SAME)
+    for frame in frames:
+        stats = frame.stats
+        assert stats.peak_host_bytes <= stats.planned_host_bytes <= allowed
+    assert frames[0].stats.bytes_read > 0
+
+
+def smallest_host_memory(render: Callable[[ps.Renderer], object], scene: Path) -> int:
+    with pytest.raises(ps.BudgetError) as refusal, open_renderer(scene, host_memory=1) as renderer:
+        render(renderer)
+    return refusal.value.smallest_bytes
+
+
+@pytest.mark.parametrize("what", ["picture", "rays"])
+@pytest.mark.parametrize("ample", [True, False], ids=["ample", "smallest"])
+def test_numpy_allocates_no_more_than_the_host_plan(scene: Path, what: str, ample: bool) -> None:
+    rays = rays_around(3, 20_000)
+
+    def render(renderer: ps.Renderer) -> ps.RenderResult | ps.RayResult:
+        return renderer.render(VIEW) if what == "picture" else renderer.render_rays(*rays)
+
+    smallest = smallest_host_memory(render, scene)
+    stream = {} if ample else {"host_memory": smallest}
+    with open_renderer(scene, **stream) as renderer:
+        render(renderer)  # compiles, which takes memory of another kind
+    tracemalloc.start(1)
+    try:
+        with open_renderer(scene, **stream) as renderer:
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            stats = render(renderer).stats
+            allocated = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert allocated <= stats.planned_host_bytes <= stats.allowed_host_bytes
+    assert ample or stats.allowed_host_bytes == smallest
+
+
+def test_host_memory_a_byte_below_the_smallest_is_refused(scene: Path) -> None:
+    smallest = smallest_host_memory(lambda renderer: renderer.plan(VIEW), scene)
+    plan_of(scene, host_memory=smallest)
+    with pytest.raises(ps.BudgetError) as refusal:
+        plan_of(scene, host_memory=smallest - 1)
+    assert refusal.value.smallest_bytes == smallest
 
 
 def still_cameras(shared: Path, n: int, size: tuple[int, int]) -> list[ps.Camera]:

@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from plenostream.errors import PlenostreamError
+
 _BUDGET = 8_000_000_000
 _SHARE = 0.9
 """Of what JAX is granted, what plenostream uses; of a GPU, what JAX is granted at most."""
@@ -111,4 +113,7 @@ def _gpu() -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except (PlenostreamError, FileNotFoundError) as error:
+        sys.exit(f"gpu_check: {error}")

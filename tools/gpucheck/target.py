@@ -38,12 +38,12 @@ def read_target(name: str) -> Target:
 
     Raises
     ------
-    ValueError : there is none; the message says which there are.
+    FileNotFoundError : there is none; the message says which there are.
     """
     path = Path(name) if Path(name).suffix else _FOLDER / f"{name}.txtpb"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in _FOLDER.glob("*.txtpb")))
-        raise ValueError(f"no GPU {name!r}; a file, or one of {known}")
+        raise FileNotFoundError(f"no GPU {name!r}; a file, or one of {known}")
     text = path.read_text()
 
     def number(key: str) -> int:

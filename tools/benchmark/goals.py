@@ -1,0 +1,98 @@
+"""Where issue 8 wants the figures to be, and where they are: ratios of medians of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from plenostream.bench.conversion import ConversionRun
+from plenostream.bench.frames import FrameLine
+from plenostream.bench.scene import SceneBench
+
+__all__ = ["Goal", "conversion_goals", "goal_lines", "scene_goals"]
+
+_LARGE = ("still_256", "still_512", "gyroid_512")
+"""Models whose frames are compared with the native baseline's."""
+_FULL = "still_512"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """One figure and its bound."""
+
+    model: str
+    what: str
+    value: float
+    bound: float
+    unit: str = "x"
+    at_least: bool = False
+    """The bound is the least value, not the largest."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the figure is within its bound."""
+        return self.value >= self.bound if self.at_least else self.value <= self.bound
+
+    def to_dict(self) -> dict[str, Any]:
+        """The goal as JSON values."""
+        names = ("model", "what", "value", "bound", "unit", "at_least", "met")
+        return {name: getattr(self, name) for name in names}
+
+
+def scene_goals(name: str, bench: SceneBench) -> Iterator[Goal]:
+    """The goals that the frames, the reads and the decoding of a model are held to."""
+    lines, beside = bench.frames.lines, bench.frames.beside
+    limits = {"exact": 4.0, "auto": 2.5}
+    for shading in limits.keys() & lines.keys() if name in _LARGE else ():
+        median = lines[shading].timing.median
+        for other, bound in (("native exact32", limits[shading]), ("native plain", 1.0)):
+            if other in beside:
+                ratio = median / beside[other].median
+                yield Goal(model=name, what=f"{shading} / {other}", value=ratio, bound=bound)
+    resident = lines["exact"].timing.median
+    for share, bound in (("1/4", 1.5), ("1/8", 2.0)):
+        if (line := lines.get(f"pool {share}")) is not None:
+            ratio = line.timing.median / resident
+            yield Goal(model=name, what=f"pool {share} / resident", value=ratio, bound=bound)
+    if name == _FULL:
+        yield from _memory_goals(name, lines)
+    if bench.decoding is not None:
+        ratio = bench.decoding.zarr.median / bench.decoding.chunks.median
+        yield Goal(model=name, what="decoding / Zarr", value=ratio, bound=3.0, at_least=True)
+
+
+def _memory_goals(name: str, lines: Mapping[str, FrameLine]) -> Iterator[Goal]:
+    streamed = [n for line, n in _peaks(lines) if line.startswith("pool ")]
+    resident = [n for line, n in _peaks(lines) if line == "exact"]
+    for what, values, bound in (("resident", resident, 300.0), ("streaming", streamed, 64.0)):
+        if values:
+            least = min(values) / 1e6
+            yield Goal(model=name, what=f"device, {what}", value=least, bound=bound, unit="MB")
+
+
+def _peaks(lines: Mapping[str, FrameLine]) -> list[tuple[str, int]]:
+    return [(name, line.stats.peak_device_bytes) for name, line in lines.items()]
+
+
+def conversion_goals(name: str, bench: SceneBench, run: ConversionRun) -> Iterator[Goal]:
+    """The goals that converting a model, and its first frame, are held to."""
+    ratio = run.converting.median / run.least_s
+    yield Goal(model=name, what="converting / load and write", value=ratio, bound=3.0)
+    if "warm" in bench.first:
+        first = bench.first["warm"]
+        allowed = run.loading.median + 2 * first.second.median
+        ratio = first.whole.median / allowed
+        what = "first frame / (numpy.load + 2 frames)"
+        yield Goal(model=name, what=what, value=ratio, bound=1.0)
+
+
+def goal_lines(goals: list[Goal]) -> list[str]:
+    """The goals as text."""
+    lines = []
+    for goal in goals:
+        bound = f"at {'least' if goal.at_least else 'most'} {goal.bound:g}"
+        mark = "met" if goal.met else "MISSED"
+        figure = f"{goal.value:.3g} {goal.unit}"
+        lines.append(f"  {goal.model:<12}{goal.what:<40}{figure:>10}  {bound:<14}{mark}")
+    return lines

@@ -1,0 +1,63 @@
+"""How far the renderer is from the recorded svox2 outputs: a line for each case and precision.
+
+    .venv/bin/python tools/parity.py [CASE ...]
+
+Needs the folder `shared` beside the checkout. The tests hold the same figures to their limits
+(tests/test_parity_svox2.py); this prints them.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+import plenostream as ps
+from plenostream.testing.pictures import open_renderer
+from plenostream.testing.recorded import MAIN_JOB, RecordedCase, largest_difference, load_case
+
+
+def see(case: RecordedCase, scene: Path, precision: str) -> tuple[np.ndarray, ...]:
+    """Colour [n, 3], transmittance [n] and depth [n] of a case's rays, from cameras if it has any."""
+    with open_renderer(scene, options=case.options, precision=precision) as renderer:
+        if case.views:
+            seen = [renderer.render(ps.Camera(**view)) for view in case.views]
+        else:
+            assert case.origins is not None
+            assert case.dirs is not None
+            seen = [renderer.render_rays(case.origins, case.dirs)]
+    rgb = np.concatenate([part.rgb.reshape(-1, 3) for part in seen])
+    alpha, depth = (
+        np.concatenate([getattr(part, name).reshape(-1) for part in seen])
+        for name in ("alpha", "depth")
+    )
+    return rgb, 1.0 - alpha.astype(np.float64), depth
+
+
+def main() -> None:
+    shared = Path(__file__).resolve().parents[2] / "shared"
+    if not shared.is_dir():
+        sys.exit(f"there is no {shared}: the recorded cases are not in the repository")
+    print(
+        f"{'case':<26}{'precision':<11}{'rays':>7}{'rgb':>10}{'T':>10}{'depth':>10}{'PSNR dB':>9}"
+    )
+    for name in sys.argv[1:] or MAIN_JOB:
+        case = load_case(shared, name)
+        with tempfile.TemporaryDirectory() as folder:
+            scene = Path(folder) / "scene.zarr"
+            ps.convert(case.checkpoint, scene)
+            for precision in ("float32", "float16"):
+                rgb, trans, depth = see(case, scene, precision)
+                pairs = ((rgb, case.rgb), (trans, case.trans), (depth, case.depth))
+                worst = [largest_difference(v, e, fragile=case.fragile) for v, e in pairs]
+                error = (rgb - case.rgb)[~case.fragile].astype(np.float64)
+                noise = float(np.mean(error**2))
+                psnr = f"{-10 * np.log10(noise):.1f}" if noise else "same"
+                figures = "".join(f"{value:10.1e}" for value in worst)
+                print(f"{name:<26}{precision:<11}{len(rgb):>7}{figures}{psnr:>9}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
