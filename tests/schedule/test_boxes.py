@@ -93,7 +93,11 @@ def items_of(scene: Scene, camera: Camera, top: int, bottom: int) -> Items:
     view = camera_view(scene.table, scene.index, GRID, scene.bricks, camera, top=top, bottom=bottom)
     everything = np.ones(len(scene.index), np.bool_)
     parts = list(view.items(everything, None))
-    return Items(*(np.concatenate(p) for p in zip(*((i.tile, i.box, i.shell) for i in parts))))
+    joined = {
+        name: np.concatenate([np.empty(0, np.int64), *(getattr(part, name) for part in parts)])
+        for name in ("tile", "box", "shell")
+    }
+    return Items(**joined)
 
 
 def sampled_boxes(scene: Scene, camera: Camera) -> set[tuple[int, int, int]]:
@@ -116,8 +120,8 @@ def sampled_boxes(scene: Scene, camera: Camera) -> set[tuple[int, int, int]]:
         cell = np.minimum(place.astype(int), np.array(GRID.size) - 2)
         box = box_of[tuple(cell.T)]
         inside = scene.counts[tuple(cell.T)]
-        rows, columns = mine // camera.width, mine % camera.width
-        found |= set(zip(rows[inside].tolist(), columns[inside].tolist(), box[inside].tolist()))
+        samples = np.stack([mine // camera.width, mine % camera.width, box], -1)[inside]
+        found |= set(map(tuple, samples.tolist()))
     return found
 
 
@@ -170,27 +174,14 @@ def test_band_of_rows_has_the_items_of_its_own_rows() -> None:
     assert items.tile.max() < (bottom - top) // 8 * columns
 
 
-def test_items_are_front_to_back(scene_shells: tuple[Items, Scene]) -> None:
-    items, _ = scene_shells
+def test_items_are_front_to_back() -> None:
+    scene, camera = make_scene(16), CAMERAS["from inside"]
+    items = items_of(scene, camera, 0, camera.height)
     assert (np.diff(items.shell) >= 0).all()
-
-
-@pytest.fixture
-def scene_shells() -> tuple[Items, Scene]:
-    scene = make_scene(16)
-    camera = CAMERAS["from inside"]
-    return items_of(scene, camera, 0, camera.height), scene
-
-
-def test_tile_meets_no_box_twice_in_one_shell_on_the_same_ray(
-    scene_shells: tuple[Items, Scene],
-) -> None:
-    # Boxes of a shell are different blocks, so a ray meets at most one of them.
-    items, scene = scene_shells
-    for shell in np.unique(items.shell):
-        boxes = np.unique(items.box[items.shell == shell])
-        blocks = scene.table.block[boxes]
-        assert len(np.unique(blocks, axis=0)) == len(boxes)
+    # The shell of a box is how many blocks it lies from the eye's, all axes together.
+    home = (GRID.world_to_grid(camera.eye_world) // 8).astype(int)
+    blocks = scene.table.block[items.box]
+    assert (items.shell == np.abs(blocks - home).sum(-1)).all()
 
 
 def project(table: BoxTable, camera: Camera) -> Rects:

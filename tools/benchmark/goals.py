@@ -6,11 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from benchmark.startup import BEYOND_JAX
 from plenostream.bench.conversion import ConversionRun
 from plenostream.bench.frames import FrameLine
 from plenostream.bench.scene import SceneBench
+from plenostream.bench.timing import Timing
 
-__all__ = ["Goal", "conversion_goals", "goal_lines", "scene_goals"]
+__all__ = [
+    "Goal",
+    "conversion_goals",
+    "goal_lines",
+    "scene_goals",
+    "startup_goals",
+    "tiled_goals",
+]
 
 _LARGE = ("still_256", "still_512", "gyroid_512")
 """Models whose frames are compared with the native baseline's."""
@@ -85,6 +94,20 @@ def conversion_goals(name: str, bench: SceneBench, run: ConversionRun) -> Iterat
         ratio = first.whole.median / allowed
         what = "first frame / (numpy.load + 2 frames)"
         yield Goal(model=name, what=what, value=ratio, bound=1.0)
+
+
+def tiled_goals(name: str, bench: SceneBench, alone: str) -> Iterator[Goal]:
+    """That cost follows what is seen; `alone` is the name of the model's own frame."""
+    frame, base = bench.frames.lines["exact"].timing, bench.frames.beside[alone]
+    ratio = frame.median / base.median
+    yield Goal(model=name, what=f"exact / {alone}", value=ratio, bound=1.3)
+
+
+def startup_goals(times: Mapping[str, Timing]) -> Iterator[Goal]:
+    """The goals that starting is held to."""
+    told = {"plenostream --help": 0.3, BEYOND_JAX: 1.0}
+    for what, bound in told.items():
+        yield Goal(model="", what=what, value=times[what].median, bound=bound, unit="s")
 
 
 def goal_lines(goals: list[Goal]) -> list[str]:

@@ -77,7 +77,8 @@ def build_native(
         say(f"the native baseline is left out: it does not build\n{done.stdout.strip()}")
         return None
     spec = importlib.util.spec_from_file_location("native_baseline", folder / "native.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return NativeBaseline(module, n_threads)

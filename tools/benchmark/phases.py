@@ -20,6 +20,7 @@ from unittest import mock
 
 from plenostream.bench.table import Row
 from plenostream.cameras import Camera
+from plenostream.device import Ledger
 from plenostream.pool import BrickPool
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import Program
@@ -46,9 +47,8 @@ _PROGRAMS = {
 SEAMS: tuple[tuple[Any, str, str], ...] = (
     (pinhole, "camera_view", "schedule"),
     (frame, "plan_waves", "schedule"),
-    (frame, "pack_calls", "schedule"),
-    (PinholeView, "items", "schedule"),
     (PinholeView, "hidden", "schedule"),
+    (Frame, "_submit_items", "schedule"),
     (Residency, "begin_frame", "schedule"),
     (Residency, "missing", "schedule"),
     (Residency, "admit", "schedule"),
@@ -61,6 +61,10 @@ SEAMS: tuple[tuple[Any, str, str], ...] = (
     (BrickPool, "stage", "upload"),
     (BrickPool, "write", "upload"),
     (Frame, "composed", "composite"),
+    (pinhole, "_untile", "composite"),
+    (Frame, "_bring_in", "bookkeeping"),
+    (Ledger, "sample", "bookkeeping"),
+    (Ledger, "watch", "bookkeeping"),
     (Worker, "wait", "wait for workers"),
     (Worker, "submit", "wait for workers"),
     (Program, "__call__", ""),

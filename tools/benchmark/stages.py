@@ -2,7 +2,8 @@
 
 The optimised program says of each operation which functions of ours it came from; the profile
 says how long each ran. A stage is the outermost function of `kernels` that is no loop around
-others. CPUs only: a GPU's profile has kernels, not operations of a program.
+others, and its part the function that it called. CPUs only: a GPU's profile has kernels, not
+operations of a program.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ _LOOPS = {"integrate", "_march_list"}
 """Functions that only loop over stages."""
 _LOOPS_STAGE = "(loops)"
 _NOWHERE = "(not known)"
+_SMALL = "lanes.py"
+"""Holds what all stages are made of."""
+_DEPTH = 2
+"""Functions that are told: a stage and its part."""
 
 _TABLES = ("FileNames", "FunctionNames", "FileLocations", "StackFrames")
 _ENTRY = re.compile(r"(\d+) (.+)")
@@ -54,7 +59,9 @@ def compiled_texts() -> Iterator[dict[str, str]]:
         yield texts
 
 
-def measure_stages(renderer: Renderer, camera: Camera, texts: Mapping[str, str]) -> dict[str, float]:
+def measure_stages(
+    renderer: Renderer, camera: Camera, texts: Mapping[str, str]
+) -> dict[str, float]:
     """Seconds of one warm frame by stage, all threads together, other programs by their names.
 
     `texts` are those of the renderer's programs. Taking the profile makes a frame slower: the
@@ -157,20 +164,20 @@ def _tables(text: str) -> dict[str, dict[int, str]]:
 
 
 def _stage(tables: dict[str, dict[int, str]], frame: int) -> str:
-    """The outermost function of the kernels, loops left out, among those that a frame is in."""
+    """The outermost functions of the kernels, loops left out, among those that a frame is in."""
 
     def fields(table: str, number: int) -> dict[str, int]:
         return {name: int(value) for name, value in _FIELD.findall(tables[table][number])}
 
     # The first frame has no caller; how that is written differs between versions of XLA.
     none = fields("StackFrames", 1)["parent_frame_id"]
-    stage = _LOOPS_STAGE
+    stages: list[str] = []
     while frame > 0:
         about = fields("StackFrames", frame)
         place = fields("FileLocations", about["file_location_id"])
         function = tables["FunctionNames"][place["function_name_id"]].strip('"').split(".")[0]
-        file = tables["FileNames"][place["file_name_id"]]
-        if "/kernels/" in file and function not in _LOOPS:
-            stage = function
+        file = Path(tables["FileNames"][place["file_name_id"]].strip('"'))
+        if file.parent.name == "kernels" and file.name != _SMALL and function not in _LOOPS:
+            stages.append(function)
         frame = about["parent_frame_id"] - none
-    return stage
+    return " > ".join(list(dict.fromkeys(stages[::-1]))[:_DEPTH]) or _LOOPS_STAGE

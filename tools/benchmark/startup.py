@@ -14,7 +14,7 @@ from typing import Any
 from plenostream.bench.table import Row, spread
 from plenostream.bench.timing import Contestant, Timing, take_turns
 
-__all__ = ["measure_startup", "startup_rows"]
+__all__ = ["BEYOND_JAX", "measure_startup", "startup_rows"]
 
 _PYTHON = {
     "python": ["-c", "pass"],
@@ -23,6 +23,7 @@ _PYTHON = {
     "plenostream --help": ["-m", "plenostream", "--help"],
 }
 _RENDER = "plenostream render, without its frame"
+BEYOND_JAX = "the same, without importing JAX"
 
 
 def measure_startup(
@@ -39,20 +40,15 @@ def measure_startup(
             for name, arguments in _PYTHON.items()
         }
         contestants[_RENDER] = _Render(scene, Path(folder), environment)
-        return take_turns(contestants, rounds=rounds, say=lambda what: say(f"start-up: {what}"))
+        times = take_turns(contestants, rounds=rounds, say=lambda what: say(f"start-up: {what}"))
+    pairs = zip(times[_RENDER].seconds, times["import jax"].seconds, strict=True)
+    times[BEYOND_JAX] = Timing(seconds=tuple(whole - jax for whole, jax in pairs))
+    return times
 
 
 def startup_rows(times: Mapping[str, Timing]) -> list[Row]:
-    """The figures, and what a render takes beyond importing JAX."""
-    rows = [Row("start-up", name, spread(timing)) for name, timing in times.items()]
-    beyond = times[_RENDER].median - times["import jax"].median
-    return [*rows, Row("start-up", "  the same, without importing JAX", f"{beyond:.3g} s")]
-
-
-def startup_goals(times: Mapping[str, Timing]) -> dict[str, float]:
-    """Seconds of `--help`, and of a render's start beyond JAX's import."""
-    beyond = times[_RENDER].median - times["import jax"].median
-    return {"help": times["plenostream --help"].median, "render": beyond}
+    """The figures."""
+    return [Row("start-up", name, spread(timing)) for name, timing in times.items()]
 
 
 class _Process:
@@ -63,9 +59,7 @@ class _Process:
 
     def __call__(self) -> float:
         began = time.perf_counter()
-        subprocess.run(
-            self._command, check=True, env=self._environment, stdout=subprocess.DEVNULL
-        )
+        subprocess.run(self._command, check=True, env=self._environment, stdout=subprocess.DEVNULL)
         return time.perf_counter() - began
 
 
