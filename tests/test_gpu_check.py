@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,8 +23,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 from gpucheck.hlo import operations  # noqa: E402
 from gpucheck.kernel import Kernel  # noqa: E402
+from gpucheck.machine import Code, Resources, loops_of_the_host, parse_ptxas  # noqa: E402
 from gpucheck.memory import Case, plan_picture, plan_rays  # noqa: E402
-from gpucheck.ptx import Resources, parse_ptxas  # noqa: E402
 from gpucheck.report import faults, kernel_faults, kernel_lines, memory_table  # noqa: E402
 from gpucheck.target import WatchedDevice, read_target  # noqa: E402
 
@@ -72,6 +73,17 @@ PTX = """\
 	mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%f1}, {%r1}, {%r2}, {%f1};
 """
 
+THUNKS = """\
+001: kCopy         [source       | next=002 (1)] kCopy
+002: kWhile        [prev=001 (1) | sink        ]
+    003: kCustomKernel [source | sink] compare
+    000: kCommandBuffer [source | next=023 (1)]
+        004: kCopy     [source | sink] kCopy
+        005: kWhile    [source | sink]
+    023: kWhile    [prev=000 (1) | sink]
+        024: kCustomKernel [source | sink] compare
+"""
+
 
 def program(*, unique: str = "false", trips: str = "") -> str:
     return PROGRAM.replace("UNIQUE", unique).replace("TRIPS", trips)
@@ -102,6 +114,11 @@ def test_scatter_is_shared_unless_its_indices_are_unique(unique: str, shared: in
 def test_registers_spills_and_atomics_are_read_from_the_assembler() -> None:
     expected = Resources(registers=56, spilled_bytes=20, shared_bytes=4096, atomics=1, tf32=1)
     assert parse_ptxas(PTXAS, PTX) == [("f_1", expected)]
+
+
+def test_loops_of_the_host_are_those_outside_of_graphs() -> None:
+    assert loops_of_the_host(THUNKS) == 2
+    assert loops_of_the_host(f"000: kCommandBuffer\n{textwrap.indent(THUNKS, '    ')}") == 0
 
 
 def test_specification_of_a_gpu_is_read() -> None:
@@ -182,8 +199,8 @@ def test_copy_of_a_donated_argument_is_a_fault(picture: Case) -> None:
 
 
 def test_products_rounded_to_tf32_are_a_fault(picture: Case) -> None:
-    rounds = dict(parse_ptxas(PTXAS, PTX))
-    assert "precision=HIGHEST" in wrong(picture.kernels["integrate"], resources=rounds)
+    rounds = Code(resources=dict(parse_ptxas(PTXAS, PTX)))
+    assert "precision=HIGHEST" in wrong(picture.kernels["integrate"], code=rounds)
 
 
 def test_report_names_every_item_and_every_operation(picture: Case) -> None:

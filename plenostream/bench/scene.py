@@ -8,16 +8,17 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from plenostream.api import Scene, open_scene
+from plenostream.api import open_scene
 from plenostream.bench.decode import DecodeRates, measure_decoding
 from plenostream.bench.first_frame import FirstFrame, first_frames
-from plenostream.bench.frames import WarmFrames, warm_frames
+from plenostream.bench.frames import WarmFrames, pool_budget, warm_frames
 from plenostream.bench.orbit import OrbitRun, draw_orbit
 from plenostream.bench.reads import ViewReads, measure_reads
 from plenostream.bench.timing import Contestant, Say, Timing, take_turns, timed
 from plenostream.cameras import Camera
 from plenostream.errors import InvalidInput
 from plenostream.options import RenderOptions, StreamOptions
+from plenostream.render import Renderer
 
 __all__ = ["PARTS", "BenchSettings", "SceneBench", "bench_scene"]
 
@@ -36,7 +37,7 @@ class BenchSettings:
     shares: tuple[Fraction, ...] = (Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))
     """Of the view's working set, for the pools that are streamed through."""
     small_share: Fraction = Fraction(1, 4)
-    """The one of them with which orbits and reads are measured too."""
+    """The one with which orbits and reads are measured too."""
     parts: tuple[str, ...] = PARTS
     """Which of `PARTS`."""
 
@@ -47,8 +48,6 @@ class BenchSettings:
             raise InvalidInput(
                 f"{', '.join(sorted(unknown))}: no such part; expected of {', '.join(PARTS)}"
             )
-        if self.small_share not in self.shares:
-            raise InvalidInput(f"{self.small_share} is not one of the pools that are measured")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,6 +111,15 @@ def bench_scene(
         say=lambda what: say(f"opening: {what}"),
     )
     with open_scene(path) as scene:
+        with Renderer(scene, options=options, stream=stream) as renderer:
+            budget = pool_budget(renderer.plan(camera), settings.small_share)
+        small = replace(stream, device_memory=budget)
+        # First of all, since it counts compiles: what has been compiled in a process stays.
+        orbits = {}
+        if "orbit" in settings.parts:
+            for name, allowed in (("exact", stream), (f"pool {settings.small_share}", small)):
+                run = draw_orbit(scene, orbit, options=options, stream=allowed, say=say)
+                orbits[name] = run
         frames = warm_frames(
             scene,
             camera,
@@ -129,8 +137,15 @@ def bench_scene(
             image_size=(camera.width, camera.height),
             opening=opening["opening"],
             frames=frames,
+            orbits=orbits,
         )
-        _measure_parts(found, scene, camera, orbit, options, stream, settings, say)
+        if "reads" in settings.parts:
+            found.reads = measure_reads(scene, camera, options=options, stream=small, say=say)
+        if "decoding" in settings.parts:
+            n_threads = stream.n_threads or len(os.sched_getaffinity(0))
+            found.decoding = measure_decoding(
+                scene.store, n_threads=n_threads, rounds=settings.rounds, say=say
+            )
     if "first" in settings.parts:
         found.first = first_frames(
             path,
@@ -142,30 +157,3 @@ def bench_scene(
             say=say,
         )
     return found
-
-
-def _measure_parts(
-    found: SceneBench,
-    scene: Scene,
-    camera: Camera,
-    orbit: Sequence[Camera],
-    options: RenderOptions,
-    stream: StreamOptions,
-    settings: BenchSettings,
-    say: Say,
-) -> None:
-    """Fill in what is measured in this process beside the warm frames."""
-    small_name = f"pool {settings.small_share}"
-    budget = found.frames.lines[small_name].plan.allowed_device_bytes
-    small = replace(stream, device_memory=budget)
-    if "orbit" in settings.parts:
-        for name, allowed in (("exact", stream), (small_name, small)):
-            run = draw_orbit(scene, orbit, options=options, stream=allowed, say=say)
-            found.orbits[name] = run
-    if "reads" in settings.parts:
-        found.reads = measure_reads(scene, camera, options=options, stream=small, say=say)
-    if "decoding" in settings.parts:
-        n_threads = stream.n_threads or len(os.sched_getaffinity(0))
-        found.decoding = measure_decoding(
-            scene.store, n_threads=n_threads, rounds=settings.rounds, say=say
-        )

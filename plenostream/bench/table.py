@@ -66,7 +66,7 @@ def table_lines(columns: Mapping[str, Sequence[Row]]) -> list[str]:
     cells = {name: {row[:2]: row.value for row in rows} for name, rows in columns.items()}
     keys = _merged([[(row.section, row.label) for row in rows] for rows in columns.values()])
     widths = [max(len(name), *map(len, own.values()), 1) for name, own in cells.items()]
-    left = max([len(label) for _, label in keys], default=0) + 2
+    left = max([len(label) for _, label in keys], default=0) + 4
     head = " " * left + "  ".join(name.rjust(w) for name, w in zip(cells, widths, strict=True))
     lines, section = [head], ""
     for key in keys:

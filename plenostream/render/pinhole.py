@@ -104,8 +104,8 @@ def _set_up(resources: Resources, camera: Camera, top: int, height: int, sizes: 
         worker.state = fresh()
 
     for part, worker in enumerate(workers):
-        # Tiles beyond the picture have no pixel in it, so their rays have no samples.
-        tiles = np.full((sizes.tiles, 2), -1, np.int32)
+        # Places that no tile is dealt to lie left of the picture, so their rays have no samples.
+        tiles = np.full((sizes.tiles, 2), -TILE, np.int32)
         mine = corner[part :: len(workers)]
         tiles[: len(mine)] = mine
         worker.submit(start, worker, pinhole, tiles, *pose)

@@ -159,7 +159,8 @@ def test_tile_holds_the_rays_of_its_pixels_row_by_row(data: st.DataObject) -> No
     np.testing.assert_allclose(found, expected[pixel], rtol=0, atol=1e-14)
 
 
-def test_tile_beyond_the_picture_has_no_pixels() -> None:
-    tiles = jnp.asarray(np.array([[-1, -1]], np.int32))
+def test_tile_left_of_the_picture_has_no_pixels() -> None:
+    # What the places of a part that have no tile are filled with.
+    tiles = jnp.asarray(np.array([[-8, -8]], np.int32))
     valid = pinhole_rays(tiles, jnp.eye(3, 4), jnp.ones(4), jnp.asarray([9, 9], jnp.int32))[2]
     assert not valid.any()

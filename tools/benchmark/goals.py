@@ -50,14 +50,14 @@ class Goal:
 
 
 def scene_goals(name: str, bench: SceneBench) -> Iterator[Goal]:
-    """The goals that the frames, the reads and the decoding of a model are held to."""
+    """The goals that the frames and the decoding of a model are held to; small ones to none."""
+    if name not in _LARGE:
+        return
     lines, beside = bench.frames.lines, bench.frames.beside
-    limits = {"exact": 4.0, "auto": 2.5}
-    for shading in limits.keys() & lines.keys() if name in _LARGE else ():
-        median = lines[shading].timing.median
-        for other, bound in (("native exact32", limits[shading]), ("native plain", 1.0)):
-            if other in beside:
-                ratio = median / beside[other].median
+    for shading, limit in (("exact", 4.0), ("auto", 2.5)):
+        for other, bound in (("native exact32", limit), ("native plain", 1.0)):
+            if shading in lines and other in beside:
+                ratio = lines[shading].timing.median / beside[other].median
                 yield Goal(model=name, what=f"{shading} / {other}", value=ratio, bound=bound)
     resident = lines["exact"].timing.median
     for share, bound in (("1/4", 1.5), ("1/8", 2.0)):
@@ -72,20 +72,20 @@ def scene_goals(name: str, bench: SceneBench) -> Iterator[Goal]:
 
 
 def _memory_goals(name: str, lines: Mapping[str, FrameLine]) -> Iterator[Goal]:
-    streamed = [n for line, n in _peaks(lines) if line.startswith("pool ")]
-    resident = [n for line, n in _peaks(lines) if line == "exact"]
-    for what, values, bound in (("resident", resident, 300.0), ("streaming", streamed, 64.0)):
-        if values:
-            least = min(values) / 1e6
-            yield Goal(model=name, what=f"device, {what}", value=least, bound=bound, unit="MB")
-
-
-def _peaks(lines: Mapping[str, FrameLine]) -> list[tuple[str, int]]:
-    return [(name, line.stats.peak_device_bytes) for name, line in lines.items()]
+    """Device bytes: of all at once, and of the smallest pool."""
+    peaks = {line: found.stats.peak_device_bytes / 1e6 for line, found in lines.items()}
+    streamed = [peak for line, peak in peaks.items() if line.startswith("pool ")]
+    for what, value, bound in (
+        ("resident", peaks["exact"], 300.0),
+        ("streaming", min(streamed), 64.0),
+    ):
+        yield Goal(model=name, what=f"device, {what}", value=value, bound=bound, unit="MB")
 
 
 def conversion_goals(name: str, bench: SceneBench, run: ConversionRun) -> Iterator[Goal]:
     """The goals that converting a model, and its first frame, are held to."""
+    if name != _FULL:
+        return
     ratio = run.converting.median / run.least_s
     yield Goal(model=name, what="converting / load and write", value=ratio, bound=3.0)
     if "warm" in bench.first:

@@ -194,12 +194,12 @@ def _run_tiled(
 def _machine() -> dict[str, Any]:
     """What the figures depend on."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    names = ("plenostream", "jax", "jaxlib", "numpy", "zarr", "numcodecs")
+    names = ("jax", "jaxlib", "numpy", "zarr", "numcodecs")
     return {
         "cpu": cpu[1] if cpu else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in names},
+        "versions": {"plenostream": ps.__version__, **{name: version(name) for name in names}},
         "load_before": os.getloadavg(),
     }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,7 +75,7 @@ def measure_stages(
             renderer.render(camera)
         (path,) = Path(folder).rglob("*.xplane.pb")
         profile = ProfileData.from_file(str(path))
-    return dict(_by_stage(profile, texts).most_common())
+    return _by_stage(profile, texts)
 
 
 def stage_rows(section: str, seconds: Mapping[str, float]) -> list[Row]:
@@ -87,18 +87,18 @@ def stage_rows(section: str, seconds: Mapping[str, float]) -> list[Row]:
     ]
 
 
-def _by_stage(profile: ProfileData, texts: Mapping[str, str]) -> Counter[str]:
+def _by_stage(profile: ProfileData, texts: Mapping[str, str]) -> dict[str, float]:
     stages: dict[str, dict[str, str]] = {}
     names: dict[str, str] = {}
     for name, text in texts.items():
         module = text.split(maxsplit=2)[1].rstrip(",")
         names[module] = name
         stages[module] = stages_of(text) if name == "integrate" else {}
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for module, operation, seconds in _own_times(profile):
         name = names.get(module, module)
         found[stages.get(module, {}).get(operation, name)] += seconds
-    return found
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
 
 
 def _own_times(profile: ProfileData) -> Iterator[tuple[str, str, float]]:

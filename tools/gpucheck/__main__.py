@@ -62,7 +62,8 @@ def _check(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
         # Read when JAX starts. No CUDA client is ever made, and nothing is timed on a GPU.
         os.environ["JAX_PLATFORMS"] = "cpu"
         logging.getLogger("jax_plugins").setLevel(logging.ERROR)  # no CUDA runtime: yes, we know
-        os.environ["XLA_FLAGS"] = f"--xla_dump_to={dump} --xla_gpu_autotune_level=0"
+        flags = [os.environ.get("XLA_FLAGS", ""), f"--xla_dump_to={dump}"]
+        os.environ["XLA_FLAGS"] = " ".join([*flags, "--xla_gpu_autotune_level=0"])
         from gpucheck.check import check
         from gpucheck.scene import make_scene
 

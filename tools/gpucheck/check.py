@@ -7,8 +7,8 @@ from pathlib import Path
 
 import jax
 
+from gpucheck.machine import Dump
 from gpucheck.memory import Case, plan_picture, plan_rays
-from gpucheck.ptx import Dump
 from gpucheck.report import faults, kernel_faults, kernel_lines, kernels_table, memory_table
 from gpucheck.target import Target, compile_only, read_target
 from plenostream.store.reader import SceneStore, open_store

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from gpucheck.hlo import Operation, operations
-from gpucheck.ptx import Resources
+from gpucheck.machine import Code, Resources
 
 __all__ = ["Kernel", "look_into", "nbytes"]
 
@@ -29,8 +29,8 @@ class Kernel:
     donated_bytes: int
     """Of its arguments, what it was given to overwrite."""
     operations: list[Operation]
-    resources: dict[str, Resources]
-    """Of each GPU kernel, by the name of its operation; empty where nothing was asked."""
+    code: Code
+    """Of its GPU kernels, by the names of their operations; empty where nothing was asked."""
 
     @property
     def fresh_bytes(self) -> int:
@@ -42,9 +42,15 @@ class Kernel:
         """GPU kernels and copies that a run asks for, each loop run once."""
         return sum(operation.what != "while" for operation in self.operations)
 
+    @property
+    def waiting_loops(self) -> int:
+        """Loops before each trip of which the host waits for the device."""
+        endless = sum(operation.endless for operation in self.operations)
+        return endless if self.code.host_loops is None else min(endless, self.code.host_loops)
+
     def of(self, operation: Operation) -> Resources | None:
         """What an operation takes; None for copies and loops."""
-        return self.resources.get(operation.name.replace(".", "_").replace("-", "_"))
+        return self.code.resources.get(operation.name.replace(".", "_").replace("-", "_"))
 
 
 def nbytes(tree: Any) -> int:
@@ -53,8 +59,8 @@ def nbytes(tree: Any) -> int:
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def look_into(name: str, compiled: jax.stages.Compiled, resources: dict[str, Resources]) -> Kernel:
-    """Describe a program; `resources` are those of its GPU kernels."""
+def look_into(name: str, compiled: jax.stages.Compiled, code: Code) -> Kernel:
+    """Describe a program; `code` is what is known of what was made of it."""
     analysis: Any = compiled.memory_analysis()
     text = compiled.as_text()
     assert text is not None, f"XLA gives no text of {name}"
@@ -68,5 +74,5 @@ def look_into(name: str, compiled: jax.stages.Compiled, resources: dict[str, Res
         alias_bytes=int(analysis.alias_size_in_bytes),
         donated_bytes=nbytes(donated),
         operations=operations(text),
-        resources=resources,
+        code=code,
     )

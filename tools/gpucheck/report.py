@@ -48,25 +48,24 @@ def kernels_table(kernels: Mapping[str, Kernel]) -> Iterator[str]:
     yield _row("kernel", *heads, "float64", "registers", "spilled")
     for kernel in kernels.values():
         ops = kernel.operations
-        loops = [op for op in ops if op.what == "while"]
-        endless = sum(op.endless for op in loops)
+        loops = sum(op.what == "while" for op in ops)
         scatters, shared = sum(op.scatters for op in ops), sum(op.shared_scatters for op in ops)
         yield _row(
             kernel.name,
             _megabytes(kernel.temp_bytes),
             _megabytes(kernel.fresh_bytes),
             str(kernel.launches),
-            f"{len(loops)}, {endless} open" if loops else "-",
+            f"{loops}, {kernel.waiting_loops} wait" if loops else "-",
             str(sum(op.gathers for op in ops) or "-"),
             f"{scatters}, {shared} shared" if scatters else "-",
             str(sum(op.sorts for op in ops) or "-"),
             f"{sum(op.float64 for op in ops) / 1e6:.1f}M" if any(op.float64 for op in ops) else "-",
-            str(max((r.registers for r in kernel.resources.values()), default="-")),
-            str(max((r.spilled_bytes for r in kernel.resources.values()), default="-")),
+            str(max((r.registers for r in kernel.code.resources.values()), default="-")),
+            str(max((r.spilled_bytes for r in kernel.code.resources.values()), default="-")),
         )
     yield (
-        "  open: a loop whose trips depend on data; the host waits for the device before each. "
-        "shared: a scatter whose indices may be equal."
+        "  wait: loops whose trips depend on data, outside of CUDA graphs: before each, the host "
+        "waits. shared: scatters whose indices may be equal. float64: operations, loops run once."
     )
 
 
@@ -92,7 +91,7 @@ def kernel_lines(kernel: Kernel) -> Iterator[str]:
 
 def _notes(operation: Operation) -> Iterator[str]:
     if operation.what == "while":
-        yield "open" if operation.endless else f"{operation.trips} trips"
+        yield "trips depend on data" if operation.endless else f"{operation.trips} trips"
     if operation.gathers:
         yield f"{operation.gathers} gathers"
     if operation.scatters:
@@ -127,7 +126,7 @@ def kernel_faults(kernel: Kernel) -> Iterator[str]:
     """What is wrong with a kernel, whatever the picture."""
     if kernel.alias_bytes < kernel.donated_bytes:
         yield f"{kernel.name}: copies what it was given to overwrite"
-    if any(found.tf32 for found in kernel.resources.values()):
+    if any(found.tf32 for found in kernel.code.resources.values()):
         yield (
             f"{kernel.name}: products of float32 are made of factors rounded to 10 bits (TF32); "
             f"they need precision=HIGHEST"

@@ -11,7 +11,7 @@ import jax
 from jax.experimental import topologies
 
 from gpucheck.kernel import Kernel, look_into
-from gpucheck.ptx import Resources
+from gpucheck.machine import Code
 from plenostream.device import Device
 
 __all__ = ["GRANTED_SHARE", "Target", "WatchedDevice", "compile_only", "read_target"]
@@ -66,11 +66,11 @@ class WatchedDevice(Device):
         self,
         device: jax.Device,
         granted_bytes: int | None,
-        resources: Callable[[], dict[str, Resources]] = dict,
+        code: Callable[[], Code] = Code,
     ) -> None:
-        """Watch `device`; `resources` is asked after each compilation what its PTX takes."""
+        """Watch `device`; `code` is asked after each compilation what was made."""
         self._granted = granted_bytes
-        self._resources = resources
+        self._code = code
         self.kernels: dict[str, Kernel] = {}
         """By name; of several shapes of one kernel, the last: a planner tries some first."""
         super().__init__(None, None, device=device)
@@ -82,14 +82,14 @@ class WatchedDevice(Device):
     def compile(self, name: str, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         """Compile, and look at what came out."""
         compiled = super().compile(name, lowered)
-        self.kernels[name] = look_into(name, compiled, self._resources())
+        self.kernels[name] = look_into(name, compiled, self._code())
         return compiled
 
 
-def compile_only(target: Target, resources: Callable[[], dict[str, Resources]]) -> WatchedDevice:
+def compile_only(target: Target, code: Callable[[], Code]) -> WatchedDevice:
     """A device for which things can be compiled, and nothing else."""
     topology = topologies.get_topology_desc(
         platform="cuda", target_config=target.text, topology="1x1x1"
     )
     granted = int(target.memory_bytes * GRANTED_SHARE)
-    return WatchedDevice(topology.devices[0], granted, resources)
+    return WatchedDevice(topology.devices[0], granted, code)

@@ -1,4 +1,4 @@
-"""What the machine code of each GPU kernel takes, as `ptxas` says, and some of what it does."""
+"""What XLA leaves in its dump: the machine code of each GPU kernel, and how the host runs them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Dump", "Resources", "find_ptxas", "parse_ptxas"]
+__all__ = ["Code", "Dump", "Resources", "find_ptxas", "loops_of_the_host", "parse_ptxas"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,16 @@ class Resources:
     """Instructions that read, change and write memory in one."""
     tf32: int
     """Matrix instructions that round their float32 factors to 10 bits of mantissa."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """Of a program."""
+
+    resources: dict[str, Resources] = field(default_factory=dict)
+    """Of its GPU kernels, by name."""
+    host_loops: int | None = None
+    """Loops that the host goes round, and not the device, inside a CUDA graph; None: not known."""
 
 
 def find_ptxas() -> Path:
@@ -52,14 +62,17 @@ class Dump:
         self._arch = arch
         self._ptxas = find_ptxas()
 
-    def take(self) -> dict[str, Resources]:
-        """What the kernels take that were compiled since the last call, by name."""
+    def take(self) -> Code:
+        """What was compiled since the last call, which must be one program."""
+        # The second is written only where something became a graph.
+        thunks = sorted(self._folder.glob("*.thunk_sequence*.txt"), key=lambda path: len(path.name))
+        host_loops = loops_of_the_host(thunks[-1].read_text()) if thunks else None
         files = [path for path in self._folder.glob("*.ptx") if path.stat().st_size]
         with ThreadPoolExecutor(2) as pool:
             found = [kernel for kernels in pool.map(self._assemble, files) for kernel in kernels]
         for path in self._folder.iterdir():
             path.unlink()
-        return dict(found)
+        return Code(resources=dict(found), host_loops=host_loops)
 
     def _assemble(self, path: Path) -> list[tuple[str, Resources]]:
         with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
@@ -91,3 +104,14 @@ def parse_ptxas(said: str, source: str) -> list[tuple[str, Resources]]:
         )
         for name, text in zip(parts[::2], parts[1::2], strict=True)
     ]
+
+
+def loops_of_the_host(thunks: str) -> int:
+    """Loops outside of CUDA graphs in XLA's list of what the host runs (``thunk_sequence``)."""
+    around: list[tuple[int, str]] = []
+    loops = 0
+    for indent, kind in re.findall(r"^( *)\d+: (k\w+)", thunks, re.M):
+        around = [(depth, what) for depth, what in around if depth < len(indent)]
+        loops += kind == "kWhile" and "kCommandBuffer" not in {what for _, what in around}
+        around.append((len(indent), kind))
+    return loops
