@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -154,4 +153,3 @@ class BrickPool:
         program = self._write_bricks if kind == "bricks" else self._write_rows
         self.arrays = program(self.arrays, *arrays)
         return sum(array.nbytes for array in arrays)
-

@@ -77,10 +77,13 @@ def integrate(
         first, count = blocks[number, 0], blocks[number, 1]
         picked = lax.dynamic_slice(items, (first, jnp.int32(0)), (shape.items, items.shape[1]))
         listing = _list_segments(state, rays, pool, picked, count, scalars, shape, call)
-        state = state._replace(counters=state.counters.at[0].add(listing.count.astype(jnp.int64)))
+        state = state._replace(
+            counters=state.counters.at[0].add(listing.n_segments.astype(jnp.int64))
+        )
         return _march_list(state, rays, pool, listing, scalars, shape, call)
 
-    return lax.fori_loop(jnp.int32(0), n_blocks, block, state)
+    done: RayState = lax.fori_loop(jnp.int32(0), n_blocks, block, state)
+    return done
 
 
 class Segments(NamedTuple):
@@ -119,7 +122,7 @@ class _Listing(NamedTuple):
     """[N * 64] i32: samples inside the box, 0 where there is nothing to do."""
     ids: jax.Array
     """[N * 64 + lanes] i32: places of the segments with samples, by length class."""
-    count: jax.Array
+    n_segments: jax.Array
     """[] i32: how many."""
 
 
@@ -140,7 +143,9 @@ def _list_segments(
     slot = jnp.where(present, picked[:, 1], 0)
     origin = [take(pool.origins[:, axis], slot) for axis in range(3)]
     k_first, n = call(
-        lambda *values: _slab_test(state.trans, rays, picked, *values, scalars, shape),
+        lambda present, tile, origin: _slab_test(
+            state.trans, rays, picked, present, tile, origin, scalars, shape
+        ),
         present,
         tile,
         origin,
@@ -172,7 +177,7 @@ def _list_segments(
         k_first=k_first.reshape(-1),
         n=n.reshape(-1),
         ids=ids,
-        count=running[-1, -1],
+        n_segments=running[-1, -1],
     )
 
 
@@ -192,7 +197,9 @@ def _slab_test(
         low = origin[axis] + ((picked[:, 2] >> (8 * axis)) & 255)
         high = origin[axis] + ((picked[:, 3] >> (8 * axis)) & 255)
         low_f = jnp.where(low == 0, -_BEYOND, low.astype(jnp.float32))[:, None]
-        high_f = jnp.where(high == scalars.size[axis] - 1, _BEYOND, high.astype(jnp.float32))[:, None]
+        high_f = jnp.where(high == scalars.size[axis] - 1, _BEYOND, high.astype(jnp.float32))[
+            :, None
+        ]
         at = take(rays.entry[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
         at = at * 2.0**-shape.entry_bits
         along = take(rays.direction[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
@@ -226,7 +233,7 @@ def _march_list(
 
     def group(carry: tuple[jax.Array, RayState]) -> tuple[jax.Array, RayState]:
         head, state = carry
-        live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.count - head
+        live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.n_segments - head
         ids = jnp.where(live, lax.dynamic_slice(listing.ids, (head,), (shape.lanes,)), 0)
         segments = call(lambda ids: _start_segments(ids, rays, listing, scalars, shape), ids)
         n = jnp.where(live, take(listing.n, ids), 0)
@@ -239,9 +246,7 @@ def _march_list(
             j, trans, gathered, counters = carry
             trans, weights = _march(j, trans, n - j, segments, pool, scalars, shape, call)
             listed, total = _compact(weights, shape, call)
-            gathered = shade_samples(
-                gathered, j, weights, listed, total, record, pool, shape, call
-            )
+            gathered = shade_samples(gathered, j, weights, listed, total, record, pool, shape, call)
             marched = jnp.sum(jnp.clip(n - j, 0, shape.rounds), dtype=jnp.int32)
             slots = jnp.int32(shape.rounds * shape.lanes)
             shaded = -(-total // shape.shade) * shape.shade
@@ -255,7 +260,7 @@ def _march_list(
         return head + shape.lanes, RayState(whole, gathered, counters)
 
     start = (jnp.int32(0), state)
-    return lax.while_loop(lambda carry: carry[0] < listing.count, group, start)[1]
+    return lax.while_loop(lambda carry: carry[0] < listing.n_segments, group, start)[1]
 
 
 def _start_segments(

@@ -26,7 +26,8 @@ def take(table: jax.Array, index: jax.Array) -> jax.Array:
     Unsigned indices: for signed ones XLA adds code that wraps negative values (10 ns against
     6.5 for the eight corners of a sample).
     """
-    return table.at[index.astype(jnp.uint32)].get(mode="promise_in_bounds")
+    taken: jax.Array = table.at[index.astype(jnp.uint32)].get(mode="promise_in_bounds")
+    return taken
 
 
 def round_to_int(x: jax.Array) -> jax.Array:
@@ -35,8 +36,9 @@ def round_to_int(x: jax.Array) -> jax.Array:
     A conversion would add code for values beyond int32. ``(x + M) - M`` is folded away; the bit
     cast is not.
     """
-    bits = lax.bitcast_convert_type(x + jnp.float32(_MAGIC), jnp.int32)
-    return bits - jnp.int32(_MAGIC_BITS)
+    bits: jax.Array = lax.bitcast_convert_type(x + jnp.float32(_MAGIC), jnp.int32)
+    rounded: jax.Array = bits - jnp.int32(_MAGIC_BITS)
+    return rounded
 
 
 def cell_of(x: jax.Array, brick_size: int) -> tuple[jax.Array, jax.Array]:

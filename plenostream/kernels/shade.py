@@ -53,9 +53,15 @@ def shade_samples(
         )
         k = (j + sample // shape.lanes).astype(jnp.float32)
         index, fractions = call(lambda k, segment: _place(k, segment, shape), k, segment)
-        rows, blend = call(lambda *v: _corners(*v, pool, shape), index, fractions)
+        rows, blend = call(lambda index, f: _corners(index, f, pool, shape), index, fractions)
         blended = call(lambda rows, blend: _blend(rows, blend, pool), rows, blend)
-        colour = call(lambda *v: _colour(*v, shape), blended, segment, weight, k)
+        colour = call(
+            lambda blended, segment, weight, k: _colour(blended, segment, weight, k, shape),
+            blended,
+            segment,
+            weight,
+            k,
+        )
         ray = lax.bitcast_convert_type(segment[:, 12], jnp.uint32)
         return first + shape.shade, gathered.at[ray].add(colour, mode="promise_in_bounds")
 

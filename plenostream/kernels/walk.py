@@ -33,7 +33,13 @@ def packet_keys(rays: RayConstants, *, bits: int) -> jax.Array:
 
 
 def walk_blocks(
-    rays: RayConstants, occupied: jax.Array, shape: jax.Array, step: jax.Array, *, bits: int, most: int
+    rays: RayConstants,
+    occupied: jax.Array,
+    shape: jax.Array,
+    step: jax.Array,
+    *,
+    bits: int,
+    most: int,
 ) -> jax.Array:
     """The occupied blocks that each of n rays passes, in order.
 
@@ -70,9 +76,9 @@ def walk_blocks(
         here.append(block)
     limit = rays.n_samples.astype(jnp.float32)
 
-    def go(carry: tuple[list[jax.Array], jax.Array], _: None) -> tuple[
-        tuple[list[jax.Array], jax.Array], jax.Array
-    ]:
+    def go(
+        carry: tuple[list[jax.Array], jax.Array], _: None
+    ) -> tuple[tuple[list[jax.Array], jax.Array], jax.Array]:
         here, entered = carry
         number = (here[0] * shape[1] + here[1]) * shape[2] + here[2]
         inside = entered < limit

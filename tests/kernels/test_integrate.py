@@ -228,6 +228,7 @@ def test_colours_of_every_basis_are_the_oracles(basis_dim: int, dtype: str) -> N
         pytest.param({"near_clip": 1.1}, id="near clip"),
         pytest.param({"sigma_thresh": 2.0}, id="high threshold of density"),
         pytest.param({"stop_thresh": 0.0}, id="never stopped"),
+        pytest.param({"stop_thresh": 0.4}, id="stopped early"),
     ],
 )
 def test_options_mean_what_they_mean_to_the_oracle(options: dict[str, float]) -> None:
@@ -240,6 +241,7 @@ def test_eye_inside_a_brick_sees_what_lies_ahead() -> None:
     assert_as_oracle(toy, run(toy, tiny_shape(RANDOM)))
 
 
+@pytest.mark.slow
 def test_kernel_run_step_by_step_gives_what_it_gives_compiled() -> None:
     checkpoint = checkpoints.random_checkpoint(7, size=(9, 9, 9), basis_dim=1)
     toy, shape = make_toy(checkpoint), tiny_shape(checkpoint, items=4, lanes=192, shade=1024)
