@@ -7,7 +7,7 @@ capitals do not matter. A plain number is a number of bytes.
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from fractions import Fraction
 from numbers import Integral
 
 from plenostream.errors import InvalidInput
@@ -19,7 +19,7 @@ for _power, _letter in enumerate("kmgt", start=1):
     _UNITS[_letter] = _UNITS[f"{_letter}b"] = 1000**_power
     _UNITS[f"{_letter}i"] = _UNITS[f"{_letter}ib"] = 1024**_power
 
-_SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]*)?|\.[0-9]+)\s*([a-z]*)\s*", re.IGNORECASE)
+_SIZE = re.compile(r"\s*([0-9]{1,24}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})\s*([a-z]*)\s*", re.IGNORECASE)
 
 
 def parse_bytes(size: int | str, *, name: str = "size") -> int:
@@ -34,8 +34,8 @@ def parse_bytes(size: int | str, *, name: str = "size") -> int:
         unit = _UNITS.get(match[2].lower()) if match else None
         if match is None or unit is None:
             raise InvalidInput(f"{name} is {size!r}; expected a size such as 512MB, 2GB or 1.5GiB")
-        # Decimal: in binary, 0.29 GB would be a byte short of 290,000,000.
-        n_bytes = int(Decimal(match[1]) * unit)
+        # A fraction: as a float, 0.29 GB would be a byte short of 290,000,000.
+        n_bytes = int(Fraction(match[1]) * unit)
     elif isinstance(size, Integral) and not isinstance(size, bool):
         n_bytes = int(size)
     else:

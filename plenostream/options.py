@@ -17,9 +17,17 @@ Precision = Literal["float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 
+_BRIGHTEST = 1e30
+"""Of a background: it is computed with in float32."""
+
 
 def _number(
-    name: str, value: object, *, above: float | None = None, least: float | None = None
+    name: str,
+    value: object,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
 ) -> float:
     """`value` as a Python float; NumPy's scalars count as numbers, truth values do not."""
     number = math.nan
@@ -34,6 +42,8 @@ def _number(
         raise InvalidInput(f"{name} is {number}; it must be above {above}")
     if least is not None and not number >= least:
         raise InvalidInput(f"{name} is {number}; it must be at least {least}")
+    if most is not None and not number <= most:
+        raise InvalidInput(f"{name} is {number}; it must be at most {most}")
     return number
 
 
@@ -78,11 +88,11 @@ class RenderOptions:
     def __post_init__(self) -> None:
         _set(
             self,
-            background=_number("background", self.background),
+            background=_number("background", self.background, least=-_BRIGHTEST, most=_BRIGHTEST),
             step_size=_number("step_size", self.step_size, above=0.0),
             near_clip=_number("near_clip", self.near_clip, least=0.0),
             sigma_thresh=_number("sigma_thresh", self.sigma_thresh, least=0.0),
-            stop_thresh=_number("stop_thresh", self.stop_thresh, least=0.0),
+            stop_thresh=_number("stop_thresh", self.stop_thresh, least=0.0, most=1.0),
         )
 
 

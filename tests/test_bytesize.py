@@ -29,6 +29,7 @@ from plenostream.errors import InvalidInput
         ("2.kB", 2000),
         ("1TB", 1_000_000_000_000),
         ("1.0005kB", 1000),
+        ("0.29GB", 290_000_000),
         (4096, 4096),
     ],
 )
@@ -52,6 +53,7 @@ def test_size_is_understood(text: int | str, n_bytes: int) -> None:
         "0GB",
         "0.1",
         "1,5GB",
+        "9" * 400,
         "١GB",
     ],
 )
@@ -88,6 +90,8 @@ def test_formatted_size_reads_back_within_its_three_digits(n_bytes: int) -> None
         (2_711_148, "2.71 MB"),
         (8_000_000_000, "8 GB"),
         (5_120_000_000_000, "5.12 TB"),
+        (10**15, "1000 TB"),
+        (1_234_567_890_123_456, "1235 TB"),
     ],
 )
 def test_size_is_written_with_three_digits(n_bytes: int, text: str) -> None:

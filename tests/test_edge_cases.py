@@ -108,6 +108,23 @@ def test_rays_outside_that_do_not_move_on_that_axis_see_the_clamped_border(
     assert_as_oracle(tiny_scene, tiny, outside, dirs)
 
 
+@pytest.mark.parametrize("axis", ["y", "z"])
+def test_pixels_whose_rays_never_come_nearer_see_the_clamped_border(
+    tiny: CheckpointArrays, tiny_scene: Path, axis: str
+) -> None:
+    # The camera looks along x from beside the grid. On one line of pixels the direction has no
+    # part on the axis on which the eye is outside.
+    beside = np.array([0.0, 1.5, 0.0] if axis == "y" else [0.0, 0.0, 1.5])
+    c2w = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    eye = np.array([-3.0, 0.13, 0.21]) * (beside == 0) + beside
+    camera = ps.Camera(
+        c2w=np.column_stack([c2w, eye]), fx=30.0, fy=30.0, cx=15.5, cy=10.5, width=31, height=21
+    )
+    picture = assert_picture_as_oracle(tiny_scene, tiny, camera)
+    line = picture.alpha[:, 15] if axis == "y" else picture.alpha[10]
+    assert line.max() > 0.1
+
+
 def test_rays_through_edges_and_corners_of_bricks_see_what_the_oracle_sees(
     tiny: CheckpointArrays, make_scene: Scenes
 ) -> None:
@@ -153,6 +170,14 @@ def test_rays_that_mean_nothing_are_refused(
 ) -> None:
     with open_renderer(tiny_scene) as renderer, pytest.raises(ps.InvalidInput):
         renderer.render_rays(origins, dirs)
+
+
+def test_step_so_short_that_samples_could_not_be_told_apart_is_refused(tiny_scene: Path) -> None:
+    with (
+        pytest.raises(ps.InvalidInput, match=r"step_size .* above 6\.6e-06"),
+        open_renderer(tiny_scene, options={"step_size": 1e-6}),
+    ):
+        pass
 
 
 EMPTY = {

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from plenostream import errors
-from plenostream.errors import BrickCorrupt, PlenostreamError
+from plenostream.errors import BrickCorrupt, BudgetError, PlenostreamError
 
 EXIT_CODES = {
     "BrickCorrupt": 1,
@@ -49,8 +49,15 @@ def test_handlers_of_builtin_errors_catch_ours(name: str, builtin: type[Exceptio
     assert issubclass(getattr(errors, name), builtin)
 
 
-def test_damage_found_in_another_process_arrives_with_its_place() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrickCorrupt("damaged", array="rows/sh", chunk=3, brick_id=7),
+        BudgetError("too small", planned_bytes=3, allowed_bytes=2, smallest_bytes=4),
+    ],
+    ids=["damage", "budget"],
+)
+def test_error_of_another_process_arrives_whole(error: PlenostreamError) -> None:
     # A Dask cluster sends a worker's exception through pickle.
-    error = BrickCorrupt("damaged", array="rows/sh", chunk=3, brick_id=7)
     arrived = pickle.loads(pickle.dumps(error))
     assert (str(arrived), vars(arrived)) == (str(error), vars(error))

@@ -122,7 +122,7 @@ def test_loops_of_the_host_are_those_outside_of_graphs() -> None:
 
 
 def test_specification_of_a_gpu_is_read() -> None:
-    assert (TARGET.name, TARGET.arch) == ("NVIDIA GeForce RTX 3060 Ti", "sm_86")
+    assert (TARGET.name, TARGET.capability) == ("NVIDIA GeForce RTX 3060 Ti", "8.6")
     assert TARGET.memory_bytes == 8_366_784_512
 
 
@@ -172,7 +172,9 @@ def test_items_of_the_pool_are_counted_as_they_are_planned(picture: Case) -> Non
 
 
 def test_every_kernel_overwrites_what_it_is_given_to_overwrite(picture: Case) -> None:
-    assert [fault for kernel in picture.kernels.values() for fault in kernel_faults(kernel)] == []
+    assert [
+        fault for kernel in picture.kernels.values() for fault in kernel_faults(kernel, TARGET)
+    ] == []
     donated = {name for name, kernel in picture.kernels.items() if kernel.donated_bytes}
     assert donated == {"integrate", "write bricks", "write rows"}
 
@@ -190,7 +192,7 @@ def test_picture_that_does_not_fit_the_gpu_is_a_fault(picture: Case) -> None:
 
 
 def wrong(kernel: Kernel, **changed: object) -> str:
-    (fault,) = kernel_faults(replace(kernel, **changed))
+    (fault,) = kernel_faults(replace(kernel, **changed), TARGET)
     return fault
 
 

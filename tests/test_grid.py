@@ -48,6 +48,8 @@ def test_axes_scale_independently() -> None:
         pytest.param({"size": (1, 4, 4)}, id="one voxel"),
         pytest.param({"size": (4, 4)}, id="two axes"),
         pytest.param({"size": (4, 4, -4)}, id="negative size"),
+        pytest.param({"size": (4, 4, 4.5)}, id="fractional size"),
+        pytest.param({"size": (4, 4, 4.0)}, id="size that is no integer"),
         pytest.param({"radius": (1.0, 0.0, 1.0)}, id="radius 0"),
         pytest.param({"radius": (1.0, -1.0, 1.0)}, id="negative radius"),
         pytest.param({"radius": (math.nan, 1.0, 1.0)}, id="radius NaN"),
@@ -95,7 +97,7 @@ def test_brick_counts_its_voxels_with_the_apron_and_its_blocks(
     assert bricks.blocks_per_axis * BLOCK_SIZE == brick_size
 
 
-@pytest.mark.parametrize("brick_size", [0, 4, 12, 64, -8])
+@pytest.mark.parametrize("brick_size", [0, 4, 12, 64, -8, 16.0])
 def test_brick_size_that_is_not_offered_is_refused_with_those_that_are(brick_size: int) -> None:
     with pytest.raises(InvalidInput, match=r"8, 16, 32"):
         BrickGrid(size=(64, 64, 64), brick_size=brick_size)

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 
 from plenostream.errors import InvalidInput
@@ -35,7 +36,7 @@ def test_picture_is_svox2s_by_default() -> None:
 
 
 @pytest.mark.parametrize("name", NUMBERS)
-@pytest.mark.parametrize("value", [math.nan, math.inf, "1", None, True])
+@pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, "1", None, True, np.bool_(True)])
 def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) -> None:
     with pytest.raises(InvalidInput, match=name):
         RenderOptions(**{name: value})
@@ -49,9 +50,11 @@ def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) ->
         ("near_clip", -1.0),
         ("sigma_thresh", -1e-10),
         ("stop_thresh", -1e-7),
+        ("stop_thresh", 1.5),
+        ("background", 1e39),
     ],
 )
-def test_option_below_what_has_a_meaning_is_refused(name: str, value: float) -> None:
+def test_option_beyond_what_has_a_meaning_is_refused(name: str, value: float) -> None:
     with pytest.raises(InvalidInput, match=name):
         RenderOptions(**{name: value})
 
@@ -64,11 +67,18 @@ def test_option_below_what_has_a_meaning_is_refused(name: str, value: float) -> 
         (StreamOptions, "device_memory", 0),
         (StreamOptions, "host_memory", "-2GB"),
         (StreamOptions, "n_threads", 0),
+        (StreamOptions, "n_threads", 1.5),
+        (StreamOptions, "n_threads", True),
+        (StreamOptions, "n_threads", "2"),
         (ConvertOptions, "brick_size", 12),
+        (ConvertOptions, "brick_size", 16.0),
+        (ConvertOptions, "brick_size", [16]),
         (ConvertOptions, "dtype", "float32"),
         (ConvertOptions, "codec", "gzip"),
         (ConvertOptions, "host_memory", ""),
         (ConvertOptions, "workers", -1),
+        (ConvertOptions, "workers", 2.0),
+        (ConvertOptions, "workers", "2"),
     ],
 )
 def test_choice_that_is_not_offered_is_refused_by_name(
@@ -82,6 +92,16 @@ def test_memory_is_given_as_text_or_bytes_and_read_as_bytes() -> None:
     stream = StreamOptions(device_memory="512MB", host_memory=1000)
     assert (stream.device_bytes, stream.host_bytes) == (512_000_000, 1000)
     assert ConvertOptions(host_memory="1GiB").host_bytes == 2**30
+
+
+def test_numpy_scalars_count_as_numbers_and_are_kept_as_pythons() -> None:
+    picture = RenderOptions(step_size=np.float32(0.25), background=np.int64(0))
+    assert (picture.step_size, picture.background) == (0.25, 0.0)
+    assert {type(value) for value in dataclasses.asdict(picture).values()} == {float}
+    convert = ConvertOptions(brick_size=np.int64(8), workers=np.uint8(3))
+    assert {type(convert.brick_size), type(convert.workers)} == {int}
+    stream = StreamOptions(n_threads=np.int32(2), device_memory=np.int64(5000))
+    assert (type(stream.n_threads), stream.device_bytes) == (int, 5000)
 
 
 def test_device_decides_its_memory_unless_told() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from plenostream.device import Device
 from plenostream.errors import InvalidInput
+from plenostream.grid import GridSpec
 from plenostream.kernels.geometry import GridArrays, entry_bits
 from plenostream.kernels.state import WaveScalars
 from plenostream.kernels.tuning import kernel_shape
@@ -29,6 +31,9 @@ from plenostream.store.reader import SceneStore
 
 __all__ = ["Resources"]
 
+_MOST_SAMPLES = 1 << 22
+"""Samples on a ray that the kernels can tell apart: their numbers are made in float32."""
+
 
 class Resources:
     """Makes each thing when it is first needed, and again where a picture needs another size."""
@@ -36,6 +41,7 @@ class Resources:
     def __init__(self, store: SceneStore, options: RenderOptions, stream: StreamOptions) -> None:
         """Allocates nothing on the device. Raises BudgetError and DeviceError, see `Device`."""
         meta, tables = store.meta, store.tables
+        _check_step(meta.grid, options.step_size)
         self.store = store
         self.options = options
         self.device = Device(stream.device_bytes, stream.n_threads)
@@ -179,3 +185,12 @@ class Resources:
         size = put(np.array(grid.size, np.float64))
         arrays = GridArrays(size=size, scale=put(grid.scale), offset=put(grid.offset))
         return arrays, put(np.float64(options.step_size)), put(np.float64(options.near_clip))
+
+
+def _check_step(grid: GridSpec, step_size: float) -> None:
+    diagonal = math.hypot(*grid.size)
+    if diagonal / step_size >= _MOST_SAMPLES:
+        least = diagonal / _MOST_SAMPLES
+        raise InvalidInput(
+            f"step_size is {step_size}; in a grid of {grid.size} voxels it must be above {least:.2g}"
+        )

@@ -81,8 +81,9 @@ def fragile_rays(
     with np.errstate(divide="ignore", invalid="ignore"):
         faces = np.array([[-0.5] * 3, np.asarray(grid.size) - 0.5])[:, None, :]
         crossings = np.sort((faces - grid.world_to_grid(origins)) / views, axis=0)
-    t_min = np.maximum(np.nan_to_num(crossings[0], nan=-np.inf).max(1), 0.0)
-    t_max = np.nan_to_num(crossings[1], nan=np.inf).min(1)
+    parallel = views == 0.0
+    t_min = np.maximum(np.where(parallel, -np.inf, crossings[0]).max(1), 0.0)
+    t_max = np.where(parallel, np.inf, crossings[1]).min(1)
     steps = (t_max - t_min) / step_size
     fragile: NDArray[np.bool_] = np.abs(steps - np.round(steps)) * step_size < 2e-5
     return fragile

@@ -13,6 +13,7 @@ from pathlib import Path
 from plenostream.errors import PlenostreamError
 
 _BUDGET = 8_000_000_000
+_TARGETS = ("rtx3060ti_8gb", "rtx2070_8gb", "rtx4060_8gb", "rtx5060_8gb")
 _SHARE = 0.9
 """Of what JAX is granted, what plenostream uses; of a GPU, what JAX is granted at most."""
 
@@ -40,9 +41,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--precision", choices=("float16", "float32"), default="float16")
     parser.add_argument(
         "--target",
-        default="rtx3060ti_8gb",
-        help="GPU to compile for: a file in tools/gpucheck/targets, or any other such file "
-        "(default: %(default)s)",
+        action="append",
+        help="GPU to compile for, several times if you like: one of tools/gpucheck/targets, or a "
+        "file like those (default: four generations of cards with 8 GB)",
     )
     parser.add_argument("--frames", type=int, default=30, help="with --run: frames that are timed")
     return parser.parse_args()
@@ -69,7 +70,7 @@ def _check(arguments: argparse.Namespace, sizes: list[tuple[int, int]]) -> int:
 
         return check(
             arguments.scene or make_scene(),
-            arguments.target,
+            arguments.target or list(_TARGETS),
             sizes=sizes,
             precision=arguments.precision,
             dump=Path(dump),

@@ -57,10 +57,9 @@ def find_ptxas() -> Path:
 class Dump:
     """The folder that XLA writes the PTX of its kernels to (`--xla_dump_to`)."""
 
-    def __init__(self, folder: Path, arch: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._arch = arch
-        self._ptxas = find_ptxas()
+        self._ptxas = str(find_ptxas())
 
     def take(self) -> Code:
         """What was compiled since the last call, which must be one program."""
@@ -75,10 +74,13 @@ class Dump:
         return Code(resources=dict(found), host_loops=host_loops)
 
     def _assemble(self, path: Path) -> list[tuple[str, Resources]]:
+        source = path.read_text()
+        made_for = re.search(r"^\.target (\w+)", source, re.M)
+        assert made_for, f"{path.name} names no target"
         with tempfile.NamedTemporaryFile(suffix=".cubin") as cubin:
-            command = [str(self._ptxas), "-v", f"-arch={self._arch}", str(path), "-o", cubin.name]
+            command = [self._ptxas, "-v", f"-arch={made_for[1]}", str(path), "-o", cubin.name]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
-        return parse_ptxas(said, path.read_text())
+        return parse_ptxas(said, source)
 
 
 def parse_ptxas(said: str, source: str) -> list[tuple[str, Resources]]:

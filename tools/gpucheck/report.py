@@ -106,8 +106,8 @@ def faults(case: Case, target: Target) -> Iterator[str]:
     """What is wrong: each a sentence."""
     if case.counted_bytes > target.memory_bytes * GRANTED_SHARE:
         yield (
-            f"{case.name} takes {format_bytes(case.counted_bytes)}, more than JAX takes of "
-            f"{target.name} by default"
+            f"{target.name}: {case.name} takes {format_bytes(case.counted_bytes)}, more than JAX "
+            f"takes of it by default"
         )
     if case.counted_bytes > case.planned_bytes:
         over = {
@@ -117,19 +117,20 @@ def faults(case: Case, target: Target) -> Iterator[str]:
         }
         most = ", ".join(f"{item} {format_bytes(n)}" for item, n in over.items())
         yield (
-            f"{case.name}: the plan is no upper bound, {format_bytes(case.planned_bytes)} for what "
+            f"{target.name}: {case.name}: the plan is no upper bound, {format_bytes(case.planned_bytes)} for what "
             f"takes {format_bytes(case.counted_bytes)}; too little for: {most}"
         )
 
 
-def kernel_faults(kernel: Kernel) -> Iterator[str]:
+def kernel_faults(kernel: Kernel, target: Target) -> Iterator[str]:
     """What is wrong with a kernel, whatever the picture."""
+    where = f"{target.name}: {kernel.name}"
     if kernel.alias_bytes < kernel.donated_bytes:
-        yield f"{kernel.name}: copies what it was given to overwrite"
+        yield f"{where} copies what it was given to overwrite"
     if any(found.tf32 for found in kernel.code.resources.values()):
         yield (
-            f"{kernel.name}: products of float32 are made of factors rounded to 10 bits (TF32); "
-            f"they need precision=HIGHEST"
+            f"{where}: products of float32 are made of factors rounded to 10 bits (TF32); they "
+            f"need precision=HIGHEST"
         )
 
 

@@ -13,6 +13,7 @@ from jax.experimental import topologies
 from gpucheck.kernel import Kernel, look_into
 from gpucheck.machine import Code
 from plenostream.device import Device
+from plenostream.errors import DeviceError
 
 __all__ = ["GRANTED_SHARE", "Target", "WatchedDevice", "compile_only", "read_target"]
 
@@ -28,8 +29,8 @@ class Target:
     name: str
     text: str
     """GpuTargetConfig, protobuf's text form."""
-    arch: str
-    """Compute capability as ptxas calls it, such as sm_86."""
+    capability: str
+    """Compute capability, such as 8.6."""
     memory_bytes: int
 
 
@@ -54,7 +55,7 @@ def read_target(name: str) -> Target:
     return Target(
         name=described[1] if described else path.stem,
         text=text,
-        arch=f"sm_{number('major')}{number('minor')}",
+        capability=f"{number('major')}.{number('minor')}",
         memory_bytes=number("device_memory_size"),
     )
 
@@ -80,8 +81,17 @@ class WatchedDevice(Device):
         return self._granted
 
     def compile(self, name: str, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-        """Compile, and look at what came out."""
-        compiled = super().compile(name, lowered)
+        """Compile, and look at what came out.
+
+        Raises
+        ------
+        DeviceError : XLA cannot compile it for this device.
+        """
+        try:
+            compiled = super().compile(name, lowered)
+        except jax.errors.JaxRuntimeError as error:
+            kind, said = self.device.device_kind, str(error).partition("\n")[0]
+            raise DeviceError(f"XLA cannot compile {name} for {kind}: {said}") from error
         self.kernels[name] = look_into(name, compiled, self._code())
         return compiled
 
