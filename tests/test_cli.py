@@ -48,7 +48,7 @@ from plenostream.grid import GridSpec
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
 from plenostream.stats import FrameStats
 
-COMMANDS = ("convert", "info", "plan", "points", "render", "verify")
+COMMANDS = ("bench", "convert", "info", "plan", "points", "render", "verify")
 
 
 @dataclass

@@ -15,6 +15,7 @@ from pathlib import Path
 import jax
 import pytest
 
+from plenostream.budget import RenderPlan
 from plenostream.store.reader import open_store
 from plenostream.testing.checkpoints import CheckpointArrays
 
@@ -25,6 +26,8 @@ from gpucheck.hlo import operations  # noqa: E402
 from gpucheck.kernel import Kernel  # noqa: E402
 from gpucheck.machine import Code, Resources, loops_of_the_host, parse_ptxas  # noqa: E402
 from gpucheck.memory import Case, plan_picture, plan_rays  # noqa: E402
+from gpucheck.rendering import Measured, measure, table  # noqa: E402
+from gpucheck.rendering import faults as wrong_measures  # noqa: E402
 from gpucheck.report import faults, kernel_faults, kernel_lines, memory_table  # noqa: E402
 from gpucheck.target import WatchedDevice, read_target  # noqa: E402
 
@@ -211,6 +214,47 @@ def test_report_names_every_item_and_every_operation(picture: Case) -> None:
         assert item in text
     for operation in picture.kernels["integrate"].operations:
         assert operation.name in text
+
+
+@pytest.mark.slow
+def test_run_measures_and_compares_on_whatever_device_there_is(
+    tiny: CheckpointArrays, make_scene: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tools"))
+    cases = list(measure(make_scene(tiny), sizes=[(40, 24)], precision="float16", frames=1))
+    assert [case.name for case in cases] == ["40x24, streamed", "40x24"]
+    assert list(wrong_measures(cases)) == []
+    heads, _, *rows = table(cases)
+    assert [row.count("|") for row in rows] == [heads.count("|")] * 2
+
+
+def test_picture_far_from_the_cpus_and_memory_beyond_the_plan_are_faults() -> None:
+    plan = RenderPlan(
+        device_items={"pool": 10},
+        host_items={},
+        allowed_device_bytes=10,
+        allowed_host_bytes=0,
+        smallest_budget_bytes=0,
+        working_set_bytes=0,
+        n_slots=0,
+        n_bands=1,
+        bricks_visible=0,
+        waves=1,
+    )
+    case = Measured(
+        name="8x8",
+        plan=plan,
+        peak_bytes=11,
+        first_seconds=1.0,
+        seconds=[1.0],
+        orbit_seconds=[1.0],
+        orbit_uploaded=0,
+        cpu_seconds=1.0,
+        difference=float("nan"),
+    )
+    memory, picture = wrong_measures([case])
+    assert "the allocator gave 11 bytes, planned were 10" in memory
+    assert "from the CPU's" in picture
 
 
 def test_run_without_a_gpu_says_so_and_installs_nothing(tmp_path: Path) -> None:

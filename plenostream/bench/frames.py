@@ -45,7 +45,7 @@ class WarmFrames:
     """All ways to draw the view, and what was measured beside them."""
 
     lines: dict[str, FrameLine]
-    """By name: exact, auto (where there is such a shading), pool 1, pool 1/2, ..."""
+    """By name: exact, auto (where there is such a shading), pool 1, pool 1/2, ..., pool in 64MB."""
     beside: dict[str, Timing]
     """Other renderers of the same view, by name."""
 
@@ -101,6 +101,7 @@ def warm_frames(
     options: RenderOptions,
     stream: StreamOptions,
     shares: Sequence[Fraction],
+    budgets: Sequence[str] = (),
     rounds: int,
     say: Say,
     beside: Mapping[str, Contestant] | None = None,
@@ -110,10 +111,12 @@ def warm_frames(
     Parameters
     ----------
     shares : of the view's working set, for the pools that are streamed through
+    budgets : device memories, such as 64MB, that pools are made for as well
     beside : what else draws this view, and takes turns with ours
     """
     beside = beside or {}
-    with _drawers(scene, camera, options, stream, shares, say) as drawers:
+    say("warm frames: compiling")
+    with _drawers(scene, camera, options, stream, shares, budgets) as drawers:
         times = take_turns({**beside, **drawers}, rounds=rounds, say=_prefixed(say))
         lines = {
             name: FrameLine(timing=times[name], plan=drawer.plan, stats=drawer.stats)
@@ -133,7 +136,7 @@ def _drawers(
     options: RenderOptions,
     stream: StreamOptions,
     shares: Sequence[Fraction],
-    say: Say,
+    budgets: Sequence[str],
 ) -> Iterator[dict[str, _Drawer]]:
     with ExitStack() as stack:
 
@@ -141,10 +144,9 @@ def _drawers(
             renderer = stack.enter_context(Renderer(scene, options=options, stream=stream))
             return _Drawer(renderer, camera)
 
-        say("warm frames: compiling")
         drawers = {name: drawer(way, stream) for name, way in shadings(options).items()}
         whole = drawers["exact"].plan
-        for share in shares:
-            smaller = replace(stream, device_memory=pool_budget(whole, share))
-            drawers[f"pool {share}"] = drawer(options, smaller)
+        memories: dict[str, int | str] = {f"{share}": pool_budget(whole, share) for share in shares}
+        for name, memory in {**memories, **{f"in {size}": size for size in budgets}}.items():
+            drawers[f"pool {name}"] = drawer(options, replace(stream, device_memory=memory))
         yield drawers

@@ -36,6 +36,8 @@ class BenchSettings:
     """Runs of what is measured in processes of its own."""
     shares: tuple[Fraction, ...] = (Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(1, 8))
     """Of the view's working set, for the pools that are streamed through."""
+    budgets: tuple[str, ...] = ()
+    """Device memories, such as 64MB, for which there is a pool as well."""
     small_share: Fraction = Fraction(1, 4)
     """The one with which orbits and reads are measured too."""
     parts: tuple[str, ...] = PARTS
@@ -126,6 +128,7 @@ def bench_scene(
             options=options,
             stream=stream,
             shares=settings.shares,
+            budgets=settings.budgets,
             rounds=settings.rounds,
             say=say,
             beside=beside,

@@ -68,7 +68,7 @@ def table_lines(columns: Mapping[str, Sequence[Row]]) -> list[str]:
     widths = [max(len(name), *map(len, own.values()), 1) for name, own in cells.items()]
     left = max([len(label) for _, label in keys], default=0) + 4
     head = " " * left + "  ".join(name.rjust(w) for name, w in zip(cells, widths, strict=True))
-    lines, section = [head], ""
+    lines, section = [head.rstrip()], ""
     for key in keys:
         if key[0] != section:
             section = key[0]

@@ -78,7 +78,8 @@ def bench(
     from plenostream.bench.scene import PARTS, BenchSettings, bench_scene
     from plenostream.bench.table import scene_rows, table_lines
 
-    asked = BenchSettings(rounds=rounds, parts=parts or PARTS)
+    repeats = max(1, min(rounds, BenchSettings().repeats))
+    asked = BenchSettings(rounds=rounds, repeats=repeats, parts=parts or PARTS)
     with open_scene(scene) as opened:
         if not any(flags[way] is not None for way in ("cameras", "orbit", "look_from")):
             flags["orbit"] = _ORBIT

@@ -37,9 +37,10 @@ def compose(
 
     ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
     ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
-    of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - T``.
+    of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - |trans|``.
     """
-    trans = state.trans[:-1]
+    trans = jnp.maximum(state.trans[:-1], 0.0)
+    total_weight = 1.0 - jnp.abs(state.trans[:-1])
     length = jnp.zeros_like(trans)
     for axis in range(3):
         course = rays.direction[axis].astype(jnp.float32) * 2.0**-DIRECTION_BITS
@@ -47,6 +48,6 @@ def compose(
     world_per_t = jnp.sqrt(length)
     gathered = state.gathered[:-1]
     alpha = 1.0 - trans
-    depth = (gathered[:, 3] * step.astype(jnp.float32) + alpha * rays.t_min) * world_per_t
+    depth = (gathered[:, 3] * step.astype(jnp.float32) + total_weight * rays.t_min) * world_per_t
     colour = gathered[:, :3] + (trans * background)[:, None]
     return jnp.concatenate([colour, alpha[:, None], depth[:, None]], axis=1)

@@ -352,9 +352,11 @@ def _march(
         light = jnp.exp(depth * tau[None]) * trans[None]
         before, after = light[:-1], light[1:]
         counts = (sigma > 0.0) & (before >= scalars.stop_thresh)
-        last = light[-1]
-        ended = jnp.where(last >= scalars.stop_thresh, last, 0.0)
-        return ended, jnp.where(counts, before - after, 0.0)
+        # Negative: the ray has ended, with that much light left (see `RayState`). Samples after
+        # the one that ended it count no more, here as little as in later rounds.
+        last_counted = jnp.max(jnp.where(light < scalars.stop_thresh, light, 0.0), axis=0)
+        left = jnp.where(light[-1] >= scalars.stop_thresh, light[-1], -last_counted)
+        return jnp.where(trans > 0.0, left, trans), jnp.where(counts, before - after, 0.0)
 
     ended, weights = call(weigh, depth, sigma, trans, segments.tau)
     return ended, weights

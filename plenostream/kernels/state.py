@@ -48,7 +48,8 @@ class RayState(NamedTuple):
     """What R rays have gathered so far, plus one spare ray that padding writes to; donated."""
 
     trans: jax.Array
-    """[R + 1] f32 in [0, 1]: light left; exactly 0 once a ray has ended."""
+    """[R + 1] f32 in [-1, 1]: light left. Once a ray has ended it counts as 0, and what was left
+    is kept below zero: the weights of its samples add up to 1 - |trans|."""
     gathered: jax.Array
     """[R + 1, 4] f32: red, green, blue, and the sum of weight times sample number."""
     counters: jax.Array

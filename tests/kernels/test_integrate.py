@@ -231,7 +231,6 @@ def test_colours_of_every_basis_are_the_oracles(basis_dim: int, dtype: str) -> N
         pytest.param(
             {"stop_thresh": 0.4},
             id="stopped early",
-            marks=pytest.mark.xfail(reason="the depth takes the weights to add up to alpha"),
         ),
     ],
 )
