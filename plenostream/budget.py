@@ -289,7 +289,9 @@ class RenderPlan:
             f"{format_bytes(self.allowed_device_bytes)} allowed"
         ]
         rows += [
-            f"  {name:<28}{format_bytes(size):>10}" for name, size in self.device_items.items()
+            f"  {name:<28}{format_bytes(size):>10}"
+            for name, size in self.device_items.items()
+            if size
         ]
         rows.append(
             f"host: {format_bytes(self.planned_host_bytes)} of "

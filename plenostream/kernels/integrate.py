@@ -156,7 +156,7 @@ def _list_segments(
     rank = (n > shape.rounds).astype(jnp.int32) + (n > 2 * shape.rounds).astype(jnp.int32)
     one = jnp.where(n > 0, jnp.int32(1) << (7 * rank), 0).astype(jnp.float32)
     triangle = jnp.triu(jnp.ones((TILE_RAYS, TILE_RAYS), jnp.float32))
-    within = one @ triangle
+    within = jnp.matmul(one, triangle, precision=lax.Precision.HIGHEST)
     totals = round_to_int(within[:, -1])
     per_class = jnp.stack([(totals >> (7 * c)) & 127 for c in range(_LENGTH_CLASSES)])
     running = jnp.cumsum(per_class.reshape(-1)).reshape(per_class.shape)
@@ -344,7 +344,7 @@ def _march(
     sigma = call(density, j, left, segments)
     # A product with a triangle: a running sum that is also a boundary for XLA's fusion.
     triangle = jnp.tril(jnp.ones((shape.rounds + 1, shape.rounds), jnp.float32), -1)
-    depth = triangle @ sigma
+    depth = jnp.matmul(triangle, sigma, precision=lax.Precision.HIGHEST)
 
     def weigh(
         depth: jax.Array, sigma: jax.Array, trans: jax.Array, tau: jax.Array
@@ -367,11 +367,14 @@ def _compact(
 ) -> tuple[jax.Array, jax.Array]:
     """Places (round * lanes + lane) of the weights above zero, segment by segment, and how many."""
     above = (weights > 0.0).astype(jnp.float32)
-    within = jnp.tril(jnp.ones((shape.rounds, shape.rounds), jnp.float32)) @ above
+    lower = jnp.tril(jnp.ones((shape.rounds, shape.rounds), jnp.float32))
+    within = jnp.matmul(lower, above, precision=lax.Precision.HIGHEST)
     side = 64
     triangle = jnp.triu(jnp.ones((side, side), jnp.float32))
-    per_lane = within[-1].reshape(-1, side)
-    in_row = per_lane @ triangle
+    # The barrier keeps XLA from putting two products into one GPU kernel, for which it finds no
+    # tiles (compute capabilities 9.0 and 12.0).
+    per_lane = lax.optimization_barrier(within[-1].reshape(-1, side))  # type: ignore[no-untyped-call]
+    in_row = jnp.matmul(per_lane, triangle, precision=lax.Precision.HIGHEST)
     rows = jnp.cumsum(in_row[:, -1])
     before = (in_row - per_lane + (rows - in_row[:, -1])[:, None]).reshape(-1)
     total = round_to_int(rows[-1])

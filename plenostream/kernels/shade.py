@@ -63,7 +63,9 @@ def shade_samples(
             k,
         )
         ray = lax.bitcast_convert_type(segment[:, 12], jnp.uint32)
-        return first + shape.shade, gathered.at[ray].add(colour, mode="promise_in_bounds")
+        # Places beyond the list would all add zeros to one ray: on a GPU, a queue of atomics.
+        ray = jnp.where(real, ray, jnp.uint32(gathered.shape[0]))
+        return first + shape.shade, gathered.at[ray].add(colour, mode="drop")
 
     return lax.while_loop(lambda carry: carry[0] < total, body, (jnp.int32(0), gathered))[1]
 

@@ -16,7 +16,7 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
     if platform == "cpu":
         items, lanes, rounds, shade, fences = 512, 2048, 8, 512, True
     else:
-        items, lanes, rounds, shade, fences = 16_384, 262_144, 8, 262_144, False
+        items, lanes, rounds, shade, fences = 16_384, 32_768, 8, 65_536, False
     return KernelShape(
         brick_size=brick_size,
         basis_dim=basis_dim,

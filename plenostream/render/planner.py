@@ -37,6 +37,8 @@ _RAY_BYTES = 32 + 20 + 20
 """Constants, state and output of a ray."""
 _WORLD_RAY_BYTES = 24 + 24 + 1 + 8
 """Origin, direction, flag and sort key of a ray that does not come from a camera."""
+_REPORTS = 6
+"""Reports of live tiles that are kept at once: two are used late, four wait in a worker's queue."""
 _SMALL = 64_000
 """Scalars, counters and reports."""
 
@@ -175,6 +177,8 @@ class Planner:
         return {
             "uploads in flight": 2 * (bricks + pages),
             "work items in flight": self._device.n_parts * call,
+            # What a GPU lets wait, with its arguments; on a CPU nothing does.
+            "waiting in the queue": (self._device.n_queued - 1) * max(bricks, pages, call),
             "scalars and reports": _SMALL,
         }
 
@@ -188,7 +192,7 @@ class Planner:
         return DeviceNeeds(
             slot_bytes=self.slot_bytes,
             page_bytes=self.page_bytes,
-            tile_bytes=TILE_RAYS * per_ray + 8 + 1,
+            tile_bytes=TILE_RAYS * per_ray + 8 + _REPORTS,
             fixed_bytes=fixed,
             n_bricks=self._n_bricks,
             n_pages=self._n_pages,
@@ -205,7 +209,7 @@ class Planner:
         items = {
             "pool: bricks": sizes.n_slots * self.slot_bytes,
             "pool: colour rows": sizes.n_pages * self.page_bytes,
-            "ray state and output": n_rays * per_ray + n_rays // TILE_RAYS * 9,
+            "ray state and output": n_rays * per_ray + n_rays // TILE_RAYS * (8 + _REPORTS),
             "kernel temporaries": temps,
             **self._in_flight(),
         }
