@@ -55,6 +55,11 @@ class Sizes:
     n_pages: int
 
 
+_SMALL_SIZES = Sizes(tiles=TILE_STEP, band_rows=1, n_slots=32, n_pages=2048)
+_SPARE_TEMPORARIES = 65_536
+"""Bytes by which the temporaries of programs of other sizes may differ."""
+
+
 def pages_of(row_start: NDArray[np.int64]) -> NDArray[np.int64]:
     """Pages that the colour rows of each brick take, [n]."""
     return -(-np.diff(row_start) // PAGE_ROWS)
@@ -125,23 +130,37 @@ class Planner:
     def _sizes(
         self, tile_rows: int, columns: int, *, rays: bool
     ) -> tuple[Sizes, dict[str, int], DeviceNeeds]:
-        # Temporaries do not depend on how many rays or slots there are, or hardly: compile for
-        # what the last estimate allowed, and look again.
+        # Temporaries hardly depend on how many rays or slots there are. So where the budget is
+        # tight, and sizes depend on them in turn, look at programs of small sizes first, which
+        # all renderers of such scenes share.
         temps = 0
+        if not self._ample(tile_rows, columns, rays=rays):
+            temps = self._temporaries(_SMALL_SIZES, rays=rays) + _SPARE_TEMPORARIES
         for _ in range(4):
             needs = self._needs(tile_rows, columns, temps, rays=rays)
-            division = self._divide(needs)
-            sizes = Sizes(
-                tiles=needs.tiles_per_part(division.band_rows),
-                band_rows=division.band_rows,
-                n_slots=division.n_slots,
-                n_pages=division.n_pages,
-            )
+            sizes = self._divided(needs)
             found = self._temporaries(sizes, rays=rays)
             if found <= temps:
                 return sizes, self._device_items(sizes, temps, rays=rays), needs
-            temps = found
+            temps = found + _SPARE_TEMPORARIES
         raise InternalError("the kernels' temporaries grow with every plan")
+
+    def _ample(self, tile_rows: int, columns: int, *, rays: bool) -> bool:
+        """Whether temporaries of a tenth of the budget would make no difference to the sizes."""
+        none = self._needs(tile_rows, columns, 0, rays=rays)
+        many = self._needs(tile_rows, columns, self._device.allowed_bytes // 10, rays=rays)
+        if many.smallest_bytes > self._device.allowed_bytes:
+            return False
+        return self._divided(none) == self._divided(many)
+
+    def _divided(self, needs: DeviceNeeds) -> Sizes:
+        division = self._divide(needs)
+        return Sizes(
+            tiles=needs.tiles_per_part(division.band_rows),
+            band_rows=division.band_rows,
+            n_slots=division.n_slots,
+            n_pages=division.n_pages,
+        )
 
     def _divide(self, needs: DeviceNeeds) -> DeviceDivision:
         allowed = self._device.allowed_bytes

@@ -32,8 +32,8 @@ class Renderer:
     -----
     What is compiled depends on the scene's brick size and basis, on the pool, and on the number
     of rays that are drawn together: some ten programs at the first picture, none at later ones of
-    the same size. A budget that the scene does not fit takes up to four more at the first, since
-    the pool is sized again once the kernels' temporaries are known.
+    the same size. A budget that the scene does not fit takes some ten more at the first, unless
+    they were compiled before: the kernels' temporaries have to be known to size the pool.
     """
 
     def __init__(
