@@ -137,6 +137,11 @@ class BrickPool:
         self._write_rows = programs.write_rows(n_slots, n_pages)
         self.arrays: Pool = programs.empty_pool(n_slots, n_pages)()
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the arrays were given to a kernel that never gave them back."""
+        return any(array.is_deleted() for array in self.arrays)
+
     def stage(self, packed: PackedBricks) -> Iterator[tuple[str, tuple[jax.Array, ...]]]:
         """Copy a batch up, a piece at a time: pieces for `write`, in order."""
         put = self._device.put

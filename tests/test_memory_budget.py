@@ -247,8 +247,7 @@ def still_cameras(shared: Path, n: int, size: tuple[int, int]) -> list[ps.Camera
     )
 
 
-@pytest.mark.parametrize("model", ["still_128", "still_256"])
-@pytest.mark.parametrize("share", [0.25, 0.6])
+@pytest.mark.parametrize(("model", "share"), [("still_128", 0.25), ("still_256", 0.6)])
 def test_trained_model_renders_in_less_than_its_working_set(
     shared: Path, make_scene: Scenes, model: str, share: float
 ) -> None:

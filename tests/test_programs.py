@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +13,11 @@ import pytest
 
 from plenostream.compiled import compiled_once
 from plenostream.device import Device
+from plenostream.errors import DeviceError
 from plenostream.kernels.state import KernelShape, Pool
 from plenostream.kernels.tuning import kernel_shape
 from plenostream.kernels.upload import PAGE_ROWS
-from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
+from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Program, Programs
 
 SHAPE = kernel_shape("cpu", brick_size=8, basis_dim=1, entry_bits=23)
 N_SLOTS, N_PAGES = 40, 600
@@ -95,6 +97,21 @@ def test_kernel_running_is_counted_with_its_temporaries_and_its_result() -> None
     assert held == pool_bytes(programs, N_SLOTS, N_PAGES)
     assert device.ledger.sample() == held
     assert device.ledger.take_peak() >= max(held, empty_pool.temp_bytes)
+
+
+def test_failure_of_the_device_is_named_with_its_kernel() -> None:
+    class Exhausted:
+        def memory_analysis(self) -> SimpleNamespace:
+            return SimpleNamespace(temp_size_in_bytes=10)
+
+        def __call__(self, *_: object) -> None:
+            raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    device = Device(None, 1)
+    program = Program("integrate", Exhausted(), device)
+    with pytest.raises(DeviceError, match="integrate failed on .*out of memory"):
+        program()
+    assert device.ledger.sample() == 0
 
 
 def test_program_is_compiled_once_for_each_size() -> None:

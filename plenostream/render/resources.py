@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from plenostream.device import Device
-from plenostream.errors import InvalidInput
+from plenostream.errors import DeviceError, InvalidInput
 from plenostream.grid import GridSpec
 from plenostream.kernels.geometry import GridArrays, entry_bits
 from plenostream.kernels.state import WaveScalars
@@ -120,7 +120,7 @@ class Resources:
         stats.allowed_host_bytes = self.host_planner.allowed_bytes
         ledger = HostLedger()
         ledger.note("tables", self.store.tables.nbytes + self.table.nbytes)
-        yield Frame(
+        frame = Frame(
             store=self.store,
             table=self.table,
             device=self.device,
@@ -136,6 +136,13 @@ class Resources:
             background=self.device.put(np.float32(self.options.background)),
             sizes=sizes,
         )
+        try:
+            yield frame
+        except BaseException as error:
+            # An upload that fails, or is interrupted, takes the pool with it that it was given.
+            if pool.is_lost or isinstance(error, DeviceError):
+                self._pool = self._residency = None
+            raise
         ledger.note("cache", fetcher.peak_cache_bytes)
         stats.peak_host_bytes = max(stats.peak_host_bytes, ledger.peak_bytes)
 

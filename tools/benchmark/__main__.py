@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from plenostream.commands.environment import prepare_jax
 
@@ -55,10 +56,12 @@ def main() -> int:
         plan = Plan.quick()
     else:
         plan = Plan(models=names, rounds=arguments.rounds)
-    told, lines = run(Folders(_ROOT, folder), plan, dict(os.environ), say=_say)
-    print("\n".join(lines))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+
+    def save(told: dict[str, Any]) -> None:
+        if arguments.json is not None:
+            arguments.json.write_text(json.dumps(told, indent=1) + "\n")
+
+    print("\n".join(run(Folders(_ROOT, folder), plan, dict(os.environ), say=_say, save=save)))
     return 0
 
 

@@ -89,9 +89,17 @@ class _Results:
 
 
 def run(
-    folders: Folders, plan: Plan, environment: Mapping[str, str], *, say: Say
-) -> tuple[dict[str, Any], list[str]]:
-    """Measure; the figures as JSON values, and as lines of text."""
+    folders: Folders,
+    plan: Plan,
+    environment: Mapping[str, str],
+    *,
+    say: Say,
+    save: Callable[[dict[str, Any]], None],
+) -> list[str]:
+    """Measure; the figures as lines of text.
+
+    `save` gets them as JSON values, after each model those that there are.
+    """
     here = present(folders)
     names = here if plan.models is None else plan.models
     if unknown := set(names) - set(here):
@@ -99,26 +107,25 @@ def run(
     n_threads = len(os.sched_getaffinity(0))
     native = build_native(folders.native, folders.made / "native", n_threads=n_threads, say=say)
     found, machine = _Results(), _machine()
+    told: dict[str, Any] = {"machine": machine, "models": found.told}
     for name in names:
         prefixed = _prefixed(name, say)
         if name == TILED:
             _run_tiled(found, folders, plan, environment, prefixed)
         else:
             _run_model(found, prepare(folders, name, prefixed), native, plan, environment, prefixed)
+        save(told)
     small = prepare(folders, _SMALLEST, say)
     convert(small, say)
     startup = measure_startup(small.scene, rounds=plan.rounds, environment=environment, say=say)
     found.goals += startup_goals(startup)
     machine["load_after"] = os.getloadavg()
-    told = {
-        "machine": machine,
-        "models": found.told,
-        "startup": {name: timing.to_dict() for name, timing in startup.items()},
-        "goals": [goal.to_dict() for goal in found.goals],
-    }
+    told["startup"] = {name: timing.to_dict() for name, timing in startup.items()}
+    told["goals"] = [goal.to_dict() for goal in found.goals]
+    save(told)
     lines = [_machine_line(machine), "Medians, in brackets quartiles; ratios are of medians.", ""]
     lines += [*table_lines(found.columns), *table_lines({"": startup_rows(startup)})]
-    return told, [*lines, "", "goals", *goal_lines(found.goals)]
+    return [*lines, "", "goals", *goal_lines(found.goals)]
 
 
 def _prefixed(name: str, say: Say) -> Callable[[str], None]:
