@@ -27,6 +27,7 @@ from plenostream.kernels.geometry import (
     ray_constants,
 )
 from plenostream.kernels.integrate import integrate
+from plenostream.kernels.lanes import pair_dtype
 from plenostream.kernels.state import COUNTERS, KernelShape, Pool, RayState, WaveScalars
 from plenostream.kernels.upload import PAGE_ROWS, write_bricks, write_rows
 from plenostream.kernels.walk import packet_keys, walk_blocks
@@ -128,7 +129,7 @@ class Programs:
         """Shapes of a pool."""
         voxels, width = self._shape.voxels, self._shape.layout.width
         return Pool(
-            density=self._struct((n_slots * voxels,), self._dtype),
+            density=self._struct((n_slots * voxels,), pair_dtype(self._dtype)),
             row_ids=self._struct((n_slots * voxels,), jnp.uint32),
             rows=self._struct((n_pages * PAGE_ROWS, width), self._dtype),
             origins=self._struct((n_slots, 3), jnp.int32),
@@ -137,7 +138,8 @@ class Programs:
     def _ray_structs(self, tiles: int) -> RayConstants:
         one = self._struct((tiles * TILE_RAYS,), jnp.int32)
         length = self._struct((tiles * TILE_RAYS,), jnp.float32)
-        return RayConstants((one, one, one), (one, one, one), one, length)
+        three = self._struct((3, tiles * TILE_RAYS), jnp.int32)
+        return RayConstants(three, three, one, length)
 
     def _state_structs(self, tiles: int) -> RayState:
         n = tiles * TILE_RAYS
@@ -167,11 +169,13 @@ class Programs:
         bits = self._shape.entry_bits
 
         def setup(tiles: Any, c2w: Any, intrinsics: Any, pixels: Any, *rest: Any) -> RayConstants:
-            def chunk(tiles: jax.Array) -> RayConstants:
-                rays = pinhole_rays(tiles, c2w, intrinsics, pixels)
-                return ray_constants(*rays, *rest, bits=bits)
+            def chunk(first: jax.Array) -> RayConstants:
+                some = jax.lax.dynamic_slice_in_dim(tiles, first, TILE_STEP)
+                return ray_constants(
+                    *pinhole_rays(some, c2w, intrinsics, pixels), *rest, bits=bits
+                )
 
-            return _in_chunks(chunk, tiles.reshape(-1, TILE_STEP, 2))
+            return _in_chunks(chunk, tiles.shape[0])
 
         f64 = jnp.float64
         return self._program(
@@ -193,12 +197,14 @@ class Programs:
         bits, n = self._shape.entry_bits, tiles * TILE_RAYS
 
         def setup(origins: Any, dirs: Any, valid: Any, *rest: Any) -> RayConstants:
-            def chunk(args: tuple[jax.Array, jax.Array, jax.Array]) -> RayConstants:
-                return ray_constants(*args, *rest, bits=bits)
+            def chunk(first: jax.Array) -> RayConstants:
+                some = [
+                    jax.lax.dynamic_slice_in_dim(a, first * TILE_RAYS, TILE_STEP * TILE_RAYS)
+                    for a in (origins, dirs, valid)
+                ]
+                return ray_constants(some[0].T, some[1].T, some[2], *rest, bits=bits)
 
-            lot = TILE_STEP * TILE_RAYS
-            split = (origins.reshape(-1, lot, 3), dirs.reshape(-1, lot, 3), valid.reshape(-1, lot))
-            return _in_chunks(chunk, split)
+            return _in_chunks(chunk, tiles)
 
         f64 = jnp.float64
         return self._program(
@@ -227,7 +233,9 @@ class Programs:
         bits, lot = self._shape.entry_bits, WALK_TILES * TILE_RAYS
 
         def walk(rays: RayConstants, first: jax.Array, *rest: jax.Array) -> jax.Array:
-            some = jax.tree.map(lambda a: jax.lax.dynamic_slice(a, (first,), (lot,)), rays)
+            some = jax.tree.map(
+                lambda a: jax.lax.dynamic_slice_in_dim(a, first, lot, axis=a.ndim - 1), rays
+            )
             return walk_blocks(some, *rest, bits=bits, most=most)
 
         return self._program(
@@ -327,7 +335,21 @@ class Programs:
         )
 
 
-def _in_chunks(chunk: Callable[..., RayConstants], split: Any) -> RayConstants:
-    """Map over the leading axis, a chunk at a time, and join what comes out."""
-    joined = jax.lax.map(chunk, split)
-    return jax.tree.map(lambda a: a.reshape(-1), joined)  # type: ignore[no-any-return]
+def _in_chunks(chunk: Callable[[jax.Array], RayConstants], tiles: int) -> RayConstants:
+    """The rays of `tiles` tiles, `TILE_STEP` of them at a time; `chunk` is told the first."""
+
+    def put(number: jax.Array, whole: RayConstants) -> RayConstants:
+        first = number * TILE_STEP
+        return jax.tree.map(
+            lambda all, some: jax.lax.dynamic_update_slice_in_dim(
+                all, some, first * TILE_RAYS, axis=all.ndim - 1
+            ),
+            whole,
+            chunk(first),
+        )
+
+    one, n = jnp.zeros(tiles * TILE_RAYS, jnp.int32), tiles // TILE_STEP
+    three = jnp.zeros((3, tiles * TILE_RAYS), jnp.int32)
+    empty = RayConstants(three, three, one, one.astype(jnp.float32))
+    done: RayConstants = jax.lax.fori_loop(jnp.int32(0), jnp.int32(n), put, empty)
+    return done

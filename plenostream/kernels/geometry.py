@@ -50,10 +50,10 @@ class GridArrays(NamedTuple):
 class RayConstants(NamedTuple):
     """What stays the same about R = tiles * 64 rays while a picture is made."""
 
-    entry: tuple[jax.Array, jax.Array, jax.Array]
-    """x, y, z, each [R] i32: where sample 0 lies, grid coordinates times 2^entry_bits."""
-    direction: tuple[jax.Array, jax.Array, jax.Array]
-    """x, y, z, each [R] i32: unit direction in the grid, times 2^30."""
+    entry: jax.Array
+    """[3, R] i32: where sample 0 lies, grid coordinates times 2^entry_bits."""
+    direction: jax.Array
+    """[3, R] i32: unit direction in the grid, times 2^30."""
     n_samples: jax.Array
     """[R] i32: samples on the ray; 0 where it misses the box."""
     t_min: jax.Array
@@ -83,7 +83,7 @@ def pinhole_rays(
 
     Returns
     -------
-    origins, dirs_world : [n * 64, 3] f64, directions of any length; valid : [n * 64] bool,
+    origins, dirs_world : [3, n * 64] f64, directions of any length; valid : [n * 64] bool,
     false for places of a tile beyond the picture.
     """
     lane = jnp.arange(TILE_RAYS, dtype=jnp.int32)[None]
@@ -92,9 +92,9 @@ def pinhole_rays(
     valid = (column < pixels[0]) & (row < pixels[1]) & (column >= 0)
     x = (column.astype(jnp.float64) + 0.5 - intrinsics[2]) / intrinsics[0]
     y = (row.astype(jnp.float64) + 0.5 - intrinsics[3]) / intrinsics[1]
-    x, y = x.reshape(-1, 1), y.reshape(-1, 1)
-    dirs = x * c2w[None, :, 0] + y * c2w[None, :, 1] + c2w[None, :, 2]
-    origins = jnp.broadcast_to(c2w[None, :, 3], dirs.shape)
+    x, y = x.reshape(1, -1), y.reshape(1, -1)
+    dirs = x * c2w[:, 0:1] + y * c2w[:, 1:2] + c2w[:, 2:3]
+    origins = jnp.broadcast_to(c2w[:, 3:4], dirs.shape)
     return origins, dirs, valid.reshape(-1)
 
 
@@ -112,7 +112,7 @@ def ray_constants(
 
     Parameters
     ----------
-    origins, dirs_world : [R, 3] f64    world space; directions of any length above zero
+    origins, dirs_world : [3, R] f64    world space; directions of any length above zero
     valid : [R] bool                    false: the ray gets no samples
     step, near_clip : [] f64            grid units, world units
     bits : int                          `entry_bits` of the grid (static)
@@ -124,28 +124,32 @@ def ray_constants(
     since positions are clamped to the voxel centres, moving the origin there changes nothing, and
     lets the slab tests further on stay ordinary.
     """
-    v = dirs_world / jnp.linalg.norm(dirs_world, axis=-1, keepdims=True)
-    d = v * grid.scale[None]
-    t_per_world = jnp.linalg.norm(d, axis=-1, keepdims=True)
+    v = dirs_world / _length(dirs_world)
+    d = v * grid.scale[:, None]
+    t_per_world = _length(d)
     d = d / t_per_world
     parallel = d == 0.0
-    o = origins * grid.scale[None] + grid.offset[None]
-    last = grid.size[None] - 1.0
+    o = origins * grid.scale[:, None] + grid.offset[:, None]
+    last = grid.size[:, None] - 1.0
     o = jnp.where(parallel, jnp.clip(o, 0.0, last), o)
     inverse = 1.0 / jnp.where(parallel, 1.0, d)
     low, high = (-0.5 - o) * inverse, (last + 0.5 - o) * inverse
-    entry = jnp.where(parallel, -_FAR, jnp.minimum(low, high)).max(-1)
-    leave = jnp.where(parallel, _FAR, jnp.maximum(low, high)).min(-1)
-    t_min = jnp.maximum(near_clip * t_per_world[:, 0], entry)
+    entry = jnp.where(parallel, -_FAR, jnp.minimum(low, high)).max(0)
+    leave = jnp.where(parallel, _FAR, jnp.maximum(low, high)).min(0)
+    t_min = jnp.maximum(near_clip * t_per_world, entry)
     hit = valid & (t_min <= leave)
     t_min = jnp.where(hit, t_min, 0.0)
     n = jnp.where(hit, jnp.floor((leave - t_min) / step) + 1.0, 0.0).astype(jnp.int32)
-    place = jnp.clip(o + t_min[:, None] * d, -0.5, last + 0.5) * 2.0**bits
-    place = jnp.round(place).astype(jnp.int32)
-    course = jnp.round(d * 2.0**DIRECTION_BITS).astype(jnp.int32)
+    place = jnp.clip(o + t_min * d, -0.5, last + 0.5) * 2.0**bits
     return RayConstants(
-        entry=(place[:, 0], place[:, 1], place[:, 2]),
-        direction=(course[:, 0], course[:, 1], course[:, 2]),
+        entry=jnp.round(place).astype(jnp.int32),
+        direction=jnp.round(d * 2.0**DIRECTION_BITS).astype(jnp.int32),
         n_samples=n,
         t_min=t_min.astype(jnp.float32),
     )
+
+
+def _length(vectors: jax.Array) -> jax.Array:
+    """Length [R] of vectors [3, R]."""
+    x, y, z = vectors[0], vectors[1], vectors[2]
+    return jnp.sqrt(x * x + y * y + z * z)

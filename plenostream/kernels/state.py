@@ -35,7 +35,8 @@ class Pool(NamedTuple):
     """Bricks on the device; allocated once, donated to every upload."""
 
     density: jax.Array
-    """[S * V] f16 or f32, per world unit; slot s holds [s V, (s + 1) V), C order, z fastest."""
+    """[S * V] u32 or u64: float16 or float32 densities per world unit, each voxel's in the low half
+    and its neighbour's in z in the high half; slot s holds [s V, (s + 1) V), C order, z fastest."""
     row_ids: jax.Array
     """[S * V] u32: row of each voxel's coefficients in `rows`; 0 where there is no voxel."""
     rows: jax.Array
@@ -119,10 +120,14 @@ class KernelShape:
     """Segments that march together."""
     rounds: int
     """Samples of each segment that are taken at once."""
+    length_classes: int
+    """Segments are sorted by the rounds that they take, up to this many."""
+    samples: int
+    """Samples that are listed before they are shaded; at least `lanes * rounds`."""
     shade: int
     """Samples that are shaded together."""
     fences: bool
-    """Keep XLA from fusing across the stages of the kernel, see `march.fence`."""
+    """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 
     @property
     def edge(self) -> int:

@@ -14,9 +14,10 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
     the trips of data-dependent loops wait for the host, so blocks there are much larger.
     """
     if platform == "cpu":
-        items, lanes, rounds, shade, fences = 512, 2048, 8, 512, True
+        items, lanes, rounds, classes, samples, shade, fences = 512, 2048, 4, 6, 32_768, 1024, True
     else:
-        items, lanes, rounds, shade, fences = 16_384, 32_768, 8, 65_536, False
+        items, lanes, rounds, classes, samples, shade = 16_384, 32_768, 8, 3, 524_288, 65_536
+        fences = False
     return KernelShape(
         brick_size=brick_size,
         basis_dim=basis_dim,
@@ -24,6 +25,8 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
         items=items,
         lanes=lanes,
         rounds=rounds,
+        length_classes=classes,
+        samples=samples,
         shade=shade,
         fences=fences,
     )

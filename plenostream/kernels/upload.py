@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from plenostream.kernels.lanes import pair_up
 from plenostream.kernels.state import Pool, RowLayout
 
 __all__ = ["PAGE_ROWS", "write_bricks", "write_rows"]
@@ -22,7 +23,7 @@ def write_bricks(
     ----------
     pool : Pool                donated
     slots : [b] i32            all different; those at or beyond the pool's slots are dropped
-    density : [b, V]           f16 or f32, like the pool
+    density : [b, V]           f16 or f32; the pool holds each with its neighbour in z
     row_ids : [b, V] u32       see `Pool.row_ids`
     origins : [b, 3] i32
     """
@@ -35,7 +36,7 @@ def write_bricks(
         return placed.reshape(-1)
 
     return pool._replace(
-        density=put(pool.density, density),
+        density=put(pool.density, pair_up(density)),
         row_ids=put(pool.row_ids, row_ids),
         origins=pool.origins.at[slots].set(origins, mode="drop", unique_indices=True),
     )

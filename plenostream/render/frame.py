@@ -158,7 +158,7 @@ class Frame:
                 pages=pages[n_pages[start] : n_pages[stop]],
                 n_slots=self.sizes.n_slots,
                 n_pages=self.sizes.n_pages,
-                dtype=np.dtype(self.pool.arrays.density.dtype),
+                dtype=np.dtype(self.pool.arrays.rows.dtype),
             )
             taken = rows.density.nbytes + rows.sh.nbytes
             # The caller may still hold the batch before.

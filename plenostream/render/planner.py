@@ -97,7 +97,7 @@ class Planner:
     @property
     def slot_bytes(self) -> int:
         """A brick's densities, row numbers and origin on the device."""
-        return self._shape.voxels * (self._itemsize + 4) + 12
+        return self._shape.voxels * (2 * self._itemsize + 4) + 12
 
     @property
     def page_bytes(self) -> int:
