@@ -166,14 +166,13 @@ class Programs:
 
     def pinhole(self, tiles: int) -> Program:
         """(tiles [t, 2] i32, c2w, intrinsics, pixels, grid, step, near) -> RayConstants."""
-        bits = self._shape.entry_bits
+        bits, fences = self._shape.entry_bits, self._shape.fences
 
         def setup(tiles: Any, c2w: Any, intrinsics: Any, pixels: Any, *rest: Any) -> RayConstants:
             def chunk(first: jax.Array) -> RayConstants:
                 some = jax.lax.dynamic_slice_in_dim(tiles, first, TILE_STEP)
-                return ray_constants(
-                    *pinhole_rays(some, c2w, intrinsics, pixels), *rest, bits=bits
-                )
+                rays = pinhole_rays(some, c2w, intrinsics, pixels)
+                return ray_constants(*rays, *rest, bits=bits, fences=fences)
 
             return _in_chunks(chunk, tiles.shape[0])
 
@@ -194,7 +193,8 @@ class Programs:
 
     def world_rays(self, tiles: int) -> Program:
         """(origins [t * 64, 3], dirs, valid, grid, step, near) -> RayConstants."""
-        bits, n = self._shape.entry_bits, tiles * TILE_RAYS
+        bits, fences = self._shape.entry_bits, self._shape.fences
+        n = tiles * TILE_RAYS
 
         def setup(origins: Any, dirs: Any, valid: Any, *rest: Any) -> RayConstants:
             def chunk(first: jax.Array) -> RayConstants:
@@ -202,7 +202,9 @@ class Programs:
                     jax.lax.dynamic_slice_in_dim(a, first * TILE_RAYS, TILE_STEP * TILE_RAYS)
                     for a in (origins, dirs, valid)
                 ]
-                return ray_constants(some[0].T, some[1].T, some[2], *rest, bits=bits)
+                return ray_constants(
+                    some[0].T, some[1].T, some[2], *rest, bits=bits, fences=fences
+                )
 
             return _in_chunks(chunk, tiles)
 

@@ -18,6 +18,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from plenostream.kernels.lanes import fence
+
 __all__ = [
     "DIRECTION_BITS",
     "TILE",
@@ -107,6 +109,7 @@ def ray_constants(
     near_clip: jax.Array,
     *,
     bits: int,
+    fences: bool = False,
 ) -> RayConstants:
     """The lattice of each ray (DESIGN section 1; svox2 `render_util.cuh`, ray_find_bounds).
 
@@ -116,6 +119,7 @@ def ray_constants(
     valid : [R] bool                    false: the ray gets no samples
     step, near_clip : [] f64            grid units, world units
     bits : int                          `entry_bits` of the grid (static)
+    fences : bool                       see `lanes.fence` (static)
 
     Notes
     -----
@@ -124,22 +128,41 @@ def ray_constants(
     since positions are clamped to the voxel centres, moving the origin there changes nothing, and
     lets the slab tests further on stay ordinary.
     """
-    v = dirs_world / _length(dirs_world)
-    d = v * grid.scale[:, None]
-    t_per_world = _length(d)
-    d = d / t_per_world
-    parallel = d == 0.0
-    o = origins * grid.scale[:, None] + grid.offset[:, None]
+    call = fence(fences, step > 0.0)
     last = grid.size[:, None] - 1.0
-    o = jnp.where(parallel, jnp.clip(o, 0.0, last), o)
-    inverse = 1.0 / jnp.where(parallel, 1.0, d)
-    low, high = (-0.5 - o) * inverse, (last + 0.5 - o) * inverse
-    entry = jnp.where(parallel, -_FAR, jnp.minimum(low, high)).max(0)
-    leave = jnp.where(parallel, _FAR, jnp.maximum(low, high)).min(0)
-    t_min = jnp.maximum(near_clip * t_per_world, entry)
-    hit = valid & (t_min <= leave)
-    t_min = jnp.where(hit, t_min, 0.0)
-    n = jnp.where(hit, jnp.floor((leave - t_min) / step) + 1.0, 0.0).astype(jnp.int32)
+
+    def direction(dirs_world: jax.Array) -> tuple[jax.Array, jax.Array]:
+        d = dirs_world / _length(dirs_world) * grid.scale[:, None]
+        return d, _length(d)
+
+    def origin(origins: jax.Array, d: jax.Array, t_per_world: jax.Array) -> tuple[jax.Array, ...]:
+        o = origins * grid.scale[:, None] + grid.offset[:, None]
+        return d / t_per_world, jnp.where(d == 0.0, jnp.clip(o, 0.0, last), o)
+
+    def slab(o: jax.Array, d: jax.Array) -> tuple[jax.Array, jax.Array]:
+        parallel = d == 0.0
+        inverse = 1.0 / jnp.where(parallel, 1.0, d)
+        low, high = (-0.5 - o) * inverse, (last + 0.5 - o) * inverse
+        near = jnp.where(parallel, -_FAR, jnp.minimum(low, high))
+        far = jnp.where(parallel, _FAR, jnp.maximum(low, high))
+        return near, far
+
+    def extent(
+        near: jax.Array, far: jax.Array, t_per_world: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        enter = jnp.maximum(jnp.maximum(near[0], near[1]), near[2])
+        leave = jnp.minimum(jnp.minimum(far[0], far[1]), far[2])
+        t_min = jnp.maximum(near_clip * t_per_world, enter)
+        hit = valid & (t_min <= leave)
+        t_min = jnp.where(hit, t_min, 0.0)
+        n = jnp.where(hit, jnp.floor((leave - t_min) / step) + 1.0, 0.0)
+        return t_min, n.astype(jnp.int32)
+
+    # Each stage is needed more than once; unfenced, its divisions would be repeated for every use.
+    d, t_per_world = call(direction, dirs_world)
+    d, o = call(origin, origins, d, t_per_world)
+    near, far = call(slab, o, d)
+    t_min, n = call(extent, near, far, t_per_world)
     place = jnp.clip(o + t_min * d, -0.5, last + 0.5) * 2.0**bits
     return RayConstants(
         entry=jnp.round(place).astype(jnp.int32),

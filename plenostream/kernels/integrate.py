@@ -25,10 +25,11 @@ import jax.numpy as jnp
 from jax import lax
 
 from plenostream.kernels.geometry import RayConstants
+from plenostream.kernels.harmonics import harmonics
 from plenostream.kernels.lanes import fence, take
 from plenostream.kernels.march import compact, march
 from plenostream.kernels.segments import Listing, list_segments, start_segments
-from plenostream.kernels.shade import Samples, basis_rows, shade_samples
+from plenostream.kernels.shade import Samples, shade_samples
 from plenostream.kernels.state import KernelShape, Pool, RayState, WaveScalars
 
 __all__ = ["integrate"]
@@ -84,14 +85,14 @@ def _march_listing(
 ) -> RayState:
     """March and shade the listed segments, a group of `shape.lanes` at a time."""
     n_rays = state.trans.shape[0] - 1
-    room = shape.samples + shape.shade
+    room = shape.span * shape.lanes + shape.shade
 
     def group(carry: tuple[jax.Array, RayState]) -> tuple[jax.Array, RayState]:
         head, state = carry
         live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.n_segments - head
         ids = jnp.where(live, lax.dynamic_slice(listing.ids, (head,), (shape.lanes,)), 0)
         segments = start_segments(ids, rays, listing, scalars, shape, call)
-        basis = call(lambda view: basis_rows(view, shape.layout), segments.view)
+        basis = call(lambda view: jnp.stack(harmonics(*view, shape.basis_dim)), segments.view)
         n = jnp.where(live, take(listing.n, ids), 0)
         longest = jnp.max(n)
         before = take(state.trans, segments.ray)
@@ -106,27 +107,28 @@ def _march_listing(
             spots, found = compact(weights, shape, call)
             target = jnp.where(spots >= 0, samples.total + spots, room - 1)
             target = target.astype(jnp.uint32).reshape(-1)
-            places = jnp.arange(shape.rounds * shape.lanes, dtype=jnp.int32)
-            places = places + (j - samples.first) * shape.lanes
+            row = j - samples.first
+            places = jnp.arange(shape.rounds * shape.lanes, dtype=jnp.int32) + row * shape.lanes
             samples = samples._replace(
-                place=samples.place.at[target].set(places, mode="promise_in_bounds"),
-                weight=samples.weight.at[target].set(
-                    weights.reshape(-1), mode="promise_in_bounds"
-                ),
+                weights=lax.dynamic_update_slice_in_dim(samples.weights, weights, row, axis=0),
+                listed=samples.listed.at[target].set(places, mode="promise_in_bounds"),
                 total=samples.total + found,
             )
             return j + shape.rounds, trans, depth + numbers, samples
 
         def fits(carry: tuple[jax.Array, jax.Array, jax.Array, Samples]) -> jax.Array:
             j, _, _, samples = carry
-            return (j < longest) & (samples.total <= shape.samples - shape.rounds * shape.lanes)
+            return (j < longest) & (j - samples.first < shape.span)
 
         def fill_and_shade(
             carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
         ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
             j, trans, depth, gathered, shaded = carry
             empty = Samples(
-                jnp.zeros(room, jnp.int32), jnp.zeros(room, jnp.float32), jnp.int32(0), j
+                weights=jnp.zeros((shape.span, shape.lanes), jnp.float32),
+                first=j,
+                listed=jnp.zeros(room, jnp.int32),
+                total=jnp.int32(0),
             )
             j, trans, depth, samples = lax.while_loop(fits, round_, (j, trans, depth, empty))
             gathered = shade_samples(gathered, samples, segments, basis, pool, shape, call)

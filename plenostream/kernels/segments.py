@@ -149,25 +149,25 @@ def _slab_test(
     shape: KernelShape,
 ) -> tuple[jax.Array, jax.Array]:
     """First sample and number of samples of each ray in each item's box, both [N, 64] i32."""
-    enter = leave = None
-    for axis in range(3):
-        low = origin[axis] + ((picked[:, 2] >> (8 * axis)) & 255)
-        high = origin[axis] + ((picked[:, 3] >> (8 * axis)) & 255)
-        low_f = jnp.where(low == 0, -_BEYOND, low.astype(jnp.float32))[:, None]
-        high_f = jnp.where(high == scalars.size[axis] - 1, _BEYOND, high.astype(jnp.float32))[
-            :, None
-        ]
-        at = take(rays.entry[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
-        at = at * 2.0**-shape.entry_bits
-        along = take(rays.direction[axis].reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
-        along = along * 2.0**-DIRECTION_BITS * scalars.step.astype(jnp.float32)
-        inverse = jnp.where(along == 0.0, _STEEPEST, 1.0 / along)
-        # The same plane gives the same number in every box that it bounds, so a sample lies in
-        # exactly one of the boxes on either side, whatever is lost to rounding here.
-        a, b = (low_f - at) * inverse, (high_f - at) * inverse
-        near, far = jnp.minimum(a, b), jnp.maximum(a, b)
-        enter = near if enter is None else jnp.maximum(enter, near)
-        leave = far if leave is None else jnp.minimum(leave, far)
+    n_tiles = rays.n_samples.shape[0] // TILE_RAYS
+    row = jnp.arange(3, dtype=jnp.int32)[:, None] * n_tiles + tile[None]
+    shift = jnp.asarray([0, 8, 16], jnp.int32)[:, None]
+    low = origin + ((picked[None, :, 2] >> shift) & 255)
+    high = origin + ((picked[None, :, 3] >> shift) & 255)
+    last = scalars.size[:, None] - 1
+    low_f = jnp.where(low == 0, -_BEYOND, low.astype(jnp.float32))[:, :, None]
+    high_f = jnp.where(high == last, _BEYOND, high.astype(jnp.float32))[:, :, None]
+    at = take(rays.entry.reshape(-1, TILE_RAYS), row).astype(jnp.float32)
+    at = at * 2.0**-shape.entry_bits
+    along = take(rays.direction.reshape(-1, TILE_RAYS), row).astype(jnp.float32)
+    along = along * 2.0**-DIRECTION_BITS * scalars.step.astype(jnp.float32)
+    inverse = jnp.where(along == 0.0, _STEEPEST, 1.0 / along)
+    # The same plane gives the same number in every box that it bounds, so a sample lies in
+    # exactly one of the boxes on either side, whatever is lost to rounding here.
+    a, b = (low_f - at) * inverse, (high_f - at) * inverse
+    near, far = jnp.minimum(a, b), jnp.maximum(a, b)
+    enter = jnp.maximum(jnp.maximum(near[0], near[1]), near[2])
+    leave = jnp.minimum(jnp.minimum(far[0], far[1]), far[2])
     limit = take(rays.n_samples.reshape(-1, TILE_RAYS), tile).astype(jnp.float32)
     k_first = round_to_int(jnp.ceil(jnp.clip(enter, 0.0, limit)))
     k_end = round_to_int(jnp.ceil(jnp.clip(leave, 0.0, limit)))

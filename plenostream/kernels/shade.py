@@ -7,42 +7,26 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
-from plenostream.kernels.harmonics import harmonics
 from plenostream.kernels.lanes import cell_of, corner_offsets, take
 from plenostream.kernels.segments import Segments
-from plenostream.kernels.state import KernelShape, Pool, RowLayout
+from plenostream.kernels.state import KernelShape, Pool
 
-__all__ = ["Samples", "basis_rows", "shade_samples"]
+__all__ = ["Samples", "shade_samples"]
 
 
 class Samples(NamedTuple):
     """Samples that are to be shaded, of a group of L segments."""
 
-    place: jax.Array
-    """[samples + shade] i32: ``L * number + lane``, numbers counted from `first`."""
-    weight: jax.Array
-    """[samples + shade] f32."""
-    total: jax.Array
-    """[] i32: how many there are."""
+    weights: jax.Array
+    """[span, L] f32: of the samples of each segment, from number `first` on."""
     first: jax.Array
     """[] i32."""
-
-
-def basis_rows(view: jax.Array, layout: RowLayout) -> jax.Array:
-    """The spherical harmonics of directions [3, L] in the lanes of a colour row, [L, W].
-
-    The spare lanes get the functions whose coefficients they hold, or 0.
-    """
-    values = jnp.stack(harmonics(view[0], view[1], view[2], layout.basis_dim))
-    spread = np.zeros((layout.basis_dim, layout.width), np.float32)
-    for function in range(layout.basis_dim):
-        for channel in range(3):
-            spread[function, layout.lane(function, channel)] = 1.0
-    product: jax.Array = jnp.matmul(values.T, jnp.asarray(spread), precision=lax.Precision.HIGHEST)
-    return product
+    listed: jax.Array
+    """[span * L + shade] i32: places in `weights` of those that contribute."""
+    total: jax.Array
+    """[] i32: how many there are."""
 
 
 def shade_samples(
@@ -59,23 +43,26 @@ def shade_samples(
     Parameters
     ----------
     gathered : [R + 1, 4] f32     see `RayState.gathered`; its last column is left as it is
-    basis : [L, W] f32            `basis_rows` of the segments
+    basis : [basis_dim, L] f32    the spherical harmonics at the directions of the segments
     """
 
     def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         first, gathered = carry
         real = jnp.arange(shape.shade, dtype=jnp.int32) < samples.total - first
-        place = lax.dynamic_slice(samples.place, (first,), (shape.shade,))
-        weight = lax.dynamic_slice(samples.weight, (first,), (shape.shade,))
-        lane, k = call(lambda real, place: _split(real, place, samples.first, shape), real, place)
+        place = lax.dynamic_slice(samples.listed, (first,), (shape.shade,))
+        place = jnp.where(real, place, 0)
+        lane, k, weight = call(lambda place: _split(place, samples, shape), place)
         local = call(lambda lane, k: _position(lane, k, segments), lane, k)
         fractions, index = call(
             lambda lane, local: _cell(lane, local, segments, shape), lane, local
         )
         rows = call(lambda index: _rows(index, pool, shape), index)
         corners = call(_corner_weights, fractions)
-        shown = call(lambda *args: _shown(*args, basis, pool), rows, corners, lane)
-        colour = call(lambda shown, weight: _colour(shown, weight, shape), shown, weight)
+        blended = call(lambda rows, corners: _blend(rows, corners, pool), rows, corners)
+        basis_here = call(lambda lane: _columns(basis, lane), lane)
+        colour = call(
+            lambda *args: _colour(*args, shape), blended, basis_here, weight
+        )
         # Places beyond the list would all add zeros to one ray: on a GPU, a queue of atomics.
         ray = jnp.where(real, take(segments.ray, lane), gathered.shape[0]).astype(jnp.uint32)
         return first + shape.shade, gathered.at[ray].add(colour, mode="drop")
@@ -84,20 +71,24 @@ def shade_samples(
     return lax.while_loop(lambda carry: carry[0] < samples.total, body, start)[1]
 
 
+def _columns(table: jax.Array, column: jax.Array) -> jax.Array:
+    """Columns [n] of a table [m, L], as [m, n]."""
+    rows, columns = table.shape
+    start = jnp.arange(rows, dtype=jnp.int32)[:, None] * columns
+    return take(table.reshape(-1), start + column[None])
+
+
 def _split(
-    real: jax.Array, place: jax.Array, first: jax.Array, shape: KernelShape
-) -> tuple[jax.Array, jax.Array]:
-    """Lane [n] i32, and number [n] f32 in its segment, of samples."""
-    place = jnp.where(real, place, 0)
-    return place % shape.lanes, (first + place // shape.lanes).astype(jnp.float32)
+    place: jax.Array, samples: Samples, shape: KernelShape
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Lane [n] i32, number [n] f32 in its segment, and weight [n] f32 of samples."""
+    number = samples.first + place // shape.lanes
+    return place % shape.lanes, number.astype(jnp.float32), take(samples.weights.reshape(-1), place)
 
 
 def _position(lane: jax.Array, k: jax.Array, segments: Segments) -> jax.Array:
     """Positions [3, n] of samples inside their bricks: the same operations as in the march."""
-    axis = jnp.arange(3, dtype=jnp.int32)[:, None] * segments.tau.shape[0]
-    at, along, top = (
-        take(a.reshape(-1), axis + lane[None]) for a in (segments.at, segments.along, segments.top)
-    )
+    at, along, top = (_columns(a, lane) for a in (segments.at, segments.along, segments.top))
     return jnp.clip(at + k[None] * along, 0.0, top)
 
 
@@ -127,10 +118,8 @@ def _corner_weights(fractions: jax.Array) -> jax.Array:
     return weights
 
 
-def _shown(
-    rows: jax.Array, corners: jax.Array, lane: jax.Array, basis: jax.Array, pool: Pool
-) -> jax.Array:
-    """Interpolated coefficients, each times its function of the ray's direction, [n, W] f32.
+def _blend(rows: jax.Array, corners: jax.Array, pool: Pool) -> jax.Array:
+    """Interpolated coefficients [n, W] f32.
 
     A sum unrolled over the corners vectorises (19 ns a sample); einsum takes 150, multiply and
     reduce 260.
@@ -139,19 +128,21 @@ def _shown(
     for corner in range(1, 8):
         row = take(pool.rows, rows[corner]).astype(jnp.float32)
         total = total + corners[corner][:, None] * row
-    return total * take(basis, lane)
+    return total
 
 
-def _colour(shown: jax.Array, weight: jax.Array, shape: KernelShape) -> jax.Array:
-    """Weight times (red, green, blue, 0) [n, 4] f32."""
+def _colour(
+    blended: jax.Array, basis: jax.Array, weight: jax.Array, shape: KernelShape
+) -> jax.Array:
+    """Weight times (red, green, blue, 0) [n, 4] f32, from functions [basis_dim, n]."""
     layout = shape.layout
-    groups = shown.reshape(-1, layout.main, 4)
-    value = groups[:, 0]
+    groups = blended.reshape(-1, layout.main, 4)
+    value = groups[:, 0] * basis[0][:, None]
     for function in range(1, layout.main):
-        value = value + groups[:, function]
+        value = value + groups[:, function] * basis[function][:, None]
     for function in range(layout.main, shape.basis_dim):
         first = 3 * (function - layout.main)
-        extra = groups[:, first : first + 3, 3]
+        extra = groups[:, first : first + 3, 3] * basis[function][:, None]
         value = value + jnp.pad(extra, ((0, 0), (0, 1)))
     channels = jnp.asarray([1.0, 1.0, 1.0, 0.0], jnp.float32)
     return jnp.maximum(value + 0.5, 0.0) * (weight[:, None] * channels[None])

@@ -122,8 +122,8 @@ class KernelShape:
     """Samples of each segment that are taken at once."""
     length_classes: int
     """Segments are sorted by the rounds that they take, up to this many."""
-    samples: int
-    """Samples that are listed before they are shaded; at least `lanes * rounds`."""
+    span: int
+    """Samples of each segment that are marched before they are shaded, a multiple of `rounds`."""
     shade: int
     """Samples that are shaded together."""
     fences: bool

@@ -14,9 +14,9 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
     the trips of data-dependent loops wait for the host, so blocks there are much larger.
     """
     if platform == "cpu":
-        items, lanes, rounds, classes, samples, shade, fences = 512, 2048, 4, 6, 32_768, 1024, True
+        items, lanes, rounds, classes, span, shade, fences = 512, 2048, 4, 6, 32, 1024, True
     else:
-        items, lanes, rounds, classes, samples, shade = 16_384, 32_768, 8, 3, 524_288, 65_536
+        items, lanes, rounds, classes, span, shade = 16_384, 32_768, 8, 3, 32, 65_536
         fences = False
     return KernelShape(
         brick_size=brick_size,
@@ -26,7 +26,7 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
         lanes=lanes,
         rounds=rounds,
         length_classes=classes,
-        samples=samples,
+        span=span,
         shade=shade,
         fences=fences,
     )

@@ -18,7 +18,7 @@ streaming are the same loop: with everything in the pool, steps 2 to 5 find noth
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -237,23 +237,35 @@ class Frame:
         parts = [np.asarray(self.device.get(future.result())) for future in report]
         return np.stack(parts, axis=1).reshape(-1)
 
-    def composed(self, stats: FrameStats) -> NDArray[np.float32]:
-        """Colour, alpha and depth of the rays of all workers, [tiles, 64, 5] in tile order.
+    def compose(
+        self, place: Callable[[int, NDArray[np.float32]], None], stats: FrameStats
+    ) -> None:
+        """Hand `place` the rays of each part: its number, and colour, alpha and depth of its tiles
+        [tiles, 64, 5]; the workers call it, each for its own part, at the same time.
 
         Adds the kernels' own counts to `stats`.
         """
+        waiting = [
+            worker.submit(self._compose, part, worker, place)
+            for part, worker in enumerate(self.workers.all)
+        ]
+        composed_bytes = 0
+        for future in waiting:
+            counts, n_bytes = future.result()
+            composed_bytes += n_bytes
+            for name, count in zip(COUNTERS, counts, strict=True):
+                setattr(stats, name, getattr(stats, name) + count)
+        self.host.note("composed", composed_bytes)
+
+    def _compose(
+        self, part: int, worker: Worker, place: Callable[[int, NDArray[np.float32]], None]
+    ) -> tuple[list[int], int]:
+        """Runs in the worker's thread: the kernels' counts, and bytes that were copied down."""
+        if worker.state is None:
+            raise InternalError("a part of the rays has no state to be composed")
         program, scalars = self.programs.compose(self.sizes.tiles), self.scalars
-        results = []
-        for worker in self.workers.all:
-            args = (worker.rays, scalars.world_per_grid, scalars.step, self.background)
-            results.append(worker.submit(program, worker.state, *args))
-        parts = [np.asarray(self.device.get(result.result())) for result in results]
-        for worker in self.workers.all:
-            if worker.state is not None:
-                counts = self.device.get(worker.state.counters)
-                for name, count in zip(COUNTERS, counts.tolist(), strict=True):
-                    setattr(stats, name, getattr(stats, name) + count)
-        tiled = [part.reshape(-1, TILE_RAYS, 5) for part in parts]
-        joined = np.stack(tiled, axis=1).reshape(-1, TILE_RAYS, 5)
-        self.host.note("composed", 2 * joined.nbytes)
-        return joined
+        counts: list[int] = self.device.get(worker.state.counters).tolist()
+        args = (worker.rays, scalars.world_per_grid, scalars.step, self.background)
+        values = np.asarray(self.device.get(program(worker.state, *args)))
+        place(part, values.reshape(-1, TILE_RAYS, 5))
+        return counts, values.nbytes

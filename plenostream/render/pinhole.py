@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,25 +35,69 @@ def plan_picture(resources: Resources, camera: Camera) -> RenderPlan:
     return resources.planner.plan(sizes, items, needs, host, allowed, views)
 
 
-def draw_picture(resources: Resources, camera: Camera, stats: FrameStats) -> NDArray[np.float32]:
-    """Red, green, blue, alpha and depth [height, width, 5]."""
+def draw_picture(resources: Resources, camera: Camera, stats: FrameStats) -> Pixels:
+    """The picture that a camera takes."""
     sizes, items, _ = resources.planner.picture(camera.width, camera.height)
     n_tiles = sizes.tiles * resources.device.n_parts
     host = resources.host_planner.picture(camera.width * camera.height, n_tiles)
-    image = np.empty((camera.height, camera.width, 5), np.float32)
-    # Twice: the picture is cut into colour, alpha and depth in the end.
-    held_bytes = 2 * image.nbytes
+    pixels = Pixels.empty(camera)
     with resources.frame(sizes, items, host, stats) as frame:
-        frame.host.note("picture", held_bytes)
+        # Twice, where the picture has to be cut out of its tiles in the end.
+        frame.host.note("picture", 2 * pixels.nbytes)
         for top, bottom in _bands(camera, sizes):
-            _draw_band(resources, frame, camera, top, image[top:bottom], stats)
+            _draw_band(resources, frame, camera, top, bottom, pixels, stats)
             stats.bands += 1
+    pixels = pixels.cut(camera)
     beside = parallel_pixels(camera, resources.store.meta.grid)
     if len(beside):
         rays = _pixel_rays(camera, beside)
-        values = draw_rays(resources, *rays, stats, held_bytes=held_bytes)
-        image.reshape(-1, 5)[beside] = values
-    return image
+        values = draw_rays(resources, *rays, stats, held_bytes=2 * pixels.nbytes)
+        pixels.rgb.reshape(-1, 3)[beside] = values[:, :3]
+        pixels.alpha.reshape(-1)[beside] = values[:, 3]
+        pixels.depth.reshape(-1)[beside] = values[:, 4]
+    return pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """A picture in the making."""
+
+    rgb: NDArray[np.float32]
+    """[height, width, 3]."""
+    alpha: NDArray[np.float32]
+    """[height, width]."""
+    depth: NDArray[np.float32]
+    """[height, width]."""
+
+    @classmethod
+    def empty(cls, camera: Camera) -> Self:
+        """Room for all tiles that a camera's picture lies in."""
+        size = -(-camera.height // TILE) * TILE, -(-camera.width // TILE) * TILE
+        return cls(*(np.empty(shape, np.float32) for shape in ((*size, 3), size, size)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.rgb.nbytes + self.alpha.nbytes + self.depth.nbytes
+
+    def put(self, number: NDArray[np.int64], tiles: NDArray[np.float32]) -> None:
+        """Fill in tiles [t, 64, 5] (colour, alpha, depth); `number` [t] counts them row by row."""
+        row, column = np.divmod(number, self.alpha.shape[1] // TILE)
+        values = tiles.reshape(-1, TILE, TILE, 5)
+        for whole, part in (
+            (self.rgb, values[..., :3]),
+            (self.alpha, values[..., 3]),
+            (self.depth, values[..., 4]),
+        ):
+            rows, columns = (length // TILE for length in whole.shape[:2])
+            tiled = whole.reshape(rows, TILE, columns, TILE, *whole.shape[2:])
+            tiled[row, :, column] = part
+
+    def cut(self, camera: Camera) -> Self:
+        """The picture without what its tiles reach beyond it."""
+        arrays = (self.rgb, self.alpha, self.depth)
+        cut = (array[: camera.height, : camera.width] for array in arrays)
+        return type(self)(*(np.ascontiguousarray(array) for array in cut))
 
 
 def _bands(camera: Camera, sizes: Sizes) -> Iterator[tuple[int, int]]:
@@ -74,15 +119,23 @@ def _draw_band(
     frame: Frame,
     camera: Camera,
     top: int,
-    band: NDArray[np.float32],
+    bottom: int,
+    pixels: Pixels,
     stats: FrameStats,
 ) -> None:
-    """Draw the pixel rows from `top` into `band` [rows, width, 5]."""
+    """Draw the pixel rows [top, bottom)."""
+    columns, rows = -(-camera.width // TILE), -(-(bottom - top) // TILE)
+    numbers = top // TILE * columns + np.arange(rows * columns)
+    n_parts = len(resources.workers.all)
+
+    def place(part: int, tiles: NDArray[np.float32]) -> None:
+        mine = numbers[part::n_parts]
+        pixels.put(mine, tiles[: len(mine)])
+
     with resources.workers:
-        _set_up(resources, camera, top, len(band), frame.sizes)
-        frame.draw(_view(resources, camera, top, top + len(band)), stats)
-        composed = frame.composed(stats)
-    _untile(composed, band)
+        _set_up(resources, camera, top, bottom - top, frame.sizes)
+        frame.draw(_view(resources, camera, top, bottom), stats)
+        frame.compose(place, stats)
 
 
 def _set_up(resources: Resources, camera: Camera, top: int, height: int, sizes: Sizes) -> None:
@@ -109,15 +162,6 @@ def _set_up(resources: Resources, camera: Camera, top: int, height: int, sizes: 
         mine = corner[part :: len(workers)]
         tiles[: len(mine)] = mine
         worker.submit(start, worker, pinhole, tiles, *pose)
-
-
-def _untile(tiles: NDArray[np.float32], band: NDArray[np.float32]) -> None:
-    """Tiles [t, 64, 5] into the pixels of a band [height, width, 5]."""
-    height, width, channels = band.shape
-    rows, columns = -(-height // TILE), -(-width // TILE)
-    grid = tiles[: rows * columns].reshape(rows, columns, TILE, TILE, channels)
-    whole = grid.transpose(0, 2, 1, 3, 4).reshape(rows * TILE, columns * TILE, channels)
-    band[:] = whole[:height, :width]
 
 
 def _pixel_rays(

@@ -72,8 +72,13 @@ def _draw_lot(
                 worker.state = resources.programs.fresh(tiles)()
             n_packets = -(-len(members) // TILE_RAYS)
             _draw_packets(resources, frame, octant, n_packets, pairs_at_once, stats)
-            drawn = frame.composed(stats).reshape(-1, 5)
-        values[members] = drawn[: len(members)]
+            drawn = np.empty((tiles * len(workers.all), TILE_RAYS, 5), np.float32)
+
+            def place(part: int, values: NDArray[np.float32]) -> None:
+                drawn[part :: len(workers.all)] = values
+
+            frame.compose(place, stats)
+        values[members] = drawn.reshape(-1, 5)[: len(members)]
         stats.bands += 1
     return values
 

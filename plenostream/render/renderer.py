@@ -91,10 +91,9 @@ class Renderer:
         self._resources.refuse_closed()
         stats, began = FrameStats(), time.perf_counter()
         with self._resources.measured(stats):
-            image = draw_picture(self._resources, camera, stats)
-        rgb, alpha, depth = _cut(image)
+            pixels = draw_picture(self._resources, camera, stats)
         stats.seconds = time.perf_counter() - began
-        return RenderResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)
+        return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
 
     def render_rays(self, origins: ArrayLike, directions: ArrayLike) -> RayResult:
         """Colours of any rays.
