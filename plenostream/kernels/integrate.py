@@ -25,11 +25,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from plenostream.kernels.geometry import RayConstants
-from plenostream.kernels.harmonics import harmonics
 from plenostream.kernels.lanes import fence, take
 from plenostream.kernels.march import compact, march
 from plenostream.kernels.segments import Listing, list_segments, start_segments
-from plenostream.kernels.shade import Samples, shade_samples
+from plenostream.kernels.shade import Samples, basis_rows, shade_samples
 from plenostream.kernels.state import KernelShape, Pool, RayState, WaveScalars
 
 __all__ = ["integrate"]
@@ -92,7 +91,7 @@ def _march_listing(
         live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.n_segments - head
         ids = jnp.where(live, lax.dynamic_slice(listing.ids, (head,), (shape.lanes,)), 0)
         segments = start_segments(ids, rays, listing, scalars, shape, call)
-        basis = call(lambda view: jnp.stack(harmonics(*view, shape.basis_dim)), segments.view)
+        basis = basis_rows(segments.view, shape.layout, call)
         n = jnp.where(live, take(listing.n, ids), 0)
         longest = jnp.max(n)
         before = take(state.trans, segments.ray)
@@ -101,7 +100,7 @@ def _march_listing(
             carry: tuple[jax.Array, jax.Array, jax.Array, Samples],
         ) -> tuple[jax.Array, jax.Array, jax.Array, Samples]:
             j, trans, depth, samples = carry
-            trans, weights, numbers = march(
+            trans, weights, index, numbers = march(
                 j, trans, n - j, segments, pool, scalars, shape, call
             )
             spots, found = compact(weights, shape, call)
@@ -111,6 +110,7 @@ def _march_listing(
             places = jnp.arange(shape.rounds * shape.lanes, dtype=jnp.int32) + row * shape.lanes
             samples = samples._replace(
                 weights=lax.dynamic_update_slice_in_dim(samples.weights, weights, row, axis=0),
+                index=lax.dynamic_update_slice_in_dim(samples.index, index, row, axis=0),
                 listed=samples.listed.at[target].set(places, mode="promise_in_bounds"),
                 total=samples.total + found,
             )
@@ -126,6 +126,7 @@ def _march_listing(
             j, trans, depth, gathered, shaded = carry
             empty = Samples(
                 weights=jnp.zeros((shape.span, shape.lanes), jnp.float32),
+                index=jnp.zeros((shape.span, shape.lanes), jnp.uint32),
                 first=j,
                 listed=jnp.zeros(room, jnp.int32),
                 total=jnp.int32(0),

@@ -27,13 +27,13 @@ def march(
     scalars: WaveScalars,
     shape: KernelShape,
     call: Callable[..., Any],
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Take samples [j, j + rounds) of each segment, of which it has `left` [L].
 
     Returns
     -------
-    trans [L] afterwards, weights [rounds, L] of the samples, and the sum [L] of each segment's
-    weight times number inside the segment.
+    trans [L] afterwards, weights [rounds, L] of the samples, their first corners [rounds, L] in the
+    pool, and the sum [L] of each segment's weight times number inside the segment.
     """
     steps = jnp.arange(shape.rounds, dtype=jnp.int32)[:, None]
     offsets = jnp.asarray(corner_offsets(shape.edge)[::2], jnp.uint32)[:, None, None]
@@ -76,7 +76,7 @@ def march(
 
     ended, weights = call(weigh, depth, sigma, trans, segments.tau)
     numbers = (j + steps).astype(jnp.float32)
-    return ended, weights, jnp.sum(weights * numbers, axis=0)
+    return ended, weights, first, jnp.sum(weights * numbers, axis=0)
 
 
 def compact(

@@ -7,13 +7,15 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
+from plenostream.kernels.harmonics import harmonics
 from plenostream.kernels.lanes import cell_of, corner_offsets, take
 from plenostream.kernels.segments import Segments
-from plenostream.kernels.state import KernelShape, Pool
+from plenostream.kernels.state import KernelShape, Pool, RowLayout
 
-__all__ = ["Samples", "shade_samples"]
+__all__ = ["Samples", "basis_rows", "shade_samples"]
 
 
 class Samples(NamedTuple):
@@ -21,12 +23,34 @@ class Samples(NamedTuple):
 
     weights: jax.Array
     """[span, L] f32: of the samples of each segment, from number `first` on."""
+    index: jax.Array
+    """[span, L] u32: first corner of each in the pool."""
     first: jax.Array
     """[] i32."""
     listed: jax.Array
     """[span * L + shade] i32: places in `weights` of those that contribute."""
     total: jax.Array
     """[] i32: how many there are."""
+
+
+def basis_rows(
+    view: jax.Array, layout: RowLayout, call: Callable[..., Any]
+) -> jax.Array:
+    """The spherical harmonics of directions [3, L] in the lanes of a colour row, [L, W]."""
+    values = call(lambda view: jnp.stack(harmonics(*view, layout.basis_dim)), view)
+
+    def spread(values: jax.Array) -> jax.Array:
+        # A sum over the functions vectorises; a product of matrices or a gather takes three times
+        # as long.
+        lanes = np.array(layout.functions)
+        total = jnp.zeros((values.shape[1], layout.width), jnp.float32)
+        for function in range(layout.basis_dim):
+            here = jnp.asarray(lanes == function, jnp.float32)
+            total = total + values[function][:, None] * here[None]
+        return total
+
+    rows: jax.Array = call(spread, values)
+    return rows
 
 
 def shade_samples(
@@ -43,7 +67,7 @@ def shade_samples(
     Parameters
     ----------
     gathered : [R + 1, 4] f32     see `RayState.gathered`; its last column is left as it is
-    basis : [basis_dim, L] f32    the spherical harmonics at the directions of the segments
+    basis : [L, W] f32            `basis_rows` of the segments
     """
 
     def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -51,18 +75,12 @@ def shade_samples(
         real = jnp.arange(shape.shade, dtype=jnp.int32) < samples.total - first
         place = lax.dynamic_slice(samples.listed, (first,), (shape.shade,))
         place = jnp.where(real, place, 0)
-        lane, k, weight = call(lambda place: _split(place, samples, shape), place)
-        local = call(lambda lane, k: _position(lane, k, segments), lane, k)
-        fractions, index = call(
-            lambda lane, local: _cell(lane, local, segments, shape), lane, local
-        )
+        lane, k, weight, index = call(lambda place: _split(place, samples, shape), place)
+        fractions = call(lambda lane, k: _fractions(lane, k, segments, shape), lane, k)
         rows = call(lambda index: _rows(index, pool, shape), index)
         corners = call(_corner_weights, fractions)
-        blended = call(lambda rows, corners: _blend(rows, corners, pool), rows, corners)
-        basis_here = call(lambda lane: _columns(basis, lane), lane)
-        colour = call(
-            lambda *args: _colour(*args, shape), blended, basis_here, weight
-        )
+        products = call(lambda *args: _products(*args, basis, pool), rows, corners, lane)
+        colour = call(lambda *args: _colour(*args, shape), products, weight)
         # Places beyond the list would all add zeros to one ray: on a GPU, a queue of atomics.
         ray = jnp.where(real, take(segments.ray, lane), gathered.shape[0]).astype(jnp.uint32)
         return first + shape.shade, gathered.at[ray].add(colour, mode="drop")
@@ -71,34 +89,24 @@ def shade_samples(
     return lax.while_loop(lambda carry: carry[0] < samples.total, body, start)[1]
 
 
-def _columns(table: jax.Array, column: jax.Array) -> jax.Array:
-    """Columns [n] of a table [m, L], as [m, n]."""
-    rows, columns = table.shape
-    start = jnp.arange(rows, dtype=jnp.int32)[:, None] * columns
-    return take(table.reshape(-1), start + column[None])
-
-
 def _split(
     place: jax.Array, samples: Samples, shape: KernelShape
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Lane [n] i32, number [n] f32 in its segment, and weight [n] f32 of samples."""
-    number = samples.first + place // shape.lanes
-    return place % shape.lanes, number.astype(jnp.float32), take(samples.weights.reshape(-1), place)
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Lane [n] i32, number [n] f32 in its segment, weight [n] f32 and first corner [n] u32."""
+    k = (samples.first + place // shape.lanes).astype(jnp.float32)
+    weight, index = (take(a.reshape(-1), place) for a in (samples.weights, samples.index))
+    return place % shape.lanes, k, weight, index
 
 
-def _position(lane: jax.Array, k: jax.Array, segments: Segments) -> jax.Array:
-    """Positions [3, n] of samples inside their bricks: the same operations as in the march."""
-    at, along, top = (_columns(a, lane) for a in (segments.at, segments.along, segments.top))
-    return jnp.clip(at + k[None] * along, 0.0, top)
-
-
-def _cell(
-    lane: jax.Array, local: jax.Array, segments: Segments, shape: KernelShape
-) -> tuple[jax.Array, jax.Array]:
-    """Fractions [3, n] f32, and the first corner [n] u32 in the pool, of samples."""
-    cells, fractions = cell_of(local, shape.brick_size)
-    inside = (cells[0] * shape.edge + cells[1]) * shape.edge + cells[2]
-    return fractions, take(segments.base, lane) + inside.astype(jnp.uint32)
+def _fractions(
+    lane: jax.Array, k: jax.Array, segments: Segments, shape: KernelShape
+) -> jax.Array:
+    """Where samples are inside their cells, [3, n] f32: the same operations as in the march."""
+    axis = jnp.arange(3, dtype=jnp.int32)[:, None] * shape.lanes + lane[None]
+    at, along, top = (
+        take(a.reshape(-1), axis) for a in (segments.at, segments.along, segments.top)
+    )
+    return cell_of(jnp.clip(at + k[None] * along, 0.0, top), shape.brick_size)[1]
 
 
 def _rows(index: jax.Array, pool: Pool, shape: KernelShape) -> jax.Array:
@@ -118,8 +126,10 @@ def _corner_weights(fractions: jax.Array) -> jax.Array:
     return weights
 
 
-def _blend(rows: jax.Array, corners: jax.Array, pool: Pool) -> jax.Array:
-    """Interpolated coefficients [n, W] f32.
+def _products(
+    rows: jax.Array, corners: jax.Array, lane: jax.Array, basis: jax.Array, pool: Pool
+) -> jax.Array:
+    """Interpolated coefficients, each times its function of the ray's direction, [n, W] f32.
 
     A sum unrolled over the corners vectorises (19 ns a sample); einsum takes 150, multiply and
     reduce 260.
@@ -128,21 +138,13 @@ def _blend(rows: jax.Array, corners: jax.Array, pool: Pool) -> jax.Array:
     for corner in range(1, 8):
         row = take(pool.rows, rows[corner]).astype(jnp.float32)
         total = total + corners[corner][:, None] * row
-    return total
+    return total * take(basis, lane)
 
 
-def _colour(
-    blended: jax.Array, basis: jax.Array, weight: jax.Array, shape: KernelShape
-) -> jax.Array:
-    """Weight times (red, green, blue, 0) [n, 4] f32, from functions [basis_dim, n]."""
-    layout = shape.layout
-    groups = blended.reshape(-1, layout.main, 4)
-    value = groups[:, 0] * basis[0][:, None]
-    for function in range(1, layout.main):
-        value = value + groups[:, function] * basis[function][:, None]
-    for function in range(layout.main, shape.basis_dim):
-        first = 3 * (function - layout.main)
-        extra = groups[:, first : first + 3, 3] * basis[function][:, None]
-        value = value + jnp.pad(extra, ((0, 0), (0, 1)))
+def _colour(products: jax.Array, weight: jax.Array, shape: KernelShape) -> jax.Array:
+    """Weight times (red, green, blue, 0) [n, 4] f32."""
+    value = products[:, :4]
+    for function in range(1, shape.basis_dim):
+        value = value + products[:, 3 * function : 3 * function + 4]
     channels = jnp.asarray([1.0, 1.0, 1.0, 0.0], jnp.float32)
     return jnp.maximum(value + 0.5, 0.0) * (weight[:, None] * channels[None])

@@ -74,31 +74,29 @@ class WaveScalars(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RowLayout:
-    """How a colour row lies on the device: lane 4 k + c holds function k of channel c.
+    """How a colour row lies on the device: lane 3 k + c holds function k of channel c.
 
-    The spare lanes 4 k + 3 hold the functions beyond `main`, three of them for each (one a
-    channel), so that nine functions take 32 numbers, a cache line in float16, not 27 that
-    straddle two.
+    At least one lane is spare, so that four lanes can be taken from every 3 k: the products of
+    coefficients and functions are then added up in vectors of four, of which the last means
+    nothing. Nine functions take 32 numbers, a cache line in float16, not 27 that straddle two.
     """
 
     basis_dim: int
 
     @property
-    def main(self) -> int:
-        """Functions with a group of four lanes of their own."""
-        least = -(-3 * self.basis_dim // 4)
-        return min(self.basis_dim, least + least % 2)
-
-    @property
     def width(self) -> int:
         """Numbers of a row, W."""
-        return 4 * self.main
+        least = 3 * self.basis_dim + 1
+        return -(-least // 8) * 8 if least > 8 else 4
+
+    @property
+    def functions(self) -> tuple[int, ...]:
+        """The function of each lane; `basis_dim` for the spare ones."""
+        return tuple(min(lane // 3, self.basis_dim) for lane in range(self.width))
 
     def lane(self, function: int, channel: int) -> int:
         """Where a coefficient lies."""
-        if function < self.main:
-            return 4 * function + channel
-        return 4 * (3 * (function - self.main) + channel) + 3
+        return 3 * function + channel
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
     the trips of data-dependent loops wait for the host, so blocks there are much larger.
     """
     if platform == "cpu":
-        items, lanes, rounds, classes, span, shade, fences = 512, 2048, 4, 6, 32, 1024, True
+        items, lanes, rounds, classes, span, shade, fences = 512, 1024, 4, 6, 32, 512, True
     else:
         items, lanes, rounds, classes, span, shade = 16_384, 32_768, 8, 3, 32, 65_536
         fences = False

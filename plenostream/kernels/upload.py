@@ -52,12 +52,9 @@ def write_rows(pool: Pool, pages: jax.Array, rows: jax.Array, *, layout: RowLayo
     rows : [p * PAGE_ROWS, 3 * basis_dim]     channel-major, f16 or f32, like the pool
     """
     n, dim = rows.shape[0], layout.basis_dim
-    channels = rows.reshape(n, 3, dim)
-    spare = jnp.zeros((n, layout.main), rows.dtype)
-    extra = channels[:, :, layout.main :].transpose(0, 2, 1).reshape(n, -1)
-    spare = spare.at[:, : extra.shape[1]].set(extra)
-    main = channels[:, :, : layout.main].transpose(0, 2, 1)
-    packed = jnp.concatenate([main, spare[:, :, None]], axis=2).reshape(-1, PAGE_ROWS, layout.width)
+    by_function = rows.reshape(n, 3, dim).transpose(0, 2, 1).reshape(n, 3 * dim)
+    padded = jnp.pad(by_function, ((0, 0), (0, layout.width - 3 * dim)))
+    packed = padded.reshape(-1, PAGE_ROWS, layout.width)
     whole = pool.rows.reshape(-1, PAGE_ROWS, layout.width)
     placed = whole.at[pages].set(packed, mode="drop", unique_indices=True)
     return pool._replace(rows=placed.reshape(pool.rows.shape))
