@@ -94,9 +94,9 @@ def list_segments(
         tile,
         origin,
     )
-    target, total = _places_by_length(n, shape)
+    place, total = _places_by_length(n, shape, call)
     length = n_items * TILE_RAYS + shape.lanes
-    target = jnp.where(n > 0, target, length - 1).astype(jnp.uint32)
+    target = jnp.where(place >= 0, place, length - 1).astype(jnp.uint32)
     lanes = jnp.arange(n_items * TILE_RAYS, dtype=jnp.int32)
     ids = jnp.zeros(length, jnp.int32)
     ids = ids.at[target.reshape(-1)].set(lanes, mode="promise_in_bounds")
@@ -111,31 +111,51 @@ def list_segments(
     )
 
 
-def _places_by_length(n: jax.Array, shape: KernelShape) -> tuple[jax.Array, jax.Array]:
-    """Places [N, 64] in a list that is sorted by the rounds each segment takes, and its length.
+def _places_by_length(
+    n: jax.Array, shape: KernelShape, call: Callable[..., Any]
+) -> tuple[jax.Array, jax.Array]:
+    """Places [N, 64] in a list that is sorted by the rounds each segment takes (-1: not in it), and
+    the list's length.
 
     A counting sort. A product with a triangle of ones counts, for each ray of an item, those
     before it, in three classes at once: 7 bits a class in an exact float32.
     """
     n_classes = shape.length_classes
-    rank = jnp.minimum((n - 1) // shape.rounds, n_classes - 1)
+
+    def classify(n: jax.Array) -> jax.Array:
+        rank = jnp.where(n > 0, 0, -1)
+        for c in range(1, n_classes):
+            rank = rank + (n > c * shape.rounds).astype(jnp.int32)
+        return rank
+
+    rank = call(classify, n)
     triangle = jnp.triu(jnp.ones((TILE_RAYS, TILE_RAYS), jnp.float32))
-    per_class, within = [], jnp.zeros_like(n)
+    per_class, counts = [], []
     for first in range(0, n_classes, _CLASSES_AT_ONCE):
-        classes = range(first, min(first + _CLASSES_AT_ONCE, n_classes))
-        mine = (n > 0) & (rank >= first) & (rank < first + _CLASSES_AT_ONCE)
-        shift = 7 * jnp.clip(rank - first, 0, _CLASSES_AT_ONCE - 1)
-        one = jnp.where(mine, jnp.int32(1) << shift, 0).astype(jnp.float32)
-        counts = round_to_int(jnp.matmul(one, triangle, precision=lax.Precision.HIGHEST))
-        within = jnp.where(mine, (counts >> shift) & 127, within)
-        per_class += [(counts[:, -1] >> (7 * (c - first))) & 127 for c in classes]
+
+        def digits(rank: jax.Array, first: int = first) -> jax.Array:
+            one = jnp.zeros_like(rank)
+            for c in range(_CLASSES_AT_ONCE):
+                one = jnp.where(rank == first + c, 1 << (7 * c), one)
+            return one.astype(jnp.float32)
+
+        product = jnp.matmul(call(digits, rank), triangle, precision=lax.Precision.HIGHEST)
+        counts.append(product)
+        ends = round_to_int(product[:, -1])
+        classes = range(min(_CLASSES_AT_ONCE, n_classes - first))
+        per_class += [(ends >> (7 * c)) & 127 for c in classes]
     totals = jnp.stack(per_class)
     running = jnp.cumsum(totals.reshape(-1), dtype=jnp.int32).reshape(totals.shape)
-    before = running - totals
-    start = jnp.zeros_like(n)
-    for c in range(n_classes):
-        start = jnp.where(rank == c, before[c][:, None], start)
-    return start + within - 1, running[-1, -1]
+
+    def places(rank: jax.Array, before: jax.Array, *counts: jax.Array) -> jax.Array:
+        place = jnp.full_like(rank, -1)
+        for c in range(n_classes):
+            at_once, digit = divmod(c, _CLASSES_AT_ONCE)
+            within = (round_to_int(counts[at_once]) >> (7 * digit)) & 127
+            place = jnp.where(rank == c, before[c][:, None] + within - 1, place)
+        return place
+
+    return call(places, rank, running - totals, *counts), running[-1, -1]
 
 
 def _slab_test(
