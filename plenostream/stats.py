@@ -26,6 +26,10 @@ class FrameStats:
     """Bricks in view that were found hidden before they were read or drawn."""
     bricks_evicted: int = 0
     """Bricks that left the pool for others."""
+    bricks_reduced: int = 0
+    """Bricks in view whose colours were taken as one eye sees them (`shading="auto"`)."""
+    rows_reduced: int = 0
+    """Places for colour rows that were reduced for a new eye."""
     bytes_read: int = 0
     """Compressed bytes fetched from the scene's rows."""
     bytes_uploaded: int = 0

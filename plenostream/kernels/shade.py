@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from plenostream.kernels.harmonics import harmonics
 from plenostream.kernels.lanes import cell_of, corner_offsets, take
 from plenostream.kernels.segments import Segments
 from plenostream.kernels.state import KernelShape, Pool, RowLayout
@@ -33,11 +32,8 @@ class Samples(NamedTuple):
     """[] i32: how many there are."""
 
 
-def basis_rows(
-    view: jax.Array, layout: RowLayout, call: Callable[..., Any]
-) -> jax.Array:
-    """The spherical harmonics of directions [3, L] in the lanes of a colour row, [L, W]."""
-    values = call(lambda view: jnp.stack(harmonics(*view, layout.basis_dim)), view)
+def basis_rows(values: jax.Array, layout: RowLayout, call: Callable[..., Any]) -> jax.Array:
+    """Functions [basis_dim, L] at the directions of segments, in the lanes of a colour row: [L, W]."""
 
     def spread(values: jax.Array) -> jax.Array:
         # A sum over the functions vectorises; a product of matrices or a gather takes three times
@@ -58,6 +54,8 @@ def shade_samples(
     samples: Samples,
     segments: Segments,
     basis: jax.Array,
+    table: jax.Array,
+    layout: RowLayout,
     pool: Pool,
     shape: KernelShape,
     call: Callable[..., Any],
@@ -68,6 +66,8 @@ def shade_samples(
     ----------
     gathered : [R + 1, 4] f32     see `RayState.gathered`; its last column is left as it is
     basis : [L, W] f32            `basis_rows` of the segments
+    table : [P, W]                colour rows in the same lanes: `pool.rows` or `pool.reduced`
+    layout : RowLayout            what lies in their lanes
     """
 
     def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -79,8 +79,8 @@ def shade_samples(
         fractions = call(lambda lane, k: _fractions(lane, k, segments, shape), lane, k)
         rows = call(lambda index: _rows(index, pool, shape), index)
         corners = call(_corner_weights, fractions)
-        products = call(lambda *args: _products(*args, basis, pool), rows, corners, lane)
-        colour = call(lambda *args: _colour(*args, shape), products, weight)
+        products = call(lambda *args: _products(*args, basis, table), rows, corners, lane)
+        colour = call(lambda *args: _colour(*args, layout), products, weight)
         # Places beyond the list would all add zeros to one ray: on a GPU, a queue of atomics.
         ray = jnp.where(real, take(segments.ray, lane), gathered.shape[0]).astype(jnp.uint32)
         return first + shape.shade, gathered.at[ray].add(colour, mode="drop")
@@ -127,24 +127,24 @@ def _corner_weights(fractions: jax.Array) -> jax.Array:
 
 
 def _products(
-    rows: jax.Array, corners: jax.Array, lane: jax.Array, basis: jax.Array, pool: Pool
+    rows: jax.Array, corners: jax.Array, lane: jax.Array, basis: jax.Array, table: jax.Array
 ) -> jax.Array:
     """Interpolated coefficients, each times its function of the ray's direction, [n, W] f32.
 
     A sum unrolled over the corners vectorises (19 ns a sample); einsum takes 150, multiply and
     reduce 260.
     """
-    total = corners[0][:, None] * take(pool.rows, rows[0]).astype(jnp.float32)
+    total = corners[0][:, None] * take(table, rows[0]).astype(jnp.float32)
     for corner in range(1, 8):
-        row = take(pool.rows, rows[corner]).astype(jnp.float32)
+        row = take(table, rows[corner]).astype(jnp.float32)
         total = total + corners[corner][:, None] * row
     return total * take(basis, lane)
 
 
-def _colour(products: jax.Array, weight: jax.Array, shape: KernelShape) -> jax.Array:
+def _colour(products: jax.Array, weight: jax.Array, layout: RowLayout) -> jax.Array:
     """Weight times (red, green, blue, 0) [n, 4] f32."""
     value = products[:, :4]
-    for function in range(1, shape.basis_dim):
+    for function in range(1, layout.basis_dim):
         value = value + products[:, 3 * function : 3 * function + 4]
     channels = jnp.asarray([1.0, 1.0, 1.0, 0.0], jnp.float32)
     return jnp.maximum(value + 0.5, 0.0) * (weight[:, None] * channels[None])

@@ -15,6 +15,8 @@ import jax.numpy as jnp
 __all__ = [
     "COUNTERS",
     "ITEM_COLUMNS",
+    "PAGE_ROWS",
+    "REDUCED",
     "KernelShape",
     "Pool",
     "RayState",
@@ -25,6 +27,9 @@ __all__ = [
 
 COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_slots", "shade_slots")
 """What the integrator counts, in the order of `RayState.counters`."""
+
+PAGE_ROWS = 16
+"""Colour rows of a page, the unit in which the pool's rows are handed out."""
 
 ITEM_COLUMNS = ("tile", "slot", "low", "high")
 """Columns of a work item, int32: tile of rays, slot of the brick, and the corners of the box of
@@ -43,6 +48,10 @@ class Pool(NamedTuple):
     """[P, W] f16 or f32, see `RowLayout`; row 0 is all zero: an empty corner needs no test."""
     origins: jax.Array
     """[S, 3] i32: grid coordinates of each slot's first voxel."""
+    reduced: jax.Array
+    """[P, 16] f16 or f32: rows as one eye sees them, see `reduce`; [0, 16] where none are."""
+    voxels: jax.Array
+    """[P] u16: which voxel of its brick each row is of; [0] where nothing is reduced."""
 
 
 class RayState(NamedTuple):
@@ -70,6 +79,8 @@ class WaveScalars(NamedTuple):
     """[] f32, per world unit."""
     stop_thresh: jax.Array
     """[] f32."""
+    eye_grid: jax.Array
+    """[3] f32, where the rays come from: for bricks that are shaded as one eye sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,10 @@ class RowLayout:
         return 3 * function + channel
 
 
+REDUCED = RowLayout(4)
+"""Reduced rows: the value, and its slope along x, y and z, where others have functions."""
+
+
 @dataclass(frozen=True, slots=True)
 class KernelShape:
     """Static parameters of the integrator: they change the program, not the picture.
@@ -124,6 +139,8 @@ class KernelShape:
     """Samples of each segment that are marched before they are shaded, a multiple of `rounds`."""
     shade: int
     """Samples that are shaded together."""
+    reduces: bool
+    """Whether there are bricks that are shaded as one eye sees them."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 

@@ -6,12 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from plenostream.kernels.lanes import pair_up
-from plenostream.kernels.state import Pool, RowLayout
+from plenostream.kernels.state import PAGE_ROWS, Pool, RowLayout
 
 __all__ = ["PAGE_ROWS", "write_bricks", "write_rows"]
-
-PAGE_ROWS = 16
-"""Colour rows of a page, the unit in which the pool's rows are handed out."""
 
 
 def write_bricks(
@@ -42,7 +39,9 @@ def write_bricks(
     )
 
 
-def write_rows(pool: Pool, pages: jax.Array, rows: jax.Array, *, layout: RowLayout) -> Pool:
+def write_rows(
+    pool: Pool, pages: jax.Array, rows: jax.Array, voxels: jax.Array, *, layout: RowLayout
+) -> Pool:
     """Put pages of coefficients, as the store holds them, into the pool's colour rows.
 
     Parameters
@@ -50,6 +49,7 @@ def write_rows(pool: Pool, pages: jax.Array, rows: jax.Array, *, layout: RowLayo
     pool : Pool                               donated
     pages : [p] i32                           all different; those beyond the pool are dropped
     rows : [p * PAGE_ROWS, 3 * basis_dim]     channel-major, f16 or f32, like the pool
+    voxels : [p * PAGE_ROWS] u16              see `Pool.voxels`; [0] where the pool has none
     """
     n, dim = rows.shape[0], layout.basis_dim
     by_function = rows.reshape(n, 3, dim).transpose(0, 2, 1).reshape(n, 3 * dim)
@@ -57,4 +57,10 @@ def write_rows(pool: Pool, pages: jax.Array, rows: jax.Array, *, layout: RowLayo
     packed = padded.reshape(-1, PAGE_ROWS, layout.width)
     whole = pool.rows.reshape(-1, PAGE_ROWS, layout.width)
     placed = whole.at[pages].set(packed, mode="drop", unique_indices=True)
-    return pool._replace(rows=placed.reshape(pool.rows.shape))
+    pool = pool._replace(rows=placed.reshape(pool.rows.shape))
+    if pool.voxels.size:
+        of_page = pool.voxels.reshape(-1, PAGE_ROWS)
+        mine = voxels.reshape(-1, PAGE_ROWS)
+        placed = of_page.at[pages].set(mine, mode="drop", unique_indices=True)
+        pool = pool._replace(voxels=placed.reshape(-1))
+    return pool

@@ -8,11 +8,12 @@
         3. stage the first of the missing ones            (read by the fetcher's threads, packed here)
         4. wait until the wave before has been drawn      (the pool is about to change)
         5. write what is missing into the pool
-        6. ask for the bricks of the next waves           (reads go on while this wave is drawn)
-        7. hand the wave's work items to the workers
+        6. reduce its colours to what the eye sees        (shading "auto", once for an eye)
+        7. ask for the bricks of the next waves           (reads go on while this wave is drawn)
+        8. hand the wave's work items to the workers
 
 A worker owns a part of the rays and draws them in order; parts never meet. Resident and
-streaming are the same loop: with everything in the pool, steps 2 to 5 find nothing to do.
+streaming are the same loop: with everything in the pool, steps 2 to 6 find nothing to do.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from numpy.typing import NDArray
 from plenostream.device import Device
 from plenostream.errors import InternalError
 from plenostream.kernels.geometry import TILE_RAYS
-from plenostream.kernels.state import COUNTERS, KernelShape, WaveScalars
+from plenostream.kernels.state import COUNTERS, PAGE_ROWS, KernelShape, WaveScalars
 from plenostream.pool import BrickPool, PackedBricks, pack_bricks
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS, Program, Programs
 from plenostream.render.host import STAGED_ROWS, HostLedger
 from plenostream.render.planner import Sizes
 from plenostream.render.workers import Worker, Workers
-from plenostream.residency import Residency
+from plenostream.residency import Reductions, Residency
 from plenostream.schedule import BoxTable, Items, View, pack_calls, plan_waves
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
@@ -61,6 +62,9 @@ class Frame:
     shape: KernelShape
     pool: BrickPool
     residency: Residency
+    reductions: Reductions
+    reduced: NDArray[np.bool_]
+    """[bricks of the scene]: those whose colours are taken as the eye sees them."""
     fetcher: BrickFetcher
     workers: Workers
     host: HostLedger
@@ -84,6 +88,7 @@ class Frame:
             )
         ]
         stats.bricks_visible += len(view.bricks)
+        stats.bricks_reduced += int(self.reduced[view.bricks].sum())
         try:
             self._draw_waves(view, waves, stats)
         finally:
@@ -103,6 +108,7 @@ class Frame:
                 wave = wave[~hidden]
             if len(wave):
                 self._bring_in(wave, stats)
+                self._reduce(wave, stats)
                 for coming in waves[number + _READ_AHEAD : number + _READ_AHEAD + 1]:
                     self.fetcher.request(self.residency.missing(coming))
                 self._submit_items(view, wave, alive, stats)
@@ -114,6 +120,7 @@ class Frame:
         """Get the wave's missing bricks into the pool, and the wave before out of the way."""
         admission = self.residency.admit(wave)
         stats.bricks_evicted += admission.n_evicted
+        self.reductions.forget(admission.slots)
         if not len(admission.bricks):
             return
         try:
@@ -128,6 +135,17 @@ class Frame:
             self.residency.forget(admission.bricks)
             raise
         stats.bricks_read += len(admission.bricks)
+
+    def _reduce(self, wave: NDArray[np.int64], stats: FrameStats) -> None:
+        """Reduce the colours of the wave's bricks that have not been for this eye."""
+        slots = self.reductions.missing(self.residency.slot_of[wave[self.reduced[wave]]])
+        if not len(slots):
+            return
+        pages, owners = self.residency.pages_in(slots)
+        self.workers.wait()
+        self.pool.reduce(pages, owners, self.scalars)
+        self.reductions.note(slots)
+        stats.rows_reduced += len(pages) * PAGE_ROWS
 
     def _packed(
         self,
@@ -159,6 +177,7 @@ class Frame:
                 n_slots=self.sizes.n_slots,
                 n_pages=self.sizes.n_pages,
                 dtype=np.dtype(self.pool.arrays.rows.dtype),
+                reduces=self.shape.reduces,
             )
             taken = rows.density.nbytes + rows.sh.nbytes
             # The caller may still hold the batch before.
@@ -193,6 +212,7 @@ class Frame:
             self.table,
             self.residency.slot_of,
             len(self.workers.all),
+            reduced=self.reduced,
             block_items=self.shape.items,
             capacity=CALL_ITEMS,
         )
@@ -213,7 +233,7 @@ class Frame:
     ) -> None:
         """Runs in the worker's thread."""
         put = self.device.put
-        padded = np.zeros((CALL_BLOCKS, 2), np.int32)
+        padded = np.zeros((CALL_BLOCKS, 3), np.int32)
         padded[: len(blocks)] = blocks
         state, worker.state = worker.state, None
         worker.state = program(

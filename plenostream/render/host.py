@@ -13,8 +13,7 @@ import numpy as np
 
 from plenostream.budget import HostNeeds, require_host
 from plenostream.kernels.geometry import TILE_RAYS
-from plenostream.kernels.state import KernelShape
-from plenostream.kernels.upload import PAGE_ROWS
+from plenostream.kernels.state import PAGE_ROWS, KernelShape
 from plenostream.pool import upload_bytes
 from plenostream.prefetch import smallest_cache_bytes
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, CALL_BLOCKS, CALL_ITEMS, WALK_TILES
@@ -121,8 +120,8 @@ class HostPlanner:
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
         self._most_cache = max(chunks, n_threads) * self._least_cache
         self._staging = _staging_bytes(store, shape, itemsize)
-        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 8
-        self._queued = n_parts * (QUEUED_CALLS * call + CALL_BLOCKS * 8)
+        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 12
+        self._queued = n_parts * (QUEUED_CALLS * call + CALL_BLOCKS * 12)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.
@@ -191,7 +190,7 @@ def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> int:
     most_rows = min(max(STAGED_ROWS, int(counts.max(initial=0))), int(counts.sum()))
     # Each brick of a batch may leave a page that is not full.
     most_pages = -(-most_rows // PAGE_ROWS) + BATCH_BRICKS
-    bricks, pages = upload_bytes(shape.voxels, columns, itemsize)
+    bricks, pages = upload_bytes(shape.voxels, columns, itemsize, reduces=shape.reduces)
     packed = bricks + -(-most_pages // BATCH_PAGES) * pages
     taken = most_rows * (4 + columns * np.dtype(store.meta.sh_dtype).itemsize + _STAGED_ROW)
     return 2 * packed + taken + BATCH_BRICKS * shape.voxels * 2

@@ -17,8 +17,7 @@ from plenostream.budget import (
 from plenostream.device import Device
 from plenostream.errors import InternalError
 from plenostream.kernels.geometry import TILE, TILE_RAYS
-from plenostream.kernels.state import KernelShape
-from plenostream.kernels.upload import PAGE_ROWS
+from plenostream.kernels.state import PAGE_ROWS, REDUCED, KernelShape
 from plenostream.pool import upload_bytes
 from plenostream.programs import (
     CALL_BLOCKS,
@@ -82,7 +81,7 @@ class Planner:
         self._device = device
         self._programs = programs
         self._shape = shape
-        self._itemsize = itemsize
+        self.itemsize = itemsize
         occupied = self.pages[store.tables.occupied]
         self._n_bricks = len(occupied)
         self._n_pages = int(occupied.sum())
@@ -97,12 +96,15 @@ class Planner:
     @property
     def slot_bytes(self) -> int:
         """A brick's densities, row numbers and origin on the device."""
-        return self._shape.voxels * (2 * self._itemsize + 4) + 12
+        return self._shape.voxels * (2 * self.itemsize + 4) + 12
 
     @property
     def page_bytes(self) -> int:
         """A page of colour rows on the device."""
-        return PAGE_ROWS * self._shape.layout.width * self._itemsize
+        row = self._shape.layout.width * self.itemsize
+        if self._shape.reduces:
+            row += REDUCED.width * self.itemsize + 2
+        return PAGE_ROWS * row
 
     def working_set_bytes(self, bricks: NDArray[np.int64]) -> int:
         """Pool bytes of these bricks."""
@@ -185,14 +187,18 @@ class Planner:
         else:
             parallel.append(p.pinhole(tiles))
         alone = [p.write_bricks(*pool), p.write_rows(*pool), p.empty_pool(*pool)]
+        if self._shape.reduces:
+            alone.append(p.reduce_pages(*pool))
         return self._device.n_parts * max(q.temp_bytes for q in parallel) + max(
             q.temp_bytes for q in alone
         )
 
     def _in_flight(self) -> dict[str, int]:
         columns = 3 * self._shape.basis_dim
-        bricks, pages = upload_bytes(self._shape.voxels, columns, self._itemsize)
-        call = (CALL_ITEMS + self._shape.items) * 16 + CALL_BLOCKS * 8 + 4
+        bricks, pages = upload_bytes(
+            self._shape.voxels, columns, self.itemsize, reduces=self._shape.reduces
+        )
+        call = (CALL_ITEMS + self._shape.items) * 16 + CALL_BLOCKS * 12 + 4
         return {
             "uploads in flight": 2 * (bricks + pages),
             "work items in flight": self._device.n_parts * call,
