@@ -26,8 +26,8 @@ __all__ = [
 _ROUND = 100_000
 _LEAST_SLOTS = 32
 _LEAST_PAGES = 2048
-_FINENESS = 8
-"""Pools of whole scenes have slots and pages in numbers of the form m 2^e, m < 16, and at least
+_FINENESS = 32
+"""Pools of whole scenes have slots and pages in numbers of the form m 2^e, m < 64, and at least
 these, where memory allows: programs are compiled for pools, and scenes of similar size share them."""
 
 

@@ -320,6 +320,7 @@ class Programs:
                 self._struct((), jnp.float64),
                 self._struct((), jnp.float32),
             ),
+            donate=(0,),
         )
 
     def write_bricks(self, n_slots: int, n_pages: int) -> Program:

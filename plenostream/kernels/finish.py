@@ -32,22 +32,26 @@ def compose(
     world_per_grid: jax.Array,
     step: jax.Array,
     background: jax.Array,
-) -> jax.Array:
-    """Red, green, blue, alpha and depth of every ray, [R, 5] f32; one array, for one copy down.
+) -> tuple[jax.Array, jax.Array]:
+    """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare.
+
+    They take the place of the state, which is donated.
 
     ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
     ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
     of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - |trans|``.
     """
-    trans = jnp.maximum(state.trans[:-1], 0.0)
+    trans = jnp.maximum(state.trans, 0.0)
     total_weight = 1.0 - jnp.abs(state.trans[:-1])
-    length = jnp.zeros_like(trans)
-    for axis in range(3):
-        course = rays.direction[axis].astype(jnp.float32) * 2.0**-DIRECTION_BITS
-        length = length + (course * world_per_grid[axis]) ** 2
-    world_per_t = jnp.sqrt(length)
-    gathered = state.gathered[:-1]
-    alpha = 1.0 - trans
-    depth = (gathered[:, 3] * step.astype(jnp.float32) + total_weight * rays.t_min) * world_per_t
-    colour = gathered[:, :3] + (trans * background)[:, None]
-    return jnp.concatenate([colour, alpha[:, None], depth[:, None]], axis=1)
+    world = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * world_per_grid[:, None]
+    world_per_t = jnp.sqrt(world[0] * world[0] + world[1] * world[1] + world[2] * world[2])
+    # As a sum for the last column: ``scale`` times what is there, ``shift`` on top.
+    scale = jnp.append(world_per_t * step.astype(jnp.float32), jnp.float32(0.0))
+    shift = jnp.append(total_weight * rays.t_min * world_per_t, jnp.float32(0.0))
+    is_depth = jnp.arange(4, dtype=jnp.int32)[None] == 3
+    values = jnp.where(
+        is_depth,
+        state.gathered * scale[:, None] + shift[:, None],
+        state.gathered + (trans * background)[:, None],
+    )
+    return values, 1.0 - trans

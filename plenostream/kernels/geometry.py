@@ -132,12 +132,12 @@ def ray_constants(
     last = grid.size[:, None] - 1.0
 
     def direction(dirs_world: jax.Array) -> tuple[jax.Array, jax.Array]:
-        d = dirs_world / _length(dirs_world) * grid.scale[:, None]
+        d = dirs_world / _length(dirs_world)[None] * grid.scale[:, None]
         return d, _length(d)
 
     def origin(origins: jax.Array, d: jax.Array, t_per_world: jax.Array) -> tuple[jax.Array, ...]:
         o = origins * grid.scale[:, None] + grid.offset[:, None]
-        return d / t_per_world, jnp.where(d == 0.0, jnp.clip(o, 0.0, last), o)
+        return d / t_per_world[None], jnp.where(d == 0.0, jnp.clip(o, 0.0, last), o)
 
     def slab(o: jax.Array, d: jax.Array) -> tuple[jax.Array, jax.Array]:
         parallel = d == 0.0
@@ -163,7 +163,7 @@ def ray_constants(
     d, o = call(origin, origins, d, t_per_world)
     near, far = call(slab, o, d)
     t_min, n = call(extent, near, far, t_per_world)
-    place = jnp.clip(o + t_min * d, -0.5, last + 0.5) * 2.0**bits
+    place = jnp.clip(o + t_min[None] * d, -0.5, last + 0.5) * 2.0**bits
     return RayConstants(
         entry=jnp.round(place).astype(jnp.int32),
         direction=jnp.round(d * 2.0**DIRECTION_BITS).astype(jnp.int32),

@@ -47,8 +47,14 @@ __all__ = ["Frame"]
 
 _READ_AHEAD = 2
 """Waves whose bricks are read before their turn."""
+_COMPOSED_RAY = 20
+"""Bytes of a ray as it comes from the device: colour, depth and alpha."""
 _REPORT_DELAY = 2
 """Waves after which a report of live tiles is used, so that nobody waits for it."""
+
+
+Place = Callable[[int, NDArray[np.float32], NDArray[np.float32]], None]
+"""Takes the number of a part, and of its tiles: colour and depth [t, 64, 4], and alpha [t, 64]."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -257,11 +263,9 @@ class Frame:
         parts = [np.asarray(self.device.get(future.result())) for future in report]
         return np.stack(parts, axis=1).reshape(-1)
 
-    def compose(
-        self, place: Callable[[int, NDArray[np.float32]], None], stats: FrameStats
-    ) -> None:
-        """Hand `place` the rays of each part: its number, and colour, alpha and depth of its tiles
-        [tiles, 64, 5]; the workers call it, each for its own part, at the same time.
+    def compose(self, place: Place, stats: FrameStats) -> None:
+        """Hand the finished rays of each part to `place`; the workers call it, each for its own
+        part, at the same time.
 
         Adds the kernels' own counts to `stats`.
         """
@@ -269,23 +273,20 @@ class Frame:
             worker.submit(self._compose, part, worker, place)
             for part, worker in enumerate(self.workers.all)
         ]
-        composed_bytes = 0
         for future in waiting:
-            counts, n_bytes = future.result()
-            composed_bytes += n_bytes
-            for name, count in zip(COUNTERS, counts, strict=True):
+            for name, count in zip(COUNTERS, future.result(), strict=True):
                 setattr(stats, name, getattr(stats, name) + count)
-        self.host.note("composed", composed_bytes)
+        n_rays = self.sizes.tiles * TILE_RAYS * len(self.workers.all)
+        self.host.note("composed", n_rays * _COMPOSED_RAY)
 
-    def _compose(
-        self, part: int, worker: Worker, place: Callable[[int, NDArray[np.float32]], None]
-    ) -> tuple[list[int], int]:
-        """Runs in the worker's thread: the kernels' counts, and bytes that were copied down."""
-        if worker.state is None:
+    def _compose(self, part: int, worker: Worker, place: Place) -> list[int]:
+        """Runs in the worker's thread; the kernels' counts."""
+        state, worker.state = worker.state, None
+        if state is None:
             raise InternalError("a part of the rays has no state to be composed")
+        counts: list[int] = self.device.get(state.counters).tolist()
         program, scalars = self.programs.compose(self.sizes.tiles), self.scalars
-        counts: list[int] = self.device.get(worker.state.counters).tolist()
         args = (worker.rays, scalars.world_per_grid, scalars.step, self.background)
-        values = np.asarray(self.device.get(program(worker.state, *args)))
-        place(part, values.reshape(-1, TILE_RAYS, 5))
-        return counts, values.nbytes
+        values, alpha = (np.asarray(a) for a in self.device.get(program(state, *args)))
+        place(part, values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS))
+        return counts

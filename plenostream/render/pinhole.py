@@ -81,18 +81,20 @@ class Pixels:
         """Bytes of the arrays."""
         return self.rgb.nbytes + self.alpha.nbytes + self.depth.nbytes
 
-    def put(self, number: NDArray[np.int64], tiles: NDArray[np.float32]) -> None:
-        """Fill in tiles [t, 64, 5] (colour, alpha, depth); `number` [t] counts them row by row."""
+    def put(
+        self, number: NDArray[np.int64], values: NDArray[np.float32], alpha: NDArray[np.float32]
+    ) -> None:
+        """Fill in tiles: colour and depth [t, 64, 4], alpha [t, 64]; `number` [t] counts the tiles
+        row by row."""
         row, column = np.divmod(number, self.alpha.shape[1] // TILE)
-        values = tiles.reshape(-1, TILE, TILE, 5)
         for whole, part in (
             (self.rgb, values[..., :3]),
-            (self.alpha, values[..., 3]),
-            (self.depth, values[..., 4]),
+            (self.alpha, alpha),
+            (self.depth, values[..., 3]),
         ):
             rows, columns = (length // TILE for length in whole.shape[:2])
             tiled = whole.reshape(rows, TILE, columns, TILE, *whole.shape[2:])
-            tiled[row, :, column] = part
+            tiled[row, :, column] = part.reshape(-1, TILE, TILE, *part.shape[2:])
 
     def cut(self, camera: Camera) -> Self:
         """The picture without what its tiles reach beyond it."""
@@ -129,9 +131,9 @@ def _draw_band(
     numbers = top // TILE * columns + np.arange(rows * columns)
     n_parts = len(resources.workers.all)
 
-    def place(part: int, tiles: NDArray[np.float32]) -> None:
+    def place(part: int, values: NDArray[np.float32], alpha: NDArray[np.float32]) -> None:
         mine = numbers[part::n_parts]
-        pixels.put(mine, tiles[: len(mine)])
+        pixels.put(mine, values[: len(mine)], alpha[: len(mine)])
 
     with resources.workers:
         _set_up(resources, camera, top, bottom - top, frame.sizes)

@@ -32,8 +32,8 @@ from plenostream.store.reader import SceneStore
 
 __all__ = ["Planner", "Sizes", "pages_of"]
 
-_RAY_BYTES = 32 + 20 + 20
-"""Constants, state and output of a ray."""
+_RAY_BYTES = 32 + 20
+"""Constants and state of a ray; what comes of it takes the place of the state."""
 _WORLD_RAY_BYTES = 24 + 24 + 1 + 8
 """Origin, direction, flag and sort key of a ray that does not come from a camera."""
 _REPORTS = 6

@@ -74,8 +74,9 @@ def _draw_lot(
             _draw_packets(resources, frame, octant, n_packets, pairs_at_once, stats)
             drawn = np.empty((tiles * len(workers.all), TILE_RAYS, 5), np.float32)
 
-            def place(part: int, values: NDArray[np.float32]) -> None:
-                drawn[part :: len(workers.all)] = values
+            def place(part: int, values: NDArray[np.float32], alpha: NDArray[np.float32]) -> None:
+                mine = drawn[part :: len(workers.all)]
+                mine[..., :3], mine[..., 3], mine[..., 4] = values[..., :3], alpha, values[..., 3]
 
             frame.compose(place, stats)
         values[members] = drawn.reshape(-1, 5)[: len(members)]
