@@ -41,12 +41,17 @@ def arrays(grid: GridSpec) -> GridArrays:
 
 
 def constants(
-    grid: GridSpec, origins: np.ndarray, dirs: np.ndarray, *, near: float = 0.0
+    grid: GridSpec,
+    origins: np.ndarray,
+    dirs: np.ndarray,
+    *,
+    near: float = 0.0,
+    fences: bool = False,
 ) -> RayConstants:
-    setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size)))
+    setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size), fences=fences))
     every = jnp.ones(len(origins), bool)
     rest = (arrays(grid), jnp.float64(STEP), jnp.float64(near))
-    return setup(jnp.asarray(origins), jnp.asarray(dirs), every, *rest)
+    return setup(jnp.asarray(origins.T), jnp.asarray(dirs.T), every, *rest)
 
 
 def by_hand(
@@ -77,9 +82,9 @@ def test_lattice_starts_where_the_ray_enters_to_the_last_digit_of_the_fixed_poin
     n_samples = np.asarray(rays.n_samples)
     assert (n_samples[t_min > t_max + ONE_ULP] == 0).all()
     bits = entry_bits(grid.size)
-    found = np.stack([np.asarray(a) for a in rays.entry], -1) * 2.0**-bits
+    found = np.asarray(rays.entry).T * 2.0**-bits
     assert np.abs(found - entry)[hit].max() <= 0.5 * 2.0**-bits + ONE_ULP
-    found = np.stack([np.asarray(a) for a in rays.direction], -1) * 2.0**-DIRECTION_BITS
+    found = np.asarray(rays.direction).T * 2.0**-DIRECTION_BITS
     assert np.abs(found - course).max() <= 0.5 * 2.0**-DIRECTION_BITS + ONE_ULP
     np.testing.assert_allclose(np.asarray(rays.t_min)[hit], t_min[hit], rtol=1e-6, atol=1e-6)
 
@@ -113,12 +118,24 @@ def test_axis_on_which_the_ray_does_not_move_puts_no_bound_on_it() -> None:
     assert rays.entry[1][0] == 7 << entry_bits(grid.size)
 
 
+@pytest.mark.parametrize("name", GRIDS)
+def test_fences_change_nothing_but_the_speed(name: str) -> None:
+    origins, dirs = rays_around(3, 100)
+    fenced = constants(GRIDS[name], origins, dirs, near=0.7, fences=True)
+    plain = constants(GRIDS[name], origins, dirs, near=0.7)
+    assert (fenced.n_samples == plain.n_samples).all()
+    # XLA may contract a product and a sum where it fuses them.
+    for some, others in zip(fenced[:2], plain[:2], strict=True):
+        assert np.abs(np.asarray(some) - np.asarray(others)).max() <= 1
+    np.testing.assert_allclose(fenced.t_min, plain.t_min, rtol=1e-6)
+
+
 def test_ray_of_a_place_without_a_pixel_has_no_samples() -> None:
     grid = GRIDS["cube"]
     flags = jnp.asarray(np.array([True, False]))
-    dirs = jnp.asarray(np.array([[1.0, 0.1, 0.1]] * 2))
+    dirs = jnp.asarray(np.array([[1.0, 0.1, 0.1]] * 2).T)
     rays = ray_constants(
-        jnp.zeros((2, 3)), dirs, flags, arrays(grid), jnp.float64(0.5), jnp.float64(0.0), bits=23
+        jnp.zeros((3, 2)), dirs, flags, arrays(grid), jnp.float64(0.5), jnp.float64(0.0), bits=23
     )
     assert (rays.n_samples > 0).tolist() == [True, False]
 
@@ -153,8 +170,8 @@ def test_tile_holds_the_rays_of_its_pixels_row_by_row(data: st.DataObject) -> No
     assert valid.tolist() == inside.tolist()
     eyes, expected = rays_of(camera)
     pixel = ((row + y) * width + column + x)[inside]
-    np.testing.assert_allclose(np.asarray(origins)[inside], eyes[pixel], rtol=0, atol=1e-15)
-    found = np.asarray(dirs)[inside]
+    np.testing.assert_allclose(np.asarray(origins).T[inside], eyes[pixel], rtol=0, atol=1e-15)
+    found = np.asarray(dirs).T[inside]
     found /= np.linalg.norm(found, axis=1, keepdims=True)
     np.testing.assert_allclose(found, expected[pixel], rtol=0, atol=1e-14)
 

@@ -1,154 +1,36 @@
-"""The integrator on toys, with blocks so small that every loop in it goes round, against the oracle.
-
-No scheduler, store or pool: pool and work items are laid out here by hand, every block of cells of
-every brick as a box of its own, so the tests say what the kernel does with whatever it is given.
-"""
+"""The integrator on toys, with blocks so small that every loop in it goes round, against the oracle."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toys import MOST_ITEMS, TILES, Toy, make_toy, tiny_shape
 
 from plenostream import reference
 from plenostream.kernels.finish import compose, fresh_state, live_tiles
-from plenostream.kernels.geometry import (
-    TILE_RAYS,
-    GridArrays,
-    RayConstants,
-    entry_bits,
-    ray_constants,
-)
+from plenostream.kernels.geometry import TILE_RAYS
 from plenostream.kernels.integrate import integrate
-from plenostream.kernels.state import (
-    COUNTERS,
-    KernelShape,
-    Pool,
-    RayState,
-    RowLayout,
-    WaveScalars,
-)
-from plenostream.kernels.tuning import kernel_shape
+from plenostream.kernels.state import COUNTERS, KernelShape, RayState
 from plenostream.testing import checkpoints
-from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import fragile_rays, model_of
 from plenostream.testing.recorded import largest_difference
 
 ORACLE = 2e-5
-TILES = 3
-MOST_ITEMS = 100
-BRICK = 8
-
-
-class Toy(NamedTuple):
-    """A checkpoint, rays from one eye, and everything that the integrator takes for them."""
-
-    checkpoint: CheckpointArrays
-    origins: np.ndarray
-    dirs: np.ndarray
-    pool: Pool
-    rays: RayConstants
-    scalars: WaveScalars
-    items: np.ndarray
-    shell: np.ndarray
-
-
-def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, dtype: str) -> Pool:
-    """All bricks of a checkpoint; voxel rows as in the checkpoint, one further for the empty row."""
-    edge = BRICK + 1
-    n = int(slots.max()) + 1
-    density = np.zeros((n, edge, edge, edge), dtype)
-    row_ids = np.zeros((n, edge, edge, edge), np.uint32)
-    origins = np.zeros((n, 3), np.int32)
-    for place, slot in zip(index, slots, strict=True):
-        inside = tuple(slice(p * BRICK, p * BRICK + edge) for p in place)
-        links = checkpoint.links[inside]
-        part = (slot, *map(slice, links.shape))
-        values = np.append(checkpoint.density, np.float32(0))
-        density[part] = np.where(links >= 0, values[links], 0).astype(dtype)
-        row_ids[part] = np.where(links >= 0, links + 1, 0)
-        origins[slot] = place * BRICK
-    dim = checkpoint.basis_dim
-    layout = RowLayout(dim)
-    rows = np.zeros((len(checkpoint.sh) + 1, layout.width), dtype)
-    for function in range(dim):
-        for channel in range(3):
-            column = checkpoint.sh[:, channel * dim + function]
-            rows[1:, layout.lane(function, channel)] = column
-    flat = density.reshape(-1), row_ids.reshape(-1), rows, origins
-    return Pool(*map(jnp.asarray, flat))
-
-
-def make_toy(
-    checkpoint: CheckpointArrays,
-    *,
-    eye: tuple[float, float, float] = (1.7, 1.2, -1.4),
-    dtype: str = "float32",
-    **options: float,
-) -> Toy:
-    grid = checkpoint.grid
-    rng = np.random.default_rng(2)
-    targets = rng.uniform(-1.0, 1.0, (TILES * TILE_RAYS, 3)) * grid.radius + grid.center
-    origins = np.broadcast_to(np.array(eye), targets.shape).copy()
-    dirs = targets - origins
-    index = np.array(list(np.ndindex(*(-(-(n - 1) // BRICK) for n in grid.size))))
-    slots = rng.permutation(len(index) + 1)[: len(index)]
-    arrays = GridArrays(
-        jnp.asarray(np.array(grid.size, np.float64)),
-        jnp.asarray(grid.scale),
-        jnp.asarray(grid.offset),
-    )
-    values = {"step_size": 0.5, "near_clip": 0.0, "sigma_thresh": 1e-10, "stop_thresh": 1e-7}
-    values |= options
-    step, near = jnp.float64(values["step_size"]), jnp.float64(values["near_clip"])
-    set_up = jax.jit(partial(ray_constants, bits=entry_bits(grid.size)))
-    rays = set_up(
-        jnp.asarray(origins), jnp.asarray(dirs), jnp.ones(len(dirs), bool), arrays, step, near
-    )
-    home = np.clip(np.floor(grid.world_to_grid(eye) / BRICK), 0, index.max(0)).astype(int)
-    last = np.minimum((index + 1) * BRICK, np.array(grid.size) - 1) - index * BRICK
-    shell = np.abs(index - home).sum(-1)
-    box = np.repeat(np.argsort(shell, kind="stable"), TILES)
-    items = np.zeros((len(box), 4), np.int32)
-    items[:, 0] = np.tile(np.arange(TILES), len(index))
-    items[:, 1] = slots[box]
-    items[:, 3] = (last[box] << np.array([0, 8, 16])).sum(-1)
-    scalars = WaveScalars(
-        size=jnp.asarray(np.array(grid.size, np.int32)),
-        world_per_grid=jnp.asarray((1.0 / grid.scale).astype(np.float32)),
-        step=step,
-        sigma_thresh=jnp.float32(values["sigma_thresh"]),
-        stop_thresh=jnp.float32(values["stop_thresh"]),
-    )
-    pool = pool_of(checkpoint, index, slots, dtype)
-    return Toy(checkpoint, origins, dirs, pool, rays, scalars, items, shell[box])
-
-
-def tiny_shape(checkpoint: CheckpointArrays, **sizes: int | bool) -> KernelShape:
-    """Blocks of a few items and lanes: many blocks, groups and rounds for few rays."""
-    tuned = kernel_shape(
-        "cpu",
-        brick_size=BRICK,
-        basis_dim=checkpoint.basis_dim,
-        entry_bits=entry_bits(checkpoint.size),
-    )
-    return replace(tuned, **({"items": 4, "lanes": 64, "shade": 32, "fences": False} | sizes))
 
 
 def blocks_of(shell: np.ndarray, block_items: int) -> np.ndarray:
     blocks, first = [], 0
     while first < len(shell):
         count = int((shell[first : first + block_items] == shell[first]).sum())
-        blocks.append((first, count))
+        blocks.append((first, count, 0))
         first += count
-    return np.array(blocks, np.int32).reshape(-1, 2)
+    return np.array(blocks, np.int32).reshape(-1, 3)
 
 
 @functools.cache
@@ -163,7 +45,7 @@ def run(
     """The state after all items of the toy."""
     items = np.zeros((MOST_ITEMS + shape.items, 4), np.int32)
     items[: len(toy.items)] = toy.items
-    blocks = np.zeros((MOST_ITEMS, 2), np.int32)
+    blocks = np.zeros((MOST_ITEMS, 3), np.int32)
     mine = blocks_of(toy.shell, shape.items)
     blocks[: len(mine)] = mine
     function = compiled(shape) if jit else partial(integrate, shape=shape)
@@ -177,7 +59,9 @@ def picture(toy: Toy, state: RayState) -> np.ndarray:
     """Red, green, blue, alpha and depth [rays, 5] over white."""
     scalars = toy.scalars
     rest = (scalars.world_per_grid, scalars.step, jnp.float32(1.0))
-    return np.asarray(jax.jit(compose)(state, toy.rays, *rest))
+    values, alpha = map(np.asarray, jax.jit(compose)(state, toy.rays, *rest))
+    # The last place is the spare ray's.
+    return np.insert(values, 3, alpha, axis=1)[:-1]
 
 
 def assert_as_oracle(toy: Toy, state: RayState, **options: float) -> None:
@@ -200,6 +84,10 @@ RANDOM = checkpoints.random_checkpoint(5, size=(13, 21, 10), active_share=0.4)
         pytest.param({}, id="tiny"),
         pytest.param({"items": 1}, id="one item a block"),
         pytest.param({"items": 64, "lanes": 4096, "shade": 2048}, id="all in one block"),
+        pytest.param({"span": 4, "rounds": 4}, id="marched a few samples at a time"),
+        pytest.param({"span": 4, "rounds": 1}, id="one sample a round"),
+        pytest.param({"length_classes": 2}, id="hardly sorted by length"),
+        pytest.param({"length_classes": 7}, id="sorted as finely as can be"),
         pytest.param({"fences": True}, id="fenced"),
     ],
 )

@@ -31,7 +31,7 @@ def constants(origins: np.ndarray, dirs: np.ndarray) -> RayConstants:
     grid = GridArrays(size, jnp.asarray(GRID.scale), jnp.asarray(GRID.offset))
     setup = jax.jit(partial(ray_constants, bits=BITS))
     every = jnp.ones(len(origins), bool)
-    o, d = jnp.asarray(np.asarray(origins, float)), jnp.asarray(np.asarray(dirs, float))
+    o, d = jnp.asarray(np.asarray(origins, float).T), jnp.asarray(np.asarray(dirs, float).T)
     return setup(o, d, every, grid, jnp.float64(STEP), jnp.float64(0.0))
 
 
@@ -49,8 +49,8 @@ def walk(rays: RayConstants, occupied: np.ndarray) -> np.ndarray:
 
 def blocks_of_samples(rays: RayConstants) -> list[list[int]]:
     """The block of each sample of each ray, as the fixed-point lattice places it."""
-    entry = np.stack([np.asarray(a) for a in rays.entry], -1) * 2.0**-BITS
-    course = np.stack([np.asarray(a) for a in rays.direction], -1) * 2.0**-DIRECTION_BITS
+    entry = np.asarray(rays.entry).T * 2.0**-BITS
+    course = np.asarray(rays.direction).T * 2.0**-DIRECTION_BITS
     found = []
     for start, along, n in zip(entry, course, np.asarray(rays.n_samples), strict=True):
         points = start + np.arange(n)[:, None] * STEP * along
