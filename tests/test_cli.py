@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 import cv2
+import jax
 import numpy as np
 import pytest
 
@@ -108,6 +109,8 @@ class Paper:
 def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
     """What a command sets for JAX must not reach other tests, nor the user's caches this one."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
+    # Set, so that JAX's own settings stay as they are.
+    os.environ["NPROC"] = "2"
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
@@ -545,6 +548,31 @@ class TestEnvironment:
         prepare_jax()
         assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
         assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
+
+    @pytest.fixture
+    def asynchronous(self) -> Iterator[Callable[[], bool]]:
+        """Tells whether JAX runs programs on a CPU in threads of its own; it does so at first."""
+        name = "jax_cpu_enable_async_dispatch"
+        before = jax.config.read(name)
+        jax.config.update(name, True)
+        yield lambda: jax.config.read(name)
+        jax.config.update(name, before)
+
+    def test_leaves_the_cores_of_a_cpu_to_the_renderers_threads(
+        self, asynchronous: Callable[[], bool]
+    ) -> None:
+        del os.environ["NPROC"]
+        prepare_jax()
+        assert os.environ["NPROC"] == "1"
+        assert not asynchronous()
+
+    def test_leaves_the_threads_that_the_user_asked_for(
+        self, asynchronous: Callable[[], bool]
+    ) -> None:
+        os.environ["NPROC"] = "4"
+        prepare_jax()
+        assert os.environ["NPROC"] == "4"
+        assert asynchronous()
 
 
 def test_interrupt_signal_ends_a_film_with_130_and_no_file(tmp_path: Path) -> None:
