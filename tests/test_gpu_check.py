@@ -179,7 +179,7 @@ def test_every_kernel_overwrites_what_it_is_given_to_overwrite(picture: Case) ->
         fault for kernel in picture.kernels.values() for fault in kernel_faults(kernel, TARGET)
     ] == []
     donated = {name for name, kernel in picture.kernels.items() if kernel.donated_bytes}
-    assert donated == {"integrate", "write bricks", "write rows"}
+    assert donated == {"integrate", "compose", "write bricks", "write rows"}
 
 
 def test_plan_that_is_no_upper_bound_is_a_fault(picture: Case) -> None:

@@ -42,6 +42,7 @@ _PROGRAMS = {
     "write bricks": "upload",
     "write rows": "upload",
     "pool": "upload",
+    "reduce": "reduce",
 }
 
 SEAMS: tuple[tuple[Any, str, str], ...] = (
@@ -60,9 +61,11 @@ SEAMS: tuple[tuple[Any, str, str], ...] = (
     (frame, "pack_bricks", "pack"),
     (BrickPool, "stage", "upload"),
     (BrickPool, "write", "upload"),
-    (Frame, "composed", "composite"),
-    (pinhole, "_untile", "composite"),
+    (BrickPool, "reduce", "reduce"),
+    (Frame, "compose", "wait for workers"),
+    (Frame, "_compose", "composite"),
     (Frame, "_bring_in", "bookkeeping"),
+    (Frame, "_reduce", "bookkeeping"),
     (Ledger, "sample", "bookkeeping"),
     (Ledger, "watch", "bookkeeping"),
     (Worker, "wait", "wait for workers"),

@@ -27,7 +27,7 @@ from plenostream.render import Renderer
 
 __all__ = ["compiled_texts", "measure_stages", "stage_rows", "stages_of"]
 
-_LOOPS = {"integrate", "_march_list"}
+_LOOPS = {"integrate", "_march_listing"}
 """Functions that only loop over stages."""
 _LOOPS_STAGE = "(loops)"
 _NOWHERE = "(not known)"

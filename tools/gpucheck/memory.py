@@ -107,7 +107,7 @@ def device_bytes(kernels: Mapping[str, Kernel], *, n_parts: int, n_queued: int) 
     state, rays, pool, *call, scalars = kernels["integrate"].args
     writes = [nbytes(kernels[name].args[1:]) for name in ("write bricks", "write rows")]
     walks = "walk" in kernels
-    alone = ("write bricks", "write rows", "pool")
+    alone = {"write bricks", "write rows", "pool", "reduce"} & set(kernels)
     per_ray = nbytes((state, rays)) + kernels["compose"].fresh_bytes
     per_ray += _REPORTS * kernels["live tiles"].fresh_bytes
     start = kernels["world rays" if walks else "pinhole rays"].args
@@ -119,7 +119,7 @@ def device_bytes(kernels: Mapping[str, Kernel], *, n_parts: int, n_queued: int) 
     one = nbytes(call)
     counted = {
         "pool: bricks": nbytes((pool.density, pool.row_ids, pool.origins)),
-        "pool: colour rows": nbytes(pool.rows),
+        "pool: colour rows": nbytes((pool.rows, pool.reduced, pool.voxels)),
         "ray state and output": n_parts * per_ray,
         "kernel temporaries": n_parts * parts + max(kernels[name].temp_bytes for name in alone),
         # A batch that is written and one that is on its way up; and what a GPU lets wait.
