@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from plenostream.device import Device
 from plenostream.grid import BrickGrid
@@ -18,6 +19,7 @@ from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
 
 __all__ = ["BrickPool", "PackedBricks", "pack_bricks", "upload_bytes"]
 
+_ALIGNED = 64
 _LARGEST = {"float16": 65504.0, "float32": 1e30}
 """Densities beyond these are as opaque; in float16 they would be infinite, in float32 sums of
 them could be."""
@@ -90,15 +92,14 @@ def pack_bricks(
     page = np.repeat(first_page, counts) + within // PAGE_ROWS
 
     most = _LARGEST[dtype.name]
-    # Fresh arrays each time: on a CPU, JAX may keep using the very buffer it is given.
-    packed_density = np.zeros((BATCH_BRICKS, voxels), dtype)
+    packed_density = _fresh((BATCH_BRICKS, voxels), dtype)
     packed_density[:b][active] = np.clip(density, -most, most)
-    row_ids = np.zeros((BATCH_BRICKS, voxels), np.uint32)
+    row_ids = _fresh((BATCH_BRICKS, voxels), np.uint32)
     row_ids[:b][active] = pages[page] * np.uint32(PAGE_ROWS) + (within % PAGE_ROWS)
     origins = np.zeros((BATCH_BRICKS, 3), np.int32)
     origins[:b] = index * bricks.brick_size
     batches = -(-len(pages) // BATCH_PAGES)
-    rows = [np.zeros((BATCH_PAGES * PAGE_ROWS, sh.shape[1]), dtype) for _ in range(batches)]
+    rows = [_fresh((BATCH_PAGES * PAGE_ROWS, sh.shape[1]), dtype) for _ in range(batches)]
     size = BATCH_PAGES * PAGE_ROWS if reduces else 0
     of_rows = [np.zeros(size, np.uint16) for _ in range(batches)]
     which = np.nonzero(active)[1].astype(np.uint16) if reduces else None
@@ -118,6 +119,18 @@ def pack_bricks(
         rows=rows,
         voxels=of_rows,
     )
+
+
+def _fresh(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    """A new array of zeros where JAX's CPU arrays begin, at a multiple of 64 bytes.
+
+    On a CPU, JAX goes on using such a buffer instead of copying it: so it has to be a new one each
+    time, and nothing is copied.
+    """
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    buffer = np.zeros(n_bytes + _ALIGNED - 1, np.uint8)
+    start = -buffer.ctypes.data % _ALIGNED
+    return buffer[start : start + n_bytes].view(dtype).reshape(shape)
 
 
 def _copy_rows(batches: Sequence[NDArray[Any]], at: int, rows: NDArray[Any]) -> None:

@@ -54,7 +54,7 @@ __all__ = [
 
 BATCH_BRICKS = 32
 """Bricks of an upload."""
-BATCH_PAGES = 512
+BATCH_PAGES = 1024
 """Pages of colour rows of an upload."""
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""

@@ -5,9 +5,9 @@
     for each wave, front to back:
         1. drop the bricks that no live ray can reach     (the report of two waves ago)
         2. give the others their places in the pool       (residency; some leave)
-        3. stage the first of the missing ones            (read by the fetcher's threads, packed here)
+        3. pack the missing ones for upload               (read by the fetcher's threads)
         4. wait until the wave before has been drawn      (the pool is about to change)
-        5. write what is missing into the pool
+        5. copy what is missing up and into the pool
         6. reduce its colours to what the eye sees        (shading "auto", once for an eye)
         7. ask for the bricks of the next waves           (reads go on while this wave is drawn)
         8. hand the wave's work items to the workers
@@ -18,6 +18,7 @@ streaming are the same loop: with everything in the pool, steps 2 to 6 find noth
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -78,6 +79,10 @@ class Frame:
     scalars: WaveScalars
     background: jax.Array
     sizes: Sizes
+    n_ahead: int
+    """Batches of bricks that are packed before the pool is ready for them, beside the first."""
+    staged_bytes: int = 0
+    """Bytes of the batches that are packed and not yet written."""
 
     def draw(self, view: View, stats: FrameStats) -> None:
         """Bring the workers' rays through everything that `view` shows."""
@@ -130,17 +135,29 @@ class Frame:
         if not len(admission.bricks):
             return
         try:
-            # The first batch is read, packed and copied up while the wave before is still drawn.
-            batches = self._packed(admission.bricks, admission.slots, admission.pages, stats)
-            for packed in batches:
+            batches = self._packed(admission.bricks, admission.slots, admission.pages)
+            # These are read and packed while the wave before is still drawn; the rest, if memory
+            # does not allow more, one after another as they are written.
+            ahead = list(itertools.islice(batches, self.n_ahead + 1))
+            self.workers.wait()
+            for packed in itertools.chain(self._one_by_one(ahead), batches):
                 for kind, arrays in self.pool.stage(packed):
-                    self.workers.wait()
                     self.device.ledger.sample()
                     stats.bytes_uploaded += self.pool.write(kind, arrays)
+                self.staged_bytes -= packed.nbytes
         except BaseException:
             self.residency.forget(admission.bricks)
             raise
+        finally:
+            self.staged_bytes = 0
         stats.bricks_read += len(admission.bricks)
+
+    @staticmethod
+    def _one_by_one(batches: list[PackedBricks]) -> Iterator[PackedBricks]:
+        """Batches in order, each let go of when the next is asked for."""
+        batches.reverse()
+        while batches:
+            yield batches.pop()
 
     def _reduce(self, wave: NDArray[np.int64], stats: FrameStats) -> None:
         """Reduce the colours of the wave's bricks that have not been for this eye."""
@@ -158,13 +175,12 @@ class Frame:
         bricks: NDArray[np.int64],
         slots: NDArray[np.int32],
         pages: NDArray[np.int32],
-        stats: FrameStats,
     ) -> Iterator[PackedBricks]:
         """The bricks in staging buffers, a batch at a time."""
         tables, meta = self.store.tables, self.store.meta
         n_rows = np.cumsum(np.diff(tables.row_start)[bricks])
         n_pages = np.concatenate([[0], np.cumsum(self.pages[bricks])])
-        start = before = 0
+        start = 0
         while start < len(bricks):
             done = n_rows[start - 1] if start else 0
             stop = int(np.searchsorted(n_rows, done + STAGED_ROWS, "right"))
@@ -185,10 +201,8 @@ class Frame:
                 dtype=np.dtype(self.pool.arrays.rows.dtype),
                 reduces=self.shape.reduces,
             )
-            taken = rows.density.nbytes + rows.sh.nbytes
-            # The caller may still hold the batch before.
-            self.host.note("staging", before + taken + packed.nbytes)
-            before = packed.nbytes
+            self.staged_bytes += packed.nbytes
+            self.host.note("staging", self.staged_bytes + rows.density.nbytes + rows.sh.nbytes)
             yield packed
             start = stop
 

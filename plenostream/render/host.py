@@ -27,6 +27,8 @@ QUEUED_CALLS = 4
 STAGED_ROWS = 32_768
 """Rows that are packed for upload together, at most, unless a single brick has more."""
 
+_MOST_AHEAD = 8
+"""Batches that are packed while the wave before is drawn, at most."""
 _RAYS_AT_ONCE = 1 << 20
 """Arbitrary rays that are drawn together, at most."""
 _LEAST_PAIRS = 131_072
@@ -66,11 +68,15 @@ class HostPlan:
     needs: HostNeeds
     cache_bytes: int
     """Bytes of the cache of decoded chunks."""
+    n_ahead: int
+    """Batches that may be packed before the pool is ready for them, beside the one at hand."""
+    ahead_bytes: int
+    """Bytes of those."""
 
     @property
     def planned_bytes(self) -> int:
         """All of it."""
-        return self.needs.fixed_bytes + self.cache_bytes
+        return self.needs.fixed_bytes + self.ahead_bytes + self.cache_bytes
 
     @property
     def items(self) -> dict[str, int]:
@@ -78,7 +84,7 @@ class HostPlan:
         return {
             "tables": self.needs.tables,
             "view": self.needs.view,
-            "staging": self.needs.staging,
+            "staging": self.needs.staging + self.ahead_bytes,
             "work items": self.needs.items,
             "picture": self.needs.image,
             "chunk cache": self.cache_bytes,
@@ -119,7 +125,7 @@ class HostPlanner:
         # More than this is never used: all chunks, and each thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
         self._most_cache = max(chunks, n_threads) * self._least_cache
-        self._staging = _staging_bytes(store, shape, itemsize)
+        self._packed, self._staging = _staging_bytes(store, shape, itemsize)
         call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 12
         self._queued = n_parts * (QUEUED_CALLS * call + CALL_BLOCKS * 12)
 
@@ -180,11 +186,20 @@ class HostPlanner:
 
     def _plan(self, needs: HostNeeds) -> HostPlan:
         left = require_host(needs, self.allowed_bytes)
-        return HostPlan(needs=needs, cache_bytes=min(left, self._most_cache))
+        spare = (left - self._least_cache) // _SHARE
+        n_ahead = min(_MOST_AHEAD, spare // self._packed)
+        ahead_bytes = n_ahead * self._packed
+        return HostPlan(
+            needs=needs,
+            cache_bytes=min(left - ahead_bytes, self._most_cache),
+            n_ahead=n_ahead,
+            ahead_bytes=ahead_bytes,
+        )
 
 
-def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> int:
-    """Rows taken from the cache, packed; and the batch before, which may still be on its way up."""
+def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> tuple[int, int]:
+    """Bytes of a packed batch; and of the rows that it is packed from, the batch itself, and the one
+    before, which may still be on its way up."""
     columns = 3 * shape.basis_dim
     counts = np.diff(store.tables.row_start)[store.tables.occupied]
     most_rows = min(max(STAGED_ROWS, int(counts.max(initial=0))), int(counts.sum()))
@@ -193,7 +208,7 @@ def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> int:
     bricks, pages = upload_bytes(shape.voxels, columns, itemsize, reduces=shape.reduces)
     packed = bricks + -(-most_pages // BATCH_PAGES) * pages
     taken = most_rows * (4 + columns * np.dtype(store.meta.sh_dtype).itemsize + _STAGED_ROW)
-    return 2 * packed + taken + BATCH_BRICKS * shape.voxels * 2
+    return packed, 2 * packed + taken + BATCH_BRICKS * shape.voxels * 2
 
 
 class HostLedger:

@@ -155,6 +155,7 @@ class Resources:
             scalars=self._scalars(eye_grid),
             background=self.device.put(np.float32(self.options.background)),
             sizes=sizes,
+            n_ahead=host.n_ahead,
         )
         try:
             yield frame
