@@ -40,7 +40,14 @@ from plenostream.render.host import STAGED_ROWS, HostLedger
 from plenostream.render.planner import Sizes
 from plenostream.render.workers import Worker, Workers
 from plenostream.residency import Reductions, Residency
-from plenostream.schedule import BoxTable, Items, View, pack_calls, plan_waves
+from plenostream.schedule import (
+    BoxTable,
+    Items,
+    View,
+    pack_calls,
+    plan_waves,
+    reducible_bricks,
+)
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
 
@@ -70,8 +77,12 @@ class Frame:
     pool: BrickPool
     residency: Residency
     reductions: Reductions
+    eye_grid: NDArray[np.float64] | None
+    """[3]: where all rays come from, if there are bricks to be shaded as it sees them."""
     reduced: NDArray[np.bool_]
-    """[bricks of the scene]: those whose colours are taken as the eye sees them."""
+    """[bricks of the scene]: those in view that are shaded so."""
+    tolerance: float
+    """What that may change in a pixel."""
     fetcher: BrickFetcher
     workers: Workers
     host: HostLedger
@@ -99,11 +110,29 @@ class Frame:
             )
         ]
         stats.bricks_visible += len(view.bricks)
+        self._choose_shading(view.bricks)
         stats.bricks_reduced += int(self.reduced[view.bricks].sum())
         try:
             self._draw_waves(view, waves, stats)
         finally:
             self.fetcher.cancel()
+
+    def _choose_shading(self, bricks: NDArray[np.int64]) -> None:
+        """Say which of the bricks in view are shaded as the eye sees them."""
+        if self.eye_grid is None:
+            return
+        meta, tables = self.store.meta, self.store.tables
+        self.reductions.look_from(tuple(self.eye_grid.tolist()))
+        self.reduced[bricks] = reducible_bricks(
+            tables.sh_bound[bricks],
+            tables.index[bricks],
+            meta.grid,
+            meta.bricks,
+            self.eye_grid,
+            basis_dim=meta.basis_dim,
+            itemsize=self.pool.arrays.rows.dtype.itemsize,
+            tolerance=self.tolerance,
+        )
 
     def _draw_waves(self, view: View, waves: list[NDArray[np.int64]], stats: FrameStats) -> None:
         reports: deque[list[Future[Any]]] = deque()

@@ -26,13 +26,7 @@ from plenostream.render.host import HostLedger, HostPlan, HostPlanner
 from plenostream.render.planner import Planner, Sizes
 from plenostream.render.workers import Workers
 from plenostream.residency import Reductions, Residency
-from plenostream.schedule import (
-    REDUCIBLE_DIMS,
-    BlockMap,
-    build_boxes,
-    map_blocks,
-    reducible_bricks,
-)
+from plenostream.schedule import REDUCIBLE_DIMS, BlockMap, build_boxes, map_blocks
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
 
@@ -147,7 +141,9 @@ class Resources:
             pool=pool,
             residency=residency,
             reductions=reductions,
-            reduced=self._reduced(eye_grid, reductions),
+            eye_grid=eye_grid if self._shape.reduces else None,
+            reduced=np.zeros(self.store.meta.n_bricks, bool),
+            tolerance=self.options.shading_tolerance,
             fetcher=fetcher,
             workers=self.workers,
             host=ledger,
@@ -181,25 +177,6 @@ class Resources:
             self._reductions = Reductions(n_slots)
             self.planner.fix_pool(n_slots, n_pages)
         return self._pool, self._residency, self._reductions
-
-    def _reduced(
-        self, eye_grid: NDArray[np.float64] | None, reductions: Reductions
-    ) -> NDArray[np.bool_]:
-        """The bricks whose colours are taken as the eye sees them; none without an eye."""
-        meta, tables = self.store.meta, self.store.tables
-        if eye_grid is None or not self._shape.reduces:
-            return np.zeros(meta.n_bricks, bool)
-        reductions.look_from(tuple(eye_grid.tolist()))
-        return reducible_bricks(
-            tables.sh_bound,
-            tables.index,
-            meta.grid,
-            meta.bricks,
-            eye_grid,
-            basis_dim=meta.basis_dim,
-            itemsize=self.planner.itemsize,
-            tolerance=self.options.shading_tolerance,
-        )
 
     def _fetcher_of(self, host: HostPlan) -> BrickFetcher:
         if self._cache_bytes > host.cache_bytes:

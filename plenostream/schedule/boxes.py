@@ -6,7 +6,7 @@ the integrator tests rays against boxes, and tightness decides what a picture co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ __all__ = ["BOXES_AT_ONCE", "BoxTable", "Rects", "build_boxes", "project_boxes",
 
 BOXES_AT_ONCE = 16_384
 """Boxes that are projected at once; bounds the float64 temporaries of scenes of any size."""
+GROUP = 64
+"""Boxes, neighbours in the order of the table, that are looked at together first: what a picture
+takes then follows what it shows, not what the scene holds."""
 _NEAR = 1e-6
 """Boxes are cut at this distance before the eye (grid units), so that what is beside or behind
 it projects to nothing infinite."""
@@ -38,12 +41,25 @@ class BoxTable:
     """[m, 3]: one past the last cell."""
     packed: NDArray[np.int32]
     """[m, 2]: the corners inside the brick, as a work item holds them."""
+    group_low: NDArray[np.int32] = field(init=False)
+    """[g, 3]: first cell of the boxes [GROUP g, GROUP (g + 1))."""
+    group_high: NDArray[np.int32] = field(init=False)
+    """[g, 3]: one past their last cell."""
+
+    def __post_init__(self) -> None:
+        starts = np.arange(0, len(self.low), GROUP)
+        for name, reduce, values in (
+            ("group_low", np.minimum.reduceat, self.low),
+            ("group_high", np.maximum.reduceat, self.high),
+        ):
+            of_groups = reduce(values, starts, axis=0) if len(starts) else values
+            object.__setattr__(self, name, of_groups)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
         arrays = (self.brick, self.block, self.low, self.high, self.packed)
-        return sum(array.nbytes for array in arrays)
+        return sum(array.nbytes for array in (*arrays, self.group_low, self.group_high))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,26 +127,46 @@ def project_boxes(
     pixels : left, top, right, bottom  the part of the picture; tiles count from its left top
     tile : edge of a tile in pixels
     """
-    origin = np.array(pixels[:2])
-    extent = np.array(pixels[2:]) - origin
-    found = []
-    for start in range(0, len(table.low), BOXES_AT_ONCE):
-        part = slice(start, start + BOXES_AT_ONCE)
-        lowest, highest, ahead = _bounds_on_screen(
-            table.low[part], table.high[part], size, eye_grid, to_camera, intrinsics
-        )
+    view = _Screen(size, eye_grid, to_camera, intrinsics, pixels)
+    groups, _, _ = view.rects(table.group_low, table.group_high, np.arange(len(table.group_low)))
+    inside = (groups[:, None] * GROUP + np.arange(GROUP)).reshape(-1)
+    box, first, final = view.rects(table.low, table.high, inside[inside < len(table.low)])
+    return Rects(box=box, first=first // tile, last=final // tile + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Screen:
+    """The part of a picture that boxes are looked for in."""
+
+    size: tuple[int, int, int]
+    eye_grid: NDArray[np.float64]
+    to_camera: NDArray[np.float64]
+    intrinsics: tuple[float, float, float, float]
+    pixels: tuple[int, int, int, int]
+
+    def rects(
+        self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Those of the boxes `which` (rows of `low` and `high` [m, 3]) that are in view [v], and
+        the first and the last pixel, x and y, whose rays may meet them [v, 2]."""
+        origin = np.array(self.pixels[:2])
+        extent = np.array(self.pixels[2:]) - origin
         # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
         bound = float(max(extent)) + 1.0
-        first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
-        final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(np.int64)
-        first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
-        seen = np.flatnonzero(ahead & (first <= final).all(-1))
-        found.append((seen + start, first[seen] // tile, final[seen] // tile + 1))
-    if not found:
         nothing = np.empty((0, 2), np.int64)
-        return Rects(box=np.empty(0, np.int64), first=nothing, last=nothing)
-    box, first_tile, last_tile = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return Rects(box=box, first=first_tile, last=last_tile)
+        found = [(np.empty(0, np.int64), nothing, nothing)]
+        for start in range(0, len(which), BOXES_AT_ONCE):
+            part = which[start : start + BOXES_AT_ONCE]
+            lowest, highest, ahead = _bounds_on_screen(
+                low[part], high[part], self.size, self.eye_grid, self.to_camera, self.intrinsics
+            )
+            first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
+            final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(np.int64)
+            first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
+            seen = np.flatnonzero(ahead & (first <= final).all(-1))
+            found.append((part[seen], first[seen], final[seen]))
+        box, first, final = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return box, first, final
 
 
 def _bounds_on_screen(
