@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from plenostream.budget import RenderPlan
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
     from plenostream.conversion import ConvertReport
+    from plenostream.environment import prepare_jax
     from plenostream.errors import (
         BrickCorrupt,
         BudgetError,
@@ -47,6 +48,7 @@ _HOMES = {
     "budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
     "conversion": ("ConvertReport",),
+    "environment": ("prepare_jax",),
     "errors": (
         "BrickCorrupt",
         "BudgetError",
@@ -102,6 +104,7 @@ __all__ = [
     "look_at_camera",
     "open_scene",
     "orbit_cameras",
+    "prepare_jax",
     "scene_info",
     "verify",
 ]

@@ -24,6 +24,7 @@ CORE = ("version", "errors", "stats", "bytesize", "basis", "grid", "options")
 RANKS = {
     "cameras": 1,
     "checkpoint": 1,
+    "environment": 1,
     "images": 1,
     "store": 1,
     "budget": 2,
@@ -70,10 +71,10 @@ FENCES = {
 }
 """Libraries that are heavy, or belong to one concern: the modules that may import them."""
 
-PREPARES_JAX = "plenostream.commands.environment"
-"""Configures jax for the command line, so it may import it too: late, and before anything else."""
+PREPARES_JAX = "plenostream.environment"
+"""Configures jax, so it may import it too: late, and before anything else does."""
 
-FRONT = {"cli", "commands", "__main__"}
+FRONT = {"cli", "commands", "environment", "__main__"}
 """The command line: it alone reads the environment, prints, and imports late to start fast."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

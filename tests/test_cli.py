@@ -26,7 +26,7 @@ import plenostream
 from plenostream import cli
 from plenostream.cameras import Camera
 from plenostream.commands.convert import convert
-from plenostream.commands.environment import prepare_jax
+from plenostream.environment import prepare_jax
 from plenostream.commands.plan import plan
 from plenostream.commands.progress import Progress, format_seconds
 from plenostream.commands.render import render

@@ -12,6 +12,7 @@ from plenostream.api import open_scene
 from plenostream.bench.apart import answer, ask
 from plenostream.bench.timing import Say, Timing
 from plenostream.cameras import Camera
+from plenostream.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.render import Renderer
 
@@ -96,6 +97,7 @@ def _first_frame(answers: list[dict[str, Any]]) -> FirstFrame:
 
 
 def _measure(request: dict[str, Any]) -> dict[str, Any]:
+    prepare_jax()
     camera = Camera(**request["camera"])
     options, stream = RenderOptions(**request["options"]), StreamOptions(**request["stream"])
     began = time.perf_counter()

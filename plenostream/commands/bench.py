@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from plenostream.commands.environment import prepare_jax
+from plenostream.environment import prepare_jax
 from plenostream.commands.parameters import (
     FromText,
     Settings,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from plenostream.commands.environment import prepare_jax
+from plenostream.environment import prepare_jax
 
 _ROOT = Path(__file__).resolve().parents[2]
 
