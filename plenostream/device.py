@@ -20,6 +20,11 @@ _CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
 _SHARE = 0.9
 """Of what a device grants, what may be used: the rest is for fragmentation and the driver."""
+_COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
+    # Where there are vectors of 512 bits, XLA uses half of them by default; frames of trained models
+    # take 3 to 5 % less with all. Elsewhere this changes nothing.
+    "cpu": {"xla_cpu_prefer_vector_width": 512},
+}
 _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
 
@@ -76,7 +81,7 @@ class Device:
 
     def compile(self, name: str, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         """The program of the kernel `name`; tools that look into kernels come in between here."""
-        return lowered.compile()
+        return lowered.compile(_COMPILER_OPTIONS.get(self.platform))
 
     def put(self, value: ArrayLike) -> jax.Array:
         """Copy an array up, of exactly its own type (float64 included), and count it."""

@@ -42,7 +42,6 @@ from plenostream.render.workers import Worker, Workers
 from plenostream.residency import Reductions, Residency
 from plenostream.schedule import (
     BoxTable,
-    Items,
     View,
     pack_calls,
     plan_waves,
@@ -63,6 +62,10 @@ _REPORT_DELAY = 2
 
 Place = Callable[[int, NDArray[np.float32], NDArray[np.float32]], None]
 """Takes the number of a part, and of its tiles: colour and depth [t, 64, 4], and alpha [t, 64]."""
+
+
+_Call = tuple[int, NDArray[np.int32], NDArray[np.int32]]
+"""Part, items (padded), and blocks of a call of the integrator."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,28 +150,34 @@ class Frame:
                 self.fetcher.cancel(wave[hidden])
                 wave = wave[~hidden]
             if len(wave):
-                self._bring_in(wave, stats)
-                self._reduce(wave, stats)
+                self._draw_wave(view, wave, alive, stats)
                 for coming in waves[number + _READ_AHEAD : number + _READ_AHEAD + 1]:
                     self.fetcher.request(self.residency.missing(coming))
-                self._submit_items(view, wave, alive, stats)
                 stats.waves += 1
             reports.append([worker.submit(self._report, worker) for worker in self.workers.all])
         self.workers.wait()
 
-    def _bring_in(self, wave: NDArray[np.int64], stats: FrameStats) -> None:
-        """Get the wave's missing bricks into the pool, and the wave before out of the way."""
+    def _draw_wave(
+        self,
+        view: View,
+        wave: NDArray[np.int64],
+        alive: NDArray[np.bool_] | None,
+        stats: FrameStats,
+    ) -> None:
+        """Get the wave's missing bricks into the pool, and hand its items to the workers."""
         admission = self.residency.admit(wave)
         stats.bricks_evicted += admission.n_evicted
         self.reductions.forget(admission.slots)
-        if not len(admission.bricks):
-            return
         try:
             batches = self._packed(admission.bricks, admission.slots, admission.pages)
             # These are read and packed while the wave before is still drawn; the rest, if memory
-            # does not allow more, one after another as they are written.
+            # does not allow more, one after another as they are written. So is the first portion
+            # of the items.
             ahead = list(itertools.islice(batches, self.n_ahead + 1))
-            self.workers.wait()
+            portions = self._calls(view, wave, alive, stats)
+            first = next(portions, [])
+            if ahead:
+                self.workers.wait()
             for packed in itertools.chain(self._one_by_one(ahead), batches):
                 for kind, arrays in self.pool.stage(packed):
                     self.device.ledger.sample()
@@ -180,6 +189,9 @@ class Frame:
         finally:
             self.staged_bytes = 0
         stats.bricks_read += len(admission.bricks)
+        self._reduce(wave, stats)
+        for calls in itertools.chain([first], portions):
+            self._submit(calls)
 
     @staticmethod
     def _one_by_one(batches: list[PackedBricks]) -> Iterator[PackedBricks]:
@@ -235,42 +247,49 @@ class Frame:
             yield packed
             start = stop
 
-    def _submit_items(
+    def _calls(
         self,
         view: View,
         wave: NDArray[np.int64],
         alive: NDArray[np.bool_] | None,
         stats: FrameStats,
-    ) -> None:
-        """Queue the integrator's calls for a wave, part by part."""
+    ) -> Iterator[list[_Call]]:
+        """The integrator's calls for a wave, in portions; in order for each part."""
         wanted = np.zeros(len(self.residency.slot_of), bool)
         wanted[wave] = True
-        sizes = self.sizes
-        program = self.programs.integrate(sizes.tiles, sizes.n_slots, sizes.n_pages)
         for items in view.items(wanted, alive):
             stats.items += len(items.tile)
             self.host.note("items", items.nbytes)
-            for part, rows, blocks in self._calls(items):
-                worker = self.workers.all[part]
-                worker.submit(self._integrate, worker, program, self.pool.arrays, rows, blocks)
-                self.host.note("queue", self.workers.queued_bytes)
+            calls: list[_Call] = []
+            for part, rows, blocks in pack_calls(
+                items,
+                self.table,
+                self.residency.slot_of,
+                len(self.workers.all),
+                reduced=self.reduced,
+                block_items=self.shape.items,
+                capacity=CALL_ITEMS,
+            ):
+                if len(blocks) > CALL_BLOCKS:
+                    raise InternalError(f"{len(blocks)} blocks of work items in one call")
+                padded = np.zeros((CALL_ITEMS + self.shape.items, rows.shape[1]), np.int32)
+                padded[: len(rows)] = rows
+                calls.append((part, padded, blocks))
+            yield calls
 
-    def _calls(self, items: Items) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
-        calls = pack_calls(
-            items,
-            self.table,
-            self.residency.slot_of,
-            len(self.workers.all),
-            reduced=self.reduced,
-            block_items=self.shape.items,
-            capacity=CALL_ITEMS,
+    def _submit(self, calls: list[_Call]) -> None:
+        """Queue calls; those that are queued are let go of here."""
+        program = self.programs.integrate(
+            self.sizes.tiles, self.sizes.n_slots, self.sizes.n_pages
         )
-        for part, rows, blocks in calls:
-            if len(blocks) > CALL_BLOCKS:
-                raise InternalError(f"{len(blocks)} blocks of work items in one call")
-            padded = np.zeros((CALL_ITEMS + self.shape.items, rows.shape[1]), np.int32)
-            padded[: len(rows)] = rows
-            yield part, padded, blocks
+        held = sum(rows.nbytes + blocks.nbytes for _, rows, blocks in calls)
+        calls.reverse()
+        while calls:
+            part, rows, blocks = calls.pop()
+            worker = self.workers.all[part]
+            worker.submit(self._integrate, worker, program, self.pool.arrays, rows, blocks)
+            self.host.note("queue", self.workers.queued_bytes + held)
+            held -= rows.nbytes + blocks.nbytes
 
     def _integrate(
         self,

@@ -24,8 +24,9 @@ __all__ = ["QUEUED_CALLS", "STAGED_ROWS", "HostLedger", "HostPlan", "HostPlanner
 
 QUEUED_CALLS = 4
 """Calls of the integrator that wait for their turn, per part."""
-STAGED_ROWS = 32_768
-"""Rows that are packed for upload together, at most, unless a single brick has more."""
+STAGED_ROWS = 2 * BATCH_PAGES * PAGE_ROWS - BATCH_BRICKS * PAGE_ROWS
+"""Rows that are packed for upload together, at most, unless a single brick has more: with the pages
+that are not full, two batches of pages."""
 
 _MOST_AHEAD = 8
 """Batches that are packed while the wave before is drawn, at most."""
@@ -127,7 +128,9 @@ class HostPlanner:
         self._most_cache = max(chunks, n_threads) * self._least_cache
         self._packed, self._staging = _staging_bytes(store, shape, itemsize)
         call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 12
-        self._queued = n_parts * (QUEUED_CALLS * call + CALL_BLOCKS * 12)
+        # Beside those that wait: the ones that are ready for the next wave.
+        per_part = -(-2 * ITEMS_AT_ONCE // (n_parts * CALL_ITEMS)) + 1
+        self._queued = n_parts * ((QUEUED_CALLS + per_part) * call + CALL_BLOCKS * 12)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.
