@@ -23,7 +23,7 @@ _SHARE = 0.9
 _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
     # Where there are vectors of 512 bits, XLA uses half of them by default; frames of trained models
     # take 3 to 5 % less with all. Elsewhere this changes nothing.
-    "cpu": {"xla_cpu_prefer_vector_width": 512},
+    "cpu": {"xla_cpu_prefer_vector_width": "512"},
 }
 _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""

@@ -54,4 +54,4 @@ def _prepare_cpu() -> None:
     # Late: the variables above are read when JAX is imported.
     import jax
 
-    jax.config.update("jax_cpu_enable_async_dispatch", False)
+    jax.config.update("jax_cpu_enable_async_dispatch", False)  # type: ignore[no-untyped-call]

@@ -13,8 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from plenostream.device import Device
 from plenostream.grid import BrickGrid
-from plenostream.kernels.state import Pool
-from plenostream.kernels.state import PAGE_ROWS, WaveScalars
+from plenostream.kernels.state import PAGE_ROWS, Pool, WaveScalars
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
 
 __all__ = ["BrickPool", "PackedBricks", "pack_bricks", "upload_bytes"]

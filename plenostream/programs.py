@@ -217,9 +217,7 @@ class Programs:
                     jax.lax.dynamic_slice_in_dim(a, first * TILE_RAYS, TILE_STEP * TILE_RAYS)
                     for a in (origins, dirs, valid)
                 ]
-                return ray_constants(
-                    some[0].T, some[1].T, some[2], *rest, bits=bits, fences=fences
-                )
+                return ray_constants(some[0].T, some[1].T, some[2], *rest, bits=bits, fences=fences)
 
             return _in_chunks(chunk, tiles)
 
@@ -373,13 +371,14 @@ def _in_chunks(chunk: Callable[[jax.Array], RayConstants], tiles: int) -> RayCon
 
     def put(number: jax.Array, whole: RayConstants) -> RayConstants:
         first = number * TILE_STEP
-        return jax.tree.map(
+        filled: RayConstants = jax.tree.map(
             lambda all, some: jax.lax.dynamic_update_slice_in_dim(
                 all, some, first * TILE_RAYS, axis=all.ndim - 1
             ),
             whole,
             chunk(first),
         )
+        return filled
 
     one, n = jnp.zeros(tiles * TILE_RAYS, jnp.int32), tiles // TILE_STEP
     three = jnp.zeros((3, tiles * TILE_RAYS), jnp.int32)

@@ -26,11 +26,11 @@ import plenostream
 from plenostream import cli
 from plenostream.cameras import Camera
 from plenostream.commands.convert import convert
-from plenostream.environment import prepare_jax
 from plenostream.commands.plan import plan
 from plenostream.commands.progress import Progress, format_seconds
 from plenostream.commands.render import render
 from plenostream.commands.summary import totals
+from plenostream.environment import prepare_jax
 from plenostream.errors import (
     BrickCorrupt,
     BudgetError,

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from plenostream.environment import prepare_jax
 from plenostream.commands.parameters import (
     FromText,
     Settings,
@@ -18,6 +17,7 @@ from plenostream.commands.parameters import (
     take_record,
 )
 from plenostream.commands.viewpoints import camera_options, choose_cameras
+from plenostream.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 
 __all__ = ["bench"]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from plenostream.environment import prepare_jax
 from plenostream.commands.parameters import take_record
 from plenostream.commands.viewpoints import NumberedCamera, choose_cameras
+from plenostream.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 
 if TYPE_CHECKING:

@@ -32,10 +32,9 @@ def compose(
     world_per_grid: jax.Array,
     step: jax.Array,
     background: jax.Array,
-) -> tuple[jax.Array, jax.Array]:
-    """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare.
-
-    They take the place of the state, which is donated.
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare;
+    and the counters. They take the place of the state, which is donated.
 
     ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
     ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
@@ -54,4 +53,4 @@ def compose(
         state.gathered * scale[:, None] + shift[:, None],
         state.gathered + (trans * background)[:, None],
     )
-    return values, 1.0 - trans
+    return values, 1.0 - trans, state.counters

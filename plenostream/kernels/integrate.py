@@ -111,7 +111,7 @@ def _march_listing(
             carry: tuple[jax.Array, jax.Array, jax.Array, Samples],
         ) -> tuple[jax.Array, jax.Array, jax.Array, Samples]:
             j, trans, depth, samples = carry
-            trans, weights, index, numbers = march(
+            trans, weights, corner, numbers = march(
                 j, trans, n - j, segments, pool, scalars, shape, call
             )
             spots, found = compact(weights, shape, call)
@@ -121,7 +121,7 @@ def _march_listing(
             places = jnp.arange(shape.rounds * shape.lanes, dtype=jnp.int32) + row * shape.lanes
             samples = samples._replace(
                 weights=lax.dynamic_update_slice_in_dim(samples.weights, weights, row, axis=0),
-                index=lax.dynamic_update_slice_in_dim(samples.index, index, row, axis=0),
+                corner=lax.dynamic_update_slice_in_dim(samples.corner, corner, row, axis=0),
                 listed=samples.listed.at[target].set(places, mode="promise_in_bounds"),
                 total=samples.total + found,
             )
@@ -137,15 +137,17 @@ def _march_listing(
             j, trans, depth, gathered, shaded = carry
             empty = Samples(
                 weights=jnp.zeros((shape.span, shape.lanes), jnp.float32),
-                index=jnp.zeros((shape.span, shape.lanes), jnp.uint32),
+                corner=jnp.zeros((shape.span, shape.lanes), jnp.uint32),
                 first=j,
                 listed=jnp.zeros(room, jnp.int32),
                 total=jnp.int32(0),
             )
             j, trans, depth, samples = lax.while_loop(fits, round_, (j, trans, depth, empty))
-            for wanted, *rows in ways:
+            for wanted, basis, table, layout in ways:
                 mine = samples._replace(total=jnp.where(wanted, samples.total, 0))
-                gathered = shade_samples(gathered, mine, segments, *rows, pool, shape, call)
+                gathered = shade_samples(
+                    gathered, mine, segments, basis, table, layout, pool, shape, call
+                )
             slots = -(-samples.total // shape.shade) * shape.shade
             return j, trans, depth, gathered, shaded + jnp.stack([samples.total, slots])
 
@@ -191,7 +193,10 @@ def _ways_to_shade(
     call: Callable[..., Any],
 ) -> list[tuple[jax.Array, jax.Array, jax.Array, RowLayout]]:
     """Whether each way is that of these segments, the factors of its rows, the rows, their lanes."""
-    functions = call(lambda view: jnp.stack(harmonics(*view, shape.basis_dim)), segments.view)
+    functions = call(
+        lambda view: jnp.stack(harmonics(view[0], view[1], view[2], shape.basis_dim)),
+        segments.view,
+    )
     exact = reduced == 0, basis_rows(functions, shape.layout, call), pool.rows, shape.layout
     if not shape.reduces:
         return [exact]

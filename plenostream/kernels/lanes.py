@@ -75,7 +75,8 @@ def lerp3(corners: list[jax.Array], fx: jax.Array, fy: jax.Array, fz: jax.Array)
 
 def pair_dtype(dtype: jnp.dtype) -> jnp.dtype:
     """The type of words that hold two numbers of `dtype` (float16 or float32)."""
-    return jnp.dtype(jnp.uint32 if jnp.dtype(dtype) == jnp.float16 else jnp.uint64)
+    word: jnp.dtype = jnp.dtype(jnp.uint32 if jnp.dtype(dtype) == jnp.float16 else jnp.uint64)
+    return word
 
 
 def pair_up(values: jax.Array) -> jax.Array:

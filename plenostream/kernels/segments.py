@@ -125,7 +125,7 @@ def _places_by_length(
     n_classes = shape.length_classes
 
     def classify(n: jax.Array) -> jax.Array:
-        rank = jnp.where(n > 0, 0, -1)
+        rank = jnp.where(n > 0, jnp.int32(0), jnp.int32(-1))
         for c in range(1, n_classes):
             rank = rank + (n > c * shape.rounds).astype(jnp.int32)
         return rank

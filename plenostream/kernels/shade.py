@@ -22,7 +22,7 @@ class Samples(NamedTuple):
 
     weights: jax.Array
     """[span, L] f32: of the samples of each segment, from number `first` on."""
-    index: jax.Array
+    corner: jax.Array
     """[span, L] u32: first corner of each in the pool."""
     first: jax.Array
     """[] i32."""
@@ -79,8 +79,13 @@ def shade_samples(
         fractions = call(lambda lane, k: _fractions(lane, k, segments, shape), lane, k)
         rows = call(lambda index: _rows(index, pool, shape), index)
         corners = call(_corner_weights, fractions)
-        products = call(lambda *args: _products(*args, basis, table), rows, corners, lane)
-        colour = call(lambda *args: _colour(*args, layout), products, weight)
+        products = call(
+            lambda rows, corners, lane: _products(rows, corners, lane, basis, table),
+            rows,
+            corners,
+            lane,
+        )
+        colour = call(lambda products, weight: _colour(products, weight, layout), products, weight)
         # Places beyond the list would all add zeros to one ray: on a GPU, a queue of atomics.
         ray = jnp.where(real, take(segments.ray, lane), gathered.shape[0]).astype(jnp.uint32)
         return first + shape.shade, gathered.at[ray].add(colour, mode="drop")
@@ -94,13 +99,11 @@ def _split(
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Lane [n] i32, number [n] f32 in its segment, weight [n] f32 and first corner [n] u32."""
     k = (samples.first + place // shape.lanes).astype(jnp.float32)
-    weight, index = (take(a.reshape(-1), place) for a in (samples.weights, samples.index))
+    weight, index = (take(a.reshape(-1), place) for a in (samples.weights, samples.corner))
     return place % shape.lanes, k, weight, index
 
 
-def _fractions(
-    lane: jax.Array, k: jax.Array, segments: Segments, shape: KernelShape
-) -> jax.Array:
+def _fractions(lane: jax.Array, k: jax.Array, segments: Segments, shape: KernelShape) -> jax.Array:
     """Where samples are inside their cells, [3, n] f32: the same operations as in the march."""
     axis = jnp.arange(3, dtype=jnp.int32)[:, None] * shape.lanes + lane[None]
     at, along, top = (

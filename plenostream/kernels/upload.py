@@ -53,11 +53,11 @@ def write_rows(
     voxels : [p * PAGE_ROWS] u16              see `Pool.voxels`; [0] where the pool has none
     """
     lanes = np.arange(layout.width)
-    mine = lanes < 3 * layout.basis_dim
-    column = np.where(mine, lanes % 3 * layout.basis_dim + lanes // 3, 0)
+    used = lanes < 3 * layout.basis_dim
+    column = np.where(used, lanes % 3 * layout.basis_dim + lanes // 3, 0)
     # Columns picked by a constant list take 27 ns a row on a CPU, a transposition 78.
     picked = rows.at[:, column].get(mode="promise_in_bounds")
-    packed = jnp.where(jnp.asarray(mine)[None], picked, jnp.zeros((), rows.dtype))
+    packed = jnp.where(jnp.asarray(used)[None], picked, jnp.zeros((), rows.dtype))
     packed = packed.reshape(-1, PAGE_ROWS, layout.width)
     whole = pool.rows.reshape(-1, PAGE_ROWS, layout.width)
     placed = whole.at[pages].set(packed, mode="drop", unique_indices=True)

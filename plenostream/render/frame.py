@@ -279,9 +279,7 @@ class Frame:
 
     def _submit(self, calls: list[_Call]) -> None:
         """Queue calls; those that are queued are let go of here."""
-        program = self.programs.integrate(
-            self.sizes.tiles, self.sizes.n_slots, self.sizes.n_pages
-        )
+        program = self.programs.integrate(self.sizes.tiles, self.sizes.n_slots, self.sizes.n_pages)
         held = sum(rows.nbytes + blocks.nbytes for _, rows, blocks in calls)
         calls.reverse()
         while calls:
@@ -346,9 +344,8 @@ class Frame:
         state, worker.state = worker.state, None
         if state is None:
             raise InternalError("a part of the rays has no state to be composed")
-        counts: list[int] = self.device.get(state.counters).tolist()
         program, scalars = self.programs.compose(self.sizes.tiles), self.scalars
         args = (worker.rays, scalars.world_per_grid, scalars.step, self.background)
-        values, alpha = (np.asarray(a) for a in self.device.get(program(state, *args)))
+        values, alpha, counters = self.device.get(program(state, *args))
         place(part, values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS))
-        return counts
+        return [int(count) for count in counters]

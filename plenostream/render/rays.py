@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,15 +74,22 @@ def _draw_lot(
             n_packets = -(-len(members) // TILE_RAYS)
             _draw_packets(resources, frame, octant, n_packets, pairs_at_once, stats)
             drawn = np.empty((tiles * len(workers.all), TILE_RAYS, 5), np.float32)
-
-            def place(part: int, values: NDArray[np.float32], alpha: NDArray[np.float32]) -> None:
-                mine = drawn[part :: len(workers.all)]
-                mine[..., :3], mine[..., 3], mine[..., 4] = values[..., :3], alpha, values[..., 3]
-
-            frame.compose(place, stats)
+            frame.compose(partial(_place, drawn, len(workers.all)), stats)
         values[members] = drawn.reshape(-1, 5)[: len(members)]
         stats.bands += 1
     return values
+
+
+def _place(
+    drawn: NDArray[np.float32],
+    n_parts: int,
+    part: int,
+    values: NDArray[np.float32],
+    alpha: NDArray[np.float32],
+) -> None:
+    """Put the packets of a part, see `frame.Place`, into `drawn` [packets, 64, 5]."""
+    mine = drawn[part::n_parts]
+    mine[..., :3], mine[..., 3], mine[..., 4] = values[..., :3], alpha, values[..., 3]
 
 
 def _draw_packets(

@@ -161,7 +161,9 @@ class _Screen:
                 low[part], high[part], self.size, self.eye_grid, self.to_camera, self.intrinsics
             )
             first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
-            final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(np.int64)
+            final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(
+                np.int64
+            )
             first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
             seen = np.flatnonzero(ahead & (first <= final).all(-1))
             found.append((part[seen], first[seen], final[seen]))

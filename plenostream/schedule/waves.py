@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = ["plan_waves", "shells_of", "split_waves"]
 
-_WAVES_IN_POOL = 3
+_WAVES_IN_POOL = 2
 
 
 def shells_of(
@@ -36,7 +36,7 @@ def plan_waves(
 ) -> list[NDArray[np.int64]]:
     """Waves of the bricks in view for a pool of `n_slots` and `n_pages`, as places in `shells`.
 
-    All in one wave where they fit; else waves of a third of the pool. The rest of it then holds
+    All in one wave where they fit; else waves of half the pool. The rest of it then holds
     bricks of other waves, which the next frame finds still there: with waves as large as the
     pool, each would sweep out all that came before.
     """
@@ -61,18 +61,15 @@ def split_waves(
     shells, pages : [n] shell of each brick, and pages of colour rows it takes
     n_slots, n_pages : what the pool holds
 
-    Each wave holds as many whole shells as fit; a shell that does not fit by itself is split.
+    Bricks of one shell never hide each other, so a wave may end anywhere in one.
     """
     order = np.argsort(shells, kind="stable")
-    ends = np.flatnonzero(np.diff(shells[order], append=np.iinfo(np.int64).max)) + 1
     pages_before = np.concatenate([[0], np.cumsum(pages[order])])
     waves, start = [], 0
     while start < len(order):
-        # The furthest brick that still fits after `start`, then the last shell that ends by it.
-        limit = int(np.searchsorted(pages_before, pages_before[start] + n_pages, "right")) - 1
-        limit = min(limit, start + n_slots)
-        shell_end = int(np.searchsorted(ends, limit, "right")) - 1
-        stop = int(ends[shell_end]) if shell_end >= 0 and ends[shell_end] > start else limit
+        # The furthest brick that still fits after `start`.
+        stop = int(np.searchsorted(pages_before, pages_before[start] + n_pages, "right")) - 1
+        stop = min(stop, start + n_slots)
         if stop <= start:
             raise ValueError("a brick does not fit the pool")
         waves.append(order[start:stop])

@@ -22,7 +22,7 @@ Float64 = NDArray[np.float64]
 
 @contextmanager
 def open_renderer(
-    scene: Path, *, options: Mapping[str, float] | None = None, **stream: Any
+    scene: Path, *, options: Mapping[str, Any] | None = None, **stream: Any
 ) -> Iterator[ps.Renderer]:
     """A renderer of the scene at a path; `options` and `stream` are fields of the two records."""
     with (

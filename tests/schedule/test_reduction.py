@@ -31,7 +31,9 @@ def bounds_of(coefficients: np.ndarray) -> np.ndarray:
     return np.array([[np.linalg.norm(part) for part in parts]])
 
 
-def largest_error(coefficients: np.ndarray, eye_grid: np.ndarray, rng: np.random.Generator) -> float:
+def largest_error(
+    coefficients: np.ndarray, eye_grid: np.ndarray, rng: np.random.Generator
+) -> float:
     """How far first-order colours are from exact ones, for samples anywhere in the brick."""
     dim = len(coefficients)
     low = BRICK[0] * 16.0
