@@ -51,24 +51,38 @@ class Case:
         return sum(self.counted.values())
 
 
-def _planner(store: SceneStore, device: WatchedDevice, precision: str) -> Planner:
+def _planner(
+    store: SceneStore, device: WatchedDevice, precision: str, *, reduces: bool = False
+) -> Planner:
     meta, dtype = store.meta, jnp.dtype(precision)
     shape = kernel_shape(
         device.platform,
         brick_size=meta.brick_size,
         basis_dim=meta.basis_dim,
         entry_bits=entry_bits(meta.grid.size),
+        reduces=reduces,
     )
     programs = Programs(device, shape, dtype)
     return Planner(store, device, programs, shape, itemsize=dtype.itemsize)
 
 
 def plan_picture(
-    store: SceneStore, device: WatchedDevice, *, width: int, height: int, precision: str
+    store: SceneStore,
+    device: WatchedDevice,
+    *,
+    width: int,
+    height: int,
+    precision: str,
+    reduces: bool = False,
 ) -> Case:
-    """Plan a picture, which compiles its kernels; `device` must not have been used before."""
-    sizes, planned, needs = _planner(store, device, precision).picture(width, height)
-    return _case(f"{width}x{height}", device, sizes, planned, needs)
+    """Plan a picture, which compiles its kernels; `device` must not have been used before.
+
+    With `reduces`, kernels for shading "auto": they shade in both ways.
+    """
+    planner = _planner(store, device, precision, reduces=reduces)
+    sizes, planned, needs = planner.picture(width, height)
+    shading = ", shading auto" if reduces else ""
+    return _case(f"{width}x{height}{shading}", device, sizes, planned, needs)
 
 
 def plan_rays(
