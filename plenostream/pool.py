@@ -160,6 +160,7 @@ class BrickPool:
         self._programs = programs
         self._write_bricks = programs.write_bricks(n_slots, n_pages)
         self._write_rows = programs.write_rows(n_slots, n_pages)
+        self._nothing = device.put(np.empty(0, np.uint16))
         self.arrays: Pool = programs.empty_pool(n_slots, n_pages)()
 
     @property
@@ -173,7 +174,7 @@ class BrickPool:
         values = (packed.slots, packed.density, packed.row_ids, packed.origins)
         yield "bricks", tuple(put(value) for value in values)
         for piece in zip(packed.pages, packed.rows, packed.voxels, strict=True):
-            yield "rows", tuple(put(value) for value in piece)
+            yield "rows", tuple(put(value) if value.size else self._nothing for value in piece)
 
     def write(self, kind: str, arrays: tuple[jax.Array, ...]) -> int:
         """Put a staged piece into the pool; the kernels that read the pool must have been queued.

@@ -170,6 +170,30 @@ def test_every_chunk_is_read_once_when_the_cache_holds_all(store: SceneStore) ->
         )
 
 
+@pytest.mark.parametrize("cache", ["smallest", "large"])
+def test_brick_is_held_against_its_digest_once_for_each_time_it_is_decoded(
+    store: SceneStore, cache: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[int] = []
+
+    def noting(*args: Any) -> int:
+        checked.append(1)
+        return layout.brick_digest(*args)
+
+    monkeypatch.setattr("plenostream.prefetch.bricks.brick_digest", noting)
+    ids = np.arange(store.meta.n_bricks)
+    cache_bytes = {"smallest": smallest_cache_bytes(store), "large": LARGE}[cache]
+    counts = []
+    with BrickFetcher(store, cache_bytes=cache_bytes, n_threads=1) as fetcher:
+        for _ in range(3):
+            checked.clear()
+            fetcher.take(ids)
+            counts.append(len(checked))
+    # What was decoded during a take is checked in the next one again.
+    assert counts[0] == len(ids)
+    assert (counts[2] == 0) == (cache == "large")
+
+
 def test_requested_chunks_are_hits_and_others_misses(store: SceneStore) -> None:
     ids = np.arange(store.meta.n_bricks)
     with BrickFetcher(store, cache_bytes=LARGE, n_threads=2) as fetcher:

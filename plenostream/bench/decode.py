@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,12 +38,15 @@ class DecodeRates:
     """Slicing the Zarr arrays, a chunk at a time."""
     chunks: Timing
     """Our own reading of the same chunks, one after another in one thread."""
+    threads: Timing
+    """The same in as many threads as a render reads with."""
     bricks: Timing
     """Bricks as a render takes them: read ahead by threads, checked and cut out of chunks."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON values."""
-        ways = {"zarr": self.zarr, "chunks": self.chunks, "bricks": self.bricks}
+        ways = {"zarr": self.zarr, "chunks": self.chunks, "threads": self.threads}
+        ways["bricks"] = self.bricks
         return {
             "bytes": self.n_bytes,
             **{name: timing.to_dict() for name, timing in ways.items()},
@@ -68,6 +72,7 @@ def measure_decoding(
         ways = {
             "zarr": timed(partial(_slice_zarr, store.path, chunks)),
             "chunks": timed(partial(_read_chunks, store, chunks)),
+            "threads": timed(partial(_read_in_threads, store, chunks, n_threads)),
             "bricks": timed(partial(_take_bricks, fetcher, n_bricks)),
         }
         times = take_turns(ways, rounds=rounds, say=lambda what: say(f"decoding: {what}"))
@@ -90,6 +95,15 @@ def _read_chunks(store: SceneStore, chunks: Sequence[tuple[ArraySpec, range]]) -
     for spec, numbers in chunks:
         for number in numbers:
             store.read_chunk(spec.name, number)
+
+
+def _read_in_threads(
+    store: SceneStore, chunks: Sequence[tuple[ArraySpec, range]], n_threads: int
+) -> None:
+    with ThreadPoolExecutor(n_threads) as pool:
+        for spec, numbers in chunks:
+            for _ in pool.map(partial(store.read_chunk, spec.name), numbers):
+                pass
 
 
 def _take_bricks(fetcher: BrickFetcher, n_bricks: int) -> None:

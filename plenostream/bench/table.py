@@ -166,6 +166,7 @@ def _decoding_rows(bench: SceneBench) -> Iterator[Row]:
     ways = {
         "Zarr arrays, chunk by chunk": rates.zarr,
         "the same chunks, one thread": rates.chunks,
+        "the same chunks, reader threads": rates.threads,
         "bricks, as renders take them": rates.bricks,
     }
     for name, timing in ways.items():

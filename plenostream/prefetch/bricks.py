@@ -52,6 +52,8 @@ class BrickFetcher:
         self._chunks = ChunkCache(store, cache_bytes=cache_bytes, n_threads=n_threads)
         self._lock = threading.Lock()
         self._n_requests = np.zeros(store.meta.n_bricks, np.int64)
+        # When each brick was last held against its digest, on the clock of `ChunkCache.n_decoded`.
+        self._checked_at = np.full(store.meta.n_bricks, -1, np.int64)
 
     def __enter__(self) -> Self:
         return self
@@ -134,6 +136,7 @@ class BrickFetcher:
             "rows/density": np.empty(n, np.float32),
             "rows/sh": np.empty((n, meta.sh_columns), meta.sh_dtype),
         }
+        now = self._chunks.n_decoded
         # Wanted by this call before the requests are taken back, so that nothing is lost between.
         self._chunks.want([(key, 1) for key in keys], first=True)
         n_copied = 0
@@ -151,6 +154,7 @@ class BrickFetcher:
             self._chunks.unwant([(key, 1) for key in list(keys)[n_copied:]])
         rows = BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
         self._check_digests(ids, rows)
+        self._checked_at[ids] = now
         return rows
 
     def _checked(self, brick_ids: ArrayLike) -> NDArray[np.int64]:
@@ -208,10 +212,31 @@ class BrickFetcher:
             brick_id=brick_id,
         )
 
+    def _last_decoded(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When the last of each brick's chunks was decoded, [k]."""
+        row_start = self._store.tables.row_start
+        latest = np.zeros(len(ids), np.int64)
+        for name in _ROWS:
+            low, n = chunk_ranges(
+                row_start[ids],
+                row_start[ids + 1] - row_start[ids],
+                self._store.specs[name].chunk_shape[0],
+            )
+            for nth in range(int(n.max(initial=0))):
+                more = n > nth
+                at = self._chunks.decoded_at[name][low[more] + nth]
+                latest[more] = np.maximum(latest[more], at)
+        return latest
+
     def _check_digests(self, ids: NDArray[np.int64], rows: BrickRows) -> None:
+        """Those that have not been checked since their chunks were decoded: what stays in the cache
+        does not change."""
         tables = self._store.tables
         bounds = rows.row_start.tolist()
-        for place, brick_id in enumerate(ids.tolist()):
+        due = self._checked_at[ids] < self._last_decoded(ids)
+        due |= self._checked_at[ids] < 0
+        for place in np.flatnonzero(due).tolist():
+            brick_id = int(ids[place])
             mine = slice(bounds[place], bounds[place + 1])
             found = brick_digest(
                 tables.index[brick_id], tables.mask[brick_id], rows.density[mine], rows.sh[mine]

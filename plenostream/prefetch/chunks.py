@@ -23,6 +23,7 @@ from enum import Enum
 from functools import partial
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.bytesize import format_bytes
@@ -118,6 +119,10 @@ class ChunkCache:
         self._reserved: OrderedDict[ChunkKey, None] = OrderedDict()
         self._n_reading = 0
         self._closed = False
+        self.n_decoded = 0
+        """Chunks decoded so far: the time on a clock that ticks with each."""
+        self.decoded_at = {name: np.zeros(store.specs[name].n_chunks, np.int64) for name in _ROWS}
+        """When each chunk was last decoded, on that clock; 0: never."""
         self._threads = ThreadPoolExecutor(self._n_parallel, thread_name_prefix="plenostream-read")
 
     def close(self) -> None:
@@ -283,6 +288,8 @@ class ChunkCache:
                     entry.slot = None
             else:
                 entry.state = _State.READY
+                self.n_decoded += 1
+                self.decoded_at[key[0]][key[1]] = self.n_decoded
                 self.counters.chunks_read += 1
                 self.counters.bytes_read += future.result()[1]
             self._tidy(key)

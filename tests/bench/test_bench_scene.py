@@ -59,7 +59,7 @@ def told(scene: Path) -> dict[str, Any]:
 
 
 def test_frame_is_drawn_resident_and_with_every_pool(told: dict[str, Any]) -> None:
-    assert list(told["frames"]["lines"]) == ["exact", "pool 1/2", "pool 1/4"]
+    assert list(told["frames"]["lines"]) == ["exact", "auto", "pool 1/2", "pool 1/4"]
 
 
 def test_what_is_measured_beside_takes_its_turn(told: dict[str, Any]) -> None:
