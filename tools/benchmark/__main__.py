@@ -19,7 +19,8 @@ def _arguments() -> argparse.Namespace:
         prog="tools/bench",
         description="Measure plenostream beside the native baseline of ../shared, where it is "
         "there: frames, streaming, first frames, orbits, reads, conversion, start-up, phases. "
-        "Takes about an hour and 15 GB of disk; close other programs.",
+        "Takes a quarter of an hour, some minutes more the first time, and 15 GB of disk; "
+        "close other programs.",
     )
     parser.add_argument(
         "--quick",
