@@ -1,6 +1,6 @@
 """What reading densities first, and colours only for bricks that shade, would save in a view.
 
-    PYTHONPATH=tools .venv/bin/python tools/two_step.py SCENE --cameras FILE.json [--frame N]
+    .venv/bin/python tools/two_step.py SCENE --cameras FILE.json [--frame N]
 
 Marches one ray of every 4 x 4 pixels of an 800x800 picture through the densities of the scene, with
 NumPy, and notes the bricks in which a sample contributes. Bricks so small in the picture that all
