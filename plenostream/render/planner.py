@@ -81,7 +81,7 @@ class Planner:
         self._device = device
         self._programs = programs
         self._shape = shape
-        self.itemsize = itemsize
+        self._itemsize = itemsize
         occupied = self.pages[store.tables.occupied]
         self._n_bricks = len(occupied)
         self._n_pages = int(occupied.sum())
@@ -96,14 +96,14 @@ class Planner:
     @property
     def slot_bytes(self) -> int:
         """A brick's densities, row numbers and origin on the device."""
-        return self._shape.voxels * (2 * self.itemsize + 4) + 12
+        return self._shape.voxels * (2 * self._itemsize + 4) + 12
 
     @property
     def page_bytes(self) -> int:
         """A page of colour rows on the device."""
-        row = self._shape.layout.width * self.itemsize
+        row = self._shape.layout.width * self._itemsize
         if self._shape.reduces:
-            row += REDUCED.width * self.itemsize + 2
+            row += REDUCED.width * self._itemsize + 2
         return PAGE_ROWS * row
 
     def working_set_bytes(self, bricks: NDArray[np.int64]) -> int:
@@ -196,7 +196,7 @@ class Planner:
     def _in_flight(self) -> dict[str, int]:
         columns = 3 * self._shape.basis_dim
         bricks, pages = upload_bytes(
-            self._shape.voxels, columns, self.itemsize, reduces=self._shape.reduces
+            self._shape.voxels, columns, self._itemsize, reduces=self._shape.reduces
         )
         call = (CALL_ITEMS + self._shape.items) * 16 + CALL_BLOCKS * 12 + 4
         return {
