@@ -25,6 +25,7 @@ _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
     # take 3 to 5 % less with all. Elsewhere this changes nothing.
     "cpu": {"xla_cpu_prefer_vector_width": "512"},
 }
+_NO_SUCH_OPTION = "No such compile option"
 _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
 
@@ -81,7 +82,14 @@ class Device:
 
     def compile(self, name: str, lowered: jax.stages.Lowered) -> jax.stages.Compiled:
         """The program of the kernel `name`; tools that look into kernels come in between here."""
-        return lowered.compile(_COMPILER_OPTIONS.get(self.platform))
+        options = _COMPILER_OPTIONS.get(self.platform)
+        try:
+            return lowered.compile(options)
+        except jax.errors.JaxRuntimeError as error:
+            # Options of XLA come and go with versions; these change no picture.
+            if options is None or _NO_SUCH_OPTION not in str(error):
+                raise
+            return lowered.compile()
 
     def put(self, value: ArrayLike) -> jax.Array:
         """Copy an array up, of exactly its own type (float64 included), and count it."""

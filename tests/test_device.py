@@ -84,3 +84,11 @@ def test_peak_of_the_ledger_begins_anew_when_it_was_taken() -> None:
     ledger.start("kernel", 1000)
     ledger.stop("kernel")
     assert (ledger.take_peak(), ledger.take_peak()) == (1100, 100)
+
+
+def test_option_that_the_compiler_does_not_know_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("plenostream.device._COMPILER_OPTIONS", {"cpu": {"xla_cpu_no_such": "1"}})
+    lowered = jax.jit(lambda x: x + 1.0).lower(jnp.ones(3))
+    assert Device(None, 1).compile("sum", lowered)(jnp.ones(3)).tolist() == [2, 2, 2]
