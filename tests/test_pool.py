@@ -8,8 +8,8 @@ import pytest
 
 from plenostream.device import Device
 from plenostream.grid import BrickGrid
+from plenostream.kernels.state import PAGE_ROWS
 from plenostream.kernels.tuning import kernel_shape
-from plenostream.kernels.upload import PAGE_ROWS
 from plenostream.pool import BrickPool, PackedBricks, pack_bricks, upload_bytes
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
 

@@ -14,9 +14,8 @@ import pytest
 from plenostream.compiled import compiled_once
 from plenostream.device import Device
 from plenostream.errors import DeviceError
-from plenostream.kernels.state import KernelShape, Pool
+from plenostream.kernels.state import PAGE_ROWS, KernelShape, Pool
 from plenostream.kernels.tuning import kernel_shape
-from plenostream.kernels.upload import PAGE_ROWS
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Program, Programs
 
 SHAPE = kernel_shape("cpu", brick_size=8, basis_dim=1, entry_bits=23)

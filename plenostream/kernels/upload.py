@@ -9,7 +9,7 @@ import numpy as np
 from plenostream.kernels.lanes import pair_up
 from plenostream.kernels.state import PAGE_ROWS, Pool, RowLayout
 
-__all__ = ["PAGE_ROWS", "write_bricks", "write_rows"]
+__all__ = ["write_bricks", "write_rows"]
 
 
 def write_bricks(

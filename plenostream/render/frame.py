@@ -45,7 +45,7 @@ from plenostream.schedule import (
     View,
     pack_calls,
     plan_waves,
-    reducible_bricks,
+    shading_error,
 )
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
@@ -126,7 +126,7 @@ class Frame:
             return
         meta, tables = self.store.meta, self.store.tables
         self.reductions.look_from(tuple(self.eye_grid.tolist()))
-        self.reduced[bricks] = reducible_bricks(
+        error = shading_error(
             tables.sh_bound[bricks],
             tables.index[bricks],
             meta.grid,
@@ -134,8 +134,8 @@ class Frame:
             self.eye_grid,
             basis_dim=meta.basis_dim,
             itemsize=self.pool.arrays.rows.dtype.itemsize,
-            tolerance=self.tolerance,
         )
+        self.reduced[bricks] = error <= self.tolerance
 
     def _draw_waves(self, view: View, waves: list[NDArray[np.int64]], stats: FrameStats) -> None:
         reports: deque[list[Future[Any]]] = deque()

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from plenostream.grid import BrickGrid, GridSpec
 
-__all__ = ["REDUCIBLE_DIMS", "reducible_bricks", "shading_error"]
+__all__ = ["REDUCIBLE_DIMS", "shading_error"]
 
 REDUCIBLE_DIMS = (9, 16)
 """Numbers of functions for which a reduced row is smaller and its bound is proved: with 1 and 4 it
@@ -53,7 +53,8 @@ def shading_error(
     basis_dim: int,
     itemsize: int,
 ) -> NDArray[np.float64]:
-    """Largest difference [n] between reduced and exact colours of samples in each brick.
+    """Largest difference [n] between reduced and exact colours of samples in each brick; infinite
+    where the eye is in it or beside it.
 
     Parameters
     ----------
@@ -82,22 +83,3 @@ def shading_error(
         rounded = _UNIT_ROUNDOFF[itemsize] * (most + 2.0 * gradient * aside)
         error = lost + rounded + _ARITHMETIC * (1.0 + most)
     return np.where(distance > 0.0, error, np.inf)
-
-
-def reducible_bricks(
-    sh_bound: NDArray[np.floating],
-    index: NDArray[np.int32],
-    grid: GridSpec,
-    bricks: BrickGrid,
-    eye_grid: NDArray[np.float64],
-    *,
-    basis_dim: int,
-    itemsize: int,
-    tolerance: float,
-) -> NDArray[np.bool_]:
-    """Which bricks [n] are within the tolerance, see `shading_error`."""
-    error = shading_error(
-        sh_bound, index, grid, bricks, eye_grid, basis_dim=basis_dim, itemsize=itemsize
-    )
-    within: NDArray[np.bool_] = error <= tolerance
-    return within

@@ -11,8 +11,8 @@ import pytest
 
 from plenostream.basis import BASIS_DIMS
 from plenostream.kernels.lanes import pair_dtype, unpair
-from plenostream.kernels.state import REDUCED, Pool, RowLayout
-from plenostream.kernels.upload import PAGE_ROWS, write_bricks, write_rows
+from plenostream.kernels.state import PAGE_ROWS, REDUCED, Pool, RowLayout
+from plenostream.kernels.upload import write_bricks, write_rows
 
 N_SLOTS, N_PAGES, VOXELS = 5, 7, 27
 
