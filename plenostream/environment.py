@@ -22,7 +22,7 @@ def prepare_jax() -> None:
 
     Compiled kernels are kept on disk, a GPU's memory is taken as it is needed, and the cores of a
     CPU are left to the renderer's own threads. What is set in the environment wins. Programs that
-    leave this out get the same pictures; on a CPU they take 20 to 25 % longer.
+    leave this out get the same pictures; on a CPU they take 10 to 20 % longer.
     """
     # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
