@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from plenostream.basis import C0
 from plenostream.errors import InvalidInput, OutputError, PlenostreamError
 from plenostream.images.atomic import atomic_path, writing
+from plenostream.leftovers import temporary_folder
 from plenostream.store.reader import SceneStore, open_store
 
 __all__ = ["scene_points", "write_points"]
@@ -117,7 +118,11 @@ def write_points(
         cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points_world))
         cloud.colors = open3d.utility.Vector3dVector(colours)
         # open3d goes by the ending of the name, which the one aside does not have.
-        with writing(target), TemporaryDirectory(dir=target.parent, prefix=".points-") as folder:
+        with (
+            writing(target),
+            TemporaryDirectory(dir=target.parent, prefix=".points-") as folder,
+            temporary_folder(folder),
+        ):
             written = Path(folder) / "points.ply"
             if not open3d.io.write_point_cloud(str(written), cloud):
                 raise OutputError(f"{target} cannot be written: open3d failed")

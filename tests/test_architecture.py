@@ -18,13 +18,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "plenostream"
 
-CORE = ("version", "errors", "stats", "bytesize", "basis", "grid", "options")
+CORE = ("version", "leftovers", "errors", "stats", "bytesize", "basis", "grid", "options")
 """Rank 0, in order: each may import those before it."""
 
 RANKS = {
     "cameras": 1,
     "checkpoint": 1,
     "environment": 1,
+    "interrupts": 1,
     "images": 1,
     "store": 1,
     "budget": 2,
@@ -74,7 +75,7 @@ FENCES = {
 PREPARES_JAX = "plenostream.environment"
 """Configures jax, so it may import it too: late, and before anything else does."""
 
-FRONT = {"cli", "commands", "environment", "__main__"}
+FRONT = {"cli", "commands", "environment", "interrupts", "__main__"}
 """The command line: it alone reads the environment, prints, and imports late to start fast."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

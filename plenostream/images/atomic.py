@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plenostream.errors import OutputError
+from plenostream.leftovers import folder_if_empty, temporary_file
 
 __all__ = ["atomic_path", "made_folders", "refuse_existing", "writing"]
 
@@ -51,15 +52,16 @@ def atomic_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """
     refuse_existing(path, overwrite=overwrite)
     aside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        yield aside
-        # A file that appeared meanwhile is somebody's work too.
-        refuse_existing(path, overwrite=overwrite)
-        with writing(path):
-            os.replace(aside, path)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
+    with temporary_file(aside):
+        try:
+            yield aside
+            # A file that appeared meanwhile is somebody's work too.
+            refuse_existing(path, overwrite=overwrite)
+            with writing(path):
+                os.replace(aside, path)
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink()
 
 
 @contextlib.contextmanager
@@ -71,14 +73,17 @@ def made_folders(folder: Path) -> Iterator[None]:
     OutputError : what the system says against making them.
     """
     missing = [part for part in (folder, *folder.parents) if not part.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # not empty: it holds finished pictures
-            for part in missing:
-                part.rmdir()
-        raise
+    with contextlib.ExitStack() as entered:
+        for part in reversed(missing):
+            entered.enter_context(folder_if_empty(part))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):  # not empty: it holds finished pictures
+                for part in missing:
+                    part.rmdir()
+            raise
