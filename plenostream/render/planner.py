@@ -265,6 +265,7 @@ class Planner:
             allowed_device_bytes=self._device.allowed_bytes,
             allowed_host_bytes=allowed_host_bytes,
             smallest_budget_bytes=needs.smallest_bytes,
+            smallest_host_bytes=host.needs.smallest_bytes,
             working_set_bytes=self.working_set_bytes(seen),
             n_slots=sizes.n_slots,
             n_bands=-(-needs.tile_rows // sizes.band_rows),
