@@ -7,10 +7,12 @@ holds it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import secrets
 
-__all__ = ["flush_file", "flush_folder", "replace"]
+__all__ = ["flush_file", "flush_folder", "replace", "try_folder"]
 
 _NO_FLUSHING = {errno.EINVAL, errno.ENOTSUP}
 """What file systems say that have nothing to flush there: pipes, some network and FUSE mounts."""
@@ -49,6 +51,25 @@ def replace(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> N
     _flush(source, os.O_RDONLY)
     os.replace(source, target)
     flush_folder(os.path.dirname(os.path.abspath(target)))
+
+
+def try_folder(folder: str | os.PathLike[str]) -> None:
+    """Find out whether a file can be written in `folder`: one is made, and removed.
+
+    Permissions alone say nothing of disks that are full or read only.
+
+    Raises
+    ------
+    OSError : what the system says against it.
+    """
+    path = os.path.join(folder, f".{secrets.token_hex(6)}.part")
+    try:
+        with open(path, "xb", buffering=0) as file:
+            # On a full disk an empty file can still be made.
+            file.write(bytes(4096))
+    finally:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
 
 def _flush(path: str | os.PathLike[str], flags: int) -> None:
