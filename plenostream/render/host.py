@@ -127,10 +127,10 @@ class HostPlanner:
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
         self._most_cache = max(chunks, n_threads) * self._least_cache
         self._packed, self._staging = _staging_bytes(store, shape, itemsize)
-        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 12
+        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 8
         # Beside those that wait: the ones that are ready for the next wave.
         per_part = -(-2 * ITEMS_AT_ONCE // (n_parts * CALL_ITEMS)) + 1
-        self._queued = n_parts * ((QUEUED_CALLS + per_part) * call + CALL_BLOCKS * 12)
+        self._queued = n_parts * ((QUEUED_CALLS + per_part) * call + CALL_BLOCKS * 8)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.
@@ -205,7 +205,7 @@ def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> tupl
     most_rows = min(max(STAGED_ROWS, int(counts.max(initial=0))), int(counts.sum()))
     # Each brick of a batch may leave a page that is not full.
     most_pages = -(-most_rows // PAGE_ROWS) + BATCH_BRICKS
-    bricks, pages = upload_bytes(shape.voxels, columns, itemsize, reduces=shape.reduces)
+    bricks, pages = upload_bytes(shape.voxels, columns, itemsize)
     packed = bricks + -(-most_pages // BATCH_PAGES) * pages
     taken = most_rows * (4 + columns * np.dtype(store.meta.sh_dtype).itemsize + _STAGED_ROW)
     return packed, 2 * packed + taken + BATCH_BRICKS * shape.voxels * 2

@@ -40,8 +40,7 @@ def draw_picture(resources: Resources, camera: Camera, stats: FrameStats) -> Pix
     n_tiles = sizes.tiles * resources.device.n_parts
     host = resources.host_planner.picture(camera.width * camera.height, n_tiles)
     pixels = Pixels.empty(camera)
-    eye_grid = resources.store.meta.grid.world_to_grid(camera.eye_world)
-    with resources.frame(sizes, items, host, stats, eye_grid=eye_grid) as frame:
+    with resources.frame(sizes, items, host, stats) as frame:
         # Twice, where the picture has to be cut out of its tiles in the end.
         frame.host.note("picture", 2 * pixels.nbytes)
         for top, bottom in _bands(camera, sizes):

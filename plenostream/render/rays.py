@@ -43,7 +43,7 @@ def draw_rays(
     host = host_planner.rays(n, at_once)
     # Each of eight octants may leave one packet that is not full.
     lot = (room - 8) * TILE_RAYS
-    with resources.frame(sizes, items, host, stats, eye_grid=None) as frame:
+    with resources.frame(sizes, items, host, stats) as frame:
         frame.host.note("caller", origins.nbytes + directions.nbytes + values.nbytes)
         for first in range(0, n, lot):
             part = slice(first, first + lot)
