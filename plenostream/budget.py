@@ -245,6 +245,8 @@ class RenderPlan:
     allowed_host_bytes: int
     smallest_budget_bytes: int
     """The smallest device memory with which this picture can be rendered."""
+    smallest_host_bytes: int
+    """The smallest host memory with which it can be rendered so."""
     working_set_bytes: int
     """Pool bytes of all the bricks in view; with less pool than this, bricks are streamed."""
     n_slots: int
@@ -275,6 +277,7 @@ class RenderPlan:
             "working_set_bytes": self.working_set_bytes,
             "planned_host_bytes": self.planned_host_bytes,
             "allowed_host_bytes": self.allowed_host_bytes,
+            "smallest_host_bytes": self.smallest_host_bytes,
             "bricks_visible": self.bricks_visible,
             "pool_slots": self.n_slots,
             "bands": self.n_bands,
@@ -304,5 +307,6 @@ class RenderPlan:
             f"pool holds {self.n_slots}: {pool}",
             f"drawn in {self.n_bands} band(s), {self.waves} wave(s)",
             f"smallest device memory that works: {self.smallest_budget_bytes / 1e6:.1f}MB",
+            f"smallest host memory that works: {self.smallest_host_bytes / 1e6:.1f}MB",
         ]
         return rows

@@ -13,12 +13,26 @@ from collections.abc import Sequence
 import click
 
 from plenostream.errors import InternalError, PlenostreamError
+from plenostream.streams import open_streams, output_failure
+from plenostream.text import printable
 
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on `arguments` (the process's own by default); the exit code."""
+    open_streams()
+    code = _run(arguments)
+    lost = output_failure()
+    if lost is None:
+        return code
+    # Quiet where the reader has gone, who wants no more.
+    if isinstance(lost, BrokenPipeError):
+        return code or 1
+    return _fail(f"standard output cannot be written: {lost.strerror}", code or 1)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     logging.basicConfig(level=logging.WARNING, format="plenostream: %(levelname)s: %(message)s")
     try:
         # Late, so that Ctrl-C while modules are being loaded ends like any other.
@@ -36,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except MemoryError as error:
         return _fail(f"the machine has no more memory ({error or 'it did not say for what'})", 1)
+    except SystemExit as error:
+        # How click ends where the reader of a pipe has gone.
+        return error.code if isinstance(error.code, int) else 1
     except Exception as error:
+        if isinstance(error, OSError) and output_failure() is not None:
+            return 1
         traceback.print_exc()
         return _fail(
             f"a bug of plenostream, please report it with the lines above: {error!r}",
@@ -52,5 +71,5 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"plenostream: error: {message}", err=True)
+    click.echo(f"plenostream: error: {printable(message)}", err=True)
     return code

@@ -102,12 +102,6 @@ class Device:
         """Copy arrays down."""
         return jax.device_get(value)
 
-    @property
-    def allocator_peak_bytes(self) -> int:
-        """Peak of the device's own allocator, 0 where it keeps none (a CPU)."""
-        stats = self.device.memory_stats()
-        return 0 if stats is None else int(stats.get("peak_bytes_in_use", 0))
-
 
 class Ledger:
     """Bytes on the device: arrays that are alive, and temporaries of the kernels that run.

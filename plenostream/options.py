@@ -16,13 +16,11 @@ __all__ = [
     "ConvertOptions",
     "Precision",
     "RenderOptions",
-    "Shading",
     "StoreDtype",
     "StreamOptions",
 ]
 
 Precision = Literal["float16", "float32"]
-Shading = Literal["exact", "auto"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 
@@ -93,14 +91,8 @@ class RenderOptions:
     """Samples of this density (per world unit) or less contribute nothing."""
     stop_thresh: float = 1e-7
     """A ray ends, fully opaque, when its transmittance falls below this."""
-    shading: Shading = "exact"
-    """exact evaluates the spherical harmonics at every sample; auto evaluates a linear form of them,
-    made for the camera's eye, in bricks where that is proved to stay within the tolerance."""
-    shading_tolerance: float = 1e-3
-    """Largest difference from exact that auto may make in a channel of a pixel."""
 
     def __post_init__(self) -> None:
-        _check_choice("shading", self.shading, ("exact", "auto"))
         _set(
             self,
             background=_number("background", self.background, least=-_BRIGHTEST, most=_BRIGHTEST),
@@ -108,7 +100,6 @@ class RenderOptions:
             near_clip=_number("near_clip", self.near_clip, least=0.0),
             sigma_thresh=_number("sigma_thresh", self.sigma_thresh, least=0.0),
             stop_thresh=_number("stop_thresh", self.stop_thresh, least=0.0, most=1.0),
-            shading_tolerance=_number("shading_tolerance", self.shading_tolerance, least=0.0),
         )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.basis import C0
 from plenostream.errors import InvalidInput, OutputError, PlenostreamError
-from plenostream.images.atomic import atomic_path, writing
-from plenostream.leftovers import temporary_folder
+from plenostream.images import atomic_file, copy_written, try_place, writing
+from plenostream.paths import apart_from, local_path
 from plenostream.store.reader import SceneStore, open_store
 
 __all__ = ["scene_points", "write_points"]
 
+_POINT_BYTES = 3 * 8 + 3
+"""Bytes of a point in a PLY file: place (float64) and colour (uint8)."""
 _NO_OPEN3D = (
     "point clouds are written with open3d, which cannot be loaded here ({reason}). It comes with "
     "`pip install 'plenostream[points]'`, and on Debian and Ubuntu it needs "
@@ -86,12 +87,12 @@ def write_points(
 ) -> int:
     """Write the voxels of a scene as a coloured point cloud (binary PLY) and give their number.
 
-    Takes about 100 bytes of memory a voxel, whatever the coefficients take.
+    Takes about 130 bytes of memory a voxel, whatever the coefficients take.
 
     Parameters
     ----------
     scene : path               a scene, folder or zip
-    target : path              ends in .ply
+    target : path              ends in .ply; whole or not there
     min_density : float        voxels of this density (per world unit) or less are left out
     overwrite : bool           replace `target` where it exists
 
@@ -99,32 +100,31 @@ def write_points(
     ------
     PlenostreamError : open3d is not installed, or lacks system libraries; names both.
     InvalidInput : `target` is no .ply, `min_density` is negative.
-    OutputError : `target` exists or cannot be written.
+    OutputError : `target` exists or cannot be written, found out before the scene is read.
     StoreError : `scene` is no scene, or is damaged.
     """
-    target = Path(target)
-    if target.suffix.lower() != ".ply":
-        raise InvalidInput(f"{target} does not end in .ply, the form in which points are written")
+    where = local_path(target, what="point cloud")
+    if where.suffix.lower() != ".ply":
+        raise InvalidInput(f"{where} does not end in .ply, the form in which points are written")
+    try_place(target, what="point cloud")
+    apart_from([where], {"scene": local_path(scene, what="scene")})
     try:
         # Late: 0.8 s, and it may be absent where all else works. OSError: libraries may be, too.
         import open3d
     except (ImportError, OSError) as error:
         raise PlenostreamError(_NO_OPEN3D.format(reason=error)) from error
-    with atomic_path(target, overwrite=overwrite) as aside:
+    with atomic_file(target, overwrite=overwrite, what="point cloud") as file:
         with open_store(scene) as store:
             points_world, colours = scene_points(store, min_density=min_density)
         if len(points_world) == 0:
             raise OutputError(f"no voxel of {scene} has a density above {min_density}")
         cloud = open3d.geometry.PointCloud(open3d.utility.Vector3dVector(points_world))
         cloud.colors = open3d.utility.Vector3dVector(colours)
-        # open3d goes by the ending of the name, which the one aside does not have.
-        with (
-            writing(target),
-            TemporaryDirectory(dir=target.parent, prefix=".points-") as folder,
-            temporary_folder(folder),
-        ):
-            written = Path(folder) / "points.ply"
-            if not open3d.io.write_point_cloud(str(written), cloud):
+        with writing(target):
+            done = copy_written(
+                lambda name: open3d.io.write_point_cloud(name, cloud), file, ending=".ply"
+            )
+            # It tells nothing of why, and has been seen to call a truncated file done.
+            if not done or file.tell() < len(points_world) * _POINT_BYTES:
                 raise OutputError(f"{target} cannot be written: open3d failed")
-            written.replace(aside)
     return len(points_world)

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from plenostream.device import Device
 from plenostream.grid import BrickGrid
-from plenostream.kernels.state import PAGE_ROWS, Pool, WaveScalars
+from plenostream.kernels.state import PAGE_ROWS, Pool
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
 
 __all__ = ["BrickPool", "PackedBricks", "pack_bricks", "upload_bytes"]
@@ -40,21 +40,18 @@ class PackedBricks:
     """Each [BATCH_PAGES], padding beyond the pool."""
     rows: list[NDArray[np.floating]]
     """Each [BATCH_PAGES * PAGE_ROWS, 3 * basis_dim]."""
-    voxels: list[NDArray[np.uint16]]
-    """Each [BATCH_PAGES * PAGE_ROWS]: the voxel of each row; [0] for pools that reduce nothing."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of all buffers."""
         one = (self.slots, self.density, self.row_ids, self.origins)
-        return sum(a.nbytes for a in (*one, *self.pages, *self.rows, *self.voxels))
+        return sum(a.nbytes for a in (*one, *self.pages, *self.rows))
 
 
-def upload_bytes(voxels: int, columns: int, itemsize: int, *, reduces: bool) -> tuple[int, int]:
+def upload_bytes(voxels: int, columns: int, itemsize: int) -> tuple[int, int]:
     """Bytes of a batch of bricks, and of a batch of pages."""
     bricks = BATCH_BRICKS * (4 + voxels * (itemsize + 4) + 12)
-    row = columns * itemsize + (2 if reduces else 0)
-    return bricks, BATCH_PAGES * (4 + PAGE_ROWS * row)
+    return bricks, BATCH_PAGES * (4 + PAGE_ROWS * columns * itemsize)
 
 
 def pack_bricks(
@@ -70,7 +67,6 @@ def pack_bricks(
     n_slots: int,
     n_pages: int,
     dtype: np.dtype[np.floating],
-    reduces: bool,
 ) -> PackedBricks:
     """Lay out b <= BATCH_BRICKS bricks for upload; densities are rounded here.
 
@@ -80,7 +76,6 @@ def pack_bricks(
     density, sh : [r], [r, columns]       rows of the bricks, one brick after another
     row_start : [b + 1]                   where each brick's rows are in them
     slots, pages : [b], [p]               where they go; the pages of a brick follow each other
-    reduces : bool                        whether the pool takes the rows' voxels
     """
     b, voxels = len(index), bricks.voxels
     active = np.unpackbits(mask, axis=1, count=voxels, bitorder="little").view(bool)
@@ -99,13 +94,8 @@ def pack_bricks(
     origins[:b] = index * bricks.brick_size
     batches = -(-len(pages) // BATCH_PAGES)
     rows = [_fresh((BATCH_PAGES * PAGE_ROWS, sh.shape[1]), dtype) for _ in range(batches)]
-    size = BATCH_PAGES * PAGE_ROWS if reduces else 0
-    of_rows = [np.zeros(size, np.uint16) for _ in range(batches)]
-    which = np.nonzero(active)[1].astype(np.uint16) if reduces else None
     for start, end, at in zip(row_start, row_start[1:], first_page * PAGE_ROWS, strict=False):
         _copy_rows(rows, int(at), sh[start:end])
-        if which is not None:
-            _copy_rows(of_rows, int(at), which[start:end])
     return PackedBricks(
         slots=_padded(slots, BATCH_BRICKS, n_slots),
         density=packed_density,
@@ -116,7 +106,6 @@ def pack_bricks(
             for first in range(0, len(pages), BATCH_PAGES)
         ],
         rows=rows,
-        voxels=of_rows,
     )
 
 
@@ -157,10 +146,8 @@ class BrickPool:
         self.n_slots = n_slots
         self.n_pages = n_pages
         self._device = device
-        self._programs = programs
         self._write_bricks = programs.write_bricks(n_slots, n_pages)
         self._write_rows = programs.write_rows(n_slots, n_pages)
-        self._nothing = device.put(np.empty(0, np.uint16))
         self.arrays: Pool = programs.empty_pool(n_slots, n_pages)()
 
     @property
@@ -173,8 +160,8 @@ class BrickPool:
         put = self._device.put
         values = (packed.slots, packed.density, packed.row_ids, packed.origins)
         yield "bricks", tuple(put(value) for value in values)
-        for piece in zip(packed.pages, packed.rows, packed.voxels, strict=True):
-            yield "rows", tuple(put(value) if value.size else self._nothing for value in piece)
+        for piece in zip(packed.pages, packed.rows, strict=True):
+            yield "rows", tuple(put(value) for value in piece)
 
     def write(self, kind: str, arrays: tuple[jax.Array, ...]) -> int:
         """Put a staged piece into the pool; the kernels that read the pool must have been queued.
@@ -184,17 +171,3 @@ class BrickPool:
         program = self._write_bricks if kind == "bricks" else self._write_rows
         self.arrays = program(self.arrays, *arrays)
         return sum(array.nbytes for array in arrays)
-
-    def reduce(
-        self, pages: NDArray[np.int32], slots: NDArray[np.int32], scalars: WaveScalars
-    ) -> None:
-        """Make the reduced rows of pages [p] of bricks in slots [p], as `scalars.eye_grid` sees
-        them; the kernels that read the pool must have been queued."""
-        program = self._programs.reduce_pages(self.n_slots, self.n_pages)
-        put = self._device.put
-        for first in range(0, len(pages), BATCH_PAGES):
-            some = slice(first, first + BATCH_PAGES)
-            owners = np.zeros(BATCH_PAGES, np.int32)
-            owners[: len(slots[some])] = slots[some]
-            mine = _padded(pages[some], BATCH_PAGES, self.n_pages)
-            self.arrays = program(self.arrays, put(mine), put(owners), scalars)

@@ -28,11 +28,9 @@ from plenostream.kernels.geometry import (
 )
 from plenostream.kernels.integrate import integrate
 from plenostream.kernels.lanes import pair_dtype
-from plenostream.kernels.reduce import reduce_pages
 from plenostream.kernels.state import (
     COUNTERS,
     PAGE_ROWS,
-    REDUCED,
     KernelShape,
     Pool,
     RayState,
@@ -142,12 +140,7 @@ class Programs:
             row_ids=self._struct((n_slots * voxels,), jnp.uint32),
             rows=self._struct((n_pages * PAGE_ROWS, width), self._dtype),
             origins=self._struct((n_slots, 3), jnp.int32),
-            reduced=self._struct((self._reduced_rows(n_pages), REDUCED.width), self._dtype),
-            voxels=self._struct((self._reduced_rows(n_pages),), jnp.uint16),
         )
-
-    def _reduced_rows(self, n_pages: int) -> int:
-        return n_pages * PAGE_ROWS if self._shape.reduces else 0
 
     def _ray_structs(self, tiles: int) -> RayConstants:
         one = self._struct((tiles * TILE_RAYS,), jnp.int32)
@@ -176,7 +169,6 @@ class Programs:
             step=self._struct((), jnp.float64),
             sigma_thresh=number,
             stop_thresh=number,
-            eye_grid=self._struct((3,), jnp.float32),
         )
 
     def pinhole(self, tiles: int) -> Program:
@@ -291,7 +283,7 @@ class Programs:
                 self._ray_structs(tiles),
                 self.pool_structs(n_slots, n_pages),
                 self._struct((items, 4), jnp.int32),
-                self._struct((CALL_BLOCKS, 3), jnp.int32),
+                self._struct((CALL_BLOCKS, 2), jnp.int32),
                 self._struct((), jnp.int32),
                 self.scalar_structs(),
             ),
@@ -346,21 +338,6 @@ class Programs:
                 self.pool_structs(n_slots, n_pages),
                 self._struct((BATCH_PAGES,), jnp.int32),
                 self._struct((BATCH_PAGES * PAGE_ROWS, 3 * self._shape.basis_dim), self._dtype),
-                self._struct((self._reduced_rows(BATCH_PAGES),), jnp.uint16),
-            ),
-            donate=(0,),
-        )
-
-    def reduce_pages(self, n_slots: int, n_pages: int) -> Program:
-        """See `kernels.reduce.reduce_pages`."""
-        return self._program(
-            ("reduce", n_slots, n_pages),
-            partial(reduce_pages, shape=self._shape),
-            lambda: (
-                self.pool_structs(n_slots, n_pages),
-                self._struct((BATCH_PAGES,), jnp.int32),
-                self._struct((BATCH_PAGES,), jnp.int32),
-                self.scalar_structs(),
             ),
             donate=(0,),
         )

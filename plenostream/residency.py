@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 
-__all__ = ["EMPTY", "Admission", "Reductions", "Residency"]
+__all__ = ["EMPTY", "Admission", "Residency"]
 
 EMPTY = -1
 
@@ -93,12 +93,6 @@ class Residency:
         self._used[slots] = self._clock
         return Admission(bricks=new, slots=slots, pages=pages, n_evicted=n_evicted)
 
-    def pages_in(self, slots: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """The pages of the bricks in `slots` [s], and the slot of each of them."""
-        pages = [self._pages_in[slot] for slot in slots]
-        counts = [len(some) for some in pages]
-        return np.concatenate([np.empty(0, np.int32), *pages]), np.repeat(slots, counts)
-
     def forget(self, bricks: NDArray[np.int64]) -> None:
         """Take bricks out again, such as those whose reading failed."""
         slots = self.slot_of[bricks]
@@ -131,30 +125,3 @@ class Residency:
         self._free_pages = np.concatenate([self._free_pages, *freed])
         for slot in slots:
             self._pages_in[slot] = np.empty(0, np.int32)
-
-
-class Reductions:
-    """Which slots hold rows reduced for the present eye."""
-
-    def __init__(self, n_slots: int) -> None:
-        self._done = np.zeros(n_slots, bool)
-        self._eye: tuple[float, ...] | None = None
-
-    def look_from(self, eye: tuple[float, ...]) -> None:
-        """Say where the coming frame is seen from: another eye needs other rows."""
-        if eye != self._eye:
-            self._done[:] = False
-            self._eye = eye
-
-    def missing(self, slots: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Those of `slots` [s] that have no reduced rows for this eye."""
-        missing: NDArray[np.int32] = slots[~self._done[slots]]
-        return missing
-
-    def note(self, slots: NDArray[np.int32]) -> None:
-        """Their rows have been reduced."""
-        self._done[slots] = True
-
-    def forget(self, slots: NDArray[np.int32]) -> None:
-        """They hold other bricks now."""
-        self._done[slots] = False

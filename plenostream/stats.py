@@ -26,10 +26,6 @@ class FrameStats:
     """Bricks in view that were found hidden before they were read or drawn."""
     bricks_evicted: int = 0
     """Bricks that left the pool for others."""
-    bricks_reduced: int = 0
-    """Bricks in view whose colours were taken as one eye sees them (`shading="auto"`)."""
-    rows_reduced: int = 0
-    """Places for colour rows that were reduced for a new eye."""
     bytes_read: int = 0
     """Compressed bytes fetched from the scene's rows."""
     bytes_uploaded: int = 0
@@ -64,10 +60,3 @@ class FrameStats:
     def to_dict(self) -> dict[str, Any]:
         """All counters as JSON values."""
         return asdict(self)
-
-    def absorb(self, other: FrameStats) -> None:
-        """Add the counts of another part of the same frame; peaks and plans take the larger."""
-        for name, value in asdict(other).items():
-            mine = getattr(self, name)
-            bound = name.endswith("_bytes")
-            setattr(self, name, max(mine, value) if bound else mine + value)

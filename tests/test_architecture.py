@@ -18,7 +18,19 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "plenostream"
 
-CORE = ("version", "leftovers", "errors", "stats", "bytesize", "basis", "grid", "options")
+CORE = (
+    "version",
+    "leftovers",
+    "text",
+    "errors",
+    "durable",
+    "paths",
+    "stats",
+    "bytesize",
+    "basis",
+    "grid",
+    "options",
+)
 """Rank 0, in order: each may import those before it."""
 
 RANKS = {
@@ -28,6 +40,7 @@ RANKS = {
     "interrupts": 1,
     "images": 1,
     "store": 1,
+    "streams": 1,
     "budget": 2,
     "compiled": 2,
     "conversion": 2,

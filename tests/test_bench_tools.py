@@ -121,7 +121,7 @@ def test_renderer_is_as_it_was_after_a_profile(profile: FrameProfile) -> None:
 
 
 def test_profile_is_told_as_rows(profile: FrameProfile) -> None:
-    sections = {row.section for row in profile_rows("exact", profile)}
+    sections = {row.section for row in profile_rows("resident", profile)}
     assert len(sections) == 2
 
 

@@ -28,7 +28,6 @@ SIZES: dict[str, tuple[int, ...]] = {
     "keys": (TILES,),
     "live_tiles": (TILES,),
     "pinhole": (TILES,),
-    "reduce_pages": (N_SLOTS, N_PAGES),
     "walk": (TILES, WORDS, STEPS),
     "world_rays": (TILES,),
     "write_bricks": (N_SLOTS, N_PAGES),
@@ -50,10 +49,8 @@ class Recorder(Programs):
         return function, anywhere, donate
 
 
-def lowered_for_cuda(
-    name: str, *, basis_dim: int, dtype: str, reduces: bool = False
-) -> jax.export.Exported:
-    shape = kernel_shape("gpu", brick_size=16, basis_dim=basis_dim, entry_bits=21, reduces=reduces)
+def lowered_for_cuda(name: str, *, basis_dim: int, dtype: str) -> jax.export.Exported:
+    shape = kernel_shape("gpu", brick_size=16, basis_dim=basis_dim, entry_bits=21)
     recorder = Recorder(Device(None, 1), shape, jnp.dtype(dtype))
     with jax.enable_x64(True):
         function, args, donate = getattr(recorder, name)(*SIZES[name])
@@ -70,12 +67,9 @@ def test_every_program_that_there_is_is_lowered_here() -> None:
     assert makers == set(SIZES)
 
 
-@pytest.mark.parametrize("reduces", [False, True])
 @pytest.mark.parametrize("name", SIZES)
-def test_kernel_lowers_for_cuda(name: str, reduces: bool) -> None:
-    if name == "reduce_pages" and not reduces:
-        pytest.skip("such pools have nothing to reduce")
-    exported = lowered_for_cuda(name, basis_dim=9, dtype="float16", reduces=reduces)
+def test_kernel_lowers_for_cuda(name: str) -> None:
+    exported = lowered_for_cuda(name, basis_dim=9, dtype="float16")
     assert exported.platforms == ("cuda",)
     assert len(exported.mlir_module_serialized) > 0
 

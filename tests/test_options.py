@@ -13,7 +13,7 @@ from plenostream.errors import InvalidInput
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
 
 ALL = (RenderOptions, StreamOptions, ConvertOptions)
-NUMBERS = [f.name for f in dataclasses.fields(RenderOptions) if f.name != "shading"]
+NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
 
 
 @pytest.mark.parametrize("options", ALL)
@@ -32,8 +32,6 @@ def test_picture_is_svox2s_by_default() -> None:
         "near_clip": 0.0,
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
-        "shading": "exact",
-        "shading_tolerance": 1e-3,
     }
 
 
@@ -65,7 +63,6 @@ def test_option_beyond_what_has_a_meaning_is_refused(name: str, value: float) ->
     ("options", "name", "value"),
     [
         (StreamOptions, "precision", "float64"),
-        (RenderOptions, "shading", "fast"),
         (StreamOptions, "device_memory", "much"),
         (StreamOptions, "device_memory", 0),
         (StreamOptions, "host_memory", "-2GB"),
@@ -101,7 +98,7 @@ def test_numpy_scalars_count_as_numbers_and_are_kept_as_pythons() -> None:
     picture = RenderOptions(step_size=np.float32(0.25), background=np.int64(0))
     assert (picture.step_size, picture.background) == (0.25, 0.0)
     values = dataclasses.asdict(picture)
-    assert {type(value) for name, value in values.items() if name != "shading"} == {float}
+    assert {type(value) for value in values.values()} == {float}
     convert = ConvertOptions(brick_size=np.int64(8), workers=np.uint8(3))
     assert {type(convert.brick_size), type(convert.workers)} == {int}
     stream = StreamOptions(n_threads=np.int32(2), device_memory=np.int64(5000))

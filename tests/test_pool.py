@@ -36,9 +36,7 @@ class Some:
         page_counts = -(-counts // PAGE_ROWS)
         self.pages = (1 + rng.permutation(n_pages - 1))[: page_counts.sum()].astype(np.int32)
 
-    def pack(
-        self, dtype: str = "float16", n_pages: int = N_PAGES, *, reduces: bool = False
-    ) -> PackedBricks:
+    def pack(self, dtype: str = "float16", n_pages: int = N_PAGES) -> PackedBricks:
         return pack_bricks(
             bricks=BRICKS,
             index=self.index,
@@ -51,7 +49,6 @@ class Some:
             n_slots=N_SLOTS,
             n_pages=n_pages,
             dtype=np.dtype(dtype),
-            reduces=reduces,
         )
 
 
@@ -60,9 +57,9 @@ def densities(pool: BrickPool, dtype: str = "float16") -> np.ndarray:
     return np.asarray(pool.arrays.density).view(dtype).reshape(N_SLOTS, BRICKS.voxels, 2)
 
 
-def uploaded(packed: PackedBricks, dtype: str = "float16", *, reduces: bool = False) -> BrickPool:
+def uploaded(packed: PackedBricks, dtype: str = "float16") -> BrickPool:
     device = Device(None, 1)
-    shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23, reduces=reduces)
+    shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
     programs = Programs(device, shape, jnp.dtype(dtype))
     pool = BrickPool(device, programs, n_slots=N_SLOTS, n_pages=N_PAGES)
     for kind, arrays in pool.stage(packed):
@@ -89,16 +86,6 @@ def test_voxels_of_uploaded_bricks_are_those_of_the_store(dtype: str) -> None:
         assert not row_ids[slot][~active].any()
         assert np.asarray(arrays.origins)[slot].tolist() == (some.index[b] * 8).tolist()
     assert not rows[0].any(), "an empty corner must find zeros"
-
-
-def test_voxels_of_rows_are_those_that_have_them_where_the_pool_reduces_rows() -> None:
-    some = Some([0.9, 0.02, 0.5, 1.0, 0.3])
-    arrays = uploaded(some.pack(reduces=True), reduces=True).arrays
-    row_ids = np.asarray(arrays.row_ids).reshape(N_SLOTS, -1)
-    voxels = np.asarray(arrays.voxels)
-    for slot, active in zip(some.slots, some.active, strict=True):
-        assert (voxels[row_ids[slot][active]] == np.flatnonzero(active)).all()
-    assert uploaded(some.pack()).arrays.voxels.size == 0
 
 
 def test_other_slots_are_not_touched() -> None:
@@ -137,14 +124,11 @@ def test_padding_lies_outside_the_pool_and_is_all_different() -> None:
     assert len(set(places.tolist())) == BATCH_PAGES
 
 
-@pytest.mark.parametrize("reduces", [False, True])
 @pytest.mark.parametrize(("dtype", "itemsize"), [("float16", 2), ("float32", 4)])
-def test_bytes_of_an_upload_are_what_the_plan_takes_them_for(
-    dtype: str, itemsize: int, reduces: bool
-) -> None:
-    packed = Some([0.2, 0.2]).pack(dtype, reduces=reduces)
-    bricks, pages = upload_bytes(BRICKS.voxels, 3 * BASIS_DIM, itemsize, reduces=reduces)
+def test_bytes_of_an_upload_are_what_the_plan_takes_them_for(dtype: str, itemsize: int) -> None:
+    packed = Some([0.2, 0.2]).pack(dtype)
+    bricks, pages = upload_bytes(BRICKS.voxels, 3 * BASIS_DIM, itemsize)
     one = (packed.slots, packed.density, packed.row_ids, packed.origins)
     assert sum(a.nbytes for a in one) == bricks
-    assert packed.pages[0].nbytes + packed.rows[0].nbytes + packed.voxels[0].nbytes == pages
+    assert packed.pages[0].nbytes + packed.rows[0].nbytes == pages
     assert packed.nbytes == bricks + len(packed.pages) * pages

@@ -38,8 +38,8 @@ def batch_of_bricks(device: Device) -> tuple[jax.Array, ...]:
 
 def batch_of_rows(device: Device) -> tuple[jax.Array, ...]:
     rows = np.ones((BATCH_PAGES * PAGE_ROWS, 3 * SHAPE.basis_dim), np.float16)
-    pages, no_voxels = np.arange(BATCH_PAGES, dtype=np.int32), np.zeros(0, np.uint16)
-    return tuple(device.put(value) for value in (pages, rows, no_voxels))
+    pages = np.arange(BATCH_PAGES, dtype=np.int32)
+    return tuple(device.put(value) for value in (pages, rows))
 
 
 def addresses(pool: Pool) -> list[int]:

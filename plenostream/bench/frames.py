@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,7 +17,7 @@ from plenostream.options import RenderOptions, StreamOptions
 from plenostream.render import Renderer
 from plenostream.stats import FrameStats
 
-__all__ = ["FrameLine", "WarmFrames", "pool_budget", "pool_bytes", "shadings", "warm_frames"]
+__all__ = ["FrameLine", "WarmFrames", "pool_budget", "pool_bytes", "warm_frames"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ class WarmFrames:
     """All ways to draw the view, and what was measured beside them."""
 
     lines: dict[str, FrameLine]
-    """By name: exact, auto (where there is such a shading), pool 1, pool 1/2, ..., pool in 64MB."""
+    """By name: resident, pool 1, pool 1/2, ..., pool in 64MB."""
     beside: dict[str, Timing]
     """Other renderers of the same view, by name."""
 
@@ -68,14 +68,6 @@ class _Drawer:
     def __call__(self) -> float:
         self.stats = self._renderer.render(self._camera).stats
         return self.stats.seconds
-
-
-def shadings(options: RenderOptions) -> dict[str, RenderOptions]:
-    """`options` under each way of shading that there is, by its name; exact first."""
-    if "shading" not in {field.name for field in fields(options)}:
-        return {"exact": options}
-    ways: tuple[dict[str, Any], ...] = ({"shading": "exact"}, {"shading": "auto"})
-    return {way["shading"]: replace(options, **way) for way in ways}
 
 
 def pool_bytes(plan: RenderPlan) -> int:
@@ -140,13 +132,13 @@ def _drawers(
 ) -> Iterator[dict[str, _Drawer]]:
     with ExitStack() as stack:
 
-        def drawer(options: RenderOptions, stream: StreamOptions) -> _Drawer:
+        def drawer(stream: StreamOptions) -> _Drawer:
             renderer = stack.enter_context(Renderer(scene, options=options, stream=stream))
             return _Drawer(renderer, camera)
 
-        drawers = {name: drawer(way, stream) for name, way in shadings(options).items()}
-        whole = drawers["exact"].plan
+        drawers = {"resident": drawer(stream)}
+        whole = drawers["resident"].plan
         memories: dict[str, int | str] = {f"{share}": pool_budget(whole, share) for share in shares}
         for name, memory in {**memories, **{f"in {size}": size for size in budgets}}.items():
-            drawers[f"pool {name}"] = drawer(options, replace(stream, device_memory=memory))
+            drawers[f"pool {name}"] = drawer(replace(stream, device_memory=memory))
         yield drawers

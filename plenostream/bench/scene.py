@@ -119,7 +119,7 @@ def bench_scene(
         # First of all, since it counts compiles: what has been compiled in a process stays.
         orbits = {}
         if "orbit" in settings.parts:
-            for name, allowed in (("exact", stream), (f"pool {settings.small_share}", small)):
+            for name, allowed in (("resident", stream), (f"pool {settings.small_share}", small)):
                 run = draw_orbit(scene, orbit, options=options, stream=allowed, say=say)
                 orbits[name] = run
         frames = warm_frames(

@@ -103,10 +103,10 @@ def _frame_rows(bench: SceneBench) -> Iterator[Row]:
     section, frames = "warm frame", bench.frames
     for name, timing in frames.beside.items():
         yield Row(section, name, spread(timing))
-    resident = frames.lines["exact"]
+    resident = frames.lines["resident"]
     for name, line in frames.lines.items():
         streamed = name.startswith("pool ")
-        yield Row(section, name if streamed else f"{name}, resident", spread(line.timing))
+        yield Row(section, name, spread(line.timing))
         others = {"resident": resident.timing} if streamed else frames.beside
         for other, timing in others.items():
             yield Row(section, f"  {name} / {other}", _both_ratios(line.timing, timing))

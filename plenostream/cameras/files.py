@@ -25,6 +25,7 @@ from plenostream.cameras.entries import camera_of_frame, camera_of_view, is_numb
 from plenostream.cameras.image_size import read_image_size
 from plenostream.cameras.pinhole import Camera
 from plenostream.errors import CameraError, InvalidInput
+from plenostream.paths import input_file, local_path
 
 __all__ = ["load_cameras", "parse_frames"]
 
@@ -55,14 +56,14 @@ def load_cameras(
     ------
     CameraError : no such file, not of a known kind, a lens that is no pinhole, a matrix or number
         that cannot be; names file and frame.
-    InvalidInput : frames that the file does not have, a size or scale that means nothing.
+    InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
-    path = Path(path)
+    path = local_path(path, what="camera file")
     if scene_scale != "auto" and not (is_number(scene_scale) and 0 < scene_scale < math.inf):
         raise InvalidInput(f"scene_scale is {scene_scale!r}; expected auto or a number above zero")
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise InvalidInput(f"size is {size}; expected a width and a height above zero")
-    document = _read_json(path)
+    document = _read_json(input_file(path, what="camera file", error=CameraError))
     kind, entries = _entries(document, path)
     scale = scene_scale
     if scale == "auto":
@@ -130,10 +131,6 @@ def _chosen(frames: str | Sequence[int] | None, n_frames: int, path: Path) -> Se
 def _read_json(path: Path) -> dict[str, Any]:
     """The document, an object."""
     try:
-        # Only plain files: a pipe or device would block, or never end.
-        if not path.is_file():
-            missing = "is not a file" if path.exists() else "is not there"
-            raise CameraError(f"the camera file {path} {missing}")
         n_bytes = path.stat().st_size
         if n_bytes > LARGEST_FILE:
             raise CameraError(

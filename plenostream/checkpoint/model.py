@@ -20,6 +20,7 @@ from plenostream.checkpoint.npy import ArrayHeader, parse_header
 from plenostream.checkpoint.stream import MemberStream
 from plenostream.errors import CheckpointError, InvalidInput
 from plenostream.grid import GridSpec
+from plenostream.paths import input_file
 
 __all__ = ["Checkpoint", "StoredArray", "open_checkpoint"]
 
@@ -230,9 +231,11 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises
     ------
-    CheckpointError : not there, damaged, hostile, or holding what a scene cannot represent.
+    InvalidInput : no path, a URL.
+    CheckpointError : not there, no file, damaged, hostile, or holding what a scene cannot
+        represent.
     """
-    name = os.fspath(path)
+    name = os.fspath(input_file(path, what="checkpoint", error=CheckpointError))
     try:
         with open(name, "rb") as file:
             n_bytes = file.seek(0, os.SEEK_END)

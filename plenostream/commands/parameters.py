@@ -125,15 +125,6 @@ _FLAGS: dict[type, dict[str, _Flag]] = {
         "stop_thresh": _Flag(
             click.FLOAT, "A ray ends, fully opaque, when less than this share of light is left."
         ),
-        "shading": _Flag(
-            click.Choice(["exact", "auto"]),
-            "exact evaluates the spherical harmonics at every sample; auto takes colours as linear "
-            "in the direction where that is proved to stay within the tolerance.",
-        ),
-        "shading_tolerance": _Flag(
-            click.FLOAT,
-            "Largest difference from exact that auto may make in a channel of a pixel.",
-        ),
     },
     StreamOptions: {
         "precision": _Flag(

@@ -20,6 +20,7 @@ _BOUNDS = (
     "smallest_budget_bytes",
     "working_set_bytes",
     "planned_host_bytes",
+    "smallest_host_bytes",
 )
 """Of several views, the most that any of them takes is told."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from plenostream.commands.parameters import Settings, quiet_option
+from plenostream.text import printable
 
 __all__ = ["points"]
 
@@ -39,4 +40,4 @@ def points(
 
     n_points = write_points(scene, out, min_density=min_density, overwrite=overwrite)
     if not settings.quiet:
-        click.echo(f"{out}: {n_points} points")
+        click.echo(f"{printable(out)}: {n_points} points")

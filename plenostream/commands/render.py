@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,15 +11,17 @@ import click
 from plenostream.commands.opening import opened_renderer
 from plenostream.commands.parameters import OUTPUTS, Settings, quiet_option, record_options
 from plenostream.commands.progress import Progress
-from plenostream.commands.summary import summary_lines, write_stats
+from plenostream.commands.summary import stats_json, summary_lines
 from plenostream.commands.viewpoints import NumberedCamera, camera_options
-from plenostream.errors import OutputError
 from plenostream.options import RenderOptions, StreamOptions
+from plenostream.paths import apart_from
 
 if TYPE_CHECKING:
-    from plenostream.images import Writer
+    from plenostream.images import AsideFile, Target, Writer
 
 __all__ = ["render"]
+
+_STATS = "file of --stats"
 
 
 @click.command(
@@ -80,30 +81,40 @@ def render(
     they are, above 1 too); a film for a path of views: .mp4 (H.264); or a folder, which gets
     frame_0000.png and so on, numbered as in the camera file.
     """
-    from plenostream.images import refuse_existing
+    from plenostream.images import choose_target, made_folders, target_files, try_place, writing
 
+    # What can be known of the places is found out before the scene is opened.
+    choose_target(out, outputs=outputs, n_frames=1)
+    try_place(out, what="picture or film")
     if stats is not None:
-        refuse_existing(Path(stats), overwrite=overwrite)
-    with (
-        opened_renderer(scene, flags) as (renderer, cameras, options),
-        _opened_output(
-            out, outputs, cameras, background=options.background, fps=fps, overwrite=overwrite
-        ) as writer,
-        Progress(quiet=settings.quiet, unit="frames") as progress,
-    ):
-        frames = []
-        began = time.perf_counter()
-        progress.update("rendering", 0, len(cameras))
-        for number, camera in cameras:
-            result = renderer.render(camera)
-            writer.write(number, rgb=result.rgb, alpha=result.alpha, depth=result.depth)
-            frames.append(result.stats.to_dict())
-            del result  # before the next picture takes as much again
-            progress.update("rendering", len(frames), len(cameras))
-    seconds = time.perf_counter() - began
-    if stats is not None:
+        try_place(stats, what=_STATS)
+    inputs = {"scene": scene, "camera file": flags["cameras"]}
+    with opened_renderer(scene, flags) as (renderer, cameras, options):
         numbers = [number for number, _ in cameras]
-        write_stats(Path(stats), numbers, frames, overwrite=overwrite)
+        target = choose_target(out, outputs=outputs, n_frames=len(cameras))
+        apart_from(target_files(target, numbers), inputs | {_STATS: stats})
+        apart_from([] if stats is None else [stats], inputs)
+        frames = []
+        # The record lies around the pictures: if it cannot be finished, they are there.
+        with made_folders(target.place), _opened_stats(stats, overwrite=overwrite) as record:
+            began = time.perf_counter()
+            with (
+                _opened_output(
+                    target, cameras, background=options.background, fps=fps, overwrite=overwrite
+                ) as writer,
+                Progress(quiet=settings.quiet, unit="frames") as progress,
+            ):
+                progress.update("rendering", 0, len(cameras))
+                for number, camera in cameras:
+                    result = renderer.render(camera)
+                    writer.write(number, rgb=result.rgb, alpha=result.alpha, depth=result.depth)
+                    frames.append(result.stats.to_dict())
+                    del result  # before the next picture takes as much again
+                    progress.update("rendering", len(frames), len(cameras))
+            if stats is not None and record is not None:
+                with writing(stats):
+                    record.write(stats_json(numbers, frames).encode())
+    seconds = time.perf_counter() - began
     if not settings.quiet:
         size = (cameras[0][1].width, cameras[0][1].height)
         lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
@@ -111,21 +122,25 @@ def render(
 
 
 def _opened_output(
-    out: str,
-    outputs: tuple[str, ...],
+    target: Target,
     cameras: list[NumberedCamera],
     *,
     background: float,
     fps: float,
     overwrite: bool,
 ) -> AbstractContextManager[Writer]:
-    from plenostream.images import choose_target, film_output, still_output
+    from plenostream.images import film_output, still_output
 
-    target = choose_target(out, outputs=outputs, n_frames=len(cameras))
-    if target.folder and (target.path / "zarr.json").exists():
-        raise OutputError(f"{out} is a scene or another Zarr folder; name another place")
     if target.kind == "mp4":
         sizes = [(camera.width, camera.height) for _, camera in cameras]
         return film_output(target, sizes=sizes, fps=fps, overwrite=overwrite)
     numbers = [number for number, _ in cameras]
     return still_output(target, numbers=numbers, background=background, overwrite=overwrite)
+
+
+def _opened_stats(path: str | None, *, overwrite: bool) -> AbstractContextManager[AsideFile | None]:
+    from plenostream.images import atomic_file
+
+    if path is None:
+        return nullcontext()
+    return atomic_file(path, overwrite=overwrite, what=_STATS)

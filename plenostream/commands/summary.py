@@ -1,4 +1,4 @@
-"""What a render cost: totals over its frames, as lines to read and as a JSON file."""
+"""What a render cost: totals over its frames, as lines to read and as JSON."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 
 from plenostream.bytesize import format_bytes
 from plenostream.commands.progress import format_seconds
+from plenostream.text import printable
 
-__all__ = ["summary_lines", "totals", "write_stats"]
+__all__ = ["stats_json", "summary_lines", "totals"]
 
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which the largest over the frames is told; all others add up."""
@@ -24,21 +25,10 @@ def totals(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def write_stats(
-    path: Path, numbers: Sequence[int], frames: Sequence[dict[str, Any]], *, overwrite: bool
-) -> None:
-    """Write the totals as a JSON object, with each frame's counters under `frames`.
-
-    Raises
-    ------
-    OutputError : the file is there and may not be replaced, or cannot be written.
-    """
-    from plenostream.images import atomic_path, writing
-
+def stats_json(numbers: Sequence[int], frames: Sequence[dict[str, Any]]) -> str:
+    """The totals as a JSON object, with each frame's counters under `frames`."""
     listed = [{"frame": number, **frame} for number, frame in zip(numbers, frames, strict=True)]
-    text = json.dumps({**totals(frames), "frames": listed}, indent=1) + "\n"
-    with atomic_path(path, overwrite=overwrite) as aside, writing(path):
-        aside.write_text(text)
+    return json.dumps({**totals(frames), "frames": listed}, indent=1) + "\n"
 
 
 def summary_lines(
@@ -60,7 +50,7 @@ def summary_lines(
     sums = totals(frames)
     n_frames = len(frames)
     what = "1 frame" if n_frames == 1 else f"{n_frames} frames"
-    names = [str(path) for path in written]
+    names = [printable(str(path)) for path in written]
     where = ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}"
     took = format_seconds(seconds)
     if n_frames > 1:

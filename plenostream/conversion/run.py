@@ -51,6 +51,7 @@ from plenostream.conversion.spill import (
 from plenostream.errors import CheckpointError, StoreError
 from plenostream.grid import BrickGrid
 from plenostream.options import ConvertOptions
+from plenostream.paths import local_path
 from plenostream.store.layout import SceneMeta
 from plenostream.store.staging import Staging, write_atomically
 from plenostream.version import __version__
@@ -79,6 +80,7 @@ def convert(
 
     Raises
     ------
+    InvalidInput : a path that is none, a URL, a target that is the current folder or above it.
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
@@ -87,7 +89,9 @@ def convert(
     began = time.perf_counter()
     tell: Progress = progress or (lambda step, done, total: None)
     staging = Staging(target, overwrite=options.overwrite)
-    path = os.path.abspath(source)  # workers of a cluster may stand in other folders
+    path = os.path.abspath(
+        local_path(source, what="checkpoint")
+    )  # workers of a cluster may stand in other folders
     checkpoint = open_checkpoint(path)
     stamp = _stamp(path)
     digest = _digest(checkpoint, partial(tell, "digest"))

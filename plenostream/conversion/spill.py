@@ -3,7 +3,8 @@
 Needed where rows are compressed, in Fortran order, or in another order than the voxels. All of it
 works with a bounded number of rows in memory and reads and writes files from front to back:
 sorting is done by distributing rows over files, once by where they come from and once by where
-they go (`_reorder`), so that neither end has to fit memory.
+they go (`_reorder`), so that neither end has to fit memory. Arrays are written as buffers:
+`ndarray.tofile` loses what the system says against it.
 """
 
 from __future__ import annotations
@@ -143,11 +144,11 @@ def spill_table(
         if rows_file is None:
             left = n_voxels
             for rows in blocks:
-                rows[:left].tofile(file)
+                file.write(rows[:left].data)
                 left -= min(left, len(rows))
         else:
             for rows in _reorder(blocks, rows_file, n_voxels, table, plan):
-                rows.tofile(file)
+                file.write(rows.data)
 
 
 def _progressing(
@@ -162,7 +163,7 @@ def _progressing(
 
 def _append(path: Path, values: NDArray[np.generic]) -> None:
     with open(path, "ab") as file:
-        np.ascontiguousarray(values).tofile(file)
+        file.write(np.ascontiguousarray(values).data)
 
 
 def _take(path: Path, dtype: np.dtype[np.generic], columns: int) -> NDArray[np.generic]:

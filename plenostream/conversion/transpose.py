@@ -39,9 +39,8 @@ def fortran_lines(
             for z in range(0, size_z, z_step):
                 block = np.empty((min(z_step, size_z - z), size_y, size_x), links.dtype)
                 stream.readinto(block.reshape(-1).view(np.uint8).data)
-                # tofile writes arrays that are not contiguous one element at a time.
                 turned = np.ascontiguousarray(block.transpose(2, 1, 0), native)
-                turned.tofile(file)
+                file.write(turned.data)
             stream.finish()
         line_bytes = size_y * native.itemsize
         for x in range(0, size_x, x_step):

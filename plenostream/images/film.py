@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, OutputError
-from plenostream.images.atomic import atomic_path, made_folders, writing
+from plenostream.images.atomic import AsideFile, atomic_file, made_folders, writing
 from plenostream.images.pixels import colour_8bit
 from plenostream.images.targets import Target
 
@@ -49,21 +49,35 @@ def film_output(
         raise InvalidInput(f"fps is {fps}; expected more than 0 and at most 1000")
     width, height = _one_even_size(sizes)
     path = target.path
-    with made_folders(path.parent), atomic_path(path, overwrite=overwrite) as aside:
-        with _translated(path):
+    with (
+        made_folders(target.place),
+        atomic_file(path, overwrite=overwrite, what="film") as aside,
+    ):
+        with _translated(path, aside):
             # The index goes to the front, so that a browser starts before it has everything.
-            container = av.open(str(aside), "w", format="mp4", options={"movflags": "+faststart"})
-        with container:
+            # FFmpeg opens what it wrote once more for that, which is why it is told how.
+            container = av.open(
+                aside,
+                "w",
+                format="mp4",
+                options={"movflags": "+faststart"},
+                io_open=lambda *_: open(aside.name, "rb"),
+            )
+        try:
             rate = Fraction(fps).limit_denominator(1001)
             stream = container.add_stream("libx264", rate=rate, options=_QUALITY)
             stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
             context = stream.codec_context
             context.color_primaries = context.color_trc = context.colorspace = _BT709
             context.color_range = ColorRange.MPEG
-            writer = FilmWriter(path, container, stream)
+            writer = FilmWriter(path, aside, container, stream)
             yield writer
-            with _translated(path):
+            with _translated(path, aside):
                 container.mux(stream.encode())
+                container.close()
+        finally:
+            # After an error, what more FFmpeg has to say hides why it is being closed.
+            with contextlib.suppress(OSError, FFmpegError):
                 container.close()
     writer.written.append(path)
 
@@ -72,10 +86,15 @@ class FilmWriter:
     """What `film_output` gives."""
 
     def __init__(
-        self, path: Path, container: av.container.OutputContainer, stream: av.VideoStream
+        self,
+        path: Path,
+        file: AsideFile,
+        container: av.container.OutputContainer,
+        stream: av.VideoStream,
     ) -> None:
         self.written: list[Path] = []
-        self._path, self._container, self._stream = path, container, stream
+        self._path, self._file = path, file
+        self._container, self._stream = container, stream
 
     def write(
         self,
@@ -91,7 +110,7 @@ class FilmWriter:
         frame = picture.reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
-        with _translated(self._path):
+        with _translated(self._path, self._file):
             self._container.mux(self._stream.encode(frame))
 
     def notes(self) -> list[str]:
@@ -100,12 +119,14 @@ class FilmWriter:
 
 
 @contextlib.contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """`writing`, for what FFmpeg says too."""
+def _translated(path: Path, file: AsideFile) -> Iterator[None]:
+    """`writing`, for what FFmpeg says too, which is often less than the file knows."""
     try:
         with writing(path):
             yield
     except FFmpegError as error:
+        with writing(path):
+            file.settle()
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 

@@ -10,10 +10,12 @@ from typing import Any
 import cv2
 import numpy as np
 import OpenEXR
+from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from plenostream.errors import OutputError
-from plenostream.images.atomic import atomic_path, made_folders, refuse_existing, writing
+from plenostream.images.atomic import atomic_file, checked_output, made_folders, try_place, writing
+from plenostream.images.foreign import copy_written
 from plenostream.images.pixels import (
     DepthRange,
     colour_8bit,
@@ -21,7 +23,7 @@ from plenostream.images.pixels import (
     depth_range,
     straight_alpha_8bit,
 )
-from plenostream.images.targets import Target, frame_files
+from plenostream.images.targets import Target, frame_files, target_files
 
 __all__ = ["StillWriter", "still_output", "write_exr", "write_npy", "write_png"]
 
@@ -43,10 +45,10 @@ def still_output(
     ------
     OutputError : a file is there and may not be replaced; what the system says against writing.
     """
-    for number in numbers:
-        for path in frame_files(target, number).all:
-            refuse_existing(path, overwrite=overwrite)
-    with made_folders(target.path if target.folder else target.path.parent):
+    for path in target_files(target, numbers):
+        checked_output(path, overwrite=overwrite, what="picture")
+    with made_folders(target.place):
+        try_place(target.place / "picture", what="picture")
         yield StillWriter(target, background=background, overwrite=overwrite)
 
 
@@ -104,15 +106,18 @@ def write_png(path: Path, pixels: NDArray[np.uint8], *, overwrite: bool) -> None
     # OpenCV wants blue first.
     order = [2, 1, 0, 3][: pixels.shape[-1]]
     swapped = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., order])
-    with atomic_path(path, overwrite=overwrite) as aside, writing(path):
+    with atomic_file(path, overwrite=overwrite) as file, writing(path):
         _, encoded = cv2.imencode(".png", swapped)
-        aside.write_bytes(encoded.tobytes())
+        file.write(encoded)
 
 
 def write_npy(path: Path, values: NDArray[np.float32], *, overwrite: bool) -> None:
     """Write an array as it is, for `numpy.load`."""
-    with atomic_path(path, overwrite=overwrite) as aside, writing(path), aside.open("wb") as file:
-        np.save(file, values, allow_pickle=False)
+    whole = np.ascontiguousarray(values)
+    with atomic_file(path, overwrite=overwrite) as file, writing(path):
+        # Not `numpy.save`, which tells neither what went wrong nor that it was the disk.
+        npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(whole))
+        file.write(whole.data)
 
 
 def write_exr(path: Path, shown: dict[str, NDArray[np.float32]], *, overwrite: bool) -> None:
@@ -122,10 +127,11 @@ def write_exr(path: Path, shown: dict[str, NDArray[np.float32]], *, overwrite: b
     if "rgb" in shown:
         channels |= {c: np.ascontiguousarray(shown["rgb"][..., i]) for i, c in enumerate("RGB")}
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    with atomic_path(path, overwrite=overwrite) as aside:
+    picture = OpenEXR.File(header, channels)
+    with atomic_file(path, overwrite=overwrite) as file, writing(path):
         try:
-            OpenEXR.File(header, channels).write(str(aside))
-        except RuntimeError as error:  # what the library makes of a full disk and the like
+            copy_written(picture.write, file, ending=".exr")
+        except RuntimeError as error:  # what the library makes of errors
             raise OutputError(f"{path} cannot be written: {error}") from error
 
 

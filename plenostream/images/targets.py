@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,18 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import InvalidInput
+from plenostream.errors import InvalidInput, OutputError
+from plenostream.paths import local_path, outside_scenes
 
-__all__ = ["OUTPUTS", "FrameFiles", "Target", "Writer", "choose_target", "frame_files"]
+__all__ = [
+    "OUTPUTS",
+    "FrameFiles",
+    "Target",
+    "Writer",
+    "choose_target",
+    "frame_files",
+    "target_files",
+]
 
 OUTPUTS = ("rgb", "alpha", "depth")
 """What can be asked for, in the order in which it takes the first place."""
@@ -30,6 +40,11 @@ class Target:
     """`path` is a folder of one picture a frame."""
     outputs: tuple[str, ...]
     """Chosen from `OUTPUTS`, in its order."""
+
+    @property
+    def place(self) -> Path:
+        """The folder that its files will be in."""
+        return self.path if self.folder else self.path.parent
 
 
 class Writer(Protocol):
@@ -57,8 +72,9 @@ def choose_target(path: str | Path, *, outputs: Sequence[str], n_frames: int) ->
 
     Raises
     ------
-    InvalidInput : an ending that is not known, several frames into one picture, outputs that are
+    InvalidInput : no path or a URL, an ending that is not known, several frames into one picture, outputs that are
         not known or that a film cannot hold.
+    OutputError : a folder that is a scene or lies in one.
     """
     unknown = [name for name in outputs if name not in OUTPUTS]
     if unknown or not outputs or len(set(outputs)) < len(outputs):
@@ -67,9 +83,10 @@ def choose_target(path: str | Path, *, outputs: Sequence[str], n_frames: int) ->
             "each once"
         )
     ordered = tuple(name for name in OUTPUTS if name in outputs)
-    where = Path(path)
+    where = local_path(path, what="picture or film")
     ending = where.suffix.lower()
-    if str(path).endswith("/") or where.is_dir() or not ending:
+    if str(path).endswith("/") or os.path.isdir(where) or not ending:
+        outside_scenes(where, shown=path, error=OutputError)
         return Target(path=where, kind="png", folder=True, outputs=ordered)
     if ending == ".mp4":
         if ordered != ("rgb",):
@@ -124,3 +141,10 @@ def frame_files(target: Target, number: int) -> FrameFiles:
         values = path if target.kind == "npy" else values
         picture = path if target.kind == "png" else picture
     return FrameFiles(main=None if alone else path, depth_values=values, depth_picture=picture)
+
+
+def target_files(target: Target, numbers: Sequence[int]) -> list[Path]:
+    """All files that the frames of these numbers make, in order."""
+    if target.kind == "mp4":
+        return [target.path]
+    return [path for number in numbers for path in frame_files(target, number).all]

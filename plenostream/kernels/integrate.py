@@ -28,17 +28,9 @@ from plenostream.kernels.geometry import RayConstants
 from plenostream.kernels.harmonics import harmonics
 from plenostream.kernels.lanes import fence, take
 from plenostream.kernels.march import compact, march
-from plenostream.kernels.reduce import reduced_basis
-from plenostream.kernels.segments import Listing, Segments, list_segments, start_segments
+from plenostream.kernels.segments import Listing, list_segments, start_segments
 from plenostream.kernels.shade import Samples, basis_rows, shade_samples
-from plenostream.kernels.state import (
-    REDUCED,
-    KernelShape,
-    Pool,
-    RayState,
-    RowLayout,
-    WaveScalars,
-)
+from plenostream.kernels.state import KernelShape, Pool, RayState, WaveScalars
 
 __all__ = ["integrate"]
 
@@ -61,8 +53,7 @@ def integrate(
     state : RayState        donated
     rays, pool              constant
     items : [N, 4] i32      see `state.ITEM_COLUMNS`, in blocks of one shell each, front to back
-    blocks : [M, 3] i32     first item and number of items (at most `shape.items`) of each block, and
-                            whether (1) its bricks are shaded by reduced rows or (0) exactly
+    blocks : [M, 2] i32     first item and number of items (at most `shape.items`) of each block
     n_blocks : [] i32       how many of the blocks there are
     scalars : WaveScalars
 
@@ -74,10 +65,10 @@ def integrate(
     call = fence(shape.fences, n_blocks > 0)
 
     def block(number: jax.Array, state: RayState) -> RayState:
-        first, count, reduced = blocks[number, 0], blocks[number, 1], blocks[number, 2]
+        first, count = blocks[number, 0], blocks[number, 1]
         picked = lax.dynamic_slice(items, (first, jnp.int32(0)), (shape.items, items.shape[1]))
         listing = list_segments(state.trans, rays, pool, picked, count, scalars, shape, call)
-        return _march_listing(state, rays, pool, listing, reduced, scalars, shape, call)
+        return _march_listing(state, rays, pool, listing, scalars, shape, call)
 
     done: RayState = lax.fori_loop(jnp.int32(0), n_blocks, block, state)
     return done
@@ -88,7 +79,6 @@ def _march_listing(
     rays: RayConstants,
     pool: Pool,
     listing: Listing,
-    reduced: jax.Array,
     scalars: WaveScalars,
     shape: KernelShape,
     call: Callable[..., Any],
@@ -102,7 +92,11 @@ def _march_listing(
         live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.n_segments - head
         ids = jnp.where(live, lax.dynamic_slice(listing.ids, (head,), (shape.lanes,)), 0)
         segments = start_segments(ids, rays, listing, scalars, shape, call)
-        ways = _ways_to_shade(segments, pool, reduced, scalars, shape, call)
+        functions = call(
+            lambda view: jnp.stack(harmonics(view[0], view[1], view[2], shape.basis_dim)),
+            segments.view,
+        )
+        basis = basis_rows(functions, shape.layout, call)
         n = jnp.where(live, take(listing.n, ids), 0)
         longest = jnp.max(n)
         before = take(state.trans, segments.ray)
@@ -143,11 +137,7 @@ def _march_listing(
                 total=jnp.int32(0),
             )
             j, trans, depth, samples = lax.while_loop(fits, round_, (j, trans, depth, empty))
-            for wanted, basis, table, layout in ways:
-                mine = samples._replace(total=jnp.where(wanted, samples.total, 0))
-                gathered = shade_samples(
-                    gathered, mine, segments, basis, table, layout, pool, shape, call
-                )
+            gathered = shade_samples(gathered, samples, segments, basis, pool, shape, call)
             slots = -(-samples.total // shape.shade) * shape.shade
             return j, trans, depth, gathered, shaded + jnp.stack([samples.total, slots])
 
@@ -182,23 +172,3 @@ def _march_listing(
 
     start = (jnp.int32(0), state)
     return lax.while_loop(lambda carry: carry[0] < listing.n_segments, group, start)[1]
-
-
-def _ways_to_shade(
-    segments: Segments,
-    pool: Pool,
-    reduced: jax.Array,
-    scalars: WaveScalars,
-    shape: KernelShape,
-    call: Callable[..., Any],
-) -> list[tuple[jax.Array, jax.Array, jax.Array, RowLayout]]:
-    """Whether each way is that of these segments, the factors of its rows, the rows, their lanes."""
-    functions = call(
-        lambda view: jnp.stack(harmonics(view[0], view[1], view[2], shape.basis_dim)),
-        segments.view,
-    )
-    exact = reduced == 0, basis_rows(functions, shape.layout, call), pool.rows, shape.layout
-    if not shape.reduces:
-        return [exact]
-    factors = reduced_basis(segments.view, segments.origin, scalars, shape, call)
-    return [exact, (reduced != 0, basis_rows(factors, REDUCED, call), pool.reduced, REDUCED)]

@@ -51,8 +51,6 @@ class Segments(NamedTuple):
     """[L] i32: number of the segment's first sample on its ray."""
     base: jax.Array
     """[L] u32: where the brick's voxels start in the pool."""
-    origin: jax.Array
-    """[3, L] i32: grid coordinates of the brick's first voxel."""
     at: jax.Array
     """[3, L] f32: position of the first sample inside the brick, in cells."""
     along: jax.Array
@@ -246,4 +244,4 @@ def start_segments(
     at, along, top = call(place, k_first, entry, course, corner)
     view, tau = call(direction, course)
     base = slot.astype(jnp.uint32) * jnp.uint32(shape.voxels)
-    return Segments(ray, k_first, base, corner, at, along, top, view, tau)
+    return Segments(ray, k_first, base, at, along, top, view, tau)

@@ -54,8 +54,6 @@ def shade_samples(
     samples: Samples,
     segments: Segments,
     basis: jax.Array,
-    table: jax.Array,
-    layout: RowLayout,
     pool: Pool,
     shape: KernelShape,
     call: Callable[..., Any],
@@ -66,8 +64,6 @@ def shade_samples(
     ----------
     gathered : [R + 1, 4] f32     see `RayState.gathered`; its last column is left as it is
     basis : [L, W] f32            `basis_rows` of the segments
-    table : [P, W]                colour rows in the same lanes: `pool.rows` or `pool.reduced`
-    layout : RowLayout            what lies in their lanes
     """
 
     def body(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -80,12 +76,14 @@ def shade_samples(
         rows = call(lambda index: _rows(index, pool, shape), index)
         corners = call(_corner_weights, fractions)
         products = call(
-            lambda rows, corners, lane: _products(rows, corners, lane, basis, table),
+            lambda rows, corners, lane: _products(rows, corners, lane, basis, pool.rows),
             rows,
             corners,
             lane,
         )
-        colour = call(lambda products, weight: _colour(products, weight, layout), products, weight)
+        colour = call(
+            lambda products, weight: _colour(products, weight, shape.layout), products, weight
+        )
         # Places beyond the list would all add zeros to one ray: on a GPU, a queue of atomics.
         ray = jnp.where(real, take(segments.ray, lane), gathered.shape[0]).astype(jnp.uint32)
         return first + shape.shade, gathered.at[ray].add(colour, mode="drop")

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 __all__ = [
     "COUNTERS",
     "ITEM_COLUMNS",
     "PAGE_ROWS",
-    "REDUCED",
     "KernelShape",
     "Pool",
     "RayState",
     "RowLayout",
     "WaveScalars",
-    "expect_shape",
 ]
 
 COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_slots", "shade_slots")
@@ -48,10 +45,6 @@ class Pool(NamedTuple):
     """[P, W] f16 or f32, see `RowLayout`; row 0 is all zero: an empty corner needs no test."""
     origins: jax.Array
     """[S, 3] i32: grid coordinates of each slot's first voxel."""
-    reduced: jax.Array
-    """[P, 16] f16 or f32: rows as one eye sees them, see `reduce`; [0, 16] where none are."""
-    voxels: jax.Array
-    """[P] u16: which voxel of its brick each row is of; [0] where nothing is reduced."""
 
 
 class RayState(NamedTuple):
@@ -79,8 +72,6 @@ class WaveScalars(NamedTuple):
     """[] f32, per world unit."""
     stop_thresh: jax.Array
     """[] f32."""
-    eye_grid: jax.Array
-    """[3] f32, where the rays come from: for bricks that are shaded as one eye sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +101,6 @@ class RowLayout:
         return 3 * function + channel
 
 
-REDUCED = RowLayout(4)
-"""Reduced rows: the value, and its slope along x, y and z, where others have functions."""
-
-
 @dataclass(frozen=True, slots=True)
 class KernelShape:
     """Static parameters of the integrator: they change the program, not the picture.
@@ -139,8 +126,6 @@ class KernelShape:
     """Samples of each segment that are marched before they are shaded, a multiple of `rounds`."""
     shade: int
     """Samples that are shaded together."""
-    reduces: bool
-    """Whether there are bricks that are shaded as one eye sees them."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 
@@ -158,9 +143,3 @@ class KernelShape:
     def layout(self) -> RowLayout:
         """Layout of the colour rows."""
         return RowLayout(self.basis_dim)
-
-
-def expect_shape(name: str, value: jax.Array, shape: tuple[int, ...], dtype: jnp.dtype) -> None:
-    """Check an argument of a kernel while it is traced; costs nothing after."""
-    if value.shape != shape or value.dtype != dtype:
-        raise TypeError(f"{name} is {value.dtype}{value.shape}; expected {dtype}{shape}")

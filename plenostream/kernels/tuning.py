@@ -7,9 +7,7 @@ from plenostream.kernels.state import KernelShape
 __all__ = ["kernel_shape"]
 
 
-def kernel_shape(
-    platform: str, *, brick_size: int, basis_dim: int, entry_bits: int, reduces: bool = False
-) -> KernelShape:
+def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: int) -> KernelShape:
     """The integrator's static parameters on `platform` ("cpu", "gpu", ...).
 
     On a CPU the working arrays of a group should stay in a core's second-level cache. On a GPU
@@ -30,6 +28,5 @@ def kernel_shape(
         length_classes=classes,
         span=span,
         shade=shade,
-        reduces=reduces,
         fences=fences,
     )

@@ -40,9 +40,7 @@ def write_bricks(
     )
 
 
-def write_rows(
-    pool: Pool, pages: jax.Array, rows: jax.Array, voxels: jax.Array, *, layout: RowLayout
-) -> Pool:
+def write_rows(pool: Pool, pages: jax.Array, rows: jax.Array, *, layout: RowLayout) -> Pool:
     """Put pages of coefficients, as the store holds them, into the pool's colour rows.
 
     Parameters
@@ -50,7 +48,6 @@ def write_rows(
     pool : Pool                               donated
     pages : [p] i32                           all different; those beyond the pool are dropped
     rows : [p * PAGE_ROWS, 3 * basis_dim]     channel-major, f16 or f32, like the pool
-    voxels : [p * PAGE_ROWS] u16              see `Pool.voxels`; [0] where the pool has none
     """
     lanes = np.arange(layout.width)
     used = lanes < 3 * layout.basis_dim
@@ -61,10 +58,4 @@ def write_rows(
     packed = packed.reshape(-1, PAGE_ROWS, layout.width)
     whole = pool.rows.reshape(-1, PAGE_ROWS, layout.width)
     placed = whole.at[pages].set(packed, mode="drop", unique_indices=True)
-    pool = pool._replace(rows=placed.reshape(pool.rows.shape))
-    if pool.voxels.size:
-        of_page = pool.voxels.reshape(-1, PAGE_ROWS)
-        mine = voxels.reshape(-1, PAGE_ROWS)
-        placed = of_page.at[pages].set(mine, mode="drop", unique_indices=True)
-        pool = pool._replace(voxels=placed.reshape(-1))
-    return pool
+    return pool._replace(rows=placed.reshape(pool.rows.shape))

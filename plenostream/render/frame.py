@@ -8,12 +8,11 @@
         3. pack the missing ones for upload               (read by the fetcher's threads)
         4. wait until the wave before has been drawn      (the pool is about to change)
         5. copy what is missing up and into the pool
-        6. reduce its colours to what the eye sees        (shading "auto", once for an eye)
-        7. ask for the bricks of the next waves           (reads go on while this wave is drawn)
-        8. hand the wave's work items to the workers
+        6. ask for the bricks of the next waves           (reads go on while this wave is drawn)
+        7. hand the wave's work items to the workers
 
 A worker owns a part of the rays and draws them in order; parts never meet. Resident and
-streaming are the same loop: with everything in the pool, steps 2 to 6 find nothing to do.
+streaming are the same loop: with everything in the pool, steps 2 to 5 find nothing to do.
 """
 
 from __future__ import annotations
@@ -32,20 +31,19 @@ from numpy.typing import NDArray
 from plenostream.device import Device
 from plenostream.errors import InternalError
 from plenostream.kernels.geometry import TILE_RAYS
-from plenostream.kernels.state import COUNTERS, PAGE_ROWS, KernelShape, WaveScalars
+from plenostream.kernels.state import COUNTERS, KernelShape, WaveScalars
 from plenostream.pool import BrickPool, PackedBricks, pack_bricks
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS, Program, Programs
 from plenostream.render.host import STAGED_ROWS, HostLedger
 from plenostream.render.planner import Sizes
 from plenostream.render.workers import Worker, Workers
-from plenostream.residency import Reductions, Residency
+from plenostream.residency import Residency
 from plenostream.schedule import (
     BoxTable,
     View,
     pack_calls,
     plan_waves,
-    shading_error,
 )
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
@@ -79,13 +77,6 @@ class Frame:
     shape: KernelShape
     pool: BrickPool
     residency: Residency
-    reductions: Reductions
-    eye_grid: NDArray[np.float64] | None
-    """[3]: where all rays come from, if there are bricks to be shaded as it sees them."""
-    reduced: NDArray[np.bool_]
-    """[bricks of the scene]: those in view that are shaded so."""
-    tolerance: float
-    """What that may change in a pixel."""
     fetcher: BrickFetcher
     workers: Workers
     host: HostLedger
@@ -113,29 +104,10 @@ class Frame:
             )
         ]
         stats.bricks_visible += len(view.bricks)
-        self._choose_shading(view.bricks)
-        stats.bricks_reduced += int(self.reduced[view.bricks].sum())
         try:
             self._draw_waves(view, waves, stats)
         finally:
             self.fetcher.cancel()
-
-    def _choose_shading(self, bricks: NDArray[np.int64]) -> None:
-        """Say which of the bricks in view are shaded as the eye sees them."""
-        if self.eye_grid is None:
-            return
-        meta, tables = self.store.meta, self.store.tables
-        self.reductions.look_from(tuple(self.eye_grid.tolist()))
-        error = shading_error(
-            tables.sh_bound[bricks],
-            tables.index[bricks],
-            meta.grid,
-            meta.bricks,
-            self.eye_grid,
-            basis_dim=meta.basis_dim,
-            itemsize=self.pool.arrays.rows.dtype.itemsize,
-        )
-        self.reduced[bricks] = error <= self.tolerance
 
     def _draw_waves(self, view: View, waves: list[NDArray[np.int64]], stats: FrameStats) -> None:
         reports: deque[list[Future[Any]]] = deque()
@@ -167,7 +139,6 @@ class Frame:
         """Get the wave's missing bricks into the pool, and hand its items to the workers."""
         admission = self.residency.admit(wave)
         stats.bricks_evicted += admission.n_evicted
-        self.reductions.forget(admission.slots)
         try:
             batches = self._packed(admission.bricks, admission.slots, admission.pages)
             # These are read and packed while the wave before is still drawn; the rest, if memory
@@ -189,7 +160,6 @@ class Frame:
         finally:
             self.staged_bytes = 0
         stats.bricks_read += len(admission.bricks)
-        self._reduce(wave, stats)
         for calls in itertools.chain([first], portions):
             self._submit(calls)
 
@@ -199,17 +169,6 @@ class Frame:
         batches.reverse()
         while batches:
             yield batches.pop()
-
-    def _reduce(self, wave: NDArray[np.int64], stats: FrameStats) -> None:
-        """Reduce the colours of the wave's bricks that have not been for this eye."""
-        slots = self.reductions.missing(self.residency.slot_of[wave[self.reduced[wave]]])
-        if not len(slots):
-            return
-        pages, owners = self.residency.pages_in(slots)
-        self.workers.wait()
-        self.pool.reduce(pages, owners, self.scalars)
-        self.reductions.note(slots)
-        stats.rows_reduced += len(pages) * PAGE_ROWS
 
     def _packed(
         self,
@@ -240,7 +199,6 @@ class Frame:
                 n_slots=self.sizes.n_slots,
                 n_pages=self.sizes.n_pages,
                 dtype=np.dtype(self.pool.arrays.rows.dtype),
-                reduces=self.shape.reduces,
             )
             self.staged_bytes += packed.nbytes
             self.host.note("staging", self.staged_bytes + rows.density.nbytes + rows.sh.nbytes)
@@ -266,7 +224,6 @@ class Frame:
                 self.table,
                 self.residency.slot_of,
                 len(self.workers.all),
-                reduced=self.reduced,
                 block_items=self.shape.items,
                 capacity=CALL_ITEMS,
             ):
@@ -299,7 +256,7 @@ class Frame:
     ) -> None:
         """Runs in the worker's thread."""
         put = self.device.put
-        padded = np.zeros((CALL_BLOCKS, 3), np.int32)
+        padded = np.zeros((CALL_BLOCKS, 2), np.int32)
         padded[: len(blocks)] = blocks
         state, worker.state = worker.state, None
         worker.state = program(

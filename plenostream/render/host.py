@@ -127,10 +127,10 @@ class HostPlanner:
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
         self._most_cache = max(chunks, n_threads) * self._least_cache
         self._packed, self._staging = _staging_bytes(store, shape, itemsize)
-        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 12
+        call = (CALL_ITEMS + shape.items) * 16 + CALL_BLOCKS * 8
         # Beside those that wait: the ones that are ready for the next wave.
         per_part = -(-2 * ITEMS_AT_ONCE // (n_parts * CALL_ITEMS)) + 1
-        self._queued = n_parts * ((QUEUED_CALLS + per_part) * call + CALL_BLOCKS * 12)
+        self._queued = n_parts * ((QUEUED_CALLS + per_part) * call + CALL_BLOCKS * 8)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.
@@ -144,11 +144,11 @@ class HostPlanner:
         )
         return self._plan(needs)
 
-    def rays_at_once(self, n: int, *, least_tiles: int, held_bytes: int) -> RaysAtOnce:
-        """How many of `n` arbitrary rays may be drawn together, while `held_bytes` are in use
-        elsewhere: `least_tiles` at least, and more where memory allows."""
+    def rays_at_once(self, n: int, *, least_tiles: int) -> RaysAtOnce:
+        """How many of `n` arbitrary rays may be drawn together: `least_tiles` at least, and more
+        where memory allows."""
         least = RaysAtOnce(tiles=least_tiles, pairs=max(_LEAST_PAIRS, self._most_pairs))
-        needs = self._rays_needs(n, least, held_bytes)
+        needs = self._rays_needs(n, least)
         spare = max(0, self.allowed_bytes - needs.fixed_bytes - self._least_cache) // _SHARE
         tiles = least.tiles + spare // (TILE_RAYS * _WORLD_RAY)
         return RaysAtOnce(
@@ -156,19 +156,16 @@ class HostPlanner:
             pairs=least.pairs + spare // _PAIR,
         )
 
-    def rays(self, n: int, at_once: RaysAtOnce, *, held_bytes: int) -> HostPlan:
-        """`n` arbitrary rays, while `held_bytes` are in use elsewhere.
+    def rays(self, n: int, at_once: RaysAtOnce) -> HostPlan:
+        """`n` arbitrary rays. Raises BudgetError where that is more than is allowed."""
+        return self._plan(self._rays_needs(n, at_once))
 
-        Raises BudgetError where that is more than is allowed.
-        """
-        return self._plan(self._rays_needs(n, at_once, held_bytes))
-
-    def _rays_needs(self, n: int, at_once: RaysAtOnce, held_bytes: int) -> HostNeeds:
+    def _rays_needs(self, n: int, at_once: RaysAtOnce) -> HostNeeds:
         pairs = min(at_once.pairs, at_once.tiles * self._most_pairs)
         entries = WALK_TILES * TILE_RAYS * min(self._walk_steps, max(self._n_boxes, 1))
         return self._needs(
             view=self._n_boxes * 16 + pairs * _PAIR + self._n_parts * entries * _WALKED,
-            image=held_bytes + n * _CALLERS_RAY + at_once.tiles * TILE_RAYS * _WORLD_RAY,
+            image=n * _CALLERS_RAY + at_once.tiles * TILE_RAYS * _WORLD_RAY,
             most_items=ITEMS_AT_ONCE,
         )
 
@@ -208,7 +205,7 @@ def _staging_bytes(store: SceneStore, shape: KernelShape, itemsize: int) -> tupl
     most_rows = min(max(STAGED_ROWS, int(counts.max(initial=0))), int(counts.sum()))
     # Each brick of a batch may leave a page that is not full.
     most_pages = -(-most_rows // PAGE_ROWS) + BATCH_BRICKS
-    bricks, pages = upload_bytes(shape.voxels, columns, itemsize, reduces=shape.reduces)
+    bricks, pages = upload_bytes(shape.voxels, columns, itemsize)
     packed = bricks + -(-most_pages // BATCH_PAGES) * pages
     taken = most_rows * (4 + columns * np.dtype(store.meta.sh_dtype).itemsize + _STAGED_ROW)
     return packed, 2 * packed + taken + BATCH_BRICKS * shape.voxels * 2

@@ -15,9 +15,8 @@ from plenostream.kernels.geometry import TILE
 from plenostream.programs import Program
 from plenostream.render.frame import Frame
 from plenostream.render.planner import Sizes
-from plenostream.render.rays import draw_rays
 from plenostream.render.resources import Resources
-from plenostream.render.sight import camera_view, parallel_pixels
+from plenostream.render.sight import camera_view
 from plenostream.render.workers import Worker
 from plenostream.schedule import View
 from plenostream.stats import FrameStats
@@ -41,22 +40,13 @@ def draw_picture(resources: Resources, camera: Camera, stats: FrameStats) -> Pix
     n_tiles = sizes.tiles * resources.device.n_parts
     host = resources.host_planner.picture(camera.width * camera.height, n_tiles)
     pixels = Pixels.empty(camera)
-    eye_grid = resources.store.meta.grid.world_to_grid(camera.eye_world)
-    with resources.frame(sizes, items, host, stats, eye_grid=eye_grid) as frame:
+    with resources.frame(sizes, items, host, stats) as frame:
         # Twice, where the picture has to be cut out of its tiles in the end.
         frame.host.note("picture", 2 * pixels.nbytes)
         for top, bottom in _bands(camera, sizes):
             _draw_band(resources, frame, camera, top, bottom, pixels, stats)
             stats.bands += 1
-    pixels = pixels.cut(camera)
-    beside = parallel_pixels(camera, resources.store.meta.grid)
-    if len(beside):
-        rays = _pixel_rays(camera, beside)
-        values = draw_rays(resources, *rays, stats, held_bytes=2 * pixels.nbytes)
-        pixels.rgb.reshape(-1, 3)[beside] = values[:, :3]
-        pixels.alpha.reshape(-1)[beside] = values[:, 3]
-        pixels.depth.reshape(-1)[beside] = values[:, 4]
-    return pixels
+    return pixels.cut(camera)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +155,3 @@ def _set_up(resources: Resources, camera: Camera, top: int, height: int, sizes: 
         mine = corner[part :: len(workers)]
         tiles[: len(mine)] = mine
         worker.submit(start, worker, pinhole, tiles, *pose)
-
-
-def _pixel_rays(
-    camera: Camera, pixels: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """World rays [p, 3] of pixels (row * width + column)."""
-    x = (pixels % camera.width + 0.5 - camera.cx) / camera.fx
-    y = (pixels // camera.width + 0.5 - camera.cy) / camera.fy
-    across, down, ahead = camera.c2w[:, 0], camera.c2w[:, 1], camera.c2w[:, 2]
-    directions = x[:, None] * across + y[:, None] * down + ahead
-    return np.broadcast_to(camera.eye_world, directions.shape).copy(), directions

@@ -17,7 +17,7 @@ from plenostream.budget import (
 from plenostream.device import Device
 from plenostream.errors import InternalError
 from plenostream.kernels.geometry import TILE, TILE_RAYS
-from plenostream.kernels.state import PAGE_ROWS, REDUCED, KernelShape
+from plenostream.kernels.state import PAGE_ROWS, KernelShape
 from plenostream.pool import upload_bytes
 from plenostream.programs import (
     CALL_BLOCKS,
@@ -101,10 +101,7 @@ class Planner:
     @property
     def page_bytes(self) -> int:
         """A page of colour rows on the device."""
-        row = self._shape.layout.width * self._itemsize
-        if self._shape.reduces:
-            row += REDUCED.width * self._itemsize + 2
-        return PAGE_ROWS * row
+        return PAGE_ROWS * self._shape.layout.width * self._itemsize
 
     def working_set_bytes(self, bricks: NDArray[np.int64]) -> int:
         """Pool bytes of these bricks."""
@@ -187,18 +184,14 @@ class Planner:
         else:
             parallel.append(p.pinhole(tiles))
         alone = [p.write_bricks(*pool), p.write_rows(*pool), p.empty_pool(*pool)]
-        if self._shape.reduces:
-            alone.append(p.reduce_pages(*pool))
         return self._device.n_parts * max(q.temp_bytes for q in parallel) + max(
             q.temp_bytes for q in alone
         )
 
     def _in_flight(self) -> dict[str, int]:
         columns = 3 * self._shape.basis_dim
-        bricks, pages = upload_bytes(
-            self._shape.voxels, columns, self._itemsize, reduces=self._shape.reduces
-        )
-        call = (CALL_ITEMS + self._shape.items) * 16 + CALL_BLOCKS * 12 + 4
+        bricks, pages = upload_bytes(self._shape.voxels, columns, self._itemsize)
+        call = (CALL_ITEMS + self._shape.items) * 16 + CALL_BLOCKS * 8 + 4
         return {
             "uploads in flight": 2 * (bricks + pages),
             "work items in flight": self._device.n_parts * call,
@@ -265,6 +258,7 @@ class Planner:
             allowed_device_bytes=self._device.allowed_bytes,
             allowed_host_bytes=allowed_host_bytes,
             smallest_budget_bytes=needs.smallest_bytes,
+            smallest_host_bytes=host.needs.smallest_bytes,
             working_set_bytes=self.working_set_bytes(seen),
             n_slots=sizes.n_slots,
             n_bands=-(-needs.tile_rows // sizes.band_rows),

@@ -23,10 +23,8 @@ def draw_rays(
     origins: NDArray[np.float64],
     directions: NDArray[np.float64],
     stats: FrameStats,
-    *,
-    held_bytes: int,
 ) -> NDArray[np.float32]:
-    """Colour, alpha and depth [n, 5] of world rays [n, 3]; `held_bytes` of host memory are in use.
+    """Colour, alpha and depth [n, 5] of world rays [n, 3].
 
     Raises
     ------
@@ -38,15 +36,15 @@ def draw_rays(
         return values
     planner, host_planner = resources.planner, resources.host_planner
     least = planner.least_ray_tiles
-    at_once = host_planner.rays_at_once(n, least_tiles=least, held_bytes=held_bytes)
+    at_once = host_planner.rays_at_once(n, least_tiles=least)
     sizes, items, _ = planner.rays(n, at_once.tiles)
     room = sizes.tiles * resources.device.n_parts
     at_once = replace(at_once, tiles=room)
-    host = host_planner.rays(n, at_once, held_bytes=held_bytes)
+    host = host_planner.rays(n, at_once)
     # Each of eight octants may leave one packet that is not full.
     lot = (room - 8) * TILE_RAYS
-    with resources.frame(sizes, items, host, stats, eye_grid=None) as frame:
-        frame.host.note("caller", held_bytes + origins.nbytes + directions.nbytes + values.nbytes)
+    with resources.frame(sizes, items, host, stats) as frame:
+        frame.host.note("caller", origins.nbytes + directions.nbytes + values.nbytes)
         for first in range(0, n, lot):
             part = slice(first, first + lot)
             some = origins[part], directions[part]

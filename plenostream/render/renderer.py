@@ -110,7 +110,7 @@ class Renderer:
         start, course = _checked_rays(origins, directions)
         stats, began = FrameStats(), time.perf_counter()
         with self._resources.measured(stats):
-            values = draw_rays(self._resources, start, course, stats, held_bytes=0)
+            values = draw_rays(self._resources, start, course, stats)
         rgb, alpha, depth = _cut(values)
         stats.seconds = time.perf_counter() - began
         return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)

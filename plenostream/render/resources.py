@@ -9,7 +9,6 @@ from contextlib import contextmanager
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
 from plenostream.device import Device
 from plenostream.errors import DeviceError, InvalidInput
@@ -25,8 +24,8 @@ from plenostream.render.frame import Frame
 from plenostream.render.host import HostLedger, HostPlan, HostPlanner
 from plenostream.render.planner import Planner, Sizes
 from plenostream.render.workers import Workers
-from plenostream.residency import Reductions, Residency
-from plenostream.schedule import REDUCIBLE_DIMS, BlockMap, build_boxes, map_blocks
+from plenostream.residency import Residency
+from plenostream.schedule import BlockMap, build_boxes, map_blocks
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
 
@@ -52,7 +51,6 @@ class Resources:
             brick_size=meta.brick_size,
             basis_dim=meta.basis_dim,
             entry_bits=entry_bits(meta.grid.size),
-            reduces=options.shading == "auto" and meta.basis_dim in REDUCIBLE_DIMS,
         )
         dtype = jnp.dtype(stream.precision)
         self.programs = Programs(self.device, self._shape, dtype)
@@ -71,7 +69,6 @@ class Resources:
         self.workers = Workers(self.device.n_parts)
         self._pool: BrickPool | None = None
         self._residency: Residency | None = None
-        self._reductions: Reductions | None = None
         self._fetcher: BrickFetcher | None = None
         self._cache_bytes = 0
         self._read_before = 0
@@ -83,7 +80,7 @@ class Resources:
         self._closed = True
         self.workers.close()
         self._drop_fetcher()
-        self._pool = self._residency = self._reductions = self._blocks = None
+        self._pool = self._residency = self._blocks = None
 
     def refuse_closed(self) -> None:
         """Raise InvalidInput after `close`."""
@@ -117,14 +114,9 @@ class Resources:
         device_items: dict[str, int],
         host: HostPlan,
         stats: FrameStats,
-        *,
-        eye_grid: NDArray[np.float64] | None,
     ) -> Iterator[Frame]:
-        """Everything that drawing takes, for these sizes; what the host had to hold is counted.
-
-        `eye_grid` [3] is where all rays start, in grid coordinates; None where they do not.
-        """
-        pool, residency, reductions = self._pool_of(sizes)
+        """Everything that drawing takes, for these sizes; what the host had to hold is counted."""
+        pool, residency = self._pool_of(sizes)
         fetcher = self._fetcher_of(host)
         stats.planned_device_bytes = max(stats.planned_device_bytes, sum(device_items.values()))
         stats.allowed_device_bytes = self.device.allowed_bytes
@@ -140,15 +132,11 @@ class Resources:
             shape=self._shape,
             pool=pool,
             residency=residency,
-            reductions=reductions,
-            eye_grid=eye_grid if self._shape.reduces else None,
-            reduced=np.zeros(self.store.meta.n_bricks, bool),
-            tolerance=self.options.shading_tolerance,
             fetcher=fetcher,
             workers=self.workers,
             host=ledger,
             pages=self.planner.pages,
-            scalars=self._scalars(eye_grid),
+            scalars=self._scalars(),
             background=self.device.put(np.float32(self.options.background)),
             sizes=sizes,
             n_ahead=host.n_ahead,
@@ -158,25 +146,24 @@ class Resources:
         except BaseException as error:
             # An upload that fails, or is interrupted, takes the pool with it that it was given.
             if pool.is_lost or isinstance(error, DeviceError):
-                self._pool = self._residency = self._reductions = None
+                self._pool = self._residency = None
             raise
         ledger.note("cache", fetcher.peak_cache_bytes)
         stats.peak_host_bytes = max(stats.peak_host_bytes, ledger.peak_bytes)
 
-    def _pool_of(self, sizes: Sizes) -> tuple[BrickPool, Residency, Reductions]:
+    def _pool_of(self, sizes: Sizes) -> tuple[BrickPool, Residency]:
         n_slots, n_pages = sizes.n_slots, sizes.n_pages
         if self._pool is not None and (self._pool.n_slots, self._pool.n_pages) != (
             n_slots,
             n_pages,
         ):
             # This picture takes more beside the pool. The old one goes first: there are never two.
-            self._pool = self._residency = self._reductions = None
-        if self._pool is None or self._residency is None or self._reductions is None:
+            self._pool = self._residency = None
+        if self._pool is None or self._residency is None:
             self._pool = BrickPool(self.device, self.programs, n_slots=n_slots, n_pages=n_pages)
             self._residency = Residency(self.planner.pages, n_slots=n_slots, n_pages=n_pages)
-            self._reductions = Reductions(n_slots)
             self.planner.fix_pool(n_slots, n_pages)
-        return self._pool, self._residency, self._reductions
+        return self._pool, self._residency
 
     def _fetcher_of(self, host: HostPlan) -> BrickFetcher:
         if self._cache_bytes > host.cache_bytes:
@@ -195,7 +182,7 @@ class Resources:
             self._blocks = blocks, self.device.put(blocks.bits(self.planner.walk_words))
         return self._blocks
 
-    def _scalars(self, eye_grid: NDArray[np.float64] | None) -> WaveScalars:
+    def _scalars(self) -> WaveScalars:
         put, grid, options = self.device.put, self.store.meta.grid, self.options
         return WaveScalars(
             size=put(np.array(grid.size, np.int32)),
@@ -203,7 +190,6 @@ class Resources:
             step=put(np.float64(options.step_size)),
             sigma_thresh=put(np.float32(options.sigma_thresh)),
             stop_thresh=put(np.float32(options.stop_thresh)),
-            eye_grid=put(np.zeros(3, np.float32) if eye_grid is None else eye_grid.astype("f4")),
         )
 
     def grid_arrays(self) -> tuple[GridArrays, jax.Array, jax.Array]:

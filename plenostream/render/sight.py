@@ -16,10 +16,7 @@ from plenostream.schedule import (
     shells_of,
 )
 
-__all__ = ["camera_view", "packet_view", "parallel_pixels"]
-
-_ROWS_AT_ONCE = 64
-"""Rows of pixels that are looked through at once."""
+__all__ = ["camera_view", "packet_view"]
 
 
 def _box_of(
@@ -84,27 +81,3 @@ def packet_view(
         shells_of(table.block[box], origin, signs),
         shells_of(index, origin, signs),
     )
-
-
-def parallel_pixels(camera: Camera, grid: GridSpec) -> NDArray[np.int64]:
-    """Pixels (row * width + column) whose rays never come nearer to a box that the eye is beside.
-
-    An axis with a direction of exactly 0 puts no bound on a ray (rule 4), so such a ray sees the
-    clamped border of a grid that its projection misses. There is none in most pictures; where
-    there are, they form a line of pixels.
-    """
-    eye = grid.world_to_grid(camera.eye_world)
-    last = np.array(grid.size) - 1
-    found = [np.empty(0, np.int64)]
-    for axis in np.flatnonzero((eye < -0.5) | (eye > last + 0.5)):
-        across, down, ahead, _ = camera.c2w[axis]
-        x = (np.arange(camera.width) + 0.5 - camera.cx) / camera.fx * across
-        y = (np.arange(camera.height) + 0.5 - camera.cy) / camera.fy * down
-        reach = np.abs(x).max() + np.abs(y).max()
-        if reach < abs(ahead):
-            continue
-        for top in range(0, camera.height, _ROWS_AT_ONCE):
-            rows = y[top : top + _ROWS_AT_ONCE, None]
-            row, column = np.nonzero(x[None, :] + rows + ahead == 0.0)
-            found.append((top + row) * camera.width + column)
-    return np.unique(np.concatenate(found))

@@ -7,14 +7,12 @@ NumPy over boxes and items, never over rays; it returns values and touches no de
 from plenostream.schedule.blocks import BlockMap, block_shape, map_blocks, walk_size
 from plenostream.schedule.boxes import BOXES_AT_ONCE, BoxTable, build_boxes, project_boxes
 from plenostream.schedule.items import Items, pack_calls
-from plenostream.schedule.reduction import REDUCIBLE_DIMS, shading_error
 from plenostream.schedule.views import ITEMS_AT_ONCE, PacketView, PinholeView, View
 from plenostream.schedule.waves import plan_waves, shells_of, split_waves
 
 __all__ = [
     "BOXES_AT_ONCE",
     "ITEMS_AT_ONCE",
-    "REDUCIBLE_DIMS",
     "BlockMap",
     "BoxTable",
     "Items",
@@ -27,7 +25,6 @@ __all__ = [
     "pack_calls",
     "plan_waves",
     "project_boxes",
-    "shading_error",
     "shells_of",
     "split_waves",
     "walk_size",

@@ -23,6 +23,8 @@ takes then follows what it shows, not what the scene holds."""
 _NEAR = 1e-6
 """Boxes are cut at this distance before the eye (grid units), so that what is beside or behind
 it projects to nothing infinite."""
+_PARALLEL = 1e-12
+"""Part of a direction's terms that their sum may miss 0 by where another order of sums gives 0."""
 _MARGIN = 1e-3
 """Pixels by which rectangles grow, so that rounding in the projection loses no ray."""
 
@@ -120,7 +122,8 @@ def project_boxes(
 
     Parameters
     ----------
-    size : voxels per axis; boxes at the border reach half a voxel further, where positions clamp
+    size : voxels per axis; boxes at the border reach half a voxel further, where positions clamp,
+        and up to the eye along an axis that a pixel's ray does not move along (see `_Screen`)
     eye_grid : [3] f64                 the camera's centre
     to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward)
     intrinsics : fx, fy, cx, cy
@@ -136,7 +139,12 @@ def project_boxes(
 
 @dataclass(frozen=True, slots=True)
 class _Screen:
-    """The part of a picture that boxes are looked for in."""
+    """The part of a picture that boxes are looked for in.
+
+    An axis with a direction of exactly 0 puts no bound on a ray: beside the grid, it sees the border
+    that its positions are clamped to, as it would if the border's boxes reached up to the eye. Where
+    a pixel has such a ray, they are taken to.
+    """
 
     size: tuple[int, int, int]
     eye_grid: NDArray[np.float64]
@@ -155,10 +163,15 @@ class _Screen:
         bound = float(max(extent)) + 1.0
         nothing = np.empty((0, 2), np.int64)
         found = [(np.empty(0, np.int64), nothing, nothing)]
+        below, above = self._border()
         for start in range(0, len(which), BOXES_AT_ONCE):
             part = which[start : start + BOXES_AT_ONCE]
             lowest, highest, ahead = _bounds_on_screen(
-                low[part], high[part], self.size, self.eye_grid, self.to_camera, self.intrinsics
+                np.where(low[part] == 0, below, low[part]),
+                np.where(high[part] == np.array(self.size) - 1, above, high[part]),
+                self.eye_grid,
+                self.to_camera,
+                self.intrinsics,
             )
             first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
             final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(
@@ -170,20 +183,41 @@ class _Screen:
         box, first, final = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return box, first, final
 
+    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
+        below, above = np.full(3, -0.5), np.array(self.size) - 0.5
+        beside = (self.eye_grid < below) | (self.eye_grid > above)
+        for axis in np.flatnonzero(beside):
+            if self._has_parallel_ray(axis):
+                below[axis] = min(below[axis], self.eye_grid[axis])
+                above[axis] = max(above[axis], self.eye_grid[axis])
+        return below, above
+
+    def _has_parallel_ray(self, axis: np.int64) -> bool:
+        """Whether a pixel's ray moves so little along an axis of the grid that it may be 0 where
+        the ray is made."""
+        across, down, ahead = np.linalg.inv(self.to_camera)[axis]
+        (fx, fy, cx, cy), (left, top, right, bottom) = self.intrinsics, self.pixels
+        y = (np.arange(top, bottom) + 0.5 - cy) / fy
+        # Along a row of pixels the component is linear: only the pixel next to its zero can be one.
+        slope, rest = across / fx, y * down + ahead
+        with np.errstate(over="ignore"):  # far beyond the picture is far enough
+            zero = cx - 0.5 - rest / slope if slope else np.full(len(y), left, np.float64)
+        column = np.rint(np.clip(zero, left, right - 1))
+        x = (column + 0.5 - cx) / fx
+        scale = np.abs(x * across) + np.abs(y * down) + abs(ahead)
+        return bool((np.abs(x * across + rest) <= _PARALLEL * scale).any())
+
 
 def _bounds_on_screen(
-    table_low: NDArray[np.int32],
-    table_high: NDArray[np.int32],
-    size: tuple[int, int, int],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
     eye_grid: NDArray[np.float64],
     to_camera: NDArray[np.float64],
     intrinsics: tuple[float, float, float, float],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [n, 2]; and which [n]
     have a part before the eye at all."""
-    low = np.where(table_low == 0, -0.5, table_low)
-    end = np.asarray(size) - 1
-    high = np.where(table_high == end, end + 0.5, table_high)
     n = len(low)
     # Corners [8, n] in camera axes, by adding up the parts of each axis.
     parts = [

@@ -61,7 +61,6 @@ def pack_calls(
     slot_of: NDArray[np.int32],
     n_parts: int,
     *,
-    reduced: NDArray[np.bool_],
     block_items: int,
     capacity: int,
 ) -> Iterator[tuple[int, NDArray[np.int32], NDArray[np.int32]]]:
@@ -71,34 +70,27 @@ def pack_calls(
     ----------
     slot_of : [n] i32                 slot of each brick
     n_parts : int                     tile t belongs to part t % n_parts, as its tile t // n_parts
-    reduced : [n] bool                bricks that are shaded by reduced rows: in blocks of their own
     block_items, capacity : int       most items of a block, and of a call
     """
-    # Items of one shell may come in any order, so those of each kind come together.
-    kind = 2 * items.shell + reduced[table.brick[items.box]]
-    if reduced.any():
-        order = np.argsort(kind, kind="stable")
-        items = Items(items.tile[order], items.box[order], items.shell[order])
-        kind = kind[order]
     for part in range(n_parts):
         mine = items.tile % n_parts == part
-        tile, box, kind_here = items.tile[mine], items.box[mine], kind[mine]
+        tile, box, shell = items.tile[mine], items.box[mine], items.shell[mine]
         rows = np.empty((len(tile), 4), np.int32)
         rows[:, 0] = tile // n_parts
         rows[:, 1] = slot_of[table.brick[box]]
         rows[:, 2:] = table.packed[box]
         for start in range(0, len(rows), capacity):
             stop = min(start + capacity, len(rows))
-            yield part, rows[start:stop], cut_blocks(kind_here[start:stop], block_items)
+            yield part, rows[start:stop], cut_blocks(shell[start:stop], block_items)
 
 
-def cut_blocks(kind: NDArray[np.int64], block_items: int) -> NDArray[np.int32]:
-    """Runs [m, 3] (first, count, lowest bit of the kind) of at most `block_items` items of a kind."""
-    starts = np.flatnonzero(np.diff(kind, prepend=kind[0] - 1))
-    counts = np.diff(starts, append=len(kind))
+def cut_blocks(shell: NDArray[np.int64], block_items: int) -> NDArray[np.int32]:
+    """Runs [m, 2] (first, count) of at most `block_items` items of a shell."""
+    starts = np.flatnonzero(np.diff(shell, prepend=shell[0] - 1))
+    counts = np.diff(starts, append=len(shell))
     pieces = -(-counts // block_items)
     which = np.repeat(np.arange(len(starts)), pieces)
     nth = np.arange(len(which)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
     first = starts[which] + nth * block_items
     count = np.minimum(counts[which] - nth * block_items, block_items)
-    return np.stack([first, count, kind[first] & 1], -1).astype(np.int32)
+    return np.stack([first, count], -1).astype(np.int32)

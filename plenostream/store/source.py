@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
+from plenostream.paths import file_kind, local_path
 
 __all__ = ["ByteSource", "FolderSource", "ZipSource", "open_source"]
 
@@ -53,10 +54,10 @@ def open_source(path: str | os.PathLike[str]) -> ByteSource:
 
     Raises
     ------
-    StoreNotFound : there is nothing at `path`.
+    InvalidInput : no path, a URL. StoreNotFound : there is nothing at `path`.
     StoreFormat : a file that is no zip file, or one that is broken or hostile.
     """
-    place = Path(path)
+    place = local_path(path, what="scene")
     try:
         mode = place.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -66,8 +67,8 @@ def open_source(path: str | os.PathLike[str]) -> ByteSource:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreNotFound(f"there is no scene at {place}: no such file or folder") from error
     except OSError as error:
-        raise StoreFormat(f"{place} cannot be opened: {error}") from error
-    raise StoreFormat(f"{place} is neither a folder nor a file")
+        raise StoreFormat(f"{place} cannot be opened: {error.strerror}") from error
+    raise StoreFormat(f"{place} is {file_kind(mode)}; a scene is a folder or a zip file")
 
 
 class FolderSource:

@@ -10,13 +10,17 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+from plenostream.durable import try_folder
 from plenostream.errors import InvalidInput, StoreError, StoreExists
+from plenostream.paths import local_path, outside_scenes
 from plenostream.store.layout import ATTRIBUTES_KEY
+from plenostream.text import printable
 
 __all__ = ["Staging", "write_atomically"]
 
@@ -30,6 +34,23 @@ def write_atomically(path: Path, content: bytes) -> None:
     aside = path.with_name(path.name + ".new")
     aside.write_bytes(content)
     os.replace(aside, path)
+
+
+_OURS = re.compile(
+    r"((bricks|rows)/(\w+/)?)?zarr\.json|(bricks|rows)/\w+/c/[0-9]+(/[0-9]+)*", re.ASCII
+)
+"""Keys that a scene may have."""
+
+
+def _foreign_file(scene: Path) -> Path | None:
+    """A file in the folder of a scene that is no part of one, if there is any."""
+    for folder, folders, names in os.walk(scene):
+        folders.sort()
+        for name in sorted(names):
+            file = Path(folder, name)
+            if not _OURS.fullmatch(file.relative_to(scene).as_posix()):
+                return file
+    return None
 
 
 def _is_replaceable(target: Path) -> bool:
@@ -65,13 +86,20 @@ class Staging:
 
         Raises
         ------
-        InvalidInput : a scene is a folder, and this names a zip file.
+        InvalidInput : no path or a URL; a scene is a folder, and this names a zip file; the
+            current folder or one above it, which cannot be moved away under who works there.
         StoreExists : something is there, and may not be replaced.
-        StoreError : the folder that should hold it does not exist.
+        StoreError : it would lie in another scene; the folder that should hold it does not exist.
         """
         # Resolved, so that the work lies on the same disk as what a link may point to.
-        self.target = Path(os.path.realpath(target))
-        self._shown = os.fspath(target)
+        self.target = Path(os.path.realpath(local_path(target, what="scene")))
+        self._shown = printable(os.fspath(target))
+        here = Path(os.path.realpath(os.curdir))
+        if self.target in (here, *here.parents):
+            raise InvalidInput(
+                f"{self._shown} is the current folder or one above it; name a folder for the scene"
+            )
+        outside_scenes(self.target.parent, shown=target, error=StoreError)
         self._overwrite = overwrite
         self.folder = self.target.with_name(f".{self.target.name}.partial")
         self.scene = self.folder / "scene"
@@ -84,6 +112,10 @@ class Staging:
         self._check_target()
         if not self.target.parent.is_dir():
             raise StoreError(f"{self._shown} cannot be written: its folder does not exist")
+        try:
+            try_folder(self.target.parent)
+        except OSError as error:
+            raise StoreError(f"{self._shown} cannot be written: {error.strerror}") from error
 
     def _check_target(self) -> None:
         if not os.path.lexists(self.target):
@@ -92,6 +124,12 @@ class Staging:
             raise StoreExists(f"{self._shown} exists already; --overwrite would replace it")
         if not _is_replaceable(self.target):
             raise StoreExists(f"{self._shown} exists and is not a scene; it will not be replaced")
+        foreign = _foreign_file(self.target)
+        if foreign is not None:
+            raise StoreExists(
+                f"{self._shown} will not be replaced, since {foreign} would go with it and is no "
+                "part of a scene; move it elsewhere, or name another place for the scene"
+            )
 
     def begin(self, journal: Mapping[str, Any], *, resume: bool) -> Self:
         """Create or take up the place; `journal` says, in JSON values, what would be made.

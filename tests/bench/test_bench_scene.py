@@ -59,7 +59,7 @@ def told(scene: Path) -> dict[str, Any]:
 
 
 def test_frame_is_drawn_resident_and_with_every_pool(told: dict[str, Any]) -> None:
-    assert list(told["frames"]["lines"]) == ["exact", "auto", "pool 1/2", "pool 1/4"]
+    assert list(told["frames"]["lines"]) == ["resident", "pool 1/2", "pool 1/4"]
 
 
 def test_what_is_measured_beside_takes_its_turn(told: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ def test_what_is_measured_beside_takes_its_turn(told: dict[str, Any]) -> None:
 
 
 def test_warm_resident_frame_uploads_and_compiles_nothing(told: dict[str, Any]) -> None:
-    stats = told["frames"]["lines"]["exact"]["stats"]
+    stats = told["frames"]["lines"]["resident"]["stats"]
     assert (stats["bytes_uploaded"], stats["bytes_read"], stats["compiles"]) == (0, 0, 0)
 
 
@@ -83,7 +83,7 @@ def test_smaller_pools_are_smaller_and_upload_more(told: dict[str, Any]) -> None
 
 def test_orbit_has_the_views_asked_for(told: dict[str, Any]) -> None:
     assert {name: len(run["frames"]) for name, run in told["orbit"].items()} == {
-        "exact": 3,
+        "resident": 3,
         "pool 1/4": 3,
     }
 

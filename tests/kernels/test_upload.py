@@ -11,24 +11,18 @@ import pytest
 
 from plenostream.basis import BASIS_DIMS
 from plenostream.kernels.lanes import pair_dtype, unpair
-from plenostream.kernels.state import PAGE_ROWS, REDUCED, Pool, RowLayout
+from plenostream.kernels.state import PAGE_ROWS, Pool, RowLayout
 from plenostream.kernels.upload import write_bricks, write_rows
 
 N_SLOTS, N_PAGES, VOXELS = 5, 7, 27
 
 
-NO_VOXELS = np.zeros(0, np.uint16)
-
-
-def empty_pool(basis_dim: int, dtype: str = "float16", *, reduces: bool = False) -> Pool:
-    n_reduced = N_PAGES * PAGE_ROWS if reduces else 0
+def empty_pool(basis_dim: int, dtype: str = "float16") -> Pool:
     return Pool(
         density=jnp.zeros(N_SLOTS * VOXELS, pair_dtype(jnp.dtype(dtype))),
         row_ids=jnp.zeros(N_SLOTS * VOXELS, jnp.uint32),
         rows=jnp.zeros((N_PAGES * PAGE_ROWS, RowLayout(basis_dim).width), dtype),
         origins=jnp.zeros((N_SLOTS, 3), jnp.int32),
-        reduced=jnp.zeros((n_reduced, REDUCED.width), dtype),
-        voxels=jnp.zeros(n_reduced, jnp.uint16),
     )
 
 
@@ -68,9 +62,7 @@ def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int) -> None:
     rows = rng.normal(size=(2 * PAGE_ROWS, 3 * basis_dim)).astype(np.float16)
     write = jax.jit(partial(write_rows, layout=layout))
     pages = jnp.asarray(np.array([4, 2], np.int32))
-    written = np.asarray(
-        write(empty_pool(basis_dim), pages, jnp.asarray(rows), jnp.asarray(NO_VOXELS)).rows
-    )
+    written = np.asarray(write(empty_pool(basis_dim), pages, jnp.asarray(rows)).rows)
     expected = np.zeros((N_PAGES * PAGE_ROWS, layout.width), np.float16)
     for number, row in enumerate(rows):
         place = (4 if number < PAGE_ROWS else 2) * PAGE_ROWS + number % PAGE_ROWS
@@ -84,22 +76,8 @@ def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int) -> None:
 def test_pages_beyond_the_pool_are_dropped() -> None:
     rows = jnp.ones((2 * PAGE_ROWS, 3), jnp.float16)
     pages = jnp.asarray(np.array([N_PAGES, N_PAGES + 1], np.int32))
-    voxels = jnp.ones(2 * PAGE_ROWS, jnp.uint16)
-    pool = empty_pool(1, reduces=True)
-    written = write_rows(pool, pages, rows, voxels, layout=RowLayout(1))
+    written = write_rows(empty_pool(1), pages, rows, layout=RowLayout(1))
     assert not np.asarray(written.rows).any()
-    assert not np.asarray(written.voxels).any()
-
-
-def test_voxels_of_rows_come_to_lie_beside_them() -> None:
-    rows = jnp.ones((2 * PAGE_ROWS, 3), jnp.float16)
-    voxels = np.arange(1, 2 * PAGE_ROWS + 1, dtype=np.uint16)
-    pages = jnp.asarray(np.array([4, 2], np.int32))
-    pool = empty_pool(1, reduces=True)
-    written = write_rows(pool, pages, rows, jnp.asarray(voxels), layout=RowLayout(1))
-    expected = np.zeros((N_PAGES, PAGE_ROWS), np.uint16)
-    expected[[4, 2]] = voxels.reshape(2, PAGE_ROWS)
-    assert (np.asarray(written.voxels).reshape(N_PAGES, PAGE_ROWS) == expected).all()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])

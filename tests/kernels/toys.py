@@ -22,7 +22,7 @@ from plenostream.kernels.geometry import (
     ray_constants,
 )
 from plenostream.kernels.lanes import pair_up
-from plenostream.kernels.state import REDUCED, KernelShape, Pool, RowLayout, WaveScalars
+from plenostream.kernels.state import KernelShape, Pool, RowLayout, WaveScalars
 from plenostream.kernels.tuning import kernel_shape
 from plenostream.testing.checkpoints import CheckpointArrays
 
@@ -72,8 +72,6 @@ def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, 
         row_ids=jnp.asarray(row_ids.reshape(-1)),
         rows=jnp.asarray(rows),
         origins=jnp.asarray(origins),
-        reduced=jnp.zeros((0, REDUCED.width), dtype),
-        voxels=jnp.zeros(0, jnp.uint16),
     )
 
 
@@ -117,7 +115,6 @@ def make_toy(
         step=step,
         sigma_thresh=jnp.float32(values["sigma_thresh"]),
         stop_thresh=jnp.float32(values["stop_thresh"]),
-        eye_grid=jnp.asarray(grid.world_to_grid(eye).astype(np.float32)),
     )
     pool = pool_of(checkpoint, index, slots, dtype)
     return Toy(checkpoint, origins, dirs, pool, rays, scalars, items, shell[box])

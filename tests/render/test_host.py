@@ -32,9 +32,9 @@ def planner(scene: Path, host_memory: int) -> HostPlanner:
 
 def smallest_for_rays(scene: Path, n: int) -> int:
     tight = planner(scene, 1)
-    at_once = tight.rays_at_once(n, least_tiles=128, held_bytes=0)
+    at_once = tight.rays_at_once(n, least_tiles=128)
     with pytest.raises(ps.BudgetError) as refusal:
-        tight.rays(n, at_once, held_bytes=0)
+        tight.rays(n, at_once)
     return refusal.value.smallest_bytes
 
 
@@ -45,8 +45,8 @@ def test_rays_are_cut_to_fit_any_allowance_from_the_smallest_on(
 ) -> None:
     allowed = int(smallest_for_rays(scene, n) * factor)
     host = planner(scene, allowed)
-    at_once = host.rays_at_once(n, least_tiles=128, held_bytes=0)
-    plan = host.rays(n, at_once, held_bytes=0)
+    at_once = host.rays_at_once(n, least_tiles=128)
+    plan = host.rays(n, at_once)
     assert plan.planned_bytes <= allowed
     assert plan.cache_bytes > 0
     assert at_once.tiles >= 128
@@ -55,7 +55,7 @@ def test_rays_are_cut_to_fit_any_allowance_from_the_smallest_on(
 def test_more_memory_never_draws_fewer_rays_together(scene: Path) -> None:
     smallest = smallest_for_rays(scene, 10**7)
     tiles = [
-        planner(scene, smallest * k).rays_at_once(10**7, least_tiles=128, held_bytes=0).tiles
+        planner(scene, smallest * k).rays_at_once(10**7, least_tiles=128).tiles
         for k in range(1, 9)
     ]
     assert tiles == sorted(tiles)

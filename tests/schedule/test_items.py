@@ -70,20 +70,19 @@ def test_every_tile_is_alive_until_there_is_a_report() -> None:
 
 
 @given(
-    kinds=st.lists(st.integers(0, 9), min_size=1, max_size=60).map(sorted),
+    shells=st.lists(st.integers(0, 9), min_size=1, max_size=60).map(sorted),
     block_items=st.integers(1, 9),
 )
-def test_blocks_are_runs_of_one_kind_that_cover_everything_in_order(
-    kinds: list[int], block_items: int
+def test_blocks_are_runs_of_one_shell_that_cover_everything_in_order(
+    shells: list[int], block_items: int
 ) -> None:
-    blocks = cut_blocks(np.array(kinds), block_items)
+    blocks = cut_blocks(np.array(shells), block_items)
     ends = (blocks[:, 0] + blocks[:, 1]).tolist()
     assert blocks[:, 0].tolist() == [0, *ends[:-1]]
-    assert ends[-1] == len(kinds)
-    for first, count, odd in blocks.tolist():
+    assert ends[-1] == len(shells)
+    for first, count in blocks.tolist():
         assert 1 <= count <= block_items
-        assert len(set(kinds[first : first + count])) == 1
-        assert odd == kinds[first] % 2
+        assert len(set(shells[first : first + count])) == 1
 
 
 @pytest.mark.parametrize("n_parts", [1, 2, 3])
@@ -95,10 +94,7 @@ def test_calls_hand_each_item_to_the_part_that_has_its_tile_front_to_back(
     items = expand_rects(rects, shells, None, COLUMNS)
     table = table_of(100)
     slot_of = np.random.default_rng(1).permutation(100).astype(np.int32)
-    none = np.zeros(100, bool)
-    calls = list(
-        pack_calls(items, table, slot_of, n_parts, reduced=none, block_items=8, capacity=capacity)
-    )
+    calls = list(pack_calls(items, table, slot_of, n_parts, block_items=8, capacity=capacity))
     for part in range(n_parts):
         mine = [rows for p, rows, _ in calls if p == part]
         rows = np.concatenate(mine)
@@ -109,23 +105,20 @@ def test_calls_hand_each_item_to_the_part_that_has_its_tile_front_to_back(
         assert max(map(len, mine)) <= capacity
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_block_of_a_call_never_mixes_shells_nor_ways_to_shade(share: float) -> None:
+def test_block_of_a_call_never_mixes_shells() -> None:
     rects, shells = random_rects(4, 40)
     items = expand_rects(rects, shells, None, COLUMNS)
     shell_of_box = dict(zip(items.box.tolist(), items.shell.tolist(), strict=True))
     table, slot_of = table_of(100), np.arange(100, dtype=np.int32)
-    reduced = np.random.default_rng(5).random(100) < share
-    calls = pack_calls(items, table, slot_of, 2, reduced=reduced, block_items=8, capacity=64)
+    calls = pack_calls(items, table, slot_of, 2, block_items=8, capacity=64)
     last = [0, 0]
     n_items = 0
     for part, rows, blocks in calls:
         n_items += len(rows)
         assert blocks[:, 1].sum() == len(rows)
-        for first, count, way in blocks.tolist():
+        for first, count in blocks.tolist():
             slots = rows[first : first + count, 1]
             (shell,) = {shell_of_box[slot] for slot in slots.tolist()}
-            assert (reduced[slots] == way).all()
             assert shell >= last[part], "front to back"
             last[part] = shell
     assert n_items == len(items.tile)

@@ -13,6 +13,7 @@ from plenostream.store.layout import ATTRIBUTES_KEY
 from plenostream.store.staging import Staging, write_atomically
 
 JOURNAL = {"of": "this"}
+OLD = "rows/sh/c/0/0"
 
 
 def begin(target: Path, *, overwrite: bool = False, resume: bool = False) -> Staging:
@@ -33,7 +34,8 @@ def interrupted(target: Path) -> None:
 def old_scene(target: Path) -> Path:
     target.mkdir()
     (target / "zarr.json").write_text(json.dumps({"attributes": {ATTRIBUTES_KEY: {}}}))
-    (target / "old").touch()
+    (target / OLD).parent.mkdir(parents=True)
+    (target / OLD).touch()
     return target
 
 
@@ -128,7 +130,7 @@ def test_overwrite_replaces_a_scene_at_the_very_end(tmp_path: Path) -> None:
     target = old_scene(tmp_path / "s")
     with begin(target, overwrite=True) as staging:
         (staging.scene / "new").touch()
-        assert (target / "old").exists()
+        assert (target / OLD).exists()
         staging.publish()
     assert [path.name for path in target.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [target]
@@ -152,7 +154,7 @@ def test_replaced_scene_comes_back_when_the_replacing_was_cut_off(
     assert not target.exists()
     with pytest.raises(ValueError, match="later"), begin(target, overwrite=True):
         raise ValueError("later")
-    assert (target / "old").exists()
+    assert (target / OLD).exists()
 
 
 def test_target_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:

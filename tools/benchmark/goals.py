@@ -54,12 +54,11 @@ def scene_goals(name: str, bench: SceneBench) -> Iterator[Goal]:
     if name not in _LARGE:
         return
     lines, beside = bench.frames.lines, bench.frames.beside
-    for shading, limit in (("exact", 4.0), ("auto", 2.5)):
-        for other, bound in (("native exact32", limit), ("native plain", 1.0)):
-            if shading in lines and other in beside:
-                ratio = lines[shading].timing.median / beside[other].median
-                yield Goal(model=name, what=f"{shading} / {other}", value=ratio, bound=bound)
-    resident = lines["exact"].timing.median
+    resident = lines["resident"].timing.median
+    for other, bound in (("native exact32", 4.0), ("native plain", 1.0)):
+        if other in beside:
+            ratio = resident / beside[other].median
+            yield Goal(model=name, what=f"resident / {other}", value=ratio, bound=bound)
     for share, bound in (("1/4", 1.5), ("1/8", 2.0)):
         if (line := lines.get(f"pool {share}")) is not None:
             ratio = line.timing.median / resident
@@ -76,7 +75,7 @@ def scene_goals(name: str, bench: SceneBench) -> Iterator[Goal]:
 def _memory_goals(name: str, lines: Mapping[str, FrameLine]) -> Iterator[Goal]:
     """Device bytes: of all at once, and streaming through what is left of 64 MB."""
     for line, what, bound in (
-        ("exact", "device bytes, resident", 300.0),
+        ("resident", "device bytes, resident", 300.0),
         ("pool in 64MB", "device bytes, streaming", 64.0),
     ):
         if line in lines:
@@ -100,9 +99,9 @@ def conversion_goals(name: str, bench: SceneBench, run: ConversionRun) -> Iterat
 
 def tiled_goals(name: str, bench: SceneBench, alone: str) -> Iterator[Goal]:
     """That cost follows what is seen; `alone` is the name of the model's own frame."""
-    frame, base = bench.frames.lines["exact"].timing, bench.frames.beside[alone]
+    frame, base = bench.frames.lines["resident"].timing, bench.frames.beside[alone]
     ratio = frame.median / base.median
-    yield Goal(model=name, what=f"exact / {alone}", value=ratio, bound=1.3)
+    yield Goal(model=name, what=f"resident / {alone}", value=ratio, bound=1.3)
 
 
 def startup_goals(times: Mapping[str, Timing]) -> Iterator[Goal]:

@@ -42,7 +42,6 @@ _PROGRAMS = {
     "write bricks": "upload",
     "write rows": "upload",
     "pool": "upload",
-    "reduce": "reduce",
 }
 
 SEAMS: tuple[tuple[Any, str, str], ...] = (
@@ -61,11 +60,9 @@ SEAMS: tuple[tuple[Any, str, str], ...] = (
     (frame, "pack_bricks", "pack"),
     (BrickPool, "stage", "upload"),
     (BrickPool, "write", "upload"),
-    (BrickPool, "reduce", "reduce"),
     (Frame, "compose", "wait for workers"),
     (Frame, "_compose", "composite"),
     (Frame, "_draw_wave", "bookkeeping"),
-    (Frame, "_reduce", "bookkeeping"),
     (Ledger, "sample", "bookkeeping"),
     (Ledger, "watch", "bookkeeping"),
     (Worker, "wait", "wait for workers"),

@@ -176,7 +176,7 @@ def _profiled(bench: SceneBench) -> dict[str, StreamOptions]:
     """Resident, and streaming through the smaller of the pools that all is measured with."""
     plan = bench.frames.lines["pool 1/4"].plan
     return {
-        "exact": StreamOptions(),
+        "resident": StreamOptions(),
         "pool 1/4": StreamOptions(device_memory=plan.allowed_device_bytes),
     }
 

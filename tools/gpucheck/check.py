@@ -13,7 +13,6 @@ from gpucheck.memory import Case, plan_picture, plan_rays
 from gpucheck.report import faults, kernel_faults, kernel_lines, kernels_table, memory_table
 from gpucheck.target import Target, compile_only, read_target
 from plenostream.errors import DeviceError
-from plenostream.schedule import REDUCIBLE_DIMS
 from plenostream.store.reader import SceneStore, open_store
 
 __all__ = ["check"]
@@ -85,11 +84,6 @@ def _cases(
         device = compile_only(target, watch.take)
         picture = plan_picture(store, device, width=width, height=height, precision=precision)
         yield picture
-        if (width, height) == sizes[-1] and store.meta.basis_dim in REDUCIBLE_DIMS:
-            device = compile_only(target, watch.take)
-            yield plan_picture(
-                store, device, width=width, height=height, precision=precision, reduces=True
-            )
     if picture:
         device = compile_only(target, watch.take)
         yield plan_rays(store, device, n=_LINE, beside=picture, precision=precision)

@@ -51,16 +51,13 @@ class Case:
         return sum(self.counted.values())
 
 
-def _planner(
-    store: SceneStore, device: WatchedDevice, precision: str, *, reduces: bool = False
-) -> Planner:
+def _planner(store: SceneStore, device: WatchedDevice, precision: str) -> Planner:
     meta, dtype = store.meta, jnp.dtype(precision)
     shape = kernel_shape(
         device.platform,
         brick_size=meta.brick_size,
         basis_dim=meta.basis_dim,
         entry_bits=entry_bits(meta.grid.size),
-        reduces=reduces,
     )
     programs = Programs(device, shape, dtype)
     return Planner(store, device, programs, shape, itemsize=dtype.itemsize)
@@ -73,16 +70,11 @@ def plan_picture(
     width: int,
     height: int,
     precision: str,
-    reduces: bool = False,
 ) -> Case:
-    """Plan a picture, which compiles its kernels; `device` must not have been used before.
-
-    With `reduces`, kernels for shading "auto": they shade in both ways.
-    """
-    planner = _planner(store, device, precision, reduces=reduces)
+    """Plan a picture, which compiles its kernels; `device` must not have been used before."""
+    planner = _planner(store, device, precision)
     sizes, planned, needs = planner.picture(width, height)
-    shading = ", shading auto" if reduces else ""
-    return _case(f"{width}x{height}{shading}", device, sizes, planned, needs)
+    return _case(f"{width}x{height}", device, sizes, planned, needs)
 
 
 def plan_rays(
@@ -121,7 +113,7 @@ def device_bytes(kernels: Mapping[str, Kernel], *, n_parts: int, n_queued: int) 
     state, rays, pool, *call, scalars = kernels["integrate"].args
     writes = [nbytes(kernels[name].args[1:]) for name in ("write bricks", "write rows")]
     walks = "walk" in kernels
-    alone = {"write bricks", "write rows", "pool", "reduce"} & set(kernels)
+    alone = {"write bricks", "write rows", "pool"} & set(kernels)
     per_ray = nbytes((state, rays)) + kernels["compose"].fresh_bytes
     per_ray += _REPORTS * kernels["live tiles"].fresh_bytes
     start = kernels["world rays" if walks else "pinhole rays"].args
@@ -133,7 +125,7 @@ def device_bytes(kernels: Mapping[str, Kernel], *, n_parts: int, n_queued: int) 
     one = nbytes(call)
     counted = {
         "pool: bricks": nbytes((pool.density, pool.row_ids, pool.origins)),
-        "pool: colour rows": nbytes((pool.rows, pool.reduced, pool.voxels)),
+        "pool: colour rows": nbytes(pool.rows),
         "ray state and output": n_parts * per_ray,
         "kernel temporaries": n_parts * parts + max(kernels[name].temp_bytes for name in alone),
         # A batch that is written and one that is on its way up; and what a GPU lets wait.
