@@ -23,6 +23,7 @@ CORE = (
     "leftovers",
     "text",
     "errors",
+    "turns",
     "durable",
     "paths",
     "stats",

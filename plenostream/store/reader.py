@@ -8,6 +8,7 @@ zarr, but without its Array in between, which costs four times as much as the wo
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from plenostream.store.layout import ArraySpec, SceneMeta, array_specs, decode_a
 from plenostream.store.nodes import GROUPS, check_array_node, check_group_node, read_attributes
 from plenostream.store.source import ByteSource, open_source
 from plenostream.store.tables import BrickTables, content_faults, structure_faults
+from plenostream.turns import Turns
 
 __all__ = ["SceneStore", "check_meta", "chunk_bytes", "open_store", "stored_bytes_limit"]
 
@@ -100,6 +102,11 @@ class SceneStore:
         self.meta = meta
         self.specs = array_specs(meta)
         self._source = source
+        self._uses = Turns(
+            "this scene",
+            closed=lambda: StoreError(f"{path}: this scene is closed; open it again to read it"),
+            one_at_a_time=False,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -113,11 +120,29 @@ class SceneStore:
         self.close()
 
     def close(self) -> None:
-        """Give back the files; tables stay readable."""
-        self._source.close()
+        """Give back the files, when nobody is in the middle of `in_use`; tables stay readable.
+
+        Raises
+        ------
+        InvalidInput : called in the middle of a picture, by the thread that draws it.
+        """
+        self._uses.close(self._source.close)
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """A block in which the scene stays open: `close` waits for the end of it.
+
+        Raises
+        ------
+        StoreError : the scene is closed.
+        """
+        return self._uses.turn()
 
     def chunk_stored_bytes(self, name: str, chunk: int) -> int:
-        """Bytes that a chunk takes where it is stored; BrickCorrupt when it is not there."""
+        """Bytes that a chunk takes where it is stored; BrickCorrupt when it is not there.
+
+        StoreError after `close`.
+        """
+        self._uses.refuse_closed()
         spec = self.specs[name]
         try:
             return self._source.size(spec.chunk_key(chunk))
@@ -125,7 +150,11 @@ class SceneStore:
             raise self._unreadable(spec, chunk, error) from error
 
     def fetch_chunk(self, name: str, chunk: int) -> bytes:
-        """The stored bytes of a chunk, not looked at yet; BrickCorrupt when they cannot be read."""
+        """The stored bytes of a chunk, not looked at yet; BrickCorrupt when they cannot be read.
+
+        StoreError after `close`.
+        """
+        self._uses.refuse_closed()
         spec = self.specs[name]
         try:
             return self._source.read(spec.chunk_key(chunk), at_most=stored_bytes_limit(spec))
@@ -171,6 +200,7 @@ class SceneStore:
         Raises
         ------
         BrickCorrupt : the chunk is missing, short, damaged, or holds what was never written.
+        StoreError : the scene is closed.
         """
         return self.decode_chunk(name, chunk, self.fetch_chunk(name, chunk))
 
