@@ -1,0 +1,51 @@
+"""How the suite itself behaves: when a process dies, with what it writes, and what it says at its end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PASSES = "def test_passes():\n    pass\n"
+
+DISTRIBUTED = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+"""As in tools/test."""
+
+
+def run_suite(folder: Path, *arguments: str, **files: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest, with the settings of this repository, on a folder of test files."""
+    for name, text in files.items():
+        (folder / f"test_{name}.py").write_text(text)
+    settings = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(folder), "-p", "xdist"]
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *settings, "-p", "no:cacheprovider", *arguments, folder],
+        cwd=folder,
+        # Other plugins take a second to import, in each process.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,  # far above what it takes: this is what a hang runs into
+    )
+
+
+@pytest.mark.parametrize(
+    "death",
+    ["os.abort()", "os._exit(0)", "os.kill(os.getpid(), signal.SIGSEGV)"],
+    ids=["abort", "exit", "segfault"],
+)
+def test_worker_that_dies_ends_the_run_with_a_failure(death: str, tmp_path: Path) -> None:
+    dies = f"import os, signal\ndef test_before():\n    pass\ndef test_dies():\n    {death}\n"
+    others = {f"other_{i}": PASSES for i in range(4)}
+    done = run_suite(tmp_path, *DISTRIBUTED, dies=dies, **others)
+    assert done.returncode == 1
+    assert "crashed while running 'test_dies.py::test_dies'" in done.stdout
+    assert "1 failed" in done.stdout.splitlines()[-1]
+
+
+def test_tools_test_distributes_as_is_tried_here() -> None:
+    assert " ".join(DISTRIBUTED[2:]) in (ROOT / "tools" / "test").read_text()
