@@ -44,7 +44,7 @@ def test_worker_that_dies_ends_the_run_with_a_failure(death: str, tmp_path: Path
     done = run_suite(tmp_path, *DISTRIBUTED, dies=dies, **others)
     assert done.returncode == 1
     assert "crashed while running 'test_dies.py::test_dies'" in done.stdout
-    assert "1 failed" in done.stdout.splitlines()[-1]
+    assert " failed" in done.stdout.splitlines()[-1]
 
 
 def test_tools_test_distributes_as_is_tried_here() -> None:
