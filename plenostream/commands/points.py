@@ -39,4 +39,4 @@ def points(
 
     n_points = write_points(scene, out, min_density=min_density, overwrite=overwrite)
     if not settings.quiet:
-        click.echo(f"{out}: {n_points} points")
+        click.echo(f"{out}: {n_points} point{'s' * (n_points != 1)}")
