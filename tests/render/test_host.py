@@ -55,8 +55,7 @@ def test_rays_are_cut_to_fit_any_allowance_from_the_smallest_on(
 def test_more_memory_never_draws_fewer_rays_together(scene: Path) -> None:
     smallest = smallest_for_rays(scene, 10**7)
     tiles = [
-        planner(scene, smallest * k).rays_at_once(10**7, least_tiles=128).tiles
-        for k in range(1, 9)
+        planner(scene, smallest * k).rays_at_once(10**7, least_tiles=128).tiles for k in range(1, 9)
     ]
     assert tiles == sorted(tiles)
     assert tiles[-1] > tiles[0]
