@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from plenostream.bytesize import format_bytes
+from plenostream.text import printable
 
 __all__ = ["Fault", "VerifyReport"]
 
@@ -57,6 +58,7 @@ class VerifyReport:
         """The report for people: a line per fault, then a summary."""
         looked = f"{self.n_bricks} bricks, {self.n_chunks} chunks, {format_bytes(self.n_bytes)}"
         if self.ok:
-            return [f"{self.path} is whole: {looked}"]
+            return [printable(f"{self.path} is whole: {looked}")]
         damaged = f"{len(self.faults)} faults, {len(self.damaged_bricks)} bricks damaged"
-        return [*(f.message for f in self.faults), f"{self.path} is damaged: {damaged} ({looked})"]
+        lines = [*(f.message for f in self.faults), f"{self.path} is damaged: {damaged} ({looked})"]
+        return [printable(line) for line in lines]
