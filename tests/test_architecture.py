@@ -18,7 +18,9 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "plenostream"
 
-CORE = ("version", "text", "errors", "stats", "bytesize", "basis", "grid", "options")
+CORE = (
+    "version", "text", "errors", "durable", "stats", "bytesize", "basis", "grid", "options",
+)  # fmt: skip
 """Rank 0, in order: each may import those before it."""
 
 RANKS = {
