@@ -42,8 +42,8 @@ def ask(
             env=dict(environment),
         )
         if done.returncode or not out.exists():
-            said = "\n".join(done.stdout.strip().splitlines()[-_LAST_LINES:])
-            raise PlenostreamError(f"the measurement {module} failed ({done.returncode}):\n{said}")
+            said = " | ".join(done.stdout.strip().splitlines()[-_LAST_LINES:])
+            raise PlenostreamError(f"the measurement {module} failed ({done.returncode}): {said}")
         found: dict[str, Any] = json.loads(out.read_text())
         return found
 

@@ -10,6 +10,7 @@ import numpy as np
 from plenostream.bytesize import format_bytes
 from plenostream.store.layout import FORMAT_VERSION
 from plenostream.store.reader import open_store
+from plenostream.text import printable
 
 __all__ = ["info_lines", "scene_info"]
 
@@ -27,13 +28,11 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             name: {
                 "dtype": spec.dtype,
                 "shape": list(spec.shape),
-                "chunk_shape": list(spec.chunk_shape),
-                "chunks": spec.n_chunks,
+                "chunk_shape": list(store.arrays[name].chain.shape),
+                "chunks": store.arrays[name].n_stored,
                 "bytes": spec.shape[0] * spec.row_bytes,
-                "stored_bytes": sum(
-                    store.chunk_stored_bytes(name, chunk) for chunk in range(spec.n_chunks)
-                ),
-                "codec": store.codecs[name],
+                "stored_bytes": store.stored_bytes(name),
+                "codec": store.arrays[name].chain.label,
             }
             for name, spec in store.specs.items()
         }
@@ -70,7 +69,7 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     size = " x ".join(map(str, info["grid_size"]))
     arrays = info["arrays"]
     width = max(map(len, arrays))
-    return [
+    lines = [
         f"{info['path']}: plenostream scene, format version {info['format_version']}",
         f"grid       {size} voxels, radius {info['radius']}, center {info['center']}",
         f"voxels     {info['n_voxels']} active, {info['active_share']:.2%} of the grid",
@@ -90,3 +89,4 @@ def info_lines(info: dict[str, Any]) -> list[str]:
             for name, array in arrays.items()
         ),
     ]
+    return [printable(line) for line in lines]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from plenostream.bytesize import format_bytes
+from plenostream.text import printable
 
 __all__ = ["Fault", "VerifyReport"]
 
@@ -58,10 +59,11 @@ class VerifyReport:
         bricks, chunks = _counted(self.n_bricks, "brick"), _counted(self.n_chunks, "chunk")
         looked = f"{bricks}, {chunks}, {format_bytes(self.n_bytes)}"
         if self.ok:
-            return [f"{self.path} is whole: {looked}"]
+            return [printable(f"{self.path} is whole: {looked}")]
         faults = _counted(len(self.faults), "fault")
         damaged = f"{faults}, {_counted(len(self.damaged_bricks), 'brick')} damaged"
-        return [*(f.message for f in self.faults), f"{self.path} is damaged: {damaged} ({looked})"]
+        lines = [*(f.message for f in self.faults), f"{self.path} is damaged: {damaged} ({looked})"]
+        return [printable(line) for line in lines]
 
 
 def _counted(n: int, what: str) -> str:
