@@ -499,11 +499,31 @@ class TestProgress:
             for done, now in [(0, 90.0), (1, 100.0), (2, 110.0), (3, 111.0), (300, 399.0)]:  # noqa: B007
                 progress.update("rendering", done, 300)
         assert capsys.readouterr().err.splitlines() == [
-            "rendering: 0 of 300 frames",
             "rendering: 1 of 300 frames",
             "rendering: 2 of 300 frames, 0.1 frames/s, 49 min 40 s left",
             "rendering: 300 of 300 frames, 1 frames/s",
         ]
+
+    def test_one_of_a_kind_is_said_in_the_singular(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Progress(quiet=False, unit="frames") as progress:
+            progress.update("rendering", 1, 1)
+        assert capsys.readouterr().err == "rendering: 1 of 1 frame\n"
+
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_work_that_is_refused_before_it_began_shows_no_progress(
+        self,
+        terminal: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        with pytest.raises(BudgetError), Progress(quiet=False, unit="frames") as progress:
+            progress.update("rendering", 0, 2)
+            raise BudgetError("too small", planned_bytes=2, allowed_bytes=1, smallest_bytes=2)
+        # What a bar drew is blanked: only returns and spaces come after it.
+        assert capsys.readouterr().err.rpartition("%")[2].rpartition("\r")[2].strip() == ""
 
     def test_on_a_terminal_draws_a_bar(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

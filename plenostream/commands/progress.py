@@ -86,7 +86,8 @@ class Progress:
 
     def _line(self, stage: str, done: int, total: int, rate: float) -> str:
         if self._unit:
-            line = f"{stage}: {done} of {total} {self._unit}"
+            unit = self._unit.removesuffix("s") if total == 1 else self._unit
+            line = f"{stage}: {done} of {total} {unit}"
             line += f", {rate:.3g} {self._unit}/s" if rate else ""
         else:
             line = f"{stage}: {100 * done // max(total, 1)} %"
