@@ -205,6 +205,7 @@ PLAN = RenderPlan(
     allowed_device_bytes=4_000,
     allowed_host_bytes=100,
     smallest_budget_bytes=2_500,
+    smallest_host_bytes=0,
     working_set_bytes=2_000,
     n_slots=5,
     n_bands=2,

@@ -99,7 +99,7 @@ class Paper:
         n_bytes = len(self.cameras) * 1_000_000
         told = {
             "planned_device_bytes": n_bytes, "allowed_device_bytes": 5, "working_set_bytes": 7,
-            "smallest_budget_bytes": 9, "planned_host_bytes": 4, "allowed_host_bytes": 5,
+            "smallest_budget_bytes": 9, "smallest_host_bytes": 6, "planned_host_bytes": 4, "allowed_host_bytes": 5,
         }  # fmt: skip
         return SimpleNamespace(
             planned_device_bytes=n_bytes, to_dict=lambda: told, lines=lambda: [f"takes {n_bytes}"]

@@ -75,8 +75,9 @@ def load_cameras(
     InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
     path = local_path(path, what="camera file")
-    scale = None if isinstance(scene_scale, str) else finite_number(scene_scale)
-    if scene_scale is None or (scene_scale != "auto" and (scale is None or scale <= 0)):
+    is_auto = isinstance(scene_scale, str) and scene_scale == "auto"
+    scale = None if is_auto else finite_number(scene_scale)
+    if not is_auto and (scale is None or scale <= 0):
         raise InvalidInput(
             f"scene_scale is {shown(scene_scale)}; expected auto or a number above zero"
         )

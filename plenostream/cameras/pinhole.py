@@ -20,7 +20,7 @@ LARGEST_COORDINATE = 1e30
 """Of an eye (world units) and of intrinsics (pixels): the device computes with float32."""
 
 SHORTEST_FOCAL = 1e-6
-"""Pixels: what is drawn is behind a picture of two right angles long before."""
+"""Pixels; a picture of 1 pixel with this focal length spans all but 0.00023 degrees of 180."""
 
 ORTHONORMAL_TOLERANCE = 2e-3
 """Largest entry of |R^T R - 1| that is taken for rounding: three decimals in a file pass."""

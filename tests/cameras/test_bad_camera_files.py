@@ -100,7 +100,9 @@ class TestBadFiles:
         with pytest.raises(CameraError, match="'pipe' is no PNG or JPEG picture"):
             load_cameras(path)
 
-    @pytest.mark.parametrize("scale", [0, -1.0, math.nan, math.inf, "2/3", True])
+    @pytest.mark.parametrize(
+        "scale", [0, -1.0, math.nan, math.inf, "2/3", True, None, np.eye(3)], ids=str
+    )
     def test_a_scale_that_means_nothing_is_refused(self, transforms: Path, scale: Any) -> None:
         with pytest.raises(InvalidInput, match="scene_scale"):
             load_cameras(transforms, scene_scale=scale)
