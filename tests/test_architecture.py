@@ -18,7 +18,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "plenostream"
 
-CORE = ("version", "errors", "stats", "bytesize", "basis", "grid", "options")
+CORE = ("version", "errors", "stats", "bytesize", "basis", "grid", "options", "precision")
 """Rank 0, in order: each may import those before it."""
 
 RANKS = {

@@ -36,7 +36,9 @@ class Some:
         page_counts = -(-counts // PAGE_ROWS)
         self.pages = (1 + rng.permutation(n_pages - 1))[: page_counts.sum()].astype(np.int32)
 
-    def pack(self, dtype: str = "float16", n_pages: int = N_PAGES) -> PackedBricks:
+    def pack(
+        self, dtype: str = "float16", n_pages: int = N_PAGES, unit: float = 1.0
+    ) -> PackedBricks:
         return pack_bricks(
             bricks=BRICKS,
             index=self.index,
@@ -49,6 +51,7 @@ class Some:
             n_slots=N_SLOTS,
             n_pages=n_pages,
             dtype=np.dtype(dtype),
+            unit=unit,
         )
 
 

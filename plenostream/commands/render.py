@@ -12,7 +12,7 @@ import click
 from plenostream.commands.opening import opened_renderer
 from plenostream.commands.parameters import OUTPUTS, Settings, quiet_option, record_options
 from plenostream.commands.progress import Progress
-from plenostream.commands.summary import summary_lines, write_stats
+from plenostream.commands.summary import precision_lines, summary_lines, write_stats
 from plenostream.commands.viewpoints import NumberedCamera, camera_options
 from plenostream.errors import OutputError
 from plenostream.options import RenderOptions, StreamOptions
@@ -91,7 +91,7 @@ def render(
         ) as writer,
         Progress(quiet=settings.quiet, unit="frames") as progress,
     ):
-        frames = []
+        frames, chosen = [], renderer.precision
         began = time.perf_counter()
         progress.update("rendering", 0, len(cameras))
         for number, camera in cameras:
@@ -107,6 +107,7 @@ def render(
     if not settings.quiet:
         size = (cameras[0][1].width, cameras[0][1].height)
         lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
+        lines += precision_lines(chosen)
         click.echo("\n".join(lines + writer.notes()))
 
 

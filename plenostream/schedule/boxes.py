@@ -21,7 +21,7 @@ GROUP = 64
 """Boxes, neighbours in the order of the table, that are looked at together first: what a picture
 takes then follows what it shows, not what the scene holds."""
 _NEAR = 1e-6
-"""Boxes are cut at this distance before the eye (grid units), so that what is beside or behind
+"""Boxes are cut at this distance before the eye (shortest edges of a voxel), so that what is beside or behind
 it projects to nothing infinite."""
 _MARGIN = 1e-3
 """Pixels by which rectangles grow, so that rounding in the projection loses no ray."""
@@ -122,7 +122,8 @@ def project_boxes(
     ----------
     size : voxels per axis; boxes at the border reach half a voxel further, where positions clamp
     eye_grid : [3] f64                 the camera's centre
-    to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward)
+    to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward), in
+                                       shortest edges of a voxel
     intrinsics : fx, fy, cx, cy
     pixels : left, top, right, bottom  the part of the picture; tiles count from its left top
     tile : edge of a tile in pixels
