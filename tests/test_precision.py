@@ -122,7 +122,11 @@ def test_info_says_what_float16_costs_a_pixel_and_it_costs_no_more(
     dtype: str, make_scene: Scenes
 ) -> None:
     model = MODELS["cube"]
-    positive = replace(model, density=np.abs(model.density), sh=model.sh.astype(dtype))
+    positive = replace(
+        model,
+        density=np.abs(model.density) * np.float32(1.2345),
+        sh=(model.sh * 1.2345).astype(dtype),
+    )
     scene = make_scene(positive)
     half, full = (picture(scene, model, 1.0, name).rgb for name in ("float16", "float32"))
     said = ps.scene_info(scene)["float16_pixel_shift"]
