@@ -30,6 +30,7 @@ CORE = (
     "basis",
     "grid",
     "options",
+    "precision",
 )
 """Rank 0, in order: each may import those before it."""
 

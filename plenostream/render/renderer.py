@@ -13,6 +13,7 @@ from plenostream.budget import RenderPlan
 from plenostream.cameras import Camera
 from plenostream.errors import InvalidInput
 from plenostream.options import RenderOptions, StreamOptions
+from plenostream.precision import ChosenPrecision
 from plenostream.render.pinhole import draw_picture, plan_picture
 from plenostream.render.rays import draw_rays
 from plenostream.render.resources import Resources
@@ -68,6 +69,11 @@ class Renderer:
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads."""
         self._resources.close()
+
+    @property
+    def precision(self) -> ChosenPrecision:
+        """The type of densities and coefficients on the device, and why it is that one."""
+        return self._resources.precision
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plenostream.bytesize import format_bytes
+from plenostream.precision import pixel_shift
 from plenostream.store.layout import FORMAT_VERSION
 from plenostream.store.reader import open_store
 from plenostream.text import printable
@@ -54,6 +55,9 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             "n_rows": meta.n_rows,
             "sh_dtype": meta.sh_dtype,
             "density_rounding": meta.density_rounding,
+            "float16_pixel_shift": pixel_shift(
+                store.tables.sh_bound[store.tables.occupied], meta.sh_dtype
+            ),
             "stored_bytes": sum(array["stored_bytes"] for array in arrays.values()),
             "table_bytes": store.tables.nbytes,
             "converter": meta.converter,
@@ -77,7 +81,8 @@ def info_lines(info: dict[str, Any]) -> list[str]:
         f"occupied, {info['occupied_share']:.2%} of the grid's {info['n_grid_bricks']}",
         f"rows       {info['n_rows']}: density float32, {3 * info['basis_dim']} coefficients "
         f"{info['sh_dtype']} (spherical harmonics, {info['basis_dim']} a channel)",
-        f"rounding   densities move by at most {info['density_rounding']:.3g} in float16",
+        f"float16    on the device changes a channel of a pixel by about "
+        f"{info['float16_pixel_shift']:.1g} at most (white is 1)",
         f"size       {format_bytes(info['stored_bytes'])}, of which tables take "
         f"{format_bytes(info['table_bytes'])} in memory",
         f"source     {info['source_name']}, {format_bytes(info['source_bytes'])}, xxh3 "
