@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from plenostream.bytesize import format_bytes
+from plenostream.bytesize import format_bytes, format_least_bytes
 from plenostream.errors import BudgetError
 
 __all__ = [
@@ -171,7 +171,7 @@ def _too_small(needs: DeviceNeeds, allowed_bytes: int) -> BudgetError:
     smallest = needs.smallest_bytes
     return BudgetError(
         f"the device memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
-        f"needs at least {smallest / 1e6:.1f}MB ({format_bytes(needs.fixed_bytes)} for kernels and "
+        f"needs at least {format_least_bytes(smallest)} ({format_bytes(needs.fixed_bytes)} for kernels and "
         f"transfers, {format_bytes(needs.rays_bytes(1))} for one row of tiles, "
         f"{format_bytes(needs.least_pool_bytes)} for the largest brick). Allow that much, or make "
         f"the picture narrower, or convert the model with a smaller --brick-size.",
@@ -220,7 +220,7 @@ def require_host(needs: HostNeeds, allowed_bytes: int) -> int:
     if smallest > allowed_bytes:
         raise BudgetError(
             f"the host memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
-            f"needs at least {smallest / 1e6:.1f}MB ({format_bytes(needs.tables)} for the scene's "
+            f"needs at least {format_least_bytes(smallest)} ({format_bytes(needs.tables)} for the scene's "
             f"tables, {format_bytes(needs.view)} for what is in view, "
             f"{format_bytes(needs.staging)} for staging, {format_bytes(needs.items)} for work "
             f"items, {format_bytes(needs.image)} for the picture, "
@@ -306,7 +306,7 @@ class RenderPlan:
             f"bricks in view: {self.bricks_visible}, {format_bytes(self.working_set_bytes)}; the "
             f"pool holds {self.n_slots}: {pool}",
             f"drawn in {self.n_bands} band(s), {self.waves} wave(s)",
-            f"smallest device memory that works: {self.smallest_budget_bytes / 1e6:.1f}MB",
-            f"smallest host memory that works: {self.smallest_host_bytes / 1e6:.1f}MB",
+            f"smallest device memory that works: {format_least_bytes(self.smallest_budget_bytes)}",
+            f"smallest host memory that works: {format_least_bytes(self.smallest_host_bytes)}",
         ]
         return rows

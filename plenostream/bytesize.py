@@ -7,12 +7,13 @@ capitals do not matter. A plain number is a number of bytes.
 from __future__ import annotations
 
 import re
+from decimal import ROUND_CEILING, Context
 from fractions import Fraction
 from numbers import Integral
 
 from plenostream.errors import InvalidInput
 
-__all__ = ["format_bytes", "parse_bytes"]
+__all__ = ["format_bytes", "format_least_bytes", "parse_bytes"]
 
 _UNITS = {"": 1, "b": 1}
 for _power, _letter in enumerate("kmgt", start=1):
@@ -54,3 +55,10 @@ def format_bytes(n_bytes: int) -> str:
         value /= 1000
     # There is no larger unit, and ".3g" turns to powers of ten at 1000.
     return f"{value:.3g} TB" if abs(value) < 999.5 else f"{value:.0f} TB"
+
+
+def format_least_bytes(n_bytes: int) -> str:
+    """`n_bytes` or up to a hundredth more, as an option takes it: 41_531_000_000 -> "41.6GB"."""
+    # Rounded to the nearest, the size that is asked for would be refused when it is given.
+    up = int(Context(prec=3, rounding=ROUND_CEILING).create_decimal(n_bytes))
+    return format_bytes(up).replace(" ", "")

@@ -25,6 +25,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from plenostream.text import printable
+
 __all__ = [
     "BrickCorrupt",
     "BudgetError",
@@ -43,9 +45,15 @@ __all__ = [
 
 
 class PlenostreamError(Exception):
-    """Base of every error that plenostream raises on purpose."""
+    """Base of every error that plenostream raises on purpose.
+
+    Messages name what files and users said; what of it does not print is escaped here, for all.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class InvalidInput(PlenostreamError, ValueError):

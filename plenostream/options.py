@@ -20,7 +20,7 @@ __all__ = [
     "StreamOptions",
 ]
 
-Precision = Literal["float16", "float32"]
+Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 
@@ -107,8 +107,9 @@ class RenderOptions:
 class StreamOptions:
     """How the picture is made: precision on the device, and the memory allowed."""
 
-    precision: Precision = "float16"
-    """Type of densities and coefficients on the device; arithmetic is float32 in both cases."""
+    precision: Precision = "auto"
+    """Type of densities and coefficients on the device; arithmetic is float32 in any case. auto takes
+    float16 where the scene's tables say that it is safe, else float32."""
     device_memory: int | str | None = None
     """Bytes allowed on the device; None: 8 GB on a CPU, elsewhere 90 % of what the device grants."""
     host_memory: int | str = "2GB"
@@ -117,7 +118,7 @@ class StreamOptions:
     """Worker threads that read and, on a CPU, integrate; None: one a core."""
 
     def __post_init__(self) -> None:
-        _check_choice("precision", self.precision, ("float16", "float32"))
+        _check_choice("precision", self.precision, ("auto", "float16", "float32"))
         if self.device_memory is not None:
             parse_bytes(self.device_memory, name="device_memory")
         parse_bytes(self.host_memory, name="host_memory")

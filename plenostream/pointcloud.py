@@ -20,7 +20,8 @@ _POINT_BYTES = 3 * 8 + 3
 _NO_OPEN3D = (
     "point clouds are written with open3d, which cannot be loaded here ({reason}). It comes with "
     "`pip install 'plenostream[points]'`, and on Debian and Ubuntu it needs "
-    "`apt-get install libegl1 libgl1 libusb-1.0-0 libx11-6`. Everything else works without it."
+    "`apt-get install libegl1 libgl1 libidn2-0 libusb-1.0-0 libx11-6`. Everything else works "
+    "without it."
 )
 
 

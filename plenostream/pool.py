@@ -14,14 +14,12 @@ from numpy.typing import DTypeLike, NDArray
 from plenostream.device import Device
 from plenostream.grid import BrickGrid
 from plenostream.kernels.state import PAGE_ROWS, Pool
+from plenostream.precision import device_densities
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
 
 __all__ = ["BrickPool", "PackedBricks", "pack_bricks", "upload_bytes"]
 
 _ALIGNED = 64
-_LARGEST = {"float16": 65504.0, "float32": 1e30}
-"""Densities beyond these are as opaque; in float16 they would be infinite, in float32 sums of
-them could be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,7 @@ def pack_bricks(
     n_slots: int,
     n_pages: int,
     dtype: np.dtype[np.floating],
+    unit: float,
 ) -> PackedBricks:
     """Lay out b <= BATCH_BRICKS bricks for upload; densities are rounded here.
 
@@ -76,6 +75,7 @@ def pack_bricks(
     density, sh : [r], [r, columns]       rows of the bricks, one brick after another
     row_start : [b + 1]                   where each brick's rows are in them
     slots, pages : [b], [p]               where they go; the pages of a brick follow each other
+    unit : float                          world length that densities on the device are per
     """
     b, voxels = len(index), bricks.voxels
     active = np.unpackbits(mask, axis=1, count=voxels, bitorder="little").view(bool)
@@ -85,9 +85,8 @@ def pack_bricks(
     within = np.arange(row_start[-1]) - np.repeat(row_start[:-1], counts)
     page = np.repeat(first_page, counts) + within // PAGE_ROWS
 
-    most = _LARGEST[dtype.name]
     packed_density = _fresh((BATCH_BRICKS, voxels), dtype)
-    packed_density[:b][active] = np.clip(density, -most, most)
+    packed_density[:b][active] = device_densities(density, unit, dtype)
     row_ids = _fresh((BATCH_BRICKS, voxels), np.uint32)
     row_ids[:b][active] = pages[page] * np.uint32(PAGE_ROWS) + (within % PAGE_ROWS)
     origins = np.zeros((BATCH_BRICKS, 3), np.int32)

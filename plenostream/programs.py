@@ -165,7 +165,8 @@ class Programs:
         number = self._struct((), jnp.float32)
         return WaveScalars(
             size=self._struct((3,), jnp.int32),
-            world_per_grid=self._struct((3,), jnp.float32),
+            units_per_grid=self._struct((3,), jnp.float32),
+            unit=number,
             step=self._struct((), jnp.float64),
             sigma_thresh=number,
             stop_thresh=number,
@@ -307,6 +308,7 @@ class Programs:
                 self._state_structs(tiles),
                 self._ray_structs(tiles),
                 self._struct((3,), jnp.float32),
+                self._struct((), jnp.float32),
                 self._struct((), jnp.float64),
                 self._struct((), jnp.float32),
             ),

@@ -12,6 +12,8 @@ __all__ = ["FrameStats"]
 class FrameStats:
     """Counters of one frame (a picture, or one call with arbitrary rays)."""
 
+    precision: str = ""
+    """Type of densities and coefficients on the device: float16 or float32."""
     seconds: float = 0.0
     """Wall time, from the call to the picture."""
     waves: int = 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +29,9 @@ settings.register_profile("dev", max_examples=40, deadline=None, derandomize=Tru
 settings.register_profile("full", max_examples=1000, deadline=None)
 settings.load_profile("dev")
 
+_LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
+"""Words of the reasons for which a test is skipped that would have run elsewhere."""
+
 _NEEDS_SHARED = "needs the folder `shared` beside this checkout (recorded svox2 outputs, models)"
 
 
@@ -40,11 +45,27 @@ def shared() -> Path:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests were skipped for want of `shared`, so that no gap goes unnoticed."""
-    skipped = terminalreporter.stats.get("skipped", [])
-    missing = sum(_NEEDS_SHARED in str(report.longrepr) for report in skipped)
-    if missing:
-        terminalreporter.write_line(f"{missing} tests were skipped: each {_NEEDS_SHARED}")
+    """Count what was skipped for want of something, by reason, so that no gap goes unnoticed."""
+    reasons = Counter(
+        str(report.longrepr[2]).removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    for reason, n in reasons.items():
+        if any(word in reason for word in _LACKS):
+            terminalreporter.write_line(f"{n} skipped, not tried here: {reason}", yellow=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Keep what failed tests wrote, and nothing of what all tests share."""
+    if hasattr(session.config, "workerinput"):
+        return
+    base = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
+    for folder in [base, *base.glob("popen-*")]:
+        for entry in folder.glob("*"):
+            # `tmp_path` is named after its test; what `mktemp` makes is not.
+            if not entry.name.startswith(("test_", "popen-")) and entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

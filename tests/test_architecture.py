@@ -11,7 +11,8 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ CORE = (
     "basis",
     "grid",
     "options",
+    "precision",
 )
 """Rank 0, in order: each may import those before it."""
 
@@ -93,12 +95,14 @@ FRONT = {"cli", "commands", "environment", "interrupts", "__main__"}
 """The command line: it alone reads the environment, prints, and imports late to start fast."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
-IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
 
 def dotted(path: Path) -> str:
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {dotted(path) for path in MODULES}
 
 
 def unit_of(name: str) -> str:
@@ -107,28 +111,83 @@ def unit_of(name: str) -> str:
     return parts[1] if len(parts) > 1 else ""
 
 
-def imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
-    """Absolute names of the modules that a file imports, with the statement."""
-    known = {dotted(other) for other in MODULES}
-    package = dotted(path).split(".")
-    if path.name != "__init__.py":
-        package = package[:-1]
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name, node
-        elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            for alias in node.names:
-                deeper = f"{module}.{alias.name}"
-                yield (deeper if deeper in known else module), node
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One name that a module imports."""
+
+    name: str
+    """Absolute name of the module it comes from."""
+    line: int
+    late: bool
+    """Inside a function."""
+
+    @property
+    def root(self) -> str:
+        return self.name.partition(".")[0]
 
 
-def own_imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
-    for name, node in imports(path):
-        if name == "plenostream" or name.startswith("plenostream."):
-            yield name, node
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """What one walk over a file finds; calls, names and handlers with their lines."""
+
+    name: str
+    path: Path
+    imports: list[Import]
+    reserved: list[tuple[str, int]]
+    """Printing, reading the environment, setting JAX up, and catching everything."""
+
+    @property
+    def unit(self) -> str:
+        return unit_of(self.name)
+
+    def at(self, line: int, what: str) -> str:
+        return f"{self.path.relative_to(PACKAGE.parent)}:{line}: {what}"
+
+
+def scan(path: Path, name: str, source: str) -> Module:
+    imports: list[Import] = []
+    reserved: list[tuple[str, int]] = []
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+
+    def visit(node: ast.AST, late: bool) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for imported in imported_names(node, package):
+                imports.append(Import(name=imported, line=node.lineno, late=late))
+        elif (what := reserved_name(node)) is not None:
+            reserved.append((what, node.lineno))  # type: ignore[attr-defined]
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            visit(child, late or inside)
+
+    visit(ast.parse(source), False)
+    return Module(name=name, path=path, imports=imports, reserved=reserved)
+
+
+def imported_names(node: ast.Import | ast.ImportFrom, package: list[str]) -> list[str]:
+    """Absolute names of the modules that a statement in a package imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    base = package[: len(package) - node.level + 1] if node.level else []
+    module = ".".join([*base, *([node.module] if node.module else [])])
+    deeper = [f"{module}.{alias.name}" for alias in node.names]
+    return [name if name in NAMES else module for name in deeper]
+
+
+def reserved_name(node: ast.AST) -> str | None:
+    """What a statement or expression does that is for the command line alone."""
+    found: str | None = None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        found = node.func.id if node.func.id == "print" else None
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        name = f"{node.value.id}.{node.attr}"
+        found = name if name in {"os.environ", "os.getenv", "jax.config"} else None
+    elif isinstance(node, ast.ExceptHandler):
+        caught = ast.unparse(node.type) if node.type else "everything"
+        found = f"except {caught}" if caught in {"Exception", "everything"} else None
+    return found
+
+
+SCANNED = [scan(path, dotted(path), path.read_text()) for path in MODULES]
 
 
 def allowed_units(unit: str) -> set[str]:
@@ -140,67 +199,75 @@ def allowed_units(unit: str) -> set[str]:
     return {unit, *CORE, *(lower & DEVICE_SIDE if unit in DEVICE_SIDE else lower)}
 
 
-def function_bodies(tree: ast.AST) -> Iterator[ast.AST]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from ast.walk(node)
+def upward(module: Module) -> Iterator[str]:
+    if module.unit == "":
+        return  # the package itself hands out names of every layer, late
+    for found in module.imports:
+        own = found.root == "plenostream" and found.name != "plenostream"
+        if own and unit_of(found.name) not in allowed_units(module.unit):
+            yield module.at(found.line, f"{found.name} is not below {module.unit}")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_module_has_a_layer(path: Path) -> None:
-    unit = unit_of(dotted(path))
-    assert unit == "" or unit in {*CORE, *RANKS, *APART}, f"enter {unit!r} in a table of this file"
+def over_the_fence(module: Module) -> Iterator[str]:
+    for found in module.imports:
+        prepares = module.name == PREPARES_JAX and found.root == "jax"
+        if module.unit not in FENCES.get(found.root, {module.unit}) and not prepares:
+            yield module.at(found.line, f"{found.root} is for {sorted(FENCES[found.root])}")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_imports_point_downwards(path: Path) -> None:
-    unit = unit_of(dotted(path))
-    if unit == "":
-        pytest.skip("the package itself hands out names of every layer, late")
-    upward = {name for name, _ in own_imports(path)} - {"plenostream"}
-    assert {name for name in upward if unit_of(name) not in allowed_units(unit)} == set()
+def late(module: Module) -> Iterator[str]:
+    if module.unit in FRONT | {""}:
+        return  # imports late on purpose, to start fast
+    for found in module.imports:
+        if found.late and found.root == "plenostream":
+            yield module.at(found.line, f"a late import hides a cycle: {found.name}")
+
+
+def of_the_command_line(module: Module) -> Iterator[str]:
+    if module.unit not in FRONT:
+        for what, line in module.reserved:
+            yield module.at(line, f"{what} is for the command line")
+
+
+RULES = (upward, over_the_fence, late, of_the_command_line)
+
+
+def test_module_has_a_layer() -> None:
+    units = {module.unit for module in SCANNED} - {""}
+    assert units - {*CORE, *RANKS, *APART} == set(), "enter these in a table of this file"
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_module_obeys(rule: Callable[[Module], Iterator[str]]) -> None:
+    found = [broken for module in SCANNED for broken in rule(module)]
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [
+        (upward, "from plenostream.render import frame"),
+        (over_the_fence, "def f():\n    import jax"),
+        (late, "def f():\n    from plenostream import errors"),
+        (of_the_command_line, "print('a')"),
+        (of_the_command_line, "import os\nhome = os.environ['HOME']"),
+        (of_the_command_line, "try:\n    f()\nexcept Exception:\n    pass"),
+    ],
+)
+def test_rule_sees_a_module_that_breaks_it(
+    rule: Callable[[Module], Iterator[str]], source: str
+) -> None:
+    module = scan(PACKAGE / "images" / "new.py", "plenostream.images.new", source)
+    assert [line.partition(": ")[0][-9:-2] for line in rule(module)] == ["/new.py"]
 
 
 def test_no_two_modules_import_each_other() -> None:
-    graph = {dotted(p): {name for name, _ in own_imports(p)} - {dotted(p)} for p in MODULES}
-    graph.pop("plenostream", None)
+    graph = {
+        module.name: {i.name for i in module.imports if i.root == "plenostream"} - {module.name}
+        for module in SCANNED
+        if module.name != "plenostream"
+    }
     graphlib.TopologicalSorter(graph).prepare()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_libraries_stay_behind_their_fences(path: Path) -> None:
-    roots = {name.split(".")[0] for name, _ in imports(path)}
-    unit = unit_of(dotted(path))
-    if dotted(path) == PREPARES_JAX:
-        roots.remove("jax")
-    assert {root for root in roots if unit not in FENCES.get(root, {unit})} == set()
-
-
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_own_modules_are_imported_at_the_top(path: Path) -> None:
-    if unit_of(dotted(path)) in FRONT | {""}:
-        pytest.skip("imports late on purpose, to start fast")
-    inside = set(function_bodies(ast.parse(path.read_text())))
-    lines = {node.lineno for node in inside if isinstance(node, ast.Import | ast.ImportFrom)}
-    late = [name for name, node in own_imports(path) if node.lineno in lines]  # type: ignore[attr-defined]
-    assert late == [], "a late import hides a cycle"
-
-
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_libraries_neither_print_nor_read_the_environment_nor_catch_everything(path: Path) -> None:
-    if unit_of(dotted(path)) in FRONT:
-        pytest.skip("the command line does")
-    found = []
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            found += [node.func.id] * (node.func.id == "print")
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            name = f"{node.value.id}.{node.attr}"
-            found += [name] * (name in {"os.environ", "os.getenv", "jax.config"})
-        if isinstance(node, ast.ExceptHandler):
-            caught = ast.unparse(node.type) if node.type else "everything"
-            found += [caught] * (caught in {"Exception", "everything"})
-    assert found == []
 
 
 def order(name: str) -> tuple[int, str]:
@@ -208,28 +275,30 @@ def order(name: str) -> tuple[int, str]:
     return (0 if name.isupper() else 1 if name[0].isupper() else 2), name
 
 
-@pytest.mark.parametrize("path", MODULES, ids=IDS)
-def test_public_names_are_listed_in_order_and_exist(path: Path) -> None:
-    name = dotted(path)
-    if name.endswith("__main__"):
-        pytest.skip("running it is its use")
+def faults_of_public_names(name: str) -> Iterator[str]:
     try:
         module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name not in FENCES:
             raise
-        pytest.skip(f"{error.name} is not installed")
-    listed = getattr(module, "__all__", None)
+        return  # an extra that is not installed
+    listed = list(getattr(module, "__all__", ()))
     defined = {
         key
         for key, value in vars(module).items()
         if not key.startswith("_") and getattr(value, "__module__", None) == name
     }
-    if listed is None:
-        assert defined == set(), "public names need an __all__"
-        return
-    assert list(listed) == sorted(listed, key=order)
-    assert [missing for missing in listed if not hasattr(module, missing)] == []
+    if defined and not hasattr(module, "__all__"):
+        yield f"{name}: public names need an __all__: {sorted(defined)}"
+    if listed != sorted(listed, key=order):
+        yield f"{name}: __all__ is out of order"
+    yield from (f"{name}: no {key}" for key in listed if not hasattr(module, key))
+
+
+def test_public_names_are_listed_in_order_and_exist() -> None:
+    names = sorted(NAMES - {"plenostream.__main__"})  # running it is its use
+    found = [fault for name in names for fault in faults_of_public_names(name)]
+    assert found == [], "\n".join(found)
 
 
 def test_importing_the_package_leaves_heavy_libraries_alone() -> None:
@@ -239,8 +308,3 @@ def test_importing_the_package_leaves_heavy_libraries_alone() -> None:
     )
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert loaded & {"jax", "jaxlib", "cv2", "open3d", "dask", "distributed"} == set()
-
-
-def test_late_import_is_seen_by_the_scan() -> None:
-    tree = ast.parse("def f():\n    import jax\n")
-    assert any(isinstance(node, ast.Import) for node in function_bodies(tree))

@@ -18,6 +18,7 @@ from plenostream.budget import (
     require_host,
     round_up_budget,
 )
+from plenostream.bytesize import format_least_bytes
 from plenostream.errors import BudgetError
 
 
@@ -82,7 +83,7 @@ def test_smallest_budget_works_and_a_byte_less_is_refused_with_it(needs: DeviceN
     assert refusal.value.planned_bytes >= smallest
     # It can be typed as it is said, to a tenth of a megabyte.
     assert smallest % 100_000 == 0
-    assert f"{smallest / 1e6:.1f}MB" in str(refusal.value)
+    assert f"at least {format_least_bytes(smallest)} " in str(refusal.value)
 
 
 @given(needs=device_needs())
@@ -204,6 +205,7 @@ PLAN = RenderPlan(
     allowed_device_bytes=4_000,
     allowed_host_bytes=100,
     smallest_budget_bytes=2_500,
+    smallest_host_bytes=0,
     working_set_bytes=2_000,
     n_slots=5,
     n_bands=2,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plenostream.bytesize import format_bytes, parse_bytes
+from plenostream.bytesize import format_bytes, format_least_bytes, parse_bytes
 from plenostream.errors import InvalidInput
 
 
@@ -96,3 +96,14 @@ def test_formatted_size_reads_back_within_its_three_digits(n_bytes: int) -> None
 )
 def test_size_is_written_with_three_digits(n_bytes: int, text: str) -> None:
     assert format_bytes(n_bytes) == text
+
+
+@given(st.integers(1, 10**16))
+def test_least_size_is_enough_when_it_is_given_as_it_is_said(n_bytes: int) -> None:
+    given_back = parse_bytes(format_least_bytes(n_bytes))
+    assert n_bytes <= given_back <= n_bytes * 1.01 + 1
+
+
+def test_least_size_reads_like_a_size() -> None:
+    assert format_least_bytes(41_531_000_000) == "41.6GB"
+    assert format_least_bytes(999_900_000) == "1GB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -98,7 +99,7 @@ class Paper:
         n_bytes = len(self.cameras) * 1_000_000
         told = {
             "planned_device_bytes": n_bytes, "allowed_device_bytes": 5, "working_set_bytes": 7,
-            "smallest_budget_bytes": 9, "planned_host_bytes": 4, "allowed_host_bytes": 5,
+            "smallest_budget_bytes": 9, "smallest_host_bytes": 6, "planned_host_bytes": 4, "allowed_host_bytes": 5,
         }  # fmt: skip
         return SimpleNamespace(
             planned_device_bytes=n_bytes, to_dict=lambda: told, lines=lambda: [f"takes {n_bytes}"]
@@ -499,11 +500,33 @@ class TestProgress:
             for done, now in [(0, 90.0), (1, 100.0), (2, 110.0), (3, 111.0), (300, 399.0)]:  # noqa: B007
                 progress.update("rendering", done, 300)
         assert capsys.readouterr().err.splitlines() == [
-            "rendering: 0 of 300 frames",
             "rendering: 1 of 300 frames",
             "rendering: 2 of 300 frames, 0.1 frames/s, 49 min 40 s left",
             "rendering: 300 of 300 frames, 1 frames/s",
         ]
+
+    def test_one_of_a_kind_is_said_in_the_singular(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with Progress(quiet=False, unit="frames") as progress:
+            progress.update("rendering", 1, 1)
+        assert capsys.readouterr().err == "rendering: 1 of 1 frame\n"
+
+    @pytest.mark.parametrize("terminal", [True, False])
+    def test_work_that_is_refused_before_it_began_shows_no_progress(
+        self,
+        terminal: bool,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+        refusal = BudgetError("too small", planned_bytes=2, allowed_bytes=1, smallest_bytes=2)
+        progress = Progress(quiet=False, unit="frames")
+        with contextlib.suppress(BudgetError), progress:
+            progress.update("rendering", 0, 2)
+            raise refusal
+        # What a bar drew is blanked: only returns and spaces come after it.
+        assert capsys.readouterr().err.rpartition("%")[2].rpartition("\r")[2].strip() == ""
 
     def test_on_a_terminal_draws_a_bar(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -176,12 +176,13 @@ def test_flipped_bit_in_a_document_is_found_or_changes_nothing(scene: Path, name
             found = not verify(scene).ok
         except StoreFormat:
             found = True
-        # 1e-5 may have become 1E-5.
-        assert found or json.loads(broken) == meaning, bytes(broken)
         try:
             again = read_all(scene)
         except StoreError:
+            assert found, bytes(broken)
             continue
+        # How values are stored, and notes beside them, may change as long as the values do not.
+        assert found or name or json.loads(broken) == meaning, bytes(broken)
         np.testing.assert_array_equal(again[0], density)
         np.testing.assert_array_equal(again[1], sh)
 

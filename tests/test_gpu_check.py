@@ -235,6 +235,7 @@ def test_picture_far_from_the_cpus_and_memory_beyond_the_plan_are_faults() -> No
         allowed_device_bytes=10,
         allowed_host_bytes=0,
         smallest_budget_bytes=0,
+        smallest_host_bytes=0,
         working_set_bytes=0,
         n_slots=0,
         n_bands=1,

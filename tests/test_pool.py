@@ -11,6 +11,7 @@ from plenostream.grid import BrickGrid
 from plenostream.kernels.state import PAGE_ROWS
 from plenostream.kernels.tuning import kernel_shape
 from plenostream.pool import BrickPool, PackedBricks, pack_bricks, upload_bytes
+from plenostream.precision import device_densities
 from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, Programs
 
 BRICKS = BrickGrid(size=(40, 40, 40), brick_size=8)
@@ -36,7 +37,9 @@ class Some:
         page_counts = -(-counts // PAGE_ROWS)
         self.pages = (1 + rng.permutation(n_pages - 1))[: page_counts.sum()].astype(np.int32)
 
-    def pack(self, dtype: str = "float16", n_pages: int = N_PAGES) -> PackedBricks:
+    def pack(
+        self, dtype: str = "float16", n_pages: int = N_PAGES, unit: float = 1.0
+    ) -> PackedBricks:
         return pack_bricks(
             bricks=BRICKS,
             index=self.index,
@@ -49,6 +52,7 @@ class Some:
             n_slots=N_SLOTS,
             n_pages=n_pages,
             dtype=np.dtype(dtype),
+            unit=unit,
         )
 
 
@@ -70,7 +74,7 @@ def uploaded(packed: PackedBricks, dtype: str = "float16") -> BrickPool:
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_voxels_of_uploaded_bricks_are_those_of_the_store(dtype: str) -> None:
     some = Some([0.9, 0.02, 0.5, 1.0, 0.3])
-    pool = uploaded(some.pack(dtype), dtype)
+    pool = uploaded(some.pack(dtype, unit=0.5), dtype)
     arrays, (density, above) = pool.arrays, np.moveaxis(densities(pool, dtype), 2, 0)
     layout = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23).layout
     lanes = [layout.lane(f, c) for c in range(3) for f in range(BASIS_DIM)]
@@ -79,7 +83,9 @@ def test_voxels_of_uploaded_bricks_are_those_of_the_store(dtype: str) -> None:
     for b, slot in enumerate(some.slots):
         mine = slice(some.row_start[b], some.row_start[b + 1])
         active = some.active[b]
-        assert (density[slot][active] == some.density[mine].astype(dtype)).all()
+        assert (
+            density[slot][active] == device_densities(some.density[mine], 0.5, np.dtype(dtype))
+        ).all()
         assert (rows[row_ids[slot][active]] == some.sh[mine]).all()
         assert not density[slot][~active].any()
         assert (above[slot][:-1] == density[slot][1:]).all()

@@ -79,7 +79,7 @@ class Gate:
 def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     gate, fetch = Gate(), SceneStore.fetch_chunk
 
-    def held_up(store: SceneStore, name: str, chunk: int) -> bytes:
+    def held_up(store: SceneStore, name: str, chunk: int) -> Any:
         if name.startswith("rows/"):
             gate.wait()
         return fetch(store, name, chunk)

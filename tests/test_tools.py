@@ -184,15 +184,46 @@ def test_libraries_that_open3d_lacks_are_named_and_stop_nothing(checkout: Checko
     assert re.search(r"apt-get install lib.* libusb-1\.0-0", done.stderr)
 
 
-def test_set_up_and_error_message_name_the_same_packages() -> None:
-    listed = re.search(r'points_packages="(.+)"', (ROOT / "tools" / "set_up.sh").read_text())
+def test_set_up_error_message_and_readme_name_the_same_packages() -> None:
+    listed = re.search(r'^points_packages="(.+)"', (ROOT / "tools" / "set_up.sh").read_text(), re.M)
     assert listed is not None
-    assert f"apt-get install {listed[1]}`" in (ROOT / "plenostream" / "pointcloud.py").read_text()
+    for place in ("plenostream/pointcloud.py", "README.md"):
+        assert f"apt-get install {listed[1]}" in (ROOT / place).read_text(), place
 
 
-def test_continuous_integration_runs_exactly_the_gate() -> None:
-    lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    assert lines[-1] == "exec ./tools/test"
+def run_ci(
+    folder: Path, *, pythons: tuple[str, ...] = (), gate: str = "true", on_newest: str = "true"
+) -> tuple[int, list[str], str]:
+    """Exit code, calls of the gate, and what CI says, with Pythons and a gate that only pretend."""
+    (folder / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", folder / ".ci")
+    calls = folder / "calls"
+    gate_text = f'echo "${{VENV:-.venv}} $*" >>{calls}\nif [ -n "${{VENV:-}}" ]; then {on_newest}; else {gate}; fi'
+    programs = {
+        "tools/test": gate_text,
+        ".venv/bin/python": "echo 3.11",
+        **{f"programs/python{v}": f"echo {v}" for v in pythons},
+    }
+    for name, text in programs.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"#!/bin/bash\n{text}\n")
+        path.chmod(0o755)
+    env = {"PATH": f"{folder / 'programs'}:{os.defpath}", "HOME": str(folder)}
+    done = subprocess.run([folder / ".ci" / "run"], env=env, capture_output=True, text=True)
+    return done.returncode, calls.read_text().splitlines(), done.stderr
+
+
+def test_ci_runs_the_gate_and_the_fast_part_on_the_newest_python(tmp_path: Path) -> None:
+    code, calls, _ = run_ci(tmp_path, pythons=("3.13", "3.14"))
+    assert (code, calls) == (0, [".venv ", ".venv-3.14 --fast"])
+
+
+@pytest.mark.parametrize("failing", ["gate", "on_newest"])
+def test_ci_fails_if_either_run_fails_and_runs_both(tmp_path: Path, failing: str) -> None:
+    code, calls, said = run_ci(tmp_path, pythons=("3.13",), **{failing: "false"})
+    assert (code, len(calls)) == (1, 2)
+    assert "FAILED" in said
 
 
 @pytest.mark.parametrize("name", ["tools/demo", "tools/test", ".ci/run"])

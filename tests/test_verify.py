@@ -179,12 +179,33 @@ def test_bricks_that_cannot_be_told_leave_their_rows_checked(scene: Path) -> Non
     assert arrays == ["bricks/mask", "rows/sh"]
 
 
-def test_altered_blosc_settings_are_found(scene: Path) -> None:
+def test_other_blosc_settings_change_no_value_and_are_whole(scene: Path) -> None:
     file = scene / "rows" / "sh" / "zarr.json"
     document = json.loads(file.read_text())
     document["codecs"][1]["configuration"]["typesize"] += 1
     file.write_text(json.dumps(document))
-    assert "rows/sh/zarr.json" in verify(scene).faults[0].message
+    assert verify(scene).ok
+
+
+def test_wrong_number_of_voxels_is_found(scene: Path) -> None:
+    meta = meta_of(scene)
+    make_consistent(scene, dataclasses.replace(meta, n_voxels=meta.n_voxels - 1))
+    (fault,) = verify(scene).faults
+    assert f"{meta.n_voxels} voxels" in fault.message
+    assert f"n_voxels {meta.n_voxels - 1}" in fault.message
+
+
+def test_wrong_rounding_is_found(scene: Path) -> None:
+    make_consistent(scene, dataclasses.replace(meta_of(scene), density_rounding=0.5))
+    (fault,) = verify(scene).faults
+    assert "density_rounding 0.5" in fault.message
+
+
+def test_control_characters_of_a_scene_are_printed_escaped(scene: Path) -> None:
+    make_consistent(scene, dataclasses.replace(meta_of(scene), source_name="a\x1b[31m\n\u202eb"))
+    text = info_lines(scene_info(scene))
+    assert all(line.isprintable() for line in text)
+    assert any("a\\x1b[31m\\n\\u202eb" in line for line in text)
 
 
 def test_report_goes_through_json(scene: Path) -> None:

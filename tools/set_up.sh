@@ -5,11 +5,14 @@
 #   set_up dev    the same, the tools of the gate, and open3d with its system libraries
 #
 # A stamp for the level says what was installed and is written last: an environment that a killed
-# run left behind has none, and is made anew. PYTHON=python3.12 chooses the interpreter.
+# run left behind has none, and is made anew. PYTHON=python3.12 chooses the interpreter,
+# VENV=.venv-3.12 another folder for the environment.
 
-venv=$root/.venv
+venv=$root/${VENV:-.venv}
 mark=$venv/.made-by-plenostream  # an environment without it is somebody else's: hands off
-points_packages="libegl1 libgl1 libusb-1.0-0 libx11-6"  # what open3d 0.20 links, beyond a bare Debian
+# What open3d 0.20 links, beyond a bare Debian 12 or 13. plenostream/pointcloud.py and README.md say the
+# same; tests/test_tools.py compares.
+points_packages="libegl1 libgl1 libidn2-0 libusb-1.0-0 libx11-6"
 no_packages="the packages could not be installed, see above. Run $0 again to go on."
 
 say() { printf '%s\n' "$*" >&2; }
@@ -41,12 +44,15 @@ apt_install() {
     run=(sudo -n "${run[@]}")
   fi
   say "set-up: installing system packages: $*"
-  { "${run[@]}" apt-get -qq update &&
-    "${run[@]}" apt-get -qq install -y --no-install-recommends "$@"; } >/dev/null
+  # apt and debconf talk on both streams about what is no matter here: told only of a failure.
+  local talk
+  talk=$({ "${run[@]}" apt-get -qq update &&
+    "${run[@]}" apt-get -qq install -y --no-install-recommends "$@"; } 2>&1 </dev/null) ||
+    { say "$talk"; return 1; }
 }
 
 find_python() {
-  local names=${PYTHON:-python3 python3.13 python3.12 python3.11} name
+  local names=${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11} name
   for name in $names; do
     [ -z "$(version "$name")" ] || { echo "$name"; return; }
   done
@@ -65,7 +71,7 @@ make_venv() {
   $(apt_line "$package")"
     fi
   fi
-  say "set-up: making .venv with $("$python" --version 2>&1)"
+  say "set-up: making ${venv#"$root"/} with $("$python" --version 2>&1)"
   rm -rf "$venv"
   mkdir "$venv"
   origin "$python" >"$mark"
@@ -79,15 +85,25 @@ pip_install() {
     --editable "$root${1:+[$1]}"
 }
 
+# True if open3d cannot be loaded, with the reason: the last line of the error.
+open3d_lacks() {
+  local said
+  if said=$("$venv/bin/python" -c 'import open3d' 2>&1); then return 1; fi
+  tail -n 1 <<<"$said"
+}
+
 install_dev() {
+  local lacks
   # Without open3d everything but `plenostream points` works, so the lack of it stops nothing.
   if ! pip_install dev,points; then
     say "set-up: trying without open3d"
     pip_install dev || return
-  elif ! "$venv/bin/python" -c 'import open3d' 2>/dev/null; then
+  elif lacks=$(open3d_lacks); then
     # shellcheck disable=SC2086  # several words are meant
-    apt_install $points_packages || say "set-up: open3d, for \`plenostream points\`, lacks libraries:
+    if ! { apt_install $points_packages && ! lacks=$(open3d_lacks); }; then
+      say "set-up: open3d, for \`plenostream points\`, cannot be loaded: $lacks
   $(apt_line "$points_packages")"
+    fi
   fi
 }
 
@@ -119,10 +135,10 @@ set_up_alone() {
   fi
   rm -f "$venv"/.stamp-*
   if [ "$level" = dev ]; then
-    say "set-up: installing plenostream, what it needs, tools and open3d (0.7 GB; a minute or two)"
+    say "set-up: installing plenostream, what it needs, tools and open3d (2.1 GB; a minute or two)"
     install_dev || fail "$no_packages"
   else
-    say "set-up: installing plenostream and what it needs (0.3 GB; half a minute or more)"
+    say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"
     pip_install "" || fail "$no_packages"
   fi
   stamp >"$venv/.part"

@@ -52,9 +52,9 @@ def ask(
                 process.kill()
                 raise
         if process.returncode or not out.exists():
-            said = "\n".join(told.strip().splitlines()[-_LAST_LINES:])
+            said = " | ".join(told.strip().splitlines()[-_LAST_LINES:])
             raise PlenostreamError(
-                f"the measurement {module} failed ({process.returncode}):\n{said}"
+                f"the measurement {module} failed ({process.returncode}): {said}"
             )
         found: dict[str, Any] = json.loads(out.read_text())
         return found

@@ -114,7 +114,7 @@ def _convert(request: dict[str, Any]) -> dict[str, Any]:
 
 def _do_the_least(request: dict[str, Any]) -> dict[str, Any]:
     with open_store(request["scene"]) as store:
-        meta, codec = store.meta, store.codecs["rows/sh"]
+        meta, codec = store.meta, store.codec
         arrays = {name: store.read_array(name) for name in store.specs}
     began = time.perf_counter()
     with np.load(request["checkpoint"]) as archive:

@@ -59,7 +59,7 @@ def tile_scene(
     with open_store(source) as store:
         _refuse_touching(store)
         tiling = _place_bricks(store, copies)
-        codec = store.codecs["rows/sh"]
+        codec = store.codec
         journal = {"tiled": os.path.abspath(source), "copies": copies}
         staging = Staging(target, overwrite=False)
         with staging.begin(journal, resume=False):

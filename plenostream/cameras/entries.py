@@ -4,152 +4,163 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from plenostream.cameras.image_size import read_image_size
+from plenostream.cameras.kinds import FOCAL_KEYS, SIZE_KEYS, Kind
+from plenostream.cameras.lens import refuse_lenses
 from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.placement import DEFAULT_SIZE
+from plenostream.cameras.poses import pose_of_entry
+from plenostream.cameras.values import finite_number, one_number, one_pixels, shown
 from plenostream.errors import CameraError
 
-__all__ = ["camera_of_frame", "camera_of_view", "is_number"]
+__all__ = ["camera_of_entry", "entry_over_document"]
 
-_LENS_TERMS = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
-_PINHOLE_MODELS = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE")
-"""nerfstudio's names of lens models that are a plain pinhole once all lens terms are zero."""
+_SAME = (
+    *((*pixels, radians, *degrees) for pixels, radians, degrees in FOCAL_KEYS.values()),
+    *SIZE_KEYS.values(),
+)
+"""Keys that say the same thing: an entry that has one replaces all of them of its file."""
 
-
-def camera_of_view(view: Mapping[str, Any], scale: float) -> Camera:
-    """The camera of an entry of `views`, its position multiplied by `scale`.
-
-    Raises
-    ------
-    CameraError : a value that is missing or cannot be; names it.
-    """
-    c2w = _pose(view, "c2w")
-    c2w[:3, 3] *= scale
-    keys = ("fx", "fy", "cx", "cy")
-    intrinsics = {key: _number(view, key) for key in keys}
-    return Camera(
-        c2w=c2w, **intrinsics, width=_pixels(view, "width"), height=_pixels(view, "height")
-    )
+_DEGREES_TOLERANCE = 0.01
+"""Relative difference of focal lengths that is taken for rounding of an angle in degrees."""
 
 
-def camera_of_frame(
-    values: Mapping[str, Any], scale: float, fallback_size: tuple[int, int] | None
+def entry_over_document(document: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a file, replaced by those of one of its entries where that says otherwise."""
+    replaced = {key for same in _SAME if any(k in entry for k in same) for key in same}
+    return {**{k: v for k, v in document.items() if k not in replaced}, **entry}
+
+
+def camera_of_entry(
+    values: Mapping[str, Any],
+    kind: Kind,
+    *,
+    is_opencv: bool,
+    scale: float,
+    folder: Path,
+    size: tuple[int, int] | None,
 ) -> Camera:
-    """The camera of an entry of `frames`, its position multiplied by `scale`.
+    """The camera of an entry, its position multiplied by `scale`.
 
     Parameters
     ----------
-    values : the entry's values over those of the file
-    fallback_size : width and height in pixels of the file's pictures, where that is known
+    values : the entry's values over those of the file, without those that are null
+    is_opencv : axes of its pose, see `poses`
+    folder : what names of pictures are relative to
+    size : width and height in pixels that the view is rescaled to; None: its own
 
     Raises
     ------
     CameraError : a lens that is no pinhole, a value that is missing or cannot be; names it.
     """
-    _refuse_lenses(values)
-    c2w = _pose(values, "transform_matrix")
-    c2w[:3, 1:3] *= -1
-    c2w[:3, 3] *= scale
-    if "w" in values or "h" in values:
-        width, height = _pixels(values, "w"), _pixels(values, "h")
-    elif fallback_size is not None:
-        width, height = fallback_size
-    elif "fl_x" in values:
+    for key in kind.required:
+        if key not in values:
+            raise CameraError(f"there is no `{key}`")
+    refuse_lenses(values)
+    c2w = pose_of_entry(values, is_opencv=is_opencv)
+    c2w[:, 3] *= scale
+    width, height = _size(values, folder, size)
+    along_x, along_y = _focal(values, "x", width), _focal(values, "y", height)
+    if along_x is None and along_y is None:
         raise CameraError(
-            "there is `fl_x` in pixels, but neither `w` and `h` nor a picture that says of how many"
+            "there is neither `fl_x` nor `camera_angle_x`, nor another key of a focal length or "
+            "angle of view"
         )
-    else:
-        width, height = DEFAULT_SIZE
-    fx = _focal(values, "x", width)
-    if fx is None:
-        raise CameraError("there is neither `fl_x` nor `camera_angle_x`")
-    fy = _focal(values, "y", height)
-    return Camera(
+    # What one axis alone says holds for both: pixels are square.
+    fx = along_y if along_x is None else along_x
+    fy = along_x if along_y is None else along_y
+    cx, cy = one_number(values, ("cx",)), one_number(values, ("cy",))
+    assert fx is not None
+    assert fy is not None
+    camera = Camera(
         c2w=c2w,
         fx=fx,
-        fy=fx if fy is None else fy,
-        cx=_number(values, "cx") if "cx" in values else width / 2,
-        cy=_number(values, "cy") if "cy" in values else height / 2,
+        fy=fy,
+        cx=width / 2 if cx is None else cx,
+        cy=height / 2 if cy is None else cy,
         width=width,
         height=height,
     )
+    return camera if size is None else camera.resized(*size)
 
 
 def _focal(values: Mapping[str, Any], axis: str, edge: int) -> float | None:
-    """Focal length in pixels along an axis, from itself or from the angle of view."""
-    if f"fl_{axis}" in values:
-        return _number(values, f"fl_{axis}")
-    key = f"camera_angle_{axis}"
-    if key not in values:
-        return None
-    angle = _number(values, key)
-    if not 0 < angle < math.pi:
-        raise CameraError(f"{key} is {angle}; expected an angle of 0 to pi (radians)")
-    return 0.5 * edge / math.tan(0.5 * angle)
+    """Focal length in pixels along an axis.
 
-
-def _refuse_lenses(values: Mapping[str, Any]) -> None:
-    model = values.get("camera_model", "PINHOLE")
-    if model not in _PINHOLE_MODELS:
-        raise CameraError(
-            f"the lens model is {str(model)[:100]!r}; only pinhole cameras can be rendered "
-            f"({', '.join(_PINHOLE_MODELS)}). Undistort the pictures and cameras first."
-        )
-    if values.get("is_fisheye"):
-        raise CameraError("`is_fisheye` is set; only pinhole cameras can be rendered")
-    for term in _LENS_TERMS:
-        if term in values and (value := _number(values, term)) != 0:
+    Pixels win over an angle in radians, as in instant-ngp and nerfstudio: Blender's own angle_y,
+    which exporters write beside them, is that of the sensor and not that of the picture. Degrees
+    must agree, since readers differ on them.
+    """
+    in_pixels, in_radians, in_degrees = FOCAL_KEYS[axis]
+    focal = one_number(values, in_pixels)
+    if focal is None and in_radians in values:
+        focal = _focal_of_angle(values, in_radians, edge, 1.0, "pi (radians)")
+    for key in in_degrees:
+        if key not in values:
+            continue
+        other = _focal_of_angle(values, key, edge, math.pi / 180, "180 degrees")
+        if focal is not None and abs(other - focal) > _DEGREES_TOLERANCE * abs(focal):
             raise CameraError(
-                f"the lens has distortion ({term} = {value:g}); only pinhole cameras can be "
-                "rendered. Undistort the pictures and cameras first."
+                f"`{key}` means a focal length of {other:g} pixels, other keys {focal:g}: "
+                "they contradict each other"
             )
+        focal = other if focal is None else focal
+    return focal
 
 
-def _pose(values: Mapping[str, Any], key: str) -> NDArray[np.float64]:
-    """A copy of the matrix `key`, [4, 4] or [3, 4] where sound; the rest is `Camera`'s to check."""
-    rows = values.get(key)
-    if rows is None:
-        raise CameraError(f"there is no `{key}`")
-    shaped = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
-    if not shaped or [len(row) for row in rows] not in ([4] * 4, [4] * 3):
-        raise CameraError(f"`{key}` is not a table of 4x4 or 3x4 numbers")
-    for row in rows:
-        for value in row:
-            if not is_number(value):
-                raise CameraError(f"`{key}` holds {str(value)[:100]!r}; expected numbers")
-    try:
-        return np.array(rows, np.float64)
-    except OverflowError as error:
-        raise CameraError(f"`{key}` holds a number too large") from error
+def _focal_of_angle(
+    values: Mapping[str, Any], key: str, edge: int, unit: float, most: str
+) -> float:
+    angle = finite_number(values[key])
+    if angle is None:
+        raise CameraError(f"`{key}` is {shown(values[key])}; expected a finite number")
+    if not 0 < angle * unit < math.pi:
+        raise CameraError(f"`{key}` is {angle:g}; expected an angle of 0 to {most}")
+    tangent = math.tan(0.5 * angle * unit)
+    return 0.5 * edge / tangent if tangent > 0 else math.inf
 
 
-def _number(values: Mapping[str, Any], key: str) -> float:
-    if key not in values:
-        raise CameraError(f"there is no `{key}`")
-    value = values[key]
-    if not is_number(value):
-        raise CameraError(f"`{key}` is {str(value)[:100]!r}; expected a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise CameraError(f"`{key}` is {number}; expected a finite number")
-    return number
+def _size(
+    values: Mapping[str, Any], folder: Path, asked: tuple[int, int] | None
+) -> tuple[int, int]:
+    """Width and height in pixels that intrinsics are in: as said, else those of the picture."""
+    width, height = (one_pixels(values, keys) for keys in SIZE_KEYS.values())
+    if width is not None or height is not None:
+        if width is None or height is None:
+            raise CameraError(f"there is no `{'w' if width is None else 'h'}`")
+        return width, height
+    name = values.get("file_path")
+    if name is not None and not isinstance(name, str):
+        raise CameraError(f"`file_path` is {shown(name)}; expected the name of a picture")
+    found = _size_of_picture(folder, name) if name else None
+    if found is not None:
+        return found
+    lacking = f" ({shown(name)} is no PNG or JPEG picture in {folder})" if name else ""
+    pixels = [key for key in ("fl_x", "fx", "fl_y", "fy", "cx", "cy") if key in values]
+    if pixels:
+        raise CameraError(
+            f"there is `{pixels[0]}` in pixels, but neither `w` and `h` nor a picture that says of "
+            f"how many{lacking}"
+        )
+    # An angle of view is one of any picture: of the one asked for, where that is all there is.
+    if asked is not None:
+        return asked
+    if name:
+        raise CameraError(
+            f"nothing says how large the picture is: there is neither `w` and `h` nor the picture"
+            f"{lacking}. Put it there, or say the size (--size 800x800)"
+        )
+    return DEFAULT_SIZE
 
 
-def _pixels(values: Mapping[str, Any], key: str) -> int:
-    """Whole number of pixels; 800.0 is one."""
-    number = _number(values, key)
-    if number != int(number):
-        raise CameraError(f"`{key}` is {number}; expected a whole number of pixels")
-    return int(number)
-
-
-def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a JSON value is a number (a truth value is none)."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _size_of_picture(folder: Path, name: str) -> tuple[int, int] | None:
+    # Windows writes backslashes; NeRF-synthetic files leave the ending out.
+    name = name.replace("\\", "/")
+    for ending in ("", ".png", ".jpg", ".jpeg"):
+        size = read_image_size(folder / f"{name}{ending}")
+        if size is not None:
+            return size
+    return None

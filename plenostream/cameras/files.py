@@ -1,37 +1,52 @@
-"""Cameras read from JSON files, which come from strangers and are checked number by number.
+"""Cameras read from JSON files, which come from strangers and are checked value by value.
 
-====================== ============================================= ============ ==================
-kind                   told by                                       axes         `auto` scale
-====================== ============================================= ============ ==================
-NeRF-synthetic         `frames`, `camera_angle_x` and no `fl_x`      OpenGL       2/3
-instant-ngp, nerfstudio `frames`, `fl_x` (also frame by frame)       OpenGL       1
-list of views          `views` with `c2w`, `fx`, ... `height`        OpenCV       1
-====================== ============================================= ============ ==================
+======================= =========================================== ============== =============
+kind                    told by                                     axes           `auto` scale
+======================= =========================================== ============== =============
+NeRF-synthetic          `frames`, `camera_angle_x` and no `fl_x`    OpenGL         2/3
+instant-ngp, nerfstudio `frames`, anything else but the next        OpenGL         1
+OpenCV frames           `frames` with `fx`, as with `w2c`           OpenCV         1
+nerfstudio's paths      `camera_path`                               OpenGL         1
+list of views           `views`                                     OpenCV         1
+======================= =========================================== ============== =============
 
-OpenGL axes (x right, y up, z backward) become OpenCV axes by turning the second and third column
-of the matrix round. The scale multiplies the camera's position: svox2 trains NeRF-synthetic scenes
-with translations of 2/3.
+Values of the file hold for every entry that has none of its own; null is the same as absent.
+A key that is not known is refused by name (`kinds`), and so is a lens that is no pinhole (`lens`).
+
+A pose is a matrix of 4x4 or 3x4 numbers or a list of 16 or 12, camera to world
+(`transform_matrix`, `camera_to_world`, `c2w`, `pose`) or world to camera (`w2c`,
+`world_to_camera`). OpenGL axes (x right, y up, z backward) become OpenCV axes by turning the second
+and third column round; `convention`, a text that begins with OpenGL or OpenCV, says which where a
+file has it. `applied_transform` and `applied_scale` of nerfstudio tell what was done to poses that
+are written with it done, so nothing is left to do. Angles of view are in radians
+(`camera_angle_x`, `camera_angle_y`) or degrees (`fovx`, `x_fov`, ...; `fov` of a path is vertical).
+The scale multiplies the camera's position: svox2 trains NeRF-synthetic scenes with translations of
+2/3. `scene_scale` in a file is that file's own.
+
+The size is that of the file (`w` and `h`), else that of the entry's own picture (`file_path`), of
+which only the header is opened, wherever it is.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from plenostream.cameras.entries import camera_of_frame, camera_of_view, is_number
-from plenostream.cameras.image_size import read_image_size
+import numpy as np
+
+from plenostream.cameras.document import kind_of_value, read_document
+from plenostream.cameras.entries import camera_of_entry, entry_over_document
+from plenostream.cameras.kinds import KINDS, Kind, check_keys
 from plenostream.cameras.pinhole import Camera
+from plenostream.cameras.placement import checked_size
+from plenostream.cameras.values import finite_number, shown
 from plenostream.errors import CameraError, InvalidInput
 from plenostream.paths import input_file, local_path
 
 __all__ = ["load_cameras", "parse_frames"]
 
 NERF_SYNTHETIC_SCALE = 2 / 3
-LARGEST_FILE = 256_000_000
-"""Bytes of a camera file, at most: some 100,000 frames."""
 
 
 def load_cameras(
@@ -48,43 +63,54 @@ def load_cameras(
     path : the file; kinds as in the head of this module
     frames : which of them, counted from 0: numbers, or text such as "0,3,8-12"; None: all
     size : width and height in pixels that the views are rescaled to; None: what the file says,
-        else that of the pictures it names, else (NeRF-synthetic only) 800x800
-    scene_scale : what positions are multiplied by; "auto": 2/3 for files with `camera_angle_x`
-        and no `fl_x`, 1 for all others
+        else that of each view's own picture, else 800x800 where an angle of view is all there is
+        and no picture is named
+    scene_scale : what positions are multiplied by; "auto": what the file says, else 2/3 for files
+        with `camera_angle_x` and no `fl_x`, 1 for all others
 
     Raises
     ------
-    CameraError : no such file, not of a known kind, a lens that is no pinhole, a matrix or number
-        that cannot be; names file and frame.
+    CameraError : no such file, not of a known kind, a key that is not known, a lens that is no
+        pinhole, a matrix or number that cannot be; names file and frame.
     InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
     path = local_path(path, what="camera file")
-    if scene_scale != "auto" and not (is_number(scene_scale) and 0 < scene_scale < math.inf):
-        raise InvalidInput(f"scene_scale is {scene_scale!r}; expected auto or a number above zero")
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise InvalidInput(f"size is {size}; expected a width and a height above zero")
-    document = _read_json(input_file(path, what="camera file", error=CameraError))
+    is_auto = isinstance(scene_scale, str) and scene_scale == "auto"
+    scale = None if is_auto else finite_number(scene_scale)
+    if not is_auto and (scale is None or scale <= 0):
+        raise InvalidInput(
+            f"scene_scale is {shown(scene_scale)}; expected auto or a number above zero"
+        )
+    size = None if size is None else checked_size(size)
+    document = read_document(input_file(path, what="camera file", error=CameraError))
     kind, entries = _entries(document, path)
-    scale = scene_scale
-    if scale == "auto":
-        scale = NERF_SYNTHETIC_SCALE if _is_nerf_synthetic(document, entries) else 1.0
+    document = _without_nulls(document)
     numbers = _chosen(frames, len(entries), path)
-    fallback_size = None
-    if kind == "frames" and any("w" not in {**document, **entries[i]} for i in numbers):
-        fallback_size = _size_of_pictures(entries, path.parent)
+    try:
+        check_keys(kind, document, of_entry=False)
+        is_opencv = _is_opencv(kind, document, entries)
+        if scale is None:
+            scale = _own_scale(document, entries)
+    except CameraError as error:
+        raise CameraError(f"{path}: {error}") from error
     cameras = []
     for number in numbers:
-        entry = entries[number]
+        entry = _without_nulls(entries[number])
         try:
-            if kind == "views":
-                camera = camera_of_view(entry, scale)
-            else:
-                camera = camera_of_frame({**document, **entry}, scale, fallback_size)
-            cameras.append(camera if size is None else camera.resized(*size))
+            check_keys(kind, entry, of_entry=True)
+            camera = camera_of_entry(
+                entry_over_document(document, entry),
+                kind,
+                is_opencv=is_opencv,
+                scale=scale,
+                folder=path.parent,
+                size=size,
+            )
         except CameraError as error:
             name = entry.get("file_path")
-            name = f" ({name[:100]!r})" if isinstance(name, str) else ""
+            name = f" ({shown(name)})" if isinstance(name, str) else ""
             raise CameraError(f"{path}: frame {number}{name}: {error}") from error
+        cameras.append(camera)
     return cameras
 
 
@@ -95,6 +121,8 @@ def parse_frames(text: str) -> list[range]:
     ------
     InvalidInput : not of this form, a run that ends before it begins, a number named twice.
     """
+    if not isinstance(text, str):
+        raise InvalidInput(f"frames are {shown(text)}; expected text such as 0,3,8-12")
     runs: list[range] = []
     for part in text.split(","):
         first, dash, last = (piece.strip() for piece in part.partition("-"))
@@ -103,86 +131,107 @@ def parse_frames(text: str) -> list[range]:
             sound = sound and last.isascii() and last.isdigit() and len(last) < 16
         if not sound:
             raise InvalidInput(
-                f"frames {text!r}: {part.strip()!r} is not a frame; expected numbers from 0 and "
+                f"frames {shown(text)}: {shown(part.strip())} is not a frame; expected numbers from 0 and "
                 "runs of them, such as 0,3,8-12"
             )
         run = range(int(first), int(last if dash else first) + 1)
         if not run:
-            raise InvalidInput(f"frames {text!r}: the run {part.strip()!r} ends before it begins")
-        if any(run.start < other.stop and other.start < run.stop for other in runs):
-            raise InvalidInput(f"frames {text!r}: {part.strip()!r} was named before")
+            raise InvalidInput(
+                f"frames {shown(text)}: the run {part.strip()!r} ends before it begins"
+            )
         runs.append(run)
+    in_order = sorted(runs, key=lambda run: run.start)
+    for one, other in zip(in_order, in_order[1:], strict=False):
+        if other.start < one.stop:
+            raise InvalidInput(f"frames {shown(text)}: {other.start} was named before")
     return runs
 
 
-def _chosen(frames: str | Sequence[int] | None, n_frames: int, path: Path) -> Sequence[int]:
+def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:
     if frames is None:
         return range(n_frames)
-    runs = parse_frames(frames if isinstance(frames, str) else ",".join(map(str, frames)))
-    for run in runs:
-        if run.stop > n_frames:
-            raise InvalidInput(
-                f"frame {max(run.start, n_frames)} was asked for; {path} has {n_frames} "
-                f"(0 to {n_frames - 1})"
-            )
-    return [number for run in runs for number in run]
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The document, an object."""
-    try:
-        n_bytes = path.stat().st_size
-        if n_bytes > LARGEST_FILE:
-            raise CameraError(
-                f"the camera file {path} has {n_bytes} bytes; at most {LARGEST_FILE} are read"
-            )
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise CameraError(f"the camera file {path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise CameraError(f"the camera file {path} is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise CameraError(f"the camera file {path} holds no JSON object, but a {_kind(document)}")
-    return document
-
-
-def _entries(document: dict[str, Any], path: Path) -> tuple[str, list[dict[str, Any]]]:
-    """Which of the two lists the file has, and its entries."""
-    kind = next((key for key in ("frames", "views") if key in document), None)
-    if kind is None:
-        raise CameraError(
-            f"the camera file {path} has neither `frames` (NeRF-synthetic, instant-ngp, "
-            "nerfstudio) nor `views`"
+    if isinstance(frames, str):
+        runs = parse_frames(frames)
+        largest = max(run.stop - 1 for run in runs)
+        first_wrong = max((max(r.start, n_frames) for r in runs if r.stop > n_frames), default=0)
+    else:
+        listed = _listed(frames)
+        largest = first_wrong = max(listed)
+    if largest >= n_frames:
+        raise InvalidInput(
+            f"frame {first_wrong} was asked for; {path} has {n_frames} (0 to {n_frames - 1})"
         )
-    entries = document.pop(kind)
+    return [n for run in runs for n in run] if isinstance(frames, str) else listed
+
+
+def _listed(frames: object) -> list[int]:
+    """Frame numbers from a list, a range or an array of them."""
+    listed = frames.tolist() if isinstance(frames, np.ndarray) else frames
+    if isinstance(listed, (bytes, bytearray)) or not isinstance(listed, Sequence):
+        raise InvalidInput(f"frames are {shown(frames)}; expected a list of numbers or text")
+    numbers = []
+    for item in listed:
+        if isinstance(item, bool) or not isinstance(item, (int, np.integer)) or item < 0:
+            raise InvalidInput(f"frames: {shown(item)} is not a frame; expected numbers from 0")
+        numbers.append(int(item))
+    if not numbers or len(set(numbers)) != len(numbers):
+        raise InvalidInput("frames: at least one is expected, and none of them twice")
+    return numbers
+
+
+def _entries(document: dict[str, Any], path: Path) -> tuple[Kind, list[dict[str, Any]]]:
+    """Which kind the file is, by the list that it has, and the list; it is taken out."""
+    found = [kind for kind in KINDS if document.get(kind.entries) is not None]
+    if len(found) != 1:
+        names = " and ".join(f"`{kind.entries}`" for kind in found)
+        raise CameraError(
+            f"the camera file {path} has {names}: which of them counts?"
+            if found
+            else f"the camera file {path} has neither `frames` (NeRF-synthetic, instant-ngp, "
+            "nerfstudio) nor `camera_path` (nerfstudio) nor `views`"
+        )
+    (kind,) = found
+    entries = document.pop(kind.entries)
     if not isinstance(entries, list) or not entries:
-        raise CameraError(f"the camera file {path}: `{kind}` is not a list of at least one camera")
+        raise CameraError(
+            f"the camera file {path}: `{kind.entries}` is not a list of at least one camera"
+        )
     for number, entry in enumerate(entries):
         if not isinstance(entry, dict):
-            raise CameraError(f"{path}: frame {number} is no JSON object, but a {_kind(entry)}")
+            raise CameraError(
+                f"{path}: frame {number} is no JSON object, but a {kind_of_value(entry)}"
+            )
     return kind, entries
 
 
-def _is_nerf_synthetic(document: Mapping[str, Any], entries: list[dict[str, Any]]) -> bool:
-    has_angle = "camera_angle_x" in document or any("camera_angle_x" in e for e in entries)
-    return has_angle and "fl_x" not in document and not any("fl_x" in e for e in entries)
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A null is the same as absent."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
-def _size_of_pictures(entries: list[dict[str, Any]], folder: Path) -> tuple[int, int] | None:
-    """Width and height of the first picture that is there, of all the file names."""
-    for entry in entries:
-        name = entry.get("file_path")
-        if not isinstance(name, str) or not name or "\0" in name:
-            continue
-        # NeRF-synthetic files leave the ending out.
-        for candidate in (name, f"{name}.png"):
-            size = read_image_size(folder / candidate)
-            if size is not None:
-                return size
-    return None
+def _anywhere(key: str, document: Mapping[str, Any], entries: list[dict[str, Any]]) -> bool:
+    return key in document or any(entry.get(key) is not None for entry in entries)
 
 
-def _kind(value: object) -> str:
-    return {list: "list", str: "text", bool: "truth value", type(None): "null"}.get(
-        type(value), "number"
-    )
+def _is_opencv(kind: Kind, document: Mapping[str, Any], entries: list[dict[str, Any]]) -> bool:
+    """Axes of the file's poses, by what it says itself or else by its kind."""
+    said = document.get("convention")
+    if said is None:
+        return kind.is_opencv or (kind.entries == "frames" and _anywhere("fx", document, entries))
+    for name in ("opencv", "opengl"):
+        if isinstance(said, str) and said.lower().startswith(name):
+            return name == "opencv"
+    raise CameraError(f"`convention` is {shown(said)}; expected text that begins OpenCV or OpenGL")
+
+
+def _own_scale(document: Mapping[str, Any], entries: list[dict[str, Any]]) -> float:
+    if "scene_scale" in document:
+        scale = finite_number(document["scene_scale"])
+        if scale is None or scale <= 0:
+            raise CameraError(
+                f"`scene_scale` is {shown(document['scene_scale'])}; expected a number above zero"
+            )
+        return scale
+    has_angle = _anywhere("camera_angle_x", document, entries)
+    in_pixels = any(_anywhere(key, document, entries) for key in ("fl_x", "fx"))
+    return NERF_SYNTHETIC_SCALE if has_angle and not in_pixels else 1.0

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.cameras.values import finite_number, is_number, real_array, shown
 from plenostream.errors import CameraError
 
-__all__ = ["Camera"]
+__all__ = ["Camera", "checked_pose"]
 
 LARGEST_EDGE = 65_536
 """Pixels along one edge of an image, at most."""
+
+LARGEST_COORDINATE = 1e30
+"""Of an eye (world units) and of intrinsics (pixels): the device computes with float32."""
+
+SHORTEST_FOCAL = 1e-6
+"""Pixels; a picture of 1 pixel with this focal length spans all but 0.00023 degrees of 180."""
 
 ORTHONORMAL_TOLERANCE = 2e-3
 """Largest entry of |R^T R - 1| that is taken for rounding: three decimals in a file pass."""
@@ -47,19 +54,18 @@ class Camera:
     """Pixels along y."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "c2w", _checked_pose(self.c2w))
+        object.__setattr__(self, "c2w", checked_pose(self.c2w))
         for name in ("fx", "fy", "cx", "cy"):
             value = _checked_number(name, getattr(self, name))
-            if name in ("fx", "fy") and not value > 0:
-                raise CameraError(f"{name} is {value}; a focal length is above zero, in pixels")
+            if name in ("fx", "fy") and not value >= SHORTEST_FOCAL:
+                raise CameraError(
+                    f"{name} is {value}; a focal length is at least {SHORTEST_FOCAL:g} pixels"
+                )
+            if abs(value) > LARGEST_COORDINATE:
+                raise CameraError(f"{name} is {value}; expected at most {LARGEST_COORDINATE:g}")
             object.__setattr__(self, name, value)
         for name in ("width", "height"):
-            edge = getattr(self, name)
-            if isinstance(edge, bool) or not isinstance(edge, (int, np.integer)):
-                raise CameraError(f"{name} is {edge!r}; expected a whole number of pixels")
-            if not 1 <= edge <= LARGEST_EDGE:
-                raise CameraError(f"{name} is {edge}; expected 1 to {LARGEST_EDGE} pixels")
-            object.__setattr__(self, name, int(edge))
+            object.__setattr__(self, name, checked_edge(name, getattr(self, name)))
 
     @property
     def eye_world(self) -> NDArray[np.float64]:
@@ -67,7 +73,13 @@ class Camera:
         return self.c2w[:, 3]
 
     def resized(self, width: int, height: int) -> Camera:
-        """The same view in `width` x `height` pixels: intrinsics are scaled axis by axis."""
+        """The same view in `width` x `height` pixels: intrinsics are scaled axis by axis.
+
+        Raises
+        ------
+        CameraError : edges that are not 1 to 65,536 pixels.
+        """
+        width, height = checked_edge("width", width), checked_edge("height", height)
         x_scale, y_scale = width / self.width, height / self.height
         return Camera(
             c2w=self.c2w,
@@ -80,56 +92,66 @@ class Camera:
         )
 
 
+def checked_edge(name: str, edge: object) -> int:
+    """A number of pixels along one edge of an image."""
+    if isinstance(edge, bool) or not isinstance(edge, (int, np.integer)):
+        raise CameraError(f"{name} is {shown(edge)}; expected a whole number of pixels")
+    if not 1 <= edge <= LARGEST_EDGE:
+        raise CameraError(f"{name} is {shown(edge)}; expected 1 to {LARGEST_EDGE} pixels")
+    return int(edge)
+
+
 def _checked_number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise CameraError(f"{name} is {value!r}; expected a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        number = math.inf
-    if not math.isfinite(number):
-        raise CameraError(f"{name} is {number}; expected a finite number")
+    number = finite_number(value)
+    if number is None:
+        kind = "a finite number" if is_number(value) else "a number"
+        raise CameraError(f"{name} is {shown(value)}; expected {kind}")
     return number
 
 
-def _checked_pose(value: object) -> NDArray[np.float64]:
-    """Read-only copy [3, 4] of a camera-to-world matrix."""
+def checked_pose(value: object, name: str = "the camera-to-world matrix") -> NDArray[np.float64]:
+    """Read-only copy [3, 4] of a rigid transform; `name` is what messages call it.
+
+    Raises
+    ------
+    CameraError : the wrong shape, not finite, no rotation, a translation beyond float32.
+    """
     try:
-        matrix = np.array(value, np.float64)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise CameraError(
-            f"the camera-to-world matrix is not a table of 4x4 or 3x4 numbers ({error})"
-        ) from error
+        matrix = real_array(value)
+    except ValueError as error:
+        raise CameraError(f"{name} is not a table of 4x4 or 3x4 numbers, ({error})") from error
     if matrix.shape not in ((4, 4), (3, 4)):
         shape = "x".join(map(str, matrix.shape)) or "a single number"
-        raise CameraError(f"the camera-to-world matrix is {shape}; expected 4x4 or 3x4")
+        raise CameraError(f"{name} is {shape}; expected 4x4 or 3x4")
     if not np.isfinite(matrix).all():
         row, column = np.argwhere(~np.isfinite(matrix))[0]
-        raise CameraError(
-            f"the camera-to-world matrix holds {matrix[row, column]} in row {row}, column {column}"
-        )
+        raise CameraError(f"{name} holds {matrix[row, column]} in row {row}, column {column}")
     if len(matrix) == 4 and np.abs(matrix[3] - (0, 0, 0, 1)).max() > 1e-6:
         last = " ".join(f"{v:g}" for v in matrix[3])
-        raise CameraError(f"the camera-to-world matrix ends in the row {last}; expected 0 0 0 1")
+        raise CameraError(f"{name} ends in the row {last}; expected 0 0 0 1")
     rotation = matrix[:3, :3]
     # Columns are compared through their lengths first: a product of huge entries would overflow.
     lengths = np.array([math.hypot(*column) for column in rotation.T])
     if np.abs(lengths - 1).max() > ORTHONORMAL_TOLERANCE / 2:
         text = ", ".join(f"{length:.4g}" for length in lengths)
         raise CameraError(
-            "the camera-to-world matrix is not a rotation and a translation: its first three "
+            f"{name} is not a rotation and a translation: its first three "
             f"columns have the lengths {text}; expected 1 each"
         )
     error_max = float(np.abs(rotation.T @ rotation - np.eye(3)).max())
     if error_max > ORTHONORMAL_TOLERANCE:
         raise CameraError(
-            "the camera-to-world matrix is not a rotation and a translation: its axes are not at "
+            f"{name} is not a rotation and a translation: its axes are not at "
             f"right angles (their products are up to {error_max:.2g}; expected 0)"
         )
     if np.linalg.det(rotation) < 0:
         raise CameraError(
-            "the camera-to-world matrix mirrors the picture (its determinant is -1); expected "
-            "right-handed axes"
+            f"{name} mirrors the picture (its determinant is -1); expected right-handed axes"
+        )
+    if np.abs(matrix[:3, 3]).max() > LARGEST_COORDINATE:
+        raise CameraError(
+            f"{name} holds a position of {np.abs(matrix[:3, 3]).max():g}; expected at most "
+            f"{LARGEST_COORDINATE:g}"
         )
     pose = np.ascontiguousarray(matrix[:3])
     pose.flags.writeable = False

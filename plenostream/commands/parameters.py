@@ -128,8 +128,9 @@ _FLAGS: dict[type, dict[str, _Flag]] = {
     },
     StreamOptions: {
         "precision": _Flag(
-            click.Choice(["float16", "float32"]),
-            "Type of what is held on the device; arithmetic is float32 in both cases.",
+            click.Choice(["auto", "float16", "float32"]),
+            "Type of what is held on the device; arithmetic is float32 in any case. auto takes "
+            "float16 where that is safe for the scene, else float32, and says so.",
         ),
         "device_memory": _Flag(
             _BYTES,

@@ -10,6 +10,7 @@ import click
 from plenostream.commands.opening import opened_renderer
 from plenostream.commands.parameters import Settings, json_option, quiet_option, record_options
 from plenostream.commands.progress import Progress
+from plenostream.commands.summary import precision_lines
 from plenostream.commands.viewpoints import camera_options
 from plenostream.options import RenderOptions, StreamOptions
 
@@ -50,6 +51,7 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
         opened_renderer(scene, flags) as (renderer, cameras, _),
         Progress(quiet=settings.quiet or len(cameras) == 1, unit="views") as progress,
     ):
+        chosen = renderer.precision
         for number, camera in cameras:
             plans.append((number, renderer.plan(camera)))
             progress.update("planning", len(plans), len(cameras))
@@ -58,9 +60,10 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
         told = largest.to_dict()
         for name in _BOUNDS:
             told[name] = max(each.to_dict()[name] for _, each in plans)
+        told["precision"] = chosen.name
         told["frames"] = [{"frame": frame, **each.to_dict()} for frame, each in plans]
         click.echo(json.dumps(told, indent=1))
         return
     if len(plans) > 1:
         click.echo(f"of {len(plans)} views, number {number} takes most:")
-    click.echo("\n".join(largest.lines()))
+    click.echo("\n".join([*largest.lines(), *precision_lines(chosen)]))

@@ -40,4 +40,4 @@ def points(
 
     n_points = write_points(scene, out, min_density=min_density, overwrite=overwrite)
     if not settings.quiet:
-        click.echo(f"{printable(out)}: {n_points} points")
+        click.echo(f"{printable(out)}: {n_points} point{'s' * (n_points != 1)}")

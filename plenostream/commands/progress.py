@@ -33,6 +33,7 @@ class Progress:
         self._terminal = sys.stderr.isatty()
         self._bar: tqdm[NoReturn] | None = None
         self._stage: str | None = None
+        self._said_of: str | None = None
         self._began = self._said = 0.0
         self._first = 0
         """Steps done when the rate began to be taken."""
@@ -47,6 +48,8 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
+            # A refusal is not preceded by a bar that stands at nothing.
+            self._bar.leave = error is None or self._bar.n > 0
             self._bar.close()
             self._bar = None
 
@@ -62,7 +65,10 @@ class Progress:
         rate = (done - self._first) / (now - self._began) if now > self._began else 0.0
         if self._terminal:
             self._draw(stage, done, total, rate, fresh=fresh)
-        elif fresh or done == total or now - self._said >= _LINE_INTERVAL_S:
+        elif done > 0 and (
+            stage != self._said_of or done == total or now - self._said >= _LINE_INTERVAL_S
+        ):
+            self._said_of = stage
             self._said = now
             click.echo(self._line(stage, done, total, rate), err=True)
 
@@ -80,7 +86,8 @@ class Progress:
 
     def _line(self, stage: str, done: int, total: int, rate: float) -> str:
         if self._unit:
-            line = f"{stage}: {done} of {total} {self._unit}"
+            unit = self._unit.removesuffix("s") if total == 1 else self._unit
+            line = f"{stage}: {done} of {total} {unit}"
             line += f", {rate:.3g} {self._unit}/s" if rate else ""
         else:
             line = f"{stage}: {100 * done // max(total, 1)} %"

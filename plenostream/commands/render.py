@@ -11,7 +11,7 @@ import click
 from plenostream.commands.opening import opened_renderer
 from plenostream.commands.parameters import OUTPUTS, Settings, quiet_option, record_options
 from plenostream.commands.progress import Progress
-from plenostream.commands.summary import stats_json, summary_lines
+from plenostream.commands.summary import precision_lines, stats_json, summary_lines
 from plenostream.commands.viewpoints import NumberedCamera, camera_options
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.paths import apart_from
@@ -94,7 +94,7 @@ def render(
         target = choose_target(out, outputs=outputs, n_frames=len(cameras))
         apart_from(target_files(target, numbers), inputs | {_STATS: stats})
         apart_from([] if stats is None else [stats], inputs)
-        frames = []
+        frames, chosen = [], renderer.precision
         # The record lies around the pictures: if it cannot be finished, they are there.
         with made_folders(target.place), _opened_stats(stats, overwrite=overwrite) as record:
             began = time.perf_counter()
@@ -118,6 +118,7 @@ def render(
     if not settings.quiet:
         size = (cameras[0][1].width, cameras[0][1].height)
         lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
+        lines += precision_lines(chosen)
         click.echo("\n".join(lines + writer.notes()))
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from plenostream.bytesize import format_bytes
 from plenostream.commands.progress import format_seconds
 from plenostream.text import printable
 
-__all__ = ["stats_json", "summary_lines", "totals"]
+if TYPE_CHECKING:
+    from plenostream.precision import ChosenPrecision
+
+__all__ = ["precision_lines", "stats_json", "summary_lines", "totals"]
 
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which the largest over the frames is told; all others add up."""
@@ -20,7 +23,10 @@ _LARGEST = ("peak_", "planned_", "allowed_")
 def totals(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One record for several frames' counters: bounds and peaks are maxima, the rest are sums."""
     return {
-        name: (max if name.startswith(_LARGEST) else sum)(frame[name] for frame in frames)
+        # One renderer draws all frames, in one precision.
+        name: frames[0][name]
+        if name == "precision"
+        else (max if name.startswith(_LARGEST) else sum)(frame[name] for frame in frames)
         for name in frames[0]
     }
 
@@ -67,3 +73,8 @@ def summary_lines(
         f"({format_bytes(sums['bytes_read'])}), {sums['bricks_culled']} hidden, "
         f"{sums['bricks_evicted']} evicted",
     ]
+
+
+def precision_lines(chosen: ChosenPrecision) -> list[str]:
+    """What precision was taken, where it is not the usual one."""
+    return [f"precision: {chosen.name}, since {chosen.why}"] if chosen.why else []

@@ -150,6 +150,6 @@ class RowSource:
         if bad.any():
             raise CheckpointError(
                 f"{self.where}: a coefficient is {sh[bad][0]}; expected finite values of at most "
-                f"{limit:.4g} ({self.sh_dtype})"
+                f"{limit:.4g} ({self.sh_dtype}); dtype auto (--dtype auto) keeps what float32 holds"
             )
         return np.ascontiguousarray(sh, self.sh_dtype)

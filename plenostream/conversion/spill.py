@@ -144,11 +144,11 @@ def spill_table(
         if rows_file is None:
             left = n_voxels
             for rows in blocks:
-                file.write(rows[:left].data)
+                file.write(np.ascontiguousarray(rows[:left]).data)
                 left -= min(left, len(rows))
         else:
             for rows in _reorder(blocks, rows_file, n_voxels, table, plan):
-                file.write(rows.data)
+                file.write(np.ascontiguousarray(rows).data)
 
 
 def _progressing(

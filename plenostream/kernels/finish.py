@@ -29,7 +29,8 @@ def live_tiles(state: RayState, rays: RayConstants) -> jax.Array:
 def compose(
     state: RayState,
     rays: RayConstants,
-    world_per_grid: jax.Array,
+    units_per_grid: jax.Array,
+    unit: jax.Array,
     step: jax.Array,
     background: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -42,8 +43,9 @@ def compose(
     """
     trans = jnp.maximum(state.trans, 0.0)
     total_weight = 1.0 - jnp.abs(state.trans[:-1])
-    world = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * world_per_grid[:, None]
-    world_per_t = jnp.sqrt(world[0] * world[0] + world[1] * world[1] + world[2] * world[2])
+    way = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * units_per_grid[:, None]
+    # World units come last: their squares may be beyond float32.
+    world_per_t = jnp.sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]) * unit
     # As a sum for the last column: ``scale`` times what is there, ``shift`` on top.
     scale = jnp.append(world_per_t * step.astype(jnp.float32), jnp.float32(0.0))
     shift = jnp.append(total_weight * rays.t_min * world_per_t, jnp.float32(0.0))

@@ -60,7 +60,7 @@ class Segments(NamedTuple):
     view: jax.Array
     """[3, L] f32: unit direction of the ray in the world."""
     tau: jax.Array
-    """[L] f32: minus the world length of a step."""
+    """[L] f32: minus the length of a step, in `WaveScalars.unit`."""
 
 
 def list_segments(
@@ -234,10 +234,10 @@ def start_segments(
 
     def direction(course: jax.Array) -> tuple[jax.Array, jax.Array]:
         unit = course.astype(jnp.float32) * 2.0**-DIRECTION_BITS
-        world = unit * scalars.world_per_grid[:, None]
+        world = unit * scalars.units_per_grid[:, None]
         x, y, z = world[0], world[1], world[2]
-        world_per_t = jnp.sqrt(x * x + y * y + z * z)
-        return world / world_per_t[None], -scalars.step.astype(jnp.float32) * world_per_t
+        units_per_t = jnp.sqrt(x * x + y * y + z * z)
+        return world / units_per_t[None], -scalars.step.astype(jnp.float32) * units_per_t
 
     item, ray, k_first, slot = call(look_up, ids)
     entry, course, corner = call(look_up_axes, item, ray)

@@ -37,7 +37,7 @@ class Pool(NamedTuple):
     """Bricks on the device; allocated once, donated to every upload."""
 
     density: jax.Array
-    """[S * V] u32 or u64: float16 or float32 densities per world unit, each voxel's in the low half
+    """[S * V] u32 or u64: float16 or float32 densities per `WaveScalars.unit`, each voxel's in the low half
     and its neighbour's in z in the high half; slot s holds [s V, (s + 1) V), C order, z fastest."""
     row_ids: jax.Array
     """[S * V] u32: row of each voxel's coefficients in `rows`; 0 where there is no voxel."""
@@ -64,12 +64,14 @@ class WaveScalars(NamedTuple):
 
     size: jax.Array
     """[3] i32, voxels per axis."""
-    world_per_grid: jax.Array
-    """[3] f32, world units per grid unit and axis."""
+    units_per_grid: jax.Array
+    """[3] f32, lengths of `unit` per grid unit and axis; 1 to 2 on the finest axis, mostly."""
+    unit: jax.Array
+    """[] f32, world units: the length that densities are per, see `precision.density_unit`."""
     step: jax.Array
     """[] f64, grid units."""
     sigma_thresh: jax.Array
-    """[] f32, per world unit."""
+    """[] f32, per `unit`."""
     stop_thresh: jax.Array
     """[] f32."""
 

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from plenostream.bytesize import format_bytes
 from plenostream.errors import BudgetError, InternalError
 from plenostream.prefetch.slots import Slot, Slots, slot_bytes
-from plenostream.store.reader import SceneStore, chunk_bytes, stored_bytes_limit
+from plenostream.store.reader import SceneStore, chunk_bytes
 
 __all__ = ["ChunkCache", "ChunkKey", "Counters", "smallest_cache_bytes"]
 
@@ -64,7 +64,7 @@ def _chunk_sizes(store: SceneStore) -> list[int]:
 
 
 def _stored_limit(store: SceneStore) -> int:
-    return max(stored_bytes_limit(store.specs[name]) for name in _ROWS)
+    return max(store.arrays[name].reading_bytes for name in _ROWS)
 
 
 class _State(Enum):
@@ -274,7 +274,9 @@ class ChunkCache:
 
     def _read(self, key: ChunkKey, slot: Slot) -> tuple[NDArray[Any], int]:
         stored = self._store.fetch_chunk(*key)
-        return self._store.decode_chunk(*key, stored, into=slot.memory), len(stored)
+        return self._store.decode_chunk(*key, stored, into=slot.memory), sum(
+            len(b or b"") for b in stored
+        )
 
     def _finish(
         self, key: ChunkKey, entry: _Entry, future: Future[tuple[NDArray[Any], int]]

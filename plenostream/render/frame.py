@@ -82,6 +82,8 @@ class Frame:
     host: HostLedger
     pages: NDArray[np.int64]
     scalars: WaveScalars
+    unit: float
+    """World length that densities on the device are per."""
     background: jax.Array
     sizes: Sizes
     n_ahead: int
@@ -199,6 +201,7 @@ class Frame:
                 n_slots=self.sizes.n_slots,
                 n_pages=self.sizes.n_pages,
                 dtype=np.dtype(self.pool.arrays.rows.dtype),
+                unit=self.unit,
             )
             self.staged_bytes += packed.nbytes
             self.host.note("staging", self.staged_bytes + rows.density.nbytes + rows.sh.nbytes)
@@ -302,7 +305,8 @@ class Frame:
         if state is None:
             raise InternalError("a part of the rays has no state to be composed")
         program, scalars = self.programs.compose(self.sizes.tiles), self.scalars
-        args = (worker.rays, scalars.world_per_grid, scalars.step, self.background)
+        lengths = (scalars.units_per_grid, scalars.unit, scalars.step)
+        args = (worker.rays, *lengths, self.background)
         values, alpha, counters = self.device.get(program(state, *args))
         place(part, values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS))
         return [int(count) for count in counters]

@@ -16,6 +16,7 @@ from plenostream.cameras import Camera
 from plenostream.device import is_forked, refuse_forked
 from plenostream.errors import InvalidInput, PlenostreamError
 from plenostream.options import RenderOptions, StreamOptions
+from plenostream.precision import ChosenPrecision
 from plenostream.render.pinhole import draw_picture, plan_picture
 from plenostream.render.rays import draw_rays
 from plenostream.render.resources import Resources
@@ -107,6 +108,11 @@ class Renderer:
                     "the program is ending, since its main thread is done, and no picture is drawn "
                     "any more; have the main thread wait (join) for the threads that draw"
                 ) from error
+
+    @property
+    def precision(self) -> ChosenPrecision:
+        """The type of densities and coefficients on the device, and why it is that one."""
+        return self._resources.precision
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.

@@ -18,6 +18,7 @@ from plenostream.kernels.state import WaveScalars
 from plenostream.kernels.tuning import kernel_shape
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.pool import BrickPool
+from plenostream.precision import choose_precision, density_unit
 from plenostream.prefetch import BrickFetcher
 from plenostream.programs import Programs
 from plenostream.render.frame import Frame
@@ -42,6 +43,7 @@ class Resources:
         """Allocates nothing on the device. Raises BudgetError and DeviceError, see `Device`."""
         meta, tables = store.meta, store.tables
         _check_step(meta.grid, options.step_size)
+        self._unit = density_unit(meta.grid)
         self.store = store
         self.options = options
         self.device = Device(stream.device_bytes, stream.n_threads)
@@ -52,7 +54,13 @@ class Resources:
             basis_dim=meta.basis_dim,
             entry_bits=entry_bits(meta.grid.size),
         )
-        dtype = jnp.dtype(stream.precision)
+        self.precision = choose_precision(
+            stream.precision,
+            sh_bound=tables.sh_bound[tables.occupied],
+            sh_dtype=meta.sh_dtype,
+            threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
+        )
+        dtype = jnp.dtype(self.precision.name)
         self.programs = Programs(self.device, self._shape, dtype)
         self.planner = Planner(
             store, self.device, self.programs, self._shape, itemsize=dtype.itemsize
@@ -112,6 +120,7 @@ class Resources:
         pool, residency = self._pool_of(sizes)
         fetcher = self._fetcher_of(host)
         stats.planned_device_bytes = max(stats.planned_device_bytes, sum(device_items.values()))
+        stats.precision = self.precision.name
         stats.allowed_device_bytes = self.device.allowed_bytes
         stats.planned_host_bytes = max(stats.planned_host_bytes, host.planned_bytes)
         stats.allowed_host_bytes = self.host_planner.allowed_bytes
@@ -130,6 +139,7 @@ class Resources:
             host=ledger,
             pages=self.planner.pages,
             scalars=self._scalars(),
+            unit=self._unit,
             background=self.device.put(np.float32(self.options.background)),
             sizes=sizes,
             n_ahead=host.n_ahead,
@@ -179,9 +189,10 @@ class Resources:
         put, grid, options = self.device.put, self.store.meta.grid, self.options
         return WaveScalars(
             size=put(np.array(grid.size, np.int32)),
-            world_per_grid=put((1.0 / grid.scale).astype(np.float32)),
+            units_per_grid=put((1.0 / grid.scale / self._unit).astype(np.float32)),
+            unit=put(np.float32(self._unit)),
             step=put(np.float64(options.step_size)),
-            sigma_thresh=put(np.float32(options.sigma_thresh)),
+            sigma_thresh=put(np.float32(options.sigma_thresh * self._unit)),
             stop_thresh=put(np.float32(options.stop_thresh)),
         )
 

@@ -42,11 +42,13 @@ def camera_view(
 ) -> PinholeView:
     """What the pixel rows [top, bottom) of a camera see; `index` [n, 3] is ``bricks/index``."""
     eye = grid.world_to_grid(camera.eye_world)
+    # In shortest edges of a voxel: what is near does not depend on the unit of length.
+    edges = grid.scale.max() / grid.scale
     rects = project_boxes(
         table,
         size=grid.size,
         eye_grid=eye,
-        to_camera=np.linalg.inv(camera.c2w[:, :3]) / grid.scale,
+        to_camera=np.linalg.inv(camera.c2w[:, :3]) * edges,
         intrinsics=(camera.fx, camera.fy, camera.cx, camera.cy),
         pixels=(0, top, camera.width, bottom),
         tile=TILE,

@@ -21,7 +21,7 @@ GROUP = 64
 """Boxes, neighbours in the order of the table, that are looked at together first: what a picture
 takes then follows what it shows, not what the scene holds."""
 _NEAR = 1e-6
-"""Boxes are cut at this distance before the eye (grid units), so that what is beside or behind
+"""Boxes are cut at this distance before the eye (shortest edges of a voxel), so that what is beside or behind
 it projects to nothing infinite."""
 _PARALLEL = 1e-12
 """Part of a direction's terms that their sum may miss 0 by where another order of sums gives 0."""
@@ -125,7 +125,8 @@ def project_boxes(
     size : voxels per axis; boxes at the border reach half a voxel further, where positions clamp,
         and up to the eye along an axis that a pixel's ray does not move along (see `_Screen`)
     eye_grid : [3] f64                 the camera's centre
-    to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward)
+    to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward), in
+                                       shortest edges of a voxel
     intrinsics : fx, fy, cx, cy
     pixels : left, top, right, bottom  the part of the picture; tiles count from its left top
     tile : edge of a tile in pixels

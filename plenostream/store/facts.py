@@ -14,7 +14,7 @@ from plenostream.grid import BLOCK_SIZE
 from plenostream.store.layout import SceneMeta, brick_digest
 from plenostream.store.tables import BrickTables
 
-__all__ = ["brick_faults"]
+__all__ = ["brick_faults", "float16_rounding", "mask_faults"]
 
 _BOUND_TOLERANCE = 1e-5
 """Norms may be added up in float32 and in any order."""
@@ -42,6 +42,68 @@ def brick_faults(
         faults.append("bricks/sh_bound: not the largest norms of its coefficients")
     if not _same_boxes(tables.boxes[brick_id], _boxes(meta, index, mask, density)):
         faults.append("bricks/boxes: not the tight boxes of its positive densities")
+    return faults
+
+
+def float16_rounding(density: NDArray[np.float32]) -> float:
+    """Largest |density - float16(density)| of densities [r], those beyond its range cut off."""
+    exact = density.astype(np.float64)
+    limit = float(np.finfo(np.float16).max)
+    half = np.clip(exact, -limit, limit).astype(np.float16).astype(np.float64)
+    return float(np.abs(exact - half).max(initial=0.0))
+
+
+def mask_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
+    """How the masks contradict each other or the number of voxels in the attributes.
+
+    A voxel between bricks is in the masks of all of them, and in no mask beyond the grid; its owner
+    is the brick with the largest coordinates that is one of the grid's, which counts it.
+    """
+    bricks = meta.bricks
+    edge, shape = bricks.edge, np.asarray(bricks.shape)
+    of_place = {tuple(index): brick for brick, index in enumerate(tables.index.tolist())}
+    n_voxels, beyond, unlike = 0, 0, 0
+    lowest = np.zeros((edge,) * 3, np.bool_)
+
+    def voxels(brick: int | None) -> NDArray[np.bool_]:
+        if brick is None:
+            return lowest
+        bits = np.unpackbits(tables.mask[brick], bitorder="little", count=bricks.voxels)
+        return bits.view(np.bool_).reshape((edge,) * 3)
+
+    for brick, index in enumerate(tables.index.tolist()):
+        active = voxels(brick)
+        inside = [
+            size - i * bricks.brick_size for size, i in zip(meta.grid.size, index, strict=True)
+        ]
+        held = active[tuple(slice(0, n) for n in inside)]
+        beyond += np.count_nonzero(active) != np.count_nonzero(held)
+        last = np.asarray(index) == shape - 1
+        n_voxels += int(
+            np.count_nonzero(
+                held[tuple(slice(0, edge if at else edge - 1) for at in last.tolist())]
+            )
+        )
+        for axis in range(3):
+            for step, own, other in ((1, -1, 0), (-1, 0, -1)):
+                place = list(index)
+                place[axis] += step
+                if not 0 <= place[axis] < shape[axis]:
+                    continue
+                neighbour = of_place.get((place[0], place[1], place[2]))
+                if step < 0 and neighbour is not None:
+                    continue  # it was, or will be, compared from there
+                face = voxels(neighbour).take(other, axis)
+                unlike += not np.array_equal(active.take(own, axis), face)
+    faults = []
+    if beyond:
+        faults.append(f"bricks/mask has voxels beyond the grid in {beyond} bricks")
+    if unlike:
+        faults.append(f"bricks/mask differs between neighbours, at {unlike} sides of bricks")
+    if n_voxels != meta.n_voxels:
+        faults.append(
+            f"bricks/mask has {n_voxels} voxels, and the attributes have n_voxels {meta.n_voxels}"
+        )
     return faults
 
 

@@ -32,17 +32,18 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from plenostream.basis import BASIS_DIMS
 from plenostream.errors import InvalidInput, StoreFormat
 from plenostream.grid import BrickGrid, GridSpec
+from plenostream.store.schema import check_attributes
 
 __all__ = [
     "ATTRIBUTES_KEY",
@@ -243,7 +244,10 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
 
 
 def _checksum(attributes: Mapping[str, Any]) -> str:
-    text = json.dumps(attributes, sort_keys=True, separators=(",", ":"))
+    try:
+        text = json.dumps(attributes, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return "nested too deeply"  # no checksum
     return xxhash.xxh3_64_hexdigest(text.encode())
 
 
@@ -271,15 +275,16 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
 
     Raises
     ------
-    StoreFormat : no scene, a newer version, not complete, altered, or with values that cannot be.
+    StoreFormat : no scene, a newer version, not complete, altered, or with an attribute that is
+        missing, of the wrong type or out of range (see `store.schema`); it is named.
     """
     body = attributes.get(ATTRIBUTES_KEY)
     if not isinstance(body, dict):
         raise StoreFormat(f"{where} is a Zarr group, but not a plenostream scene")
     version = body.get("format_version")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise StoreFormat(
-            f"{where} has format version {version!r}; this plenostream reads version "
+            f"{where} has format version {reprlib.repr(version)}; this plenostream reads version "
             f"{FORMAT_VERSION}. Upgrade plenostream, or convert the checkpoint again."
         )
     rest = dict(body)
@@ -287,19 +292,16 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
         raise StoreFormat(f"{where}: the attributes do not match their checksum; they were altered")
     if rest.pop("complete", None) is not True:
         raise StoreFormat(f"{where} is not complete: its conversion did not finish")
-    del rest["format_version"]
+    check_attributes(rest, where=where)
+    size, radius, center = rest["grid_size"], rest["radius"], rest["center"]
     try:
-        if rest.pop("basis_type") != "SH" or rest["basis_dim"] not in BASIS_DIMS:
-            raise StoreFormat(f"{where}: basis {rest.get('basis_dim')!r} is not known here")
         grid = GridSpec(
-            size=tuple(rest.pop("grid_size")),
-            radius=tuple(rest.pop("radius")),
-            center=tuple(rest.pop("center")),
+            size=(size[0], size[1], size[2]),
+            radius=(float(radius[0]), float(radius[1]), float(radius[2])),
+            center=(float(center[0]), float(center[1]), float(center[2])),
         )
-        meta = SceneMeta(grid=grid, **rest)
-        if meta.sh_dtype not in ("float16", "float32") or min(meta.n_bricks, meta.n_rows) < 0:
-            raise StoreFormat(f"{where}: types or counts in the attributes cannot be")
-        _ = meta.bricks
-    except (KeyError, TypeError, InvalidInput) as error:
+    except InvalidInput as error:
         raise StoreFormat(f"{where}: the attributes are not those of a scene: {error}") from error
-    return meta
+    # Attributes that are not known here are let be: a later version may add some.
+    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name != "grid"}
+    return SceneMeta(**known | {"grid": grid, "density_rounding": float(rest["density_rounding"])})

@@ -1,7 +1,8 @@
-"""The ``zarr.json`` documents of a scene, read strictly: anything unexpected is refused by name.
+"""The ``zarr.json`` documents of a scene: what they say of where and how its values are stored.
 
-Plain Zarr readers believe what these documents say. So does this one only where it is what
-`store.layout` promises: a shape or chunk size that was altered would move every row.
+Values are what `store.layout` promises, so shapes and types must be just that: one that was
+altered would move every row. How they are stored is for Zarr to say: a scene that was copied with
+other chunks, codecs or attributes holds the same values, and is read as it lies.
 """
 
 from __future__ import annotations
@@ -10,18 +11,24 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
-from plenostream.store.layout import ArraySpec, codec_metadata
+from plenostream.store.codecs import DecodeError
+from plenostream.store.layout import ArraySpec
 from plenostream.store.source import ByteSource, ZipSource
+from plenostream.store.stored import StoredArray, stored_array
 
-__all__ = ["GROUPS", "check_array_node", "check_group_node", "read_attributes"]
+__all__ = ["GROUPS", "check_group_node", "read_array_node", "read_attributes"]
 
 GROUPS = ("bricks", "rows")
 """Groups below the root."""
 _LARGEST_DOCUMENT = 1 << 20
-"""Bytes of the largest ``zarr.json`` that is looked at; ours have about 1000."""
+"""Bytes of the largest ``zarr.json`` that is looked at; ours have about 1000, and consolidated
+metadata repeats those of all arrays."""
+_GROUP = {"zarr_format": 3, "node_type": "group"}
+_STORAGE = ("chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "storage_transformers")
+"""Entries that say how an array is stored."""
+_ANNOTATIONS = ("attributes", "dimension_names")
+"""Entries that change no value."""
 
 
 def read_attributes(source: ByteSource, *, where: str) -> dict[str, Any]:
@@ -43,56 +50,58 @@ def read_attributes(source: ByteSource, *, where: str) -> dict[str, Any]:
     attributes = document.pop("attributes", None)
     if not isinstance(attributes, dict):
         raise StoreFormat(f"{where} is not a plenostream scene: zarr.json has no attributes")
-    _compare(document, {"zarr_format": 3, "node_type": "group"}, f"{where}: zarr.json")
+    _compare(document, _GROUP, f"{where}: zarr.json")
     return attributes
 
 
 def check_group_node(source: ByteSource, name: str, *, where: str) -> None:
-    """Refuse (StoreFormat) a group below the root whose document is not that of a plain group."""
+    """Refuse (StoreFormat) a group below the root whose document is not that of a group."""
     key = f"{name}/zarr.json"
     document = _read_document(source, key, where=where)
-    expected = {"zarr_format": 3, "node_type": "group", "attributes": {}}
-    _compare({"attributes": {}} | document, expected, f"{where}: {key}")
+    _compare(document, _GROUP, f"{where}: {key}")
 
 
-def check_array_node(source: ByteSource, spec: ArraySpec, *, where: str, exact: bool) -> str:
-    """Name of the compressor of an array ("zstd" or "lz4") whose document is as `spec` says.
-
-    How Blosc compressed is written in each chunk too, so other levels and element sizes read the
-    same; with `exact` they are refused as well, as alterations.
+def read_array_node(source: ByteSource, spec: ArraySpec, *, where: str) -> StoredArray:
+    """How the array that `spec` describes is stored.
 
     Raises
     ------
-    StoreFormat : the document is missing, unreadable, or says anything else.
+    StoreFormat : the document is missing, unreadable, of another array than `spec`, or with codecs
+        that are not known here.
     """
     key = f"{spec.name}/zarr.json"
     document = _read_document(source, key, where=where)
     label = f"{where}: {key}"
-    codec = _compressor(document.get("codecs"), label)
-    floating = np.dtype(spec.dtype).kind == "f"
     expected: dict[str, Any] = {
         "zarr_format": 3,
         "node_type": "array",
         "shape": list(spec.shape),
         "data_type": spec.dtype,
-        "chunk_grid": {
-            "name": "regular",
-            "configuration": {"chunk_shape": list(spec.chunk_shape)},
-        },
-        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-        "fill_value": "NaN" if floating else 0,
-        "codecs": codec_metadata(spec, codec=codec),
-        "attributes": {},
-        "storage_transformers": [],
     }
-    defaults: dict[str, Any] = {"attributes": {}, "storage_transformers": []}
-    document["codecs"] = _completed_codecs(document["codecs"], expected["codecs"], exact=exact)
-    _compare(defaults | document, expected, label)
-    return codec
+    storage = {name: document.pop(name, None) for name in _STORAGE}
+    _compare(document, expected, label)
+    if storage["storage_transformers"] not in (None, []):
+        raise StoreFormat(f"{label} has storage_transformers, which are not known here")
+    try:
+        return stored_array(
+            spec,
+            chunk_grid=storage["chunk_grid"],
+            key_encoding=storage["chunk_key_encoding"],
+            fill_value=storage["fill_value"],
+            codecs=storage["codecs"],
+        )
+    except DecodeError as error:
+        raise StoreFormat(f"{label} cannot be read here: {error}") from error
 
 
 def _hint(source: ByteSource) -> str:
-    """What a zip file without a scene may be instead."""
+    """What a folder or zip file without a scene may be instead."""
+    for key in (".zgroup", ".zarray"):
+        try:
+            source.size(key)
+        except (KeyError, OSError, BrickCorrupt):
+            continue
+        return f"; {key} says Zarr version 2, and scenes are Zarr version 3"
     if isinstance(source, ZipSource):
         if "links.npy" in source.keys():
             return "; it is a checkpoint, which `plenostream convert` makes a scene of"
@@ -123,41 +132,19 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _compare(document: Mapping[str, Any], expected: Mapping[str, Any], label: str) -> None:
-    for name in sorted(document.keys() | expected.keys()):
-        if name not in expected:
-            raise StoreFormat(f"{label} has an entry {name!r}, which this format does not know")
+    """Refuse a document without the `expected` entries, or with others that must be understood."""
+    for name, value in document.items():
+        # Zarr's own rule: what need not be understood says so. Nothing at all says nothing.
+        harmless = value is None or (
+            isinstance(value, dict) and value.get("must_understand") is False
+        )
+        if name not in expected and name not in _ANNOTATIONS and not harmless:
+            raise StoreFormat(
+                f"{label} has an entry {name[:60]!r}, which this format does not know"
+            )
+    for name, value in expected.items():
         if name not in document:
             raise StoreFormat(f"{label} has no entry {name!r}")
-        if document[name] != expected[name]:
-            raise StoreFormat(
-                f"{label} has {name} {json.dumps(document[name])[:300]}; "
-                f"expected {json.dumps(expected[name])}"
-            )
-
-
-def _compressor(codecs: object, label: str) -> str:
-    """`cname` of the Blosc codec in the middle of `codecs`."""
-    match codecs:
-        case [
-            {"name": "bytes"},
-            {"name": "blosc", "configuration": {"cname": ("zstd" | "lz4") as codec}},
-            {"name": "crc32c"},
-        ]:
-            return str(codec)
-    raise StoreFormat(
-        f"{label} has codecs {json.dumps(codecs)[:300]}; expected bytes, blosc (zstd or lz4), crc32c"
-    )
-
-
-def _completed_codecs(
-    codecs: list[dict[str, Any]], expected: list[dict[str, Any]], *, exact: bool
-) -> list[dict[str, Any]]:
-    """`codecs` with what may be left out, or with `exact` off may differ, put in from `expected`."""
-    to_bytes, blosc, checksum = codecs
-    # Types of one byte have no order of bytes, and crc32c has nothing to configure.
-    to_bytes = {"configuration": expected[0]["configuration"]} | to_bytes
-    if checksum.get("configuration") == {}:
-        checksum = {"name": checksum["name"]}
-    if not exact:
-        blosc = {"name": blosc["name"], "configuration": expected[1]["configuration"]}
-    return [to_bytes, blosc, checksum]
+        # As JSON: true is not 1.
+        if (found := json.dumps(document[name])) != json.dumps(value):
+            raise StoreFormat(f"{label} has {name} {found[:300]}; expected {json.dumps(value)}")

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.store.layout import (
+    ATTRIBUTES_KEY,
     ArraySpec,
     SceneMeta,
     array_specs,
     codec_metadata,
     encode_attributes,
 )
+from plenostream.store.schema import check_attributes
 
 __all__ = [
     "ChunkWriter",
@@ -183,6 +185,10 @@ def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
     """Write the ``zarr.json`` of every array and group; that of the scene itself comes last.
 
     It says `complete`: to be called when every chunk is there.
+
+    Raises
+    ------
+    StoreFormat : an attribute that no reader would take.
     """
     for name, spec in array_specs(meta).items():
         fill = fill_value(spec)
@@ -206,4 +212,5 @@ def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
     for name in ("bricks", "rows"):
         _write_json(scene / name / "zarr.json", group | {"attributes": {}})
     attributes = encode_attributes(meta, complete=True)
+    check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))
     _write_json(scene / "zarr.json", group | {"attributes": attributes})

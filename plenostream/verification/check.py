@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, StoreFormat
-from plenostream.store.facts import brick_faults
+from plenostream.store.facts import brick_faults, float16_rounding, mask_faults
 from plenostream.store.layout import decode_attributes
-from plenostream.store.nodes import GROUPS, check_array_node, check_group_node, read_attributes
+from plenostream.store.nodes import GROUPS, check_group_node, read_array_node, read_attributes
 from plenostream.store.reader import SceneStore, check_meta
 from plenostream.store.source import open_source
 from plenostream.store.tables import BrickTables, content_faults, structure_faults
@@ -31,7 +31,8 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     """Read everything in the scene at `path`, compare it with itself, and name all that is wrong.
 
     Every chunk is decoded; each brick's rows are held against its digest, and its largest density,
-    its norms and its boxes are computed again.
+    its norms and its boxes are computed again. Voxels are counted, those that bricks share are held
+    against each other, and so is the rounding that the attributes name.
 
     Raises
     ------
@@ -49,11 +50,12 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
                 check_group_node(source, group, where=where)
         for spec in store.specs.values():
             with check.collecting():
-                check_array_node(source, spec, where=where, exact=True)
+                store.arrays[spec.name] = read_array_node(source, spec, where=where)
         tables = check.tables()
         if tables is None:
             check.rows_alone()
         else:
+            check.masks(tables)
             check.rows_of_bricks(tables)
     return VerifyReport(
         path=where,
@@ -99,7 +101,13 @@ class _Check:
         tables = BrickTables.from_arrays(arrays)
         faults = structure_faults(meta, tables)
         usable = not faults
-        for fault in faults or content_faults(meta, tables):
+        faults = faults or content_faults(meta, tables)
+        if faults:
+            try:
+                self._store.refuse_absent()
+            except BrickCorrupt as error:
+                self._add(Fault(message=str(error), array=error.array, chunk=error.chunk))
+        for fault in faults:
             self._add(Fault(message=f"{self._store.path}: {fault}", array=fault.split()[0]))
         return tables if usable else None
 
@@ -110,14 +118,22 @@ class _Check:
                 for chunk in range(spec.n_chunks):
                     self._chunk(name, chunk)
 
+    def masks(self, tables: BrickTables) -> None:
+        """Count the voxels of the masks, and hold those that bricks share against each other."""
+        for fault in mask_faults(self._store.meta, tables):
+            self._add(Fault(message=f"{self._store.path}: {fault}", array="bricks/mask"))
+
     def rows_of_bricks(self, tables: BrickTables) -> None:
         """Hold the rows of every brick against the tables; each chunk is read once."""
         self._row_start = tables.row_start
+        rounding, whole = 0.0, True
         for brick_id in range(self._store.meta.n_bricks):
             rows = slice(int(tables.row_start[brick_id]), int(tables.row_start[brick_id + 1]))
             density, sh = self._rows("rows/density", rows), self._rows("rows/sh", rows)
             if density is None or sh is None:
+                whole = False
                 continue  # it is among the bricks of the chunk's fault
+            rounding = max(rounding, float16_rounding(density))
             place = ", ".join(map(str, tables.index[brick_id].tolist()))
             for fault in brick_faults(self._store.meta, tables, brick_id, density, sh):
                 self._add(
@@ -127,6 +143,15 @@ class _Check:
                         bricks=(brick_id,),
                     )
                 )
+
+        said = self._store.meta.density_rounding
+        if whole and not np.isclose(rounding, said, rtol=1e-6, atol=0.0):
+            self._add(
+                Fault(
+                    message=f"{self._store.path}: the attributes have density_rounding {said}; "
+                    f"the densities give {rounding}"
+                )
+            )
 
     def _rows(self, name: str, rows: slice) -> NDArray[Any] | None:
         """Some rows of an array, asked for in rising order; None if a chunk of them is damaged."""
@@ -148,7 +173,7 @@ class _Check:
         self._progress("verify", self.n_chunks, self._n_all)
         try:
             stored = self._store.fetch_chunk(name, chunk)
-            self.n_bytes += len(stored)
+            self.n_bytes += sum(len(blob or b"") for blob in stored)
             return self._store.decode_chunk(name, chunk, stored)
         except BrickCorrupt as error:
             bricks = self._bricks_of(name, chunk)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from plenostream.bytesize import format_bytes
+from plenostream.precision import pixel_shift
 from plenostream.store.layout import FORMAT_VERSION
 from plenostream.store.reader import open_store
+from plenostream.text import printable
 
 __all__ = ["info_lines", "scene_info"]
 
@@ -27,13 +29,11 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             name: {
                 "dtype": spec.dtype,
                 "shape": list(spec.shape),
-                "chunk_shape": list(spec.chunk_shape),
-                "chunks": spec.n_chunks,
+                "chunk_shape": list(store.arrays[name].chain.shape),
+                "chunks": store.arrays[name].n_stored,
                 "bytes": spec.shape[0] * spec.row_bytes,
-                "stored_bytes": sum(
-                    store.chunk_stored_bytes(name, chunk) for chunk in range(spec.n_chunks)
-                ),
-                "codec": store.codecs[name],
+                "stored_bytes": store.stored_bytes(name),
+                "codec": store.arrays[name].chain.label,
             }
             for name, spec in store.specs.items()
         }
@@ -55,6 +55,9 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             "n_rows": meta.n_rows,
             "sh_dtype": meta.sh_dtype,
             "density_rounding": meta.density_rounding,
+            "float16_pixel_shift": pixel_shift(
+                store.tables.sh_bound[store.tables.occupied], meta.sh_dtype
+            ),
             "stored_bytes": sum(array["stored_bytes"] for array in arrays.values()),
             "table_bytes": store.tables.nbytes,
             "converter": meta.converter,
@@ -70,7 +73,7 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     size = " x ".join(map(str, info["grid_size"]))
     arrays = info["arrays"]
     width = max(map(len, arrays))
-    return [
+    lines = [
         f"{info['path']}: plenostream scene, format version {info['format_version']}",
         f"grid       {size} voxels, radius {info['radius']}, center {info['center']}",
         f"voxels     {info['n_voxels']} active, {info['active_share']:.2%} of the grid",
@@ -78,7 +81,8 @@ def info_lines(info: dict[str, Any]) -> list[str]:
         f"occupied, {info['occupied_share']:.2%} of the grid's {info['n_grid_bricks']}",
         f"rows       {info['n_rows']}: density float32, {3 * info['basis_dim']} coefficients "
         f"{info['sh_dtype']} (spherical harmonics, {info['basis_dim']} a channel)",
-        f"rounding   densities move by at most {info['density_rounding']:.3g} in float16",
+        f"float16    on the device changes a channel of a pixel by about "
+        f"{info['float16_pixel_shift']:.1g} at most (white is 1)",
         f"size       {format_bytes(info['stored_bytes'])}, of which tables take "
         f"{format_bytes(info['table_bytes'])} in memory",
         f"source     {info['source_name']}, {format_bytes(info['source_bytes'])}, xxh3 "
@@ -90,3 +94,4 @@ def info_lines(info: dict[str, Any]) -> list[str]:
             for name, array in arrays.items()
         ),
     ]
+    return [printable(line) for line in lines]

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from plenostream.bytesize import format_bytes
+from plenostream.text import printable
 
 __all__ = ["Fault", "VerifyReport"]
 
@@ -55,8 +56,16 @@ class VerifyReport:
 
     def lines(self) -> list[str]:
         """The report for people: a line per fault, then a summary."""
-        looked = f"{self.n_bricks} bricks, {self.n_chunks} chunks, {format_bytes(self.n_bytes)}"
+        bricks, chunks = _counted(self.n_bricks, "brick"), _counted(self.n_chunks, "chunk")
+        looked = f"{bricks}, {chunks}, {format_bytes(self.n_bytes)}"
         if self.ok:
-            return [f"{self.path} is whole: {looked}"]
-        damaged = f"{len(self.faults)} faults, {len(self.damaged_bricks)} bricks damaged"
-        return [*(f.message for f in self.faults), f"{self.path} is damaged: {damaged} ({looked})"]
+            return [printable(f"{self.path} is whole: {looked}")]
+        faults = _counted(len(self.faults), "fault")
+        damaged = f"{faults}, {_counted(len(self.damaged_bricks), 'brick')} damaged"
+        lines = [*(f.message for f in self.faults), f"{self.path} is damaged: {damaged} ({looked})"]
+        return [printable(line) for line in lines]
+
+
+def _counted(n: int, what: str) -> str:
+    """`n` of something, in the singular or the plural."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

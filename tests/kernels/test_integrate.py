@@ -58,7 +58,7 @@ def run(
 def picture(toy: Toy, state: RayState) -> np.ndarray:
     """Red, green, blue, alpha and depth [rays, 5] over white."""
     scalars = toy.scalars
-    rest = (scalars.world_per_grid, scalars.step, jnp.float32(1.0))
+    rest = (scalars.units_per_grid, scalars.unit, scalars.step, jnp.float32(1.0))
     values, alpha, _ = map(np.asarray, jax.jit(compose)(state, toy.rays, *rest))
     # The last place is the spare ray's.
     return np.insert(values, 3, alpha, axis=1)[:-1]

@@ -111,7 +111,8 @@ def make_toy(
     items[:, 3] = (last[box] << np.array([0, 8, 16])).sum(-1)
     scalars = WaveScalars(
         size=jnp.asarray(np.array(grid.size, np.int32)),
-        world_per_grid=jnp.asarray((1.0 / grid.scale).astype(np.float32)),
+        units_per_grid=jnp.asarray((1.0 / grid.scale).astype(np.float32)),
+        unit=jnp.float32(1.0),
         step=step,
         sigma_thresh=jnp.float32(values["sigma_thresh"]),
         stop_thresh=jnp.float32(values["stop_thresh"]),

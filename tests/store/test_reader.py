@@ -186,7 +186,7 @@ def test_scene_that_claims_too_many_bricks_allocates_nothing_for_them(
 ) -> None:
     n = 2**40
     grid = dataclasses.replace(scene.meta.grid, size=(2**17, 2**17, 2**17))
-    meta = dataclasses.replace(scene.meta, grid=grid, n_bricks=n, n_rows=n)
+    meta = dataclasses.replace(scene.meta, grid=grid, n_bricks=n, n_rows=n, n_voxels=n)
     edit(copy, "", attributes=encode_attributes(meta, complete=True))
     for name, spec in layout.array_specs(meta).items():
         edit(copy, name, shape=list(spec.shape))
@@ -199,9 +199,14 @@ def test_scene_that_claims_too_many_bricks_allocates_nothing_for_them(
     [
         ("rows/sh", {"shape": [1, 27]}),
         ("rows/sh", {"data_type": "int16"}),
-        ("rows/sh", {"fill_value": 0.0}),
-        ("rows/sh", {"chunk_key_encoding": {"name": "v2"}}),
-        ("rows/sh", {"codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}),
+        ("rows/sh", {"fill_value": "zero"}),
+        ("rows/sh", {"chunk_key_encoding": {"name": "v3"}}),
+        ("rows/sh", {"codecs": [{"name": "numcodecs.pickle"}]}),
+        (
+            "rows/sh",
+            {"chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [10**9, 27]}}},
+        ),
+        ("rows/sh", {"surprise": {"must_understand": True}}),
         ("rows/sh", {"codecs": None}),
         ("rows/sh", {"storage_transformers": [{"name": "x"}]}),
         ("rows/density", {"chunk_grid": {"name": "regular", "configuration": {}}}),

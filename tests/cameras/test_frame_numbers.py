@@ -1,0 +1,84 @@
+"""Which frames of a file are asked for."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plenostream.cameras import (
+    load_cameras,
+    parse_frames,
+)
+from plenostream.errors import InvalidInput
+
+IDENTITY = np.eye(4).tolist()
+ANGLE = 0.6911112070083618
+
+
+def write_json(path: Path, document: object) -> Path:
+    path.write_text(json.dumps(document))
+    return path
+
+
+@pytest.fixture
+def transforms(tmp_path: Path) -> Path:
+    """A NeRF-synthetic file of 13 frames at x = 0, 3, 6, ..."""
+    frames = []
+    for number in range(13):
+        matrix = np.eye(4)
+        matrix[0, 3] = 3.0 * number
+        frames.append({"file_path": f"./train/r_{number}", "transform_matrix": matrix.tolist()})
+    return write_json(tmp_path / "transforms.json", {"camera_angle_x": ANGLE, "frames": frames})
+
+
+class TestFrames:
+    def test_runs_and_numbers_keep_their_order(self) -> None:
+        assert parse_frames("8-10, 0,3") == [range(8, 11), range(0, 1), range(3, 4)]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("", "is not a frame"),
+            ("1,,2", "is not a frame"),
+            ("-3", "is not a frame"),
+            ("1-", "is not a frame"),
+            ("1.5", "is not a frame"),
+            ("a-b", "is not a frame"),
+            ("\N{SUPERSCRIPT TWO}", "is not a frame"),
+            ("9" * 5000, "is not a frame"),
+            ("5-3", "ends before it begins"),
+            ("1,0-4", "named before"),
+            ("2,2", "named before"),
+        ],
+    )
+    def test_text_that_names_no_frames_is_refused(self, text: str, message: str) -> None:
+        with pytest.raises(InvalidInput, match=message):
+            parse_frames(text)
+
+    @pytest.mark.parametrize("frames", ["0,3,8-12", [0, 3, 8, 9, 10, 11, 12]], ids=["text", "list"])
+    def test_chosen_frames_are_loaded_in_order(self, transforms: Path, frames: Any) -> None:
+        cameras = load_cameras(transforms, frames=frames, scene_scale=1, size=(8, 8))
+        assert [c.eye_world[0] / 3 for c in cameras] == [0, 3, 8, 9, 10, 11, 12]
+
+    @pytest.mark.parametrize(("frames", "wrong"), [("13", 13), ("4-999999999999", 13), ("99", 99)])
+    def test_a_frame_beyond_the_file_is_refused_with_the_count(
+        self, transforms: Path, frames: str, wrong: int
+    ) -> None:
+        with pytest.raises(InvalidInput, match=rf"frame {wrong} .* has 13 \(0 to 12\)"):
+            load_cameras(transforms, frames=frames)
+
+    @pytest.mark.parametrize(
+        "frames", [0, 1.5, [], [0.0], [True], ["0"], [-1], [1, 1], b"0", {0}, [[0]]], ids=str
+    )
+    def test_what_is_no_list_of_frames_is_refused(self, transforms: Path, frames: Any) -> None:
+        with pytest.raises(InvalidInput, match="frame"):
+            load_cameras(transforms, frames=frames, size=(8, 8))
+
+    def test_arrays_and_ranges_of_numbers_are_lists(self, transforms: Path) -> None:
+        for frames in (np.array([2, 1]), range(2, 0, -1)):
+            cameras = load_cameras(transforms, frames=frames, size=(8, 8))  # type: ignore[arg-type]
+            assert [c.eye_world[0] for c in cameras] == [4.0, 2.0]
