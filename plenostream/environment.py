@@ -6,6 +6,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from plenostream.leftovers import written_in_place
+
 __all__ = ["cache_folder", "prepare_jax"]
 
 
@@ -36,6 +38,8 @@ def _keep_compiled() -> None:
     with contextlib.suppress(OSError, RuntimeError):
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
+        # JAX would take half an entry for a whole one, complain at each start, and keep it.
+        written_in_place(folder)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         # Our kernels are few; JAX would leave out those that compile in less than a second.
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")

@@ -9,6 +9,7 @@ and ends the process (`interrupts`), whatever the other threads are at.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
@@ -16,7 +17,14 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["child_process", "clear_away", "folder_if_empty", "temporary_file", "temporary_folder"]
+__all__ = [
+    "child_process",
+    "clear_away",
+    "folder_if_empty",
+    "temporary_file",
+    "temporary_folder",
+    "written_in_place",
+]
 
 _gate = threading.RLock()
 """Held while the list changes; by `clear_away` for good, so that nothing is made after it."""
@@ -65,6 +73,21 @@ def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
 
     with _entry(end):
         yield
+
+
+def written_in_place(folder: Path) -> None:
+    """A library writes files in `folder` under their own names; those it is at are not to stay."""
+    with _gate:
+        _entered.append(lambda: _remove_half_written(os.path.realpath(folder)))
+
+
+def _remove_half_written(folder: str) -> None:
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # the list's own is closed by now
+            path = os.readlink(f"/proc/self/fd/{number}")
+            flags = fcntl.fcntl(int(number), fcntl.F_GETFL)
+            if os.path.dirname(path) == folder and flags & os.O_ACCMODE != os.O_RDONLY:
+                os.unlink(path)
 
 
 def clear_away() -> None:
