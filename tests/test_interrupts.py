@@ -101,8 +101,8 @@ def test_ctrl_c_while_kernels_are_compiled_ends_with_130_and_leaves_nothing(
 ) -> None:
     place, cache = tmp_path / "place", tmp_path / "cache"
     place.mkdir()
-    fresh = {"XDG_CACHE_HOME": str(cache), "JAX_LOG_COMPILES": "1"}
-    with running(plenostream(scene, *FILM), place, **fresh) as program:
+    command = plenostream(scene, *FILM)
+    with running(command, place, XDG_CACHE_HOME=str(cache), JAX_LOG_COMPILES="1") as program:
         program.wait_for(COMPILING)
         assert program.end(signal.SIGINT) == 130
     assert "Traceback" not in program.told
