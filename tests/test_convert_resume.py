@@ -145,3 +145,9 @@ def test_interrupted_conversion_is_resumed(
     assert not (tmp_path / "s").exists()
     convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
     assert files(tmp_path / "s") == whole
+
+
+def test_conversion_killed_at_random_moments_is_never_half() -> None:
+    tool = Path(__file__).resolve().parents[1] / "tools" / "kill_convert"
+    done = subprocess.run([sys.executable, tool, "--times", "10"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from plenostream.basis import BASIS_DIMS
 from plenostream.checkpoint.archive import STORED, Member, locate, read_directory
+from plenostream.checkpoint.kinds import kind_of_archive, kind_of_file
 from plenostream.checkpoint.npy import ArrayHeader, parse_header
 from plenostream.checkpoint.stream import MemberStream
 from plenostream.errors import CheckpointError, InvalidInput
@@ -222,6 +223,20 @@ def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[Stor
     return tables, columns
 
 
+def _members(path: str) -> tuple[int, dict[str, Member]]:
+    """Size of the file `path`, and what is in the archive that it is."""
+    if os.path.isdir(path):
+        raise CheckpointError(f"{path} is not a svox2 checkpoint: {kind_of_file(path)}")
+    with open(path, "rb") as file:
+        n_bytes = file.seek(0, os.SEEK_END)
+        try:
+            return n_bytes, read_directory(file, where=path)
+        except CheckpointError as error:
+            if not (what := kind_of_file(path)):
+                raise
+            raise CheckpointError(f"{path} is not a svox2 checkpoint: {what}") from error
+
+
 def open_checkpoint(path: str | Path) -> Checkpoint:
     """Open the svox2 checkpoint at `path` and check all that headers and scalars can show.
 
@@ -234,9 +249,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
-            n_bytes = file.seek(0, os.SEEK_END)
-            members = read_directory(file, where=name)
+        n_bytes, members = _members(name)
         for key, what in _REFUSED.items():
             if f"{key}.npy" in members:
                 raise CheckpointError(
@@ -247,7 +260,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     except OSError as error:
         raise CheckpointError(f"{name} cannot be read: {error.strerror or error}") from error
     if "links" not in arrays:
-        raise CheckpointError(f"{name} is not a svox2 checkpoint: it has no array links")
+        what = kind_of_archive(members) or "it has no array links"
+        raise CheckpointError(f"{name} is not a svox2 checkpoint: {what}")
     _check_basis(arrays, name)
     size = _check_links(arrays["links"])
     tables, columns = _check_tables(arrays, name)

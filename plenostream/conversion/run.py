@@ -25,6 +25,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
+from plenostream import durable
 from plenostream.bytesize import format_bytes
 from plenostream.checkpoint import Checkpoint, StoredArray, open_checkpoint
 from plenostream.conversion.assemble import assemble
@@ -32,6 +33,7 @@ from plenostream.conversion.graph import n_workers, pack_slabs
 from plenostream.conversion.report import ConvertReport
 from plenostream.conversion.rows import RowSource, describe_table
 from plenostream.conversion.scan import (
+    BITS_FILE,
     ROWS_FILE,
     LinkScan,
     load_scan,
@@ -48,11 +50,11 @@ from plenostream.conversion.spill import (
     spill_table,
     spilled_table,
 )
-from plenostream.errors import CheckpointError, StoreError
+from plenostream.errors import CheckpointError
 from plenostream.grid import BrickGrid
 from plenostream.options import ConvertOptions
 from plenostream.store.layout import SceneMeta
-from plenostream.store.staging import Staging, write_atomically
+from plenostream.store.staging import Staging, flush_tree, write_atomically
 from plenostream.version import __version__
 
 __all__ = ["Progress", "convert"]
@@ -100,14 +102,11 @@ def convert(
         "codec": options.codec,
     }
     with staging.begin(journal, resume=options.resume):
-        try:
-            steps = _Steps(checkpoint, staging, options, digest, tell)
-            meta = steps.run()
-            if _stamp(path) != stamp:
-                raise CheckpointError(f"{path} was changed while it was being converted")
-            scene_bytes = sum(f.stat().st_size for f in staging.scene.rglob("*") if f.is_file())
-        except OSError as error:
-            raise StoreError(f"{target} cannot be written: {error.strerror or error}") from error
+        steps = _Steps(checkpoint, staging, options, digest, tell)
+        meta = steps.run()
+        if _stamp(path) != stamp:
+            raise CheckpointError(f"{path} was changed while it was being converted")
+        scene_bytes = sum(f.stat().st_size for f in staging.scene.rglob("*") if f.is_file())
         staging.publish()
     return ConvertReport(
         n_voxels=meta.n_voxels,
@@ -220,6 +219,10 @@ class _Steps:
         )
         content = io.BytesIO()
         save_scan(content, scan)
+        # `scan.npz` says that they are whole.
+        for name in (BITS_FILE, ROWS_FILE):
+            if (self._work / name).exists():
+                durable.flush_file(self._work / name)
         write_atomically(done, content.getvalue())
         return scan
 
@@ -253,7 +256,9 @@ class _Steps:
             check_disk(self._work, scene + self.spilled_bytes, what="Converting")
             for table in tables:
                 self._make_readable(table, scan, memory)
-            done.touch()
+            if (self._work / "spill").exists():
+                flush_tree(self._work / "spill")
+            write_atomically(done, b"")
         ready = tuple(
             spilled_table(table, self._spill_folder(table))
             if needs_spill(table, in_order=scan.in_order)

@@ -132,10 +132,10 @@ class _RowOrder:
             self.in_order = False
             with open(self._path, "wb") as file:
                 for start in range(0, self._n, _ARANGE):
-                    np.arange(start, min(start + _ARANGE, self._n)).tofile(file)
+                    file.write(np.arange(start, min(start + _ARANGE, self._n)).data)
         if not self.in_order:
             with open(self._path, "ab") as file:
-                rows.tofile(file)
+                file.write(rows.data)
         self._n += len(rows)
 
 
@@ -174,7 +174,7 @@ def scan_links(
                 )
             order.add(rows.astype(np.int64))
             bits = np.packbits(active, axis=1, bitorder="little")
-            bits.tofile(file)
+            file.write(bits.data)
             line = np.arange(done, done + len(links))
             count = np.bitwise_count(bits).sum(axis=1, dtype=np.int64)
             twice = count + np.count_nonzero(active[:, shared_z], axis=1)

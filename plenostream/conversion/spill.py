@@ -143,11 +143,11 @@ def spill_table(
         if rows_file is None:
             left = n_voxels
             for rows in blocks:
-                rows[:left].tofile(file)
+                file.write(np.ascontiguousarray(rows[:left]).data)
                 left -= min(left, len(rows))
         else:
             for rows in _reorder(blocks, rows_file, n_voxels, table, plan):
-                rows.tofile(file)
+                file.write(np.ascontiguousarray(rows).data)
 
 
 def _progressing(
@@ -162,7 +162,7 @@ def _progressing(
 
 def _append(path: Path, values: NDArray[np.generic]) -> None:
     with open(path, "ab") as file:
-        np.ascontiguousarray(values).tofile(file)
+        file.write(np.ascontiguousarray(values).data)
 
 
 def _take(path: Path, dtype: np.dtype[np.generic], columns: int) -> NDArray[np.generic]:

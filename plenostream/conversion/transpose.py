@@ -41,7 +41,7 @@ def fortran_lines(
                 stream.readinto(block.reshape(-1).view(np.uint8).data)
                 # tofile writes arrays that are not contiguous one element at a time.
                 turned = np.ascontiguousarray(block.transpose(2, 1, 0), native)
-                turned.tofile(file)
+                file.write(turned.data)
             stream.finish()
         line_bytes = size_y * native.itemsize
         for x in range(0, size_x, x_step):

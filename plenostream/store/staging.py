@@ -7,6 +7,7 @@ as a scene until the very end, and the target is touched by renaming alone.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,10 +16,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from plenostream.errors import InvalidInput, StoreError, StoreExists
+from plenostream import durable
+from plenostream.errors import InvalidInput, PlenostreamError, StoreError, StoreExists
 from plenostream.store.layout import ATTRIBUTES_KEY
 
-__all__ = ["Staging", "write_atomically"]
+__all__ = ["Staging", "flush_tree", "write_atomically"]
 
 _JOURNAL = "journal.json"
 _LOCK = "lock"
@@ -29,7 +31,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Make `path` hold `content`, or leave it as it was: never in between."""
     aside = path.with_name(path.name + ".new")
     aside.write_bytes(content)
-    os.replace(aside, path)
+    durable.replace(aside, path)
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until everything below and in `folder` is on the disk: files, then the folders' names."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            durable.flush_file(os.path.join(place, name))
+        durable.flush_folder(place)
 
 
 def _is_replaceable(target: Path) -> bool:
@@ -108,8 +118,11 @@ class Staging:
             self._take_up(dict(journal), resume=resume)
             self.scene.mkdir(exist_ok=True)
         except OSError as error:
+            # What an earlier run left is kept; a folder that could not be begun holds nothing yet.
+            if not (self.folder / _JOURNAL).exists():
+                shutil.rmtree(self.folder, ignore_errors=True)
             self._release()
-            raise StoreError(f"{self._shown} cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
         except StoreError:
             self._release()
             raise
@@ -168,21 +181,35 @@ class Staging:
         """
         self._check_target()
         try:
+            # On the disk before it has its name: a power cut must not leave a scene of empty files.
+            flush_tree(self.scene)
             if self.target.exists():
                 os.rename(self.target, self.folder / _REPLACED)
             os.rename(self.scene, self.target)
+            durable.flush_folder(self.target.parent)
             shutil.rmtree(self.folder)
         except OSError as error:
-            raise StoreError(f"{self._shown} cannot be written: {error.strerror}") from error
+            raise self._unwritable(error) from error
         self._release()
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        remedy = ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "; free some space, or name a target on another disk (nothing was left behind)"
+        return StoreError(f"{self._shown} cannot be written: {error.strerror or error}{remedy}")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None = None, *_: object
+    ) -> None:
         if self._lock is None:
             return
-        if kind is not None and issubclass(kind, Exception):
+        failed = kind is not None and issubclass(kind, Exception)
+        if failed:
             self._restore_replaced()
             shutil.rmtree(self.folder, ignore_errors=True)
         self._release()
+        if failed and isinstance(error, OSError) and not isinstance(error, PlenostreamError):
+            raise self._unwritable(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -186,3 +187,37 @@ def test_atomic_writing_leaves_the_old_content_when_it_fails(
     with pytest.raises(OSError, match="full"):
         write_atomically(path, b"new")
     assert path.read_text() == "old"
+
+
+def test_everything_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def flushed(descriptor: int) -> None:
+        calls.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    def renamed(source: Path, to: Path) -> None:
+        calls.append(f"-> {Path(to).name}")
+        rename(source, to)
+
+    with begin(tmp_path / "s") as staging:
+        (staging.scene / "c").mkdir()
+        (staging.scene / "c" / "0").write_text("1")
+        (staging.scene / "zarr.json").write_text("{}")
+        monkeypatch.setattr(os, "fsync", flushed)
+        monkeypatch.setattr(os, "rename", renamed)
+        staging.publish()
+    at = calls.index("-> s")
+    assert sorted(calls[:at]) == ["0", "c", "scene", "zarr.json"]
+    assert calls.index("0") < calls.index("c") < calls.index("scene")
+    assert calls[at + 1] == tmp_path.name
+
+
+def test_full_disk_is_said_with_the_path_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"s cannot be written: No space left.*another disk"):
+        with begin(tmp_path / "s"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,77 @@
+"""What a file that is no svox2 checkpoint is instead, told by its content; nothing is unpickled.
+
+People convert what they have. Where it is certain what that is, the error says so, and what reads
+it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+__all__ = ["kind_of_archive", "kind_of_file"]
+
+_HEAD_BYTES = 512
+
+_ARCHIVES: tuple[tuple[frozenset[str], str], ...] = (
+    (
+        frozenset({"child.npy", "data.npy", "invradius3.npy"}),
+        "a PlenOctree (an N3Tree of svox 1), which svox and volrend read",
+    ),
+    (
+        frozenset({"child.npy", "data.npy", "invradius.npy"}),
+        "a PlenOctree (an N3Tree of svox 1), which svox and volrend read",
+    ),
+    (
+        frozenset({"child.npy", "quant_colors.npy"}),
+        "a compressed PlenOctree (svox 1), which volrend reads",
+    ),
+    (
+        frozenset({"world_mat_0.npy", "scale_mat_0.npy"}),
+        "a file of cameras (IDR, NeuS), not a model",
+    ),
+)
+"""Members that together say what an archive is."""
+_HEADS: tuple[tuple[bytes, str], ...] = (
+    (b"\x93NUMPY", "a single NumPy array (.npy); a svox2 checkpoint is an .npz of several"),
+    (b"ply\n", "a PLY file (a mesh, point cloud or Gaussian splats)"),
+    (b"ply\r\n", "a PLY file (a mesh, point cloud or Gaussian splats)"),
+    (b"\x1f\x8b", "a gzip file (snapshots of instant-ngp, .ingp, are)"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    (b"glTF", "a glTF model"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    *(
+        (bytes((0x80, version)), "a Python pickle (an old PyTorch checkpoint, perhaps)")
+        for version in (2, 3, 4, 5)
+    ),
+)
+"""First bytes that say what a file is."""
+_ADVICE = "only svox2 checkpoints (.npz, as svox2's opt.py writes them) can be converted"
+
+
+def kind_of_archive(names: Iterable[str]) -> str:
+    """What an archive with members of these names is, as the rest of a sentence; "" if unknown."""
+    held = set(names)
+    for members, kind in _ARCHIVES:
+        if members <= held:
+            return f"it is {kind}; {_ADVICE}"
+    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in held):
+        return f"it is a PyTorch checkpoint (.pt, .pth, .ckpt, .th, .tar); {_ADVICE}"
+    if any(name == "zarr.json" or name.endswith("/zarr.json") for name in held):
+        return "it is a zip file of a Zarr group; a scene needs no conversion: render it"
+    return ""
+
+
+def kind_of_file(path: str) -> str:
+    """The same for a folder, or a file that is no zip archive, by its first bytes."""
+    if os.path.isdir(path):
+        if os.path.isfile(os.path.join(path, "zarr.json")):
+            return "it is a Zarr group; a scene needs no conversion: render it"
+        return f"it is a folder; {_ADVICE}"
+    with open(path, "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    for start, kind in _HEADS:
+        if head.startswith(start):
+            return f"it is {kind}; {_ADVICE}"
+    return ""
