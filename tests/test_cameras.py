@@ -20,11 +20,11 @@ from plenostream.cameras import (
     load_cameras,
     look_at_camera,
     orbit_cameras,
-    parse_frames,
 )
 from plenostream.cameras.image_size import read_image_size
 from plenostream.errors import CameraError, InvalidInput
 from plenostream.grid import GridSpec
+from plenostream.rules import parse_frames
 
 IDENTITY = np.eye(4).tolist()
 ANGLE = 0.6911112070083618
@@ -195,11 +195,11 @@ class TestPlacement:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"n": 0}, "an orbit of 0"),
-            ({"elevation_degrees": 91.0}, "elevation is 91"),
-            ({"elevation_degrees": math.nan}, "elevation is nan"),
+            ({"n": 0}, "^n is 0"),
+            ({"elevation_degrees": 91.0}, "elevation_degrees is 91"),
+            ({"elevation_degrees": math.nan}, "elevation_degrees is nan"),
             ({"distance": -1.0}, "distance is -1"),
-            ({"fov_degrees": 180.0}, "field of view is 180"),
+            ({"fov_degrees": 180.0}, "fov_degrees is 180"),
             ({"size": (0, 5)}, "size is"),
         ],
         ids=lambda value: None if isinstance(value, dict) else value,

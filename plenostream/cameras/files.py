@@ -16,17 +16,17 @@ with translations of 2/3.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from plenostream.cameras.entries import camera_of_frame, camera_of_view, is_number
+from plenostream.cameras.entries import camera_of_frame, camera_of_view
 from plenostream.cameras.image_size import read_image_size
 from plenostream.cameras.pinhole import Camera
 from plenostream.errors import CameraError, InvalidInput
+from plenostream.options import FRAMES, SCENE_SCALE, SIZE
 
-__all__ = ["load_cameras", "parse_frames"]
+__all__ = ["load_cameras"]
 
 NERF_SYNTHETIC_SCALE = 2 / 3
 LARGEST_FILE = 256_000_000
@@ -58,10 +58,10 @@ def load_cameras(
     InvalidInput : frames that the file does not have, a size or scale that means nothing.
     """
     path = Path(path)
-    if scene_scale != "auto" and not (is_number(scene_scale) and 0 < scene_scale < math.inf):
-        raise InvalidInput(f"scene_scale is {scene_scale!r}; expected auto or a number above zero")
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise InvalidInput(f"size is {size}; expected a width and a height above zero")
+    scene_scale = SCENE_SCALE.check("scene_scale", scene_scale)
+    FRAMES.check("frames", frames)
+    if size is not None:
+        size = SIZE.check("size", size)
     document = _read_json(path)
     kind, entries = _entries(document, path)
     scale = scene_scale
@@ -87,37 +87,10 @@ def load_cameras(
     return cameras
 
 
-def parse_frames(text: str) -> list[range]:
-    """Runs of frame numbers that `text` names, in its order: "0,3,8-12" -> [0], [3], [8 to 12].
-
-    Raises
-    ------
-    InvalidInput : not of this form, a run that ends before it begins, a number named twice.
-    """
-    runs: list[range] = []
-    for part in text.split(","):
-        first, dash, last = (piece.strip() for piece in part.partition("-"))
-        sound = first.isascii() and first.isdigit() and len(first) < 16
-        if dash:
-            sound = sound and last.isascii() and last.isdigit() and len(last) < 16
-        if not sound:
-            raise InvalidInput(
-                f"frames {text!r}: {part.strip()!r} is not a frame; expected numbers from 0 and "
-                "runs of them, such as 0,3,8-12"
-            )
-        run = range(int(first), int(last if dash else first) + 1)
-        if not run:
-            raise InvalidInput(f"frames {text!r}: the run {part.strip()!r} ends before it begins")
-        if any(run.start < other.stop and other.start < run.stop for other in runs):
-            raise InvalidInput(f"frames {text!r}: {part.strip()!r} was named before")
-        runs.append(run)
-    return runs
-
-
 def _chosen(frames: str | Sequence[int] | None, n_frames: int, path: Path) -> Sequence[int]:
     if frames is None:
         return range(n_frames)
-    runs = parse_frames(frames if isinstance(frames, str) else ",".join(map(str, frames)))
+    runs: list[range] = FRAMES.check("frames", frames)
     for run in runs:
         if run.stop > n_frames:
             raise InvalidInput(

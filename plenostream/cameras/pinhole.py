@@ -9,11 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import CameraError
+from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
 
 __all__ = ["Camera"]
-
-LARGEST_EDGE = 65_536
-"""Pixels along one edge of an image, at most."""
 
 ORTHONORMAL_TOLERANCE = 2e-3
 """Largest entry of |R^T R - 1| that is taken for rounding: three decimals in a file pass."""
@@ -67,7 +65,11 @@ class Camera:
         return self.c2w[:, 3]
 
     def resized(self, width: int, height: int) -> Camera:
-        """The same view in `width` x `height` pixels: intrinsics are scaled axis by axis."""
+        """The same view in `width` x `height` pixels: intrinsics are scaled axis by axis.
+
+        Raises InvalidInput for edges against `options.SIZE`.
+        """
+        width, height = SIZE.check("size", (width, height))
         x_scale, y_scale = width / self.width, height / self.height
         return Camera(
             c2w=self.c2w,
@@ -107,6 +109,12 @@ def _checked_pose(value: object) -> NDArray[np.float64]:
         row, column = np.argwhere(~np.isfinite(matrix))[0]
         raise CameraError(
             f"the camera-to-world matrix holds {matrix[row, column]} in row {row}, column {column}"
+        )
+    if np.abs(matrix[:3, 3]).max() > LARGEST_COORDINATE:
+        place = " ".join(f"{v:g}" for v in matrix[:3, 3])
+        raise CameraError(
+            f"the camera stands at {place}; expected coordinates up to {LARGEST_COORDINATE:g} "
+            "(world units)"
         )
     if len(matrix) == 4 and np.abs(matrix[3] - (0, 0, 0, 1)).max() > 1e-6:
         last = " ".join(f"{v:g}" for v in matrix[3])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plenostream.cameras.pinhole import LARGEST_EDGE, Camera
+from plenostream.cameras.pinhole import Camera
 from plenostream.errors import InvalidInput
 from plenostream.grid import GridSpec
+from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE
 
 __all__ = ["look_at_camera", "orbit_cameras"]
 
@@ -19,8 +19,6 @@ DEFAULT_FOV_DEGREES = 40.0
 DEFAULT_ELEVATION_DEGREES = 30.0
 DEFAULT_SIZE = (800, 800)
 """Width and height, in pixels, of a picture of which nothing says how large it is."""
-LARGEST_ORBIT = 1_000_000
-"""Cameras of one orbit, at most."""
 
 
 def look_at_camera(
@@ -37,22 +35,20 @@ def look_at_camera(
     Parameters
     ----------
     eye, target : three numbers each (world); not the same point
-    fov_degrees : horizontal field of view, above 0 and below 180
+    fov_degrees : horizontal field of view
     size : width and height in pixels
 
     Raises
     ------
-    InvalidInput : points that are not three finite numbers or coincide, a field of view or size
-        that cannot be.
+    InvalidInput : a value against its rule (`options.LOOK_FROM`, `FOV`, `SIZE`), points that
+        coincide.
     """
-    eye_world, target_world = _point("eye", eye), _point("target", target)
-    with np.errstate(over="ignore"):
-        gaze = target_world - eye_world
+    eye_world, target_world = LOOK_FROM.check("eye", eye), LOOK_AT.check("target", target)
+    gaze = target_world - eye_world
     distance = math.hypot(*gaze)
-    if not 0 < distance < math.inf:
+    if distance < DISTANCE.least:
         raise InvalidInput(
-            f"the camera at {_text(eye_world)} cannot look at {_text(target_world)}: "
-            "the distance is zero or beyond all numbers"
+            f"the camera at {_text(eye_world)} cannot look at {_text(target_world)}: it stands there"
         )
     forward = gaze / distance
     # The horizontal part of the gaze says what is right; it vanishes when looking straight down.
@@ -80,26 +76,22 @@ def orbit_cameras(
 
     Parameters
     ----------
-    elevation_degrees : height above the horizon, -90 to 90
+    elevation_degrees : height above the horizon
     distance : of the eye from the middle (world units); None: the nearest that shows the whole box
         from every side
-    fov_degrees : horizontal field of view, above 0 and below 180
+    fov_degrees : horizontal field of view
     size : width and height in pixels
 
     Raises
     ------
-    InvalidInput : a value outside of what is said above.
+    InvalidInput : a value against its rule (`options.ORBIT`, `ELEVATION`, `DISTANCE`, ...).
     """
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= LARGEST_ORBIT:
-        raise InvalidInput(f"an orbit of {n!r} cameras; expected 1 to {LARGEST_ORBIT}")
-    if not -90 <= elevation_degrees <= 90:
-        raise InvalidInput(f"the elevation is {elevation_degrees}; expected -90 to 90 degrees")
+    n = ORBIT.check("n", n)
+    elevation = math.radians(ELEVATION.check("elevation_degrees", elevation_degrees))
+    distance = DISTANCE.check("distance", distance)
     tangents = _tangents(fov_degrees, size)
-    elevation = math.radians(elevation_degrees)
     if distance is None:
         distance = _distance_of_whole_box(grid, elevation, tangents)
-    elif not 0 < distance < math.inf:
-        raise InvalidInput(f"the distance is {distance}; it must be finite and above zero")
     center = np.asarray(grid.center, np.float64)
     cameras = []
     for azimuth in 2 * math.pi * np.arange(n) / n:
@@ -132,14 +124,11 @@ def _distance_of_whole_box(
     return max(sideways, upright)
 
 
-def _tangents(fov_degrees: float, size: Sequence[int]) -> tuple[float, float]:
+def _tangents(fov_degrees: float, size: tuple[int, int]) -> tuple[float, float]:
     """Tangents of half the horizontal and half the vertical field of view, square pixels."""
-    if not 0 < fov_degrees < 180:
-        raise InvalidInput(f"the field of view is {fov_degrees}; expected 0 to 180 degrees")
-    if len(size) != 2 or not all(1 <= edge <= LARGEST_EDGE for edge in size):
-        raise InvalidInput(f"the size is {size}; expected two edges of 1 to {LARGEST_EDGE} pixels")
-    tan_x = math.tan(math.radians(fov_degrees) / 2)
-    return tan_x, tan_x * size[1] / size[0]
+    width, height = SIZE.check("size", size)
+    tan_x = math.tan(math.radians(FOV.check("fov_degrees", fov_degrees)) / 2)
+    return tan_x, tan_x * height / width
 
 
 def _camera(
@@ -162,16 +151,6 @@ def _camera(
         width=width,
         height=height,
     )
-
-
-def _point(name: str, value: ArrayLike) -> NDArray[np.float64]:
-    try:
-        point = np.asarray(value, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f"{name} is {value!r}; expected three numbers") from error
-    if point.shape != (3,) or not np.isfinite(point).all():
-        raise InvalidInput(f"{name} is {value!r}; expected three finite numbers")
-    return point
 
 
 def _text(point: NDArray[np.float64]) -> str:

@@ -4,10 +4,9 @@ from plenostream.images.atomic import atomic_path, refuse_existing, writing
 from plenostream.images.film import FilmWriter, film_output
 from plenostream.images.pixels import psnr
 from plenostream.images.stills import StillWriter, still_output
-from plenostream.images.targets import OUTPUTS, Target, Writer, choose_target
+from plenostream.images.targets import Target, Writer, choose_target
 
 __all__ = [
-    "OUTPUTS",
     "FilmWriter",
     "StillWriter",
     "Target",

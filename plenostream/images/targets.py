@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput
+from plenostream.options import OUTPUTS
 
-__all__ = ["OUTPUTS", "FrameFiles", "Target", "Writer", "choose_target", "frame_files"]
-
-OUTPUTS = ("rgb", "alpha", "depth")
-"""What can be asked for, in the order in which it takes the first place."""
+__all__ = ["FrameFiles", "Target", "Writer", "choose_target", "frame_files"]
 
 Kind = Literal["png", "npy", "exr", "mp4"]
 
@@ -60,13 +58,7 @@ def choose_target(path: str | Path, *, outputs: Sequence[str], n_frames: int) ->
     InvalidInput : an ending that is not known, several frames into one picture, outputs that are
         not known or that a film cannot hold.
     """
-    unknown = [name for name in outputs if name not in OUTPUTS]
-    if unknown or not outputs or len(set(outputs)) < len(outputs):
-        raise InvalidInput(
-            f"outputs are {','.join(outputs)!r}; expected one or more of {', '.join(OUTPUTS)}, "
-            "each once"
-        )
-    ordered = tuple(name for name in OUTPUTS if name in outputs)
+    ordered = OUTPUTS.check("outputs", outputs)
     where = Path(path)
     ending = where.suffix.lower()
     if str(path).endswith("/") or where.is_dir() or not ending:
