@@ -12,13 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from plenostream.budget import RenderPlan
 from plenostream.cameras import Camera
 from plenostream.errors import InvalidInput
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.precision import ChosenPrecision
 from plenostream.render.pinhole import draw_picture, plan_picture
 from plenostream.render.rays import draw_rays
 from plenostream.render.resources import Resources
 from plenostream.render.results import RayResult, RenderResult
+from plenostream.rules import real_rows, shown
 from plenostream.stats import FrameStats
+from plenostream.store.reader import SceneStore
 
 __all__ = ["Renderer"]
 
@@ -47,12 +49,16 @@ class Renderer:
 
         Raises
         ------
+        InvalidInput : one of the three is of another type.
         BudgetError : more device memory is allowed than the device grants.
         DeviceError : JAX has no device.
         """
-        self.options = options or RenderOptions()
-        self.stream = stream or StreamOptions()
         store = getattr(scene, "store", scene)
+        _require("scene", store, SceneStore, "a scene, such as open_scene(path) gives")
+        self.options = RenderOptions() if options is None else options
+        self.stream = StreamOptions() if stream is None else stream
+        _require("options", self.options, RenderOptions, "RenderOptions")
+        _require("stream", self.stream, StreamOptions, "StreamOptions")
         self._resources = Resources(store, self.options, self.stream)
 
     def __enter__(self) -> Self:
@@ -83,6 +89,7 @@ class Renderer:
         BudgetError : it does not fit; the error names the smallest budget that works.
         """
         self._resources.refuse_closed()
+        _require("camera", camera, Camera, "a Camera")
         return plan_picture(self._resources, camera)
 
     def render(self, camera: Camera) -> RenderResult:
@@ -95,6 +102,7 @@ class Renderer:
         is closed.
         """
         self._resources.refuse_closed()
+        _require("camera", camera, Camera, "a Camera")
         stats, began = FrameStats(), time.perf_counter()
         with self._resources.measured(stats):
             pixels = draw_picture(self._resources, camera, stats)
@@ -106,7 +114,8 @@ class Renderer:
 
         Parameters
         ----------
-        origins, directions : [n, 3], world space; directions of any length above zero
+        origins, directions : real numbers [n, 3], world space; origins up to
+            `options.LARGEST_COORDINATE`, directions of any length above zero
 
         Raises
         ------
@@ -122,6 +131,11 @@ class Renderer:
         return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)
 
 
+def _require(name: str, value: object, kind: type, said: str) -> None:
+    if not isinstance(value, kind):
+        raise InvalidInput(f"{name} is {shown(value)}; expected {said}")
+
+
 def _cut(
     values: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -133,16 +147,13 @@ def _cut(
 def _checked_rays(
     origins: ArrayLike, directions: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    start, course = np.asarray(origins, np.float64), np.asarray(directions, np.float64)
-    for name, value in (("origins", start), ("directions", course)):
-        if value.ndim != 2 or value.shape[1] != 3:
-            raise InvalidInput(f"{name} has the shape {value.shape}; expected [n, 3]")
-        if not np.isfinite(value).all():
-            row = int(np.argwhere(~np.isfinite(value))[0, 0])
-            raise InvalidInput(f"{name} of ray {row} is {value[row]}; expected finite numbers")
+    start = real_rows("origins", origins, most=LARGEST_COORDINATE)
+    course = real_rows("directions", directions)
     if len(start) != len(course):
         raise InvalidInput(f"there are {len(start)} origins and {len(course)} directions")
     still = np.flatnonzero((course == 0).all(-1))
     if len(still):
         raise InvalidInput(f"the direction of ray {still[0]} is zero; expected any other")
-    return start, course
+    # By a power of two, which changes no digit: squares of the lengths would leave float64.
+    exponents = np.frexp(np.abs(course).max(axis=-1, initial=0.0))[1]
+    return start, np.ldexp(course, -exponents[:, None])
