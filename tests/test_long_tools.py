@@ -96,7 +96,7 @@ def test_soak_of_seconds_writes_its_curve(
     assert lines[-1].startswith(("resident size after", "threads grew", "too short"))
     with target.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == sum(" drawn " in line for line in lines) >= 2
+    assert len(rows) == sum(" drawn " in line for line in lines) >= 1
     assert int(rows[-1]["frames"]) > 0
 
 
