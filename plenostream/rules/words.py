@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -91,7 +91,9 @@ class Frames(Rule):
         """Runs of frames, in order."""
         if isinstance(value, str):
             return parse_frames(value, name=name)
-        given = list(value) if isinstance(value, Iterable) else []
+        # A set of numbers has no order, and the pictures would come in any.
+        is_listed = isinstance(value, Iterable) and not isinstance(value, Set)
+        given = list(value) if is_listed else []
         if given and all(isinstance(run, range) and run and run[0] >= 0 for run in given):
             return given  # what this has given before
         whole = [n for n in given if isinstance(n, Integral) and not isinstance(n, bool)]
@@ -129,7 +131,9 @@ def parse_frames(text: str, *, name: str = "frames") -> list[range]:
             raise InvalidInput(
                 f"{name} is {shown(text)}: the run {shown(part.strip())} ends before it begins"
             )
-        if any(run.start < other.stop and other.start < run.stop for other in runs):
-            raise InvalidInput(f"{name} is {shown(text)}: {shown(part.strip())} was named before")
         runs.append(run)
+    in_order = sorted(runs, key=lambda run: run.start)
+    for one, other in zip(in_order, in_order[1:], strict=False):
+        if other.start < one.stop:
+            raise InvalidInput(f"{name} is {shown(text)}: {other.start} was named before")
     return runs
