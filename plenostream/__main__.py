@@ -1,10 +1,18 @@
-"""`python -m plenostream`."""
+"""The program: `plenostream`, and `python -m plenostream`."""
 
 from __future__ import annotations
+
+# Before all else: what comes before it is a traceback when Ctrl-C is pressed.
+from plenostream import interrupts
+
+if __name__ in ("__main__", "plenostream.__main__"):
+    interrupts.watch()
 
 import sys
 
 from plenostream.cli import main
+
+__all__: list[str] = []
 
 if __name__ == "__main__":
     sys.exit(main())

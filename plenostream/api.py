@@ -35,7 +35,7 @@ class Scene:
         return self.store.meta.grid
 
     def close(self) -> None:
-        """Give back the files."""
+        """Give back the files, when the pictures in hand are drawn; later ones are refused."""
         self.store.close()
 
     def __enter__(self) -> Self:

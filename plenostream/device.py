@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from plenostream.bytesize import format_bytes
 from plenostream.errors import BudgetError, DeviceError
 
-__all__ = ["Device", "Ledger"]
+__all__ = ["Device", "Ledger", "is_forked", "refuse_forked"]
 
 _CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
@@ -28,6 +28,25 @@ _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
 _NO_SUCH_OPTION = "No such compile option"
 _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
+
+
+_user: int | None = None
+"""The process that first used JAX through us."""
+
+
+def is_forked() -> bool:
+    """Whether this is a child, by `os.fork`, of a process that had used JAX."""
+    return _user not in (None, os.getpid())
+
+
+def refuse_forked() -> None:
+    """Raise DeviceError in such a child: JAX's threads are not there, and it would wait for them."""
+    if is_forked():
+        raise DeviceError(
+            f"this process was forked from one ({_user}) that had made a Renderer, and JAX does not "
+            "survive that; start processes that render by multiprocessing's 'spawn' or "
+            "'forkserver', or fork before the first Renderer is made"
+        )
 
 
 class Device:
@@ -44,8 +63,12 @@ class Device:
 
         Raises
         ------
-        DeviceError : JAX has no device. BudgetError : more is asked for than the device grants.
+        DeviceError : JAX has no device, or was used before this process was forked.
+        BudgetError : more is asked for than the device grants.
         """
+        global _user
+        refuse_forked()
+        _user = os.getpid()
         try:
             self.device = device or jax.devices()[0]
         except RuntimeError as error:

@@ -11,6 +11,9 @@ import contextlib
 import errno
 import os
 import secrets
+from pathlib import Path
+
+from plenostream.leftovers import temporary_file
 
 __all__ = ["flush_file", "flush_folder", "replace", "try_folder"]
 
@@ -62,14 +65,15 @@ def try_folder(folder: str | os.PathLike[str]) -> None:
     ------
     OSError : what the system says against it.
     """
-    path = os.path.join(folder, f".{secrets.token_hex(6)}.part")
-    try:
-        with open(path, "xb", buffering=0) as file:
-            # On a full disk an empty file can still be made.
-            file.write(bytes(4096))
-    finally:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    path = Path(folder, f".{secrets.token_hex(6)}.part")
+    with temporary_file(path):
+        try:
+            with open(path, "xb", buffering=0) as file:
+                # On a full disk an empty file can still be made.
+                file.write(bytes(4096))
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _flush(path: str | os.PathLike[str], flags: int) -> None:

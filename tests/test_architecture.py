@@ -21,8 +21,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "plenostream"
 
 CORE = (
     "version",
+    "leftovers",
     "text",
     "errors",
+    "turns",
     "durable",
     "paths",
     "stats",
@@ -39,6 +41,7 @@ RANKS = {
     "cameras": 1,
     "checkpoint": 1,
     "environment": 1,
+    "interrupts": 1,
     "images": 1,
     "store": 1,
     "streams": 1,
@@ -89,7 +92,7 @@ FENCES = {
 PREPARES_JAX = "plenostream.environment"
 """Configures jax, so it may import it too: late, and before anything else does."""
 
-FRONT = {"cli", "commands", "environment", "__main__"}
+FRONT = {"cli", "commands", "environment", "interrupts", "__main__"}
 """The command line: it alone reads the environment, prints, and imports late to start fast."""
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from plenostream.errors import PlenostreamError
+from plenostream.leftovers import child_process, temporary_folder
 
 __all__ = ["answer", "ask", "peak_resident_bytes", "resident_bytes"]
 
@@ -31,19 +32,30 @@ def ask(
     ------
     PlenostreamError : it failed; with the last lines of what it said.
     """
-    with tempfile.TemporaryDirectory(prefix="plenostream-bench-") as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix="plenostream-bench-") as folder,
+        temporary_folder(folder),
+    ):
         out = Path(folder) / "answer.json"
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, "-m", module, str(out)],
-            input=json.dumps(request),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env=dict(environment),
-        )
-        if done.returncode or not out.exists():
-            said = " | ".join(done.stdout.strip().splitlines()[-_LAST_LINES:])
-            raise PlenostreamError(f"the measurement {module} failed ({done.returncode}): {said}")
+        ) as process:
+            try:
+                with child_process(process):
+                    told, _ = process.communicate(json.dumps(request))
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode or not out.exists():
+            said = " | ".join(told.strip().splitlines()[-_LAST_LINES:])
+            raise PlenostreamError(
+                f"the measurement {module} failed ({process.returncode}): {said}"
+            )
         found: dict[str, Any] = json.loads(out.read_text())
         return found
 

@@ -13,6 +13,7 @@ from plenostream.bench.apart import answer, ask
 from plenostream.bench.timing import Say, Timing
 from plenostream.cameras import Camera
 from plenostream.environment import prepare_jax
+from plenostream.leftovers import temporary_folder
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.render import Renderer
 
@@ -69,7 +70,10 @@ def first_frames(
         "options": asdict(options),
         "stream": asdict(stream),
     }
-    with tempfile.TemporaryDirectory(prefix="plenostream-compiled-") as cache:
+    with (
+        tempfile.TemporaryDirectory(prefix="plenostream-compiled-") as cache,
+        temporary_folder(cache),
+    ):
         own = {
             **environment,
             "JAX_COMPILATION_CACHE_DIR": cache,

@@ -20,6 +20,7 @@ from typing import Any
 
 from plenostream.durable import replace, try_folder
 from plenostream.errors import OutputError
+from plenostream.leftovers import folder_if_empty, temporary_file
 from plenostream.paths import PathLike, file_kind, local_path, outside_scenes
 from plenostream.text import printable
 
@@ -116,20 +117,21 @@ def atomic_file(path: PathLike, *, overwrite: bool, what: str = "output") -> Ite
     real = checked_output(path, overwrite=overwrite, what=what)
     # Short, so that whatever name the target may have, this one may too.
     aside = real.with_name(f".{secrets.token_hex(6)}.part")
-    with writing(path):
-        file = AsideFile(aside)
-    try:
-        with file:
-            yield file
-            with writing(path):
-                file.settle()
-        # A file that appeared meanwhile is somebody's work too.
-        checked_output(path, overwrite=overwrite, what=what)
+    with temporary_file(aside):
         with writing(path):
-            replace(aside, real)
-    finally:
-        with contextlib.suppress(OSError):
-            aside.unlink()
+            file = AsideFile(aside)
+        try:
+            with file:
+                yield file
+                with writing(path):
+                    file.settle()
+            # A file that appeared meanwhile is somebody's work too.
+            checked_output(path, overwrite=overwrite, what=what)
+            with writing(path):
+                replace(aside, real)
+        finally:
+            with contextlib.suppress(OSError):
+                aside.unlink()
 
 
 def try_place(path: PathLike, *, what: str) -> None:
@@ -160,16 +162,19 @@ def made_folders(folder: Path) -> Iterator[None]:
     OutputError : what the system says against making them.
     """
     missing = [part for part in (folder, *folder.parents) if not os.path.lexists(part)]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the folder {printable(str(folder))} cannot be made: {error.strerror}"
-        ) from error
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):  # not empty: it holds finished pictures
-            for part in missing:
-                part.rmdir()
-        raise
+    with contextlib.ExitStack() as entered:
+        for part in reversed(missing):
+            entered.enter_context(folder_if_empty(part))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"the folder {printable(str(folder))} cannot be made: {error.strerror}"
+            ) from error
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):  # not empty: it holds finished pictures
+                for part in missing:
+                    part.rmdir()
+            raise

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from plenostream.images.atomic import AsideFile
+from plenostream.leftovers import temporary_folder
 
 __all__ = ["copy_written"]
 
@@ -20,7 +21,11 @@ def copy_written(write: Callable[[str], Any], file: AsideFile, *, ending: str) -
     as the file has.
     """
     descriptor = os.memfd_create("plenostream")
-    with os.fdopen(descriptor, "rb") as memory, tempfile.TemporaryDirectory() as folder:
+    with (
+        os.fdopen(descriptor, "rb") as memory,
+        tempfile.TemporaryDirectory(prefix="plenostream-") as folder,
+        temporary_folder(folder),
+    ):
         name = os.path.join(folder, f"file{ending}")
         os.symlink(f"/proc/self/fd/{descriptor}", name)
         result = write(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from plenostream.budget import RenderPlan
 from plenostream.cameras import Camera
-from plenostream.errors import InvalidInput
+from plenostream.device import is_forked, refuse_forked
+from plenostream.errors import InvalidInput, PlenostreamError
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.precision import ChosenPrecision
 from plenostream.render.pinhole import draw_picture, plan_picture
@@ -21,15 +24,20 @@ from plenostream.render.results import RayResult, RenderResult
 from plenostream.rules import real_rows, shown
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
+from plenostream.turns import Turns
 
 __all__ = ["Renderer"]
+
+_NO_MORE_TASKS = "cannot schedule new futures"
 
 
 class Renderer:
     """Renders a scene inside a device and a host budget; a context manager.
 
-    Bricks stay on the device from one picture to the next. Not safe for use from several threads
-    at once. After an error in a picture (a damaged brick, say) it can be used on.
+    Bricks stay on the device from one picture to the next. It draws one picture at a time: a second
+    thread waits for its turn. After an error in a picture (a damaged brick, say) it can be used on.
+    Where JAX was used before `os.fork`, the child cannot render: start it with multiprocessing's
+    "spawn" or "forkserver".
 
     Notes
     -----
@@ -51,7 +59,8 @@ class Renderer:
         ------
         InvalidInput : one of the three is of another type.
         BudgetError : more device memory is allowed than the device grants.
-        DeviceError : JAX has no device.
+        DeviceError : JAX has no device, or was used before this process was forked.
+        StoreError : the scene is closed.
         """
         store = getattr(scene, "store", scene)
         _require("scene", store, SceneStore, "a scene, such as open_scene(path) gives")
@@ -59,7 +68,13 @@ class Renderer:
         self.stream = StreamOptions() if stream is None else stream
         _require("options", self.options, RenderOptions, "RenderOptions")
         _require("stream", self.stream, StreamOptions, "StreamOptions")
-        self._resources = Resources(store, self.options, self.stream)
+        self._turns = Turns(
+            "this renderer",
+            closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
+            one_at_a_time=True,
+        )
+        with store.in_use():
+            self._resources = Resources(store, self.options, self.stream)
 
     def __enter__(self) -> Self:
         return self
@@ -73,8 +88,32 @@ class Renderer:
         self.close()
 
     def close(self) -> None:
-        """Give back the device arrays, the cache and the threads."""
-        self._resources.close()
+        """Give back the device arrays, the cache and the threads; waits for the picture in hand.
+
+        May be called again. Does nothing in a forked child: all of it belongs to the parent.
+
+        Raises
+        ------
+        InvalidInput : called in the middle of a picture, by the thread that draws it.
+        """
+        if not is_forked():
+            self._turns.close(self._resources.close)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The time in which a picture is drawn, by one thread, with the scene kept open."""
+        refuse_forked()
+        with self._turns.turn(), self._resources.store.in_use():
+            try:
+                yield
+            except RuntimeError as error:
+                # Python ends the threads of executors when the main thread is done.
+                if _NO_MORE_TASKS not in str(error):
+                    raise
+                raise PlenostreamError(
+                    "the program is ending, since its main thread is done, and no picture is drawn "
+                    "any more; have the main thread wait (join) for the threads that draw"
+                ) from error
 
     @property
     def precision(self) -> ChosenPrecision:
@@ -86,11 +125,12 @@ class Renderer:
 
         Raises
         ------
-        BudgetError : it does not fit; the error names the smallest budget that works.
+        BudgetError : it does not fit; the error names the smallest budget that works. Else as
+        `render`.
         """
-        self._resources.refuse_closed()
         _require("camera", camera, Camera, "a Camera")
-        return plan_picture(self._resources, camera)
+        with self._turn():
+            return plan_picture(self._resources, camera)
 
     def render(self, camera: Camera) -> RenderResult:
         """The picture that `camera` takes.
@@ -98,14 +138,15 @@ class Renderer:
         Raises
         ------
         BudgetError : it does not fit; nothing was read. BrickCorrupt : a brick that it needs is
-        damaged; the error names it. DeviceError : the device failed. InvalidInput : the renderer
-        is closed.
+        damaged; the error names it. DeviceError : the device failed, or JAX was used before this
+        process was forked. InvalidInput : the renderer is closed, or this very thread is drawing
+        with it (in a signal handler). StoreError : the scene is closed.
         """
-        self._resources.refuse_closed()
         _require("camera", camera, Camera, "a Camera")
-        stats, began = FrameStats(), time.perf_counter()
-        with self._resources.measured(stats):
-            pixels = draw_picture(self._resources, camera, stats)
+        with self._turn():
+            stats, began = FrameStats(), time.perf_counter()
+            with self._resources.measured(stats):
+                pixels = draw_picture(self._resources, camera, stats)
         stats.seconds = time.perf_counter() - began
         return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
 
@@ -121,11 +162,11 @@ class Renderer:
         ------
         InvalidInput : shapes or values that mean nothing. Else as `render`.
         """
-        self._resources.refuse_closed()
         start, course = _checked_rays(origins, directions)
-        stats, began = FrameStats(), time.perf_counter()
-        with self._resources.measured(stats):
-            values = draw_rays(self._resources, start, course, stats)
+        with self._turn():
+            stats, began = FrameStats(), time.perf_counter()
+            with self._resources.measured(stats):
+                values = draw_rays(self._resources, start, course, stats)
         rgb, alpha, depth = _cut(values)
         stats.seconds = time.perf_counter() - began
         return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)

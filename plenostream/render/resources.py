@@ -81,19 +81,12 @@ class Resources:
         self._cache_bytes = 0
         self._read_before = 0
         self._blocks: tuple[BlockMap, jax.Array] | None = None
-        self._closed = False
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads."""
-        self._closed = True
         self.workers.close()
         self._drop_fetcher()
         self._pool = self._residency = self._blocks = None
-
-    def refuse_closed(self) -> None:
-        """Raise InvalidInput after `close`."""
-        if self._closed:
-            raise InvalidInput("this renderer is closed; make another one to render")
 
     @contextmanager
     def measured(self, stats: FrameStats) -> Iterator[None]:

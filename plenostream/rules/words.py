@@ -92,8 +92,8 @@ class Frames(Rule):
         if isinstance(value, str):
             return parse_frames(value, name=name)
         # A set of numbers has no order, and the pictures would come in any.
-        is_listed = isinstance(value, Iterable) and not isinstance(value, Set)
-        given = list(value) if is_listed else []
+        unordered = isinstance(value, Set)
+        given = list(value) if isinstance(value, Iterable) and not unordered else []
         if given and all(isinstance(run, range) and run and run[0] >= 0 for run in given):
             return given  # what this has given before
         whole = [n for n in given if isinstance(n, Integral) and not isinstance(n, bool)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from plenostream.store.nodes import GROUPS, check_group_node, read_array_node, r
 from plenostream.store.source import ByteSource, open_source
 from plenostream.store.stored import as_converted
 from plenostream.store.tables import BrickTables, content_faults, structure_faults
+from plenostream.turns import Turns
 
 __all__ = ["SceneStore", "check_meta", "chunk_bytes", "open_store"]
 
@@ -106,6 +108,11 @@ class SceneStore:
         self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
         self._source = source
         self._absent: list[tuple[ArraySpec, int]] = []
+        self._uses = Turns(
+            "this scene",
+            closed=lambda: StoreError(f"{path}: this scene is closed; open it again to read it"),
+            one_at_a_time=False,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -119,8 +126,22 @@ class SceneStore:
         self.close()
 
     def close(self) -> None:
-        """Give back the files; tables stay readable."""
-        self._source.close()
+        """Give back the files, when nobody is in the middle of `in_use`; tables stay readable.
+
+        Raises
+        ------
+        InvalidInput : called in the middle of a picture, by the thread that draws it.
+        """
+        self._uses.close(self._source.close)
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """A block in which the scene stays open: `close` waits for the end of it.
+
+        Raises
+        ------
+        StoreError : the scene is closed.
+        """
+        return self._uses.turn()
 
     @property
     def codec(self) -> str:
@@ -134,7 +155,8 @@ class SceneStore:
 
     def chunk_stored_bytes(self, name: str, chunk: int) -> int:
         """Bytes of the stored chunks that begin in a chunk of rows; BrickCorrupt when one of those
-        that it needs is not there."""
+        that it needs is not there, StoreError after `close`."""
+        self._uses.refuse_closed()
         spec, array = self.specs[name], self.arrays[name]
         first, total = chunk * spec.chunk_shape[0], 0
         for place in array.places(chunk):
@@ -155,7 +177,9 @@ class SceneStore:
         Raises
         ------
         BrickCorrupt : they cannot be read, or are missing where nothing may be.
+        StoreError : the scene is closed.
         """
+        self._uses.refuse_closed()
         spec, array = self.specs[name], self.arrays[name]
         stored: list[bytes | None] = []
         for place in array.places(chunk):
@@ -201,6 +225,7 @@ class SceneStore:
         Raises
         ------
         BrickCorrupt : the chunk is missing, short, damaged, or holds what was never written.
+        StoreError : the scene is closed.
         """
         return self.decode_chunk(name, chunk, self.fetch_chunk(name, chunk))
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
+from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
 from plenostream.paths import file_kind, local_path
 
 __all__ = ["ByteSource", "FolderSource", "ZipSource", "open_source"]
@@ -166,14 +166,17 @@ class ZipSource:
     def _packed(self, entry: zipfile.ZipInfo) -> bytes:
         """Bytes of an entry as they lie in the file, its local header checked."""
         with self._lock:
-            self._file.seek(entry.header_offset)
-            fixed = self._file.read(_LOCAL_HEADER.size) or b""
+            if self._file.closed:
+                raise StoreError("the scene is closed")
+            at = entry.header_offset
+            fixed = self._part(_LOCAL_HEADER.size, at)
             if len(fixed) != _LOCAL_HEADER.size or fixed[:4] != b"PK\x03\x04":
                 raise BrickCorrupt("its zip entry has no header")
             fields = _LOCAL_HEADER.unpack(fixed)
             method, name_length, extra_length = fields[3], fields[9], fields[10]
-            rest = self._file.read(name_length + extra_length) or b""
-            packed = self._file.read(entry.compress_size) or b""
+            at += _LOCAL_HEADER.size
+            rest = self._part(name_length + extra_length, at)
+            packed = self._part(entry.compress_size, at + name_length + extra_length)
         encoding = "utf-8" if fields[2] & 0x800 else "cp437"
         name = rest[:name_length].decode(encoding, "replace")
         if method != entry.compress_type or name != entry.orig_filename:
@@ -181,6 +184,10 @@ class ZipSource:
         if len(packed) != entry.compress_size:
             raise BrickCorrupt("the zip file ends within its entry")
         return packed
+
+    def _part(self, n_bytes: int, at: int) -> bytes:
+        # Not by the file's own position, which a forked child shares.
+        return os.pread(self._file.fileno(), n_bytes, at)
 
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
@@ -191,8 +198,9 @@ class ZipSource:
         return iter(self._entries)
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file, between two reads."""
+        with self._lock:
+            self._file.close()
 
 
 def _refuse_long(size: int, at_most: int) -> None:
