@@ -62,6 +62,8 @@ class DeviceNeeds:
     """Parts that the tiles are dealt to."""
     tile_step: int
     """Tiles of a part come in multiples of this."""
+    part_bytes: int = 0
+    """Of the fixed bytes, those that each part takes for itself."""
 
     def pool_bytes(self, n_slots: int, n_pages: int) -> int:
         """A pool of these sizes; page 0, the row of zeros, is one of the pages."""
@@ -167,14 +169,37 @@ def _round_up(n: int, least: int) -> int:
     return max(-(-n // unit) * unit, least)
 
 
+def _fewer_threads(n_threads: int, thread_bytes: int, excess_bytes: int) -> list[str]:
+    """The remedy of fewer threads, where it frees enough."""
+    # Rounded budgets: what is freed has to make up for a step of theirs too.
+    fewer = -(-(excess_bytes + _ROUND) // thread_bytes) if thread_bytes else n_threads
+    left = n_threads - fewer
+    return [f"use {left} threads or fewer (n_threads, --threads)"] if left > 0 else []
+
+
+def _remedies(remedies: list[str]) -> str:
+    """What to try beside allowing more: what frees enough by itself, and nothing that does not."""
+    return "".join(f", or {remedy}" for remedy in remedies)
+
+
 def _too_small(needs: DeviceNeeds, allowed_bytes: int) -> BudgetError:
     smallest = needs.smallest_bytes
+    # At least, each part has a step of tiles, however narrow the picture is.
+    least_tiles = needs.n_parts * needs.tile_step
+    excess = smallest - allowed_bytes
+    remedies = _fewer_threads(
+        needs.n_parts, needs.part_bytes + needs.tile_step * needs.tile_bytes, excess
+    )
+    if needs.rays_bytes(1) - least_tiles * needs.tile_bytes >= excess + _ROUND:
+        remedies.append("make the picture narrower")
+    if needs.least_pool_bytes > excess:
+        remedies.append("convert the model with a smaller --brick-size")
     return BudgetError(
         f"the device memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
         f"needs at least {format_least_bytes(smallest)} ({format_bytes(needs.fixed_bytes)} for kernels and "
         f"transfers, {format_bytes(needs.rays_bytes(1))} for one row of tiles, "
-        f"{format_bytes(needs.least_pool_bytes)} for the largest brick). Allow that much, or make "
-        f"the picture narrower, or convert the model with a smaller --brick-size.",
+        f"{format_bytes(needs.least_pool_bytes)} for the largest brick). Allow that much"
+        f"{_remedies(remedies)}.",
         planned_bytes=smallest,
         allowed_bytes=allowed_bytes,
         smallest_bytes=smallest,
@@ -197,6 +222,10 @@ class HostNeeds:
     """The finished picture and the rays it is assembled from."""
     least_cache: int
     """Decoded chunks without which no brick can be read."""
+    n_parts: int = 1
+    """Threads that draw."""
+    part_bytes: int = 0
+    """Of all this, what each of them takes for itself."""
 
     @property
     def fixed_bytes(self) -> int:
@@ -218,14 +247,18 @@ def require_host(needs: HostNeeds, allowed_bytes: int) -> int:
     """
     smallest = needs.smallest_bytes
     if smallest > allowed_bytes:
+        excess = smallest - allowed_bytes
+        remedies = _fewer_threads(needs.n_parts, needs.part_bytes, excess)
+        if needs.image > excess + _ROUND:
+            remedies.append("make the picture smaller")
         raise BudgetError(
             f"the host memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
             f"needs at least {format_least_bytes(smallest)} ({format_bytes(needs.tables)} for the scene's "
             f"tables, {format_bytes(needs.view)} for what is in view, "
             f"{format_bytes(needs.staging)} for staging, {format_bytes(needs.items)} for work "
             f"items, {format_bytes(needs.image)} for the picture, "
-            f"{format_bytes(needs.least_cache)} to read bricks). Allow that much, or make the "
-            f"picture smaller.",
+            f"{format_bytes(needs.least_cache)} to read bricks). Allow that much"
+            f"{_remedies(remedies)}.",
             planned_bytes=smallest,
             allowed_bytes=allowed_bytes,
             smallest_bytes=smallest,

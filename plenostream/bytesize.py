@@ -23,26 +23,36 @@ for _power, _letter in enumerate("kmgt", start=1):
 _SIZE = re.compile(r"\s*([0-9]{1,24}(?:\.[0-9]{0,24})?|\.[0-9]{1,24})\s*([a-z]*)\s*", re.IGNORECASE)
 
 
+LARGEST_BYTES = 10**18
+"""More than any machine has, and less than overflows any count of ours."""
+
+
 def parse_bytes(size: int | str, *, name: str = "size") -> int:
     """Number of bytes that `size` names, rounded down; `name` is said in the error.
 
     Raises
     ------
-    InvalidInput : not a size, or not above zero.
+    InvalidInput : not a size, not above zero, or beyond `LARGEST_BYTES`.
     """
     if isinstance(size, str):
         match = _SIZE.fullmatch(size)
         unit = _UNITS.get(match[2].lower()) if match else None
         if match is None or unit is None:
-            raise InvalidInput(f"{name} is {size!r}; expected a size such as 512MB, 2GB or 1.5GiB")
+            raise InvalidInput(
+                f"{name} is {size[:80]!r}; expected a size such as 512MB, 2GB or 1.5GiB"
+            )
         # A fraction: as a float, 0.29 GB would be a byte short of 290,000,000.
         n_bytes = int(Fraction(match[1]) * unit)
     elif isinstance(size, Integral) and not isinstance(size, bool):
         n_bytes = int(size)
     else:
-        raise InvalidInput(f"{name} is {size!r}; expected bytes as an integer, or text like '2GB'")
+        raise InvalidInput(
+            f"{name} is {str(size)[:80]!r}; expected bytes as an integer, or text like '2GB'"
+        )
     if n_bytes <= 0:
-        raise InvalidInput(f"{name} is {size!r}; it must be above zero")
+        raise InvalidInput(f"{name} is zero or less, which is no size; expected a size above zero")
+    if n_bytes > LARGEST_BYTES:
+        raise InvalidInput(f"{name} is larger than 1000000TB; expected a size such as 2GB")
     return n_bytes
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import time
+import warnings
 from pathlib import Path
-
-from plenostream.leftovers import written_in_place
 
 __all__ = ["cache_folder", "prepare_jax"]
 
@@ -17,6 +18,15 @@ def cache_folder() -> Path:
     # The XDG specification asks for relative paths to be ignored.
     root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
     return root / "plenostream" / "jax"
+
+
+CACHE_BYTES = 1_000_000_000
+"""Bound on that folder: JAX drops what was not used for longest."""
+_TIME_BYTES = 8
+_WRITTEN_SECONDS = 30
+"""After which an entry without its time of use is not being written any more."""
+_LEAST_FREE = 50_000_000
+"""Bytes that must be free on the disk, or kernels are compiled each time."""
 
 
 def prepare_jax() -> None:
@@ -38,11 +48,30 @@ def _keep_compiled() -> None:
     with contextlib.suppress(OSError, RuntimeError):
         folder = cache_folder()
         folder.mkdir(parents=True, exist_ok=True)
-        # JAX would take half an entry for a whole one, complain at each start, and keep it.
-        written_in_place(folder)
+        if shutil.disk_usage(folder).free < _LEAST_FREE or not os.access(folder, os.W_OK | os.X_OK):
+            return
+        # The disk may fill up meanwhile, or a file be damaged. JAX then warns, and compiles.
+        message = "(?s)Error (reading|writing) persistent compilation cache entry"
+        warnings.filterwarnings("ignore", message=message)
+        _drop_unfinished(folder)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         # Our kernels are few; JAX would leave out those that compile in less than a second.
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_BYTES))
+
+
+def _drop_unfinished(folder: Path) -> None:
+    """Remove entries that a full disk or a kill cut off: JAX would neither read nor replace them.
+
+    It writes an entry and then its time of use, all under a lock; without the latter it would also
+    fail to make room in the folder, for good.
+    """
+    for entry in folder.glob("*-cache"):
+        used = entry.with_name(f"{entry.name.removesuffix('-cache')}-atime")
+        if not used.is_file() or used.stat().st_size != _TIME_BYTES:
+            lately = time.time() - entry.stat().st_mtime < _WRITTEN_SECONDS
+            if not lately:
+                entry.unlink(missing_ok=True)
 
 
 def _prepare_cpu() -> None:

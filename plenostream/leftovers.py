@@ -9,7 +9,6 @@ and ends the process (`interrupts`), whatever the other threads are at.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import subprocess
@@ -23,7 +22,6 @@ __all__ = [
     "folder_if_empty",
     "temporary_file",
     "temporary_folder",
-    "written_in_place",
 ]
 
 _gate = threading.RLock()
@@ -73,21 +71,6 @@ def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
 
     with _entry(end):
         yield
-
-
-def written_in_place(folder: Path) -> None:
-    """A library writes files in `folder` under their own names; those it is at are not to stay."""
-    with _gate:
-        _entered.append(lambda: _remove_half_written(os.path.realpath(folder)))
-
-
-def _remove_half_written(folder: str) -> None:
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # the list's own is closed by now
-            path = os.readlink(f"/proc/self/fd/{number}")
-            flags = fcntl.fcntl(int(number), fcntl.F_GETFL)
-            if os.path.dirname(path) == folder and flags & os.O_ACCMODE != os.O_RDONLY:
-                os.unlink(path)
 
 
 def clear_away() -> None:

@@ -1,17 +1,46 @@
-"""What can be asked for: frozen, keyword-only, validated records, the only home of defaults."""
+"""What can be asked for, each option with its rule: the only home of types, ranges and defaults.
+
+Options come in frozen, keyword-only records, whose fields carry their rules; those of cameras and
+outputs, which are arguments of functions, stand alone.
+"""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from plenostream.bytesize import parse_bytes
-from plenostream.errors import InvalidInput
 from plenostream.grid import BRICK_SIZES
+from plenostream.rules import (
+    Choice,
+    Frames,
+    Memory,
+    Names,
+    Number,
+    Point,
+    Size,
+    Truth,
+    Whole,
+    check_record,
+)
 
 __all__ = [
+    "DISTANCE",
+    "ELEVATION",
+    "FOV",
+    "FPS",
+    "FRAMES",
+    "LARGEST_COORDINATE",
+    "LARGEST_EDGE",
+    "LOOK_AT",
+    "LOOK_FROM",
+    "MIN_DENSITY",
+    "ORBIT",
+    "OUTPUTS",
+    "PARTS",
+    "ROUNDS",
+    "SCENE_SCALE",
+    "SIZE",
     "Codec",
     "ConvertOptions",
     "Precision",
@@ -24,105 +53,103 @@ Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 
-_BRIGHTEST = 1e30
-"""Of a background: it is computed with in float32."""
-
-
-def _number(
-    name: str,
-    value: object,
-    *,
-    above: float | None = None,
-    least: float | None = None,
-    most: float | None = None,
-) -> float:
-    """`value` as a Python float; NumPy's scalars count as numbers, truth values do not."""
-    number = math.nan
-    if isinstance(value, Real) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except OverflowError:  # an integer beyond float64
-            number = math.inf
-    if not math.isfinite(number):
-        raise InvalidInput(f"{name} is {value!r}; expected a finite number")
-    if above is not None and not number > above:
-        raise InvalidInput(f"{name} is {number}; it must be above {above}")
-    if least is not None and not number >= least:
-        raise InvalidInput(f"{name} is {number}; it must be at least {least}")
-    if most is not None and not number <= most:
-        raise InvalidInput(f"{name} is {number}; it must be at most {most}")
-    return number
-
-
-def _count(name: str, value: object) -> int | None:
-    """`value` as a Python int of 1 or more; None stays None."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InvalidInput(f"{name} is {value!r}; expected a whole number")
-    number = int(value)
-    if number < 1:
-        raise InvalidInput(f"{name} is {number}; it must be at least 1")
-    return number
-
-
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        raise InvalidInput(f"{name} is {value!r}; expected one of {', '.join(choices)}")
-
-
-def _set(options: object, **values: object) -> None:
-    """Store checked values in a frozen record, from its `__post_init__`."""
-    for name, value in values.items():
-        object.__setattr__(options, name, value)
+_LARGE, _SMALL = 1e30, 1e-30
+"""Float32 holds these, and what they become in the units of any grid that it holds."""
+LARGEST_COORDINATE = _LARGE
+"""Of places in the world (world units)."""
+LARGEST_EDGE = 65_536
+"""Pixels along one edge of an image, at most."""
+_MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What the picture is (DESIGN section 1); svox2's defaults."""
+    """What the picture is (DESIGN section 1); svox2's defaults.
 
-    background: float = 1.0
-    """Brightness behind everything, all channels: 1 is white, 0 black."""
-    step_size: float = 0.5
-    """Distance between samples along a ray, in grid units (voxels)."""
-    near_clip: float = 0.0
-    """Nearest distance from the eye that counts, in world units."""
-    sigma_thresh: float = 1e-10
-    """Samples of this density (per world unit) or less contribute nothing."""
-    stop_thresh: float = 1e-7
-    """A ray ends, fully opaque, when its transmittance falls below this."""
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    background: Annotated[
+        float,
+        Number(
+            least=0, most=1, words=(("white", 1.0), ("black", 0.0)),
+            help="Brightness behind everything, in all channels.",
+        ),
+    ] = 1.0  # fmt: skip
+    step_size: Annotated[
+        float,
+        Number(
+            least=1e-6, most=1e6, unit="voxels",
+            help="Distance between samples along a ray, in voxels.",
+        ),
+    ] = 0.5  # fmt: skip
+    near_clip: Annotated[
+        float,
+        Number(
+            least=0, most=_LARGE, unit="world units",
+            help="Nearest distance from the eye that counts, in world units.",
+        ),
+    ] = 0.0  # fmt: skip
+    sigma_thresh: Annotated[
+        float,
+        Number(
+            least=0, most=_LARGE, unit="per world unit",
+            help="Samples of this density (per world unit) or less contribute nothing.",
+        ),
+    ] = 1e-10  # fmt: skip
+    stop_thresh: Annotated[
+        float,
+        Number(
+            least=0, most=1,
+            help="A ray ends, fully opaque, when less than this share of light is left.",
+        ),
+    ] = 1e-7  # fmt: skip
 
     def __post_init__(self) -> None:
-        _set(
-            self,
-            background=_number("background", self.background, least=-_BRIGHTEST, most=_BRIGHTEST),
-            step_size=_number("step_size", self.step_size, above=0.0),
-            near_clip=_number("near_clip", self.near_clip, least=0.0),
-            sigma_thresh=_number("sigma_thresh", self.sigma_thresh, least=0.0),
-            stop_thresh=_number("stop_thresh", self.stop_thresh, least=0.0, most=1.0),
-        )
+        check_record(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
-    """How the picture is made: precision on the device, and the memory allowed."""
+    """How the picture is made: precision on the device, and the memory allowed.
 
-    precision: Precision = "auto"
-    """Type of densities and coefficients on the device; arithmetic is float32 in any case. auto takes
-    float16 where the scene's tables say that it is safe, else float32."""
-    device_memory: int | str | None = None
-    """Bytes allowed on the device; None: 8 GB on a CPU, elsewhere 90 % of what the device grants."""
-    host_memory: int | str = "2GB"
-    """Bytes allowed for decoded chunks, staging buffers and reads in flight on the host."""
-    n_threads: int | None = None
-    """Worker threads that read and, on a CPU, integrate; None: one a core."""
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    precision: Annotated[
+        Precision,
+        Choice(
+            choices=get_args(Precision),
+            help="Type of what is held on the device; arithmetic is float32 in any case. auto takes "
+            "float16 where that is safe for the scene, else float32, and says so.",
+        ),
+    ] = "auto"
+    device_memory: Annotated[
+        int | str | None,
+        Memory(
+            unsaid="8GB on a CPU, 90 % of what the device grants elsewhere",
+            help="Bytes allowed on the device, such as 512MB, 8GB or 1.5GiB. Kept to, or refused "
+            "at once with the smallest budget that works.",
+        ),
+    ] = None
+    host_memory: Annotated[
+        int | str,
+        Memory(help="Bytes allowed for decoded chunks, staging buffers and reads in flight."),
+    ] = "2GB"
+    n_threads: Annotated[
+        int | None,
+        Whole(
+            least=1, most=_MOST_THREADS, unit="threads", unsaid="one a core",
+            help="Threads that read and, on a CPU, integrate.",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
-        _check_choice("precision", self.precision, ("auto", "float16", "float32"))
-        if self.device_memory is not None:
-            parse_bytes(self.device_memory, name="device_memory")
-        parse_bytes(self.host_memory, name="host_memory")
-        _set(self, n_threads=_count("n_threads", self.n_threads))
+        check_record(self)
 
     @property
     def device_bytes(self) -> int | None:
@@ -139,33 +166,104 @@ class StreamOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
-    """How a checkpoint becomes a scene."""
+    """How a checkpoint becomes a scene.
 
-    brick_size: int = 16
-    """Cells per axis of a brick: 8, 16 or 32."""
-    dtype: StoreDtype = "auto"
-    """auto keeps the checkpoint's values exactly; float16 rounds densities and coefficients."""
-    codec: Codec = "zstd"
-    """Compression of the rows: zstd is smaller, lz4 decodes faster."""
-    host_memory: int | str = "1GB"
-    """Bound on the process's resident size above what the interpreter and its imports take."""
-    workers: int | None = None
-    """Threads that pack and compress; None: one a core."""
-    overwrite: bool = False
-    """Replace an existing scene at the target."""
-    resume: bool = False
-    """Go on with a conversion of the same checkpoint that was cut off."""
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    brick_size: Annotated[
+        int, Choice(choices=BRICK_SIZES, help="Cells per axis of a brick.")
+    ] = 16  # fmt: skip
+    dtype: Annotated[
+        StoreDtype,
+        Choice(
+            choices=get_args(StoreDtype),
+            help="auto keeps the checkpoint's values exactly; float16 rounds densities and "
+            "coefficients.",
+        ),
+    ] = "auto"
+    codec: Annotated[
+        Codec,
+        Choice(choices=get_args(Codec), help="zstd makes smaller scenes, lz4 is read faster."),
+    ] = "zstd"
+    host_memory: Annotated[
+        int | str,
+        Memory(help="Bound on the process's memory above what the program itself takes."),
+    ] = "1GB"
+    workers: Annotated[
+        int | None,
+        Whole(
+            least=1, most=_MOST_THREADS, unit="threads", unsaid="one a core",
+            help="Threads that pack and compress.",
+        ),
+    ] = None  # fmt: skip
+    overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
+    resume: Annotated[bool, Truth(help="Go on with a conversion that was cut off.")] = False
 
     def __post_init__(self) -> None:
-        if not isinstance(self.brick_size, Integral) or self.brick_size not in BRICK_SIZES:
-            sizes = ", ".join(map(str, BRICK_SIZES))
-            raise InvalidInput(f"brick_size is {self.brick_size!r}; expected one of {sizes}")
-        _check_choice("dtype", self.dtype, ("auto", "float16"))
-        _check_choice("codec", self.codec, ("zstd", "lz4"))
-        parse_bytes(self.host_memory, name="host_memory")
-        _set(self, workers=_count("workers", self.workers), brick_size=int(self.brick_size))
+        check_record(self)
 
     @property
     def host_bytes(self) -> int:
         """`host_memory` in bytes."""
         return parse_bytes(self.host_memory, name="host_memory")
+
+
+# Cameras: arguments of `cameras.load_cameras`, `look_at_camera` and `orbit_cameras`.
+FRAMES = Frames(unsaid="all", help="Which views of the file, counted from 0.")
+SCENE_SCALE = Number(
+    least=_SMALL,
+    most=_LARGE,
+    words=(("auto", "auto"),),
+    help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
+    "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.",
+)
+ORBIT = Whole(
+    least=1,
+    most=1_000_000,
+    unit="views",
+    help="N views evenly around the scene, about the vertical axis (+z).",
+)
+ELEVATION = Number(
+    least=-90, most=90, unit="degrees", help="Height of the orbit above the horizon, in degrees."
+)
+DISTANCE = Number(
+    least=_SMALL,
+    most=_LARGE,
+    unit="world units",
+    unsaid="the nearest that shows the whole box",
+    help="Radius of the orbit in world units.",
+)
+LOOK_FROM = Point(most=LARGEST_COORDINATE, help="One view from this point (world), with +z up.")
+LOOK_AT = Point(most=LARGEST_COORDINATE, help="What is in the middle of that view (world).")
+FOV = Number(
+    least=1e-3,
+    most=179.9,
+    unit="degrees",
+    help="Horizontal field of view of --orbit and --look-from.",
+)
+SIZE = Size(most=LARGEST_EDGE, help="Pixels of the picture; a file's intrinsics are rescaled.")
+
+# Outputs.
+OUTPUTS = Names(
+    choices=("rgb", "alpha", "depth"),
+    help="What to write. A PNG with rgb and alpha is RGBA; depth (world units along the ray) comes "
+    "as float32 values and as a coloured PNG, red near, blue far.",
+)
+FPS = Number(least=0.01, most=1000, unit="frames/s", help="Frames per second of an .mp4.")
+MIN_DENSITY = Number(
+    least=0,
+    most=_LARGE,
+    unit="per world unit",
+    help="Leave out voxels of this density (per world unit) or less.",
+)
+
+# What `bench` measures.
+ROUNDS = Whole(least=1, most=1000, unit="turns", help="Turns of each contestant.")
+PARTS = Names(
+    choices=("frames", "orbit", "reads", "decoding", "first"),
+    unsaid="all",
+    help="What is measured beside opening the scene and frames.",
+)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from plenostream.basis import C0
 from plenostream.errors import InvalidInput, OutputError, PlenostreamError
 from plenostream.images import atomic_file, copy_written, try_place, writing
+from plenostream.options import MIN_DENSITY
 from plenostream.paths import apart_from, local_path
 from plenostream.store.reader import SceneStore, open_store
 
@@ -45,11 +46,10 @@ def scene_points(
 
     Raises
     ------
-    InvalidInput : `min_density` is negative.
+    InvalidInput : `min_density` is against its rule.
     BrickCorrupt : a chunk of the scene is damaged.
     """
-    if not min_density >= 0:
-        raise InvalidInput(f"min_density is {min_density}; it must be at least 0")
+    min_density = MIN_DENSITY.check("min_density", min_density)
     meta = store.meta
     bricks, dim = meta.bricks, meta.basis_dim
     last_brick = np.asarray(bricks.shape) - 1
@@ -100,10 +100,11 @@ def write_points(
     Raises
     ------
     PlenostreamError : open3d is not installed, or lacks system libraries; names both.
-    InvalidInput : `target` is no .ply, `min_density` is negative.
+    InvalidInput : `target` is no .ply, `min_density` is against its rule.
     OutputError : `target` exists or cannot be written, found out before the scene is read.
     StoreError : `scene` is no scene, or is damaged.
     """
+    min_density = MIN_DENSITY.check("min_density", min_density)
     where = local_path(target, what="point cloud")
     if where.suffix.lower() != ".ply":
         raise InvalidInput(f"{where} does not end in .ply, the form in which points are written")

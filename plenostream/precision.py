@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 from plenostream.errors import InvalidInput
 from plenostream.grid import GridSpec
 
-__all__ = ["ChosenPrecision", "choose_precision", "density_unit", "device_densities", "pixel_shift"]
+__all__ = [
+    "ChosenPrecision",
+    "choose_precision",
+    "density_rounding",
+    "density_unit",
+    "device_densities",
+    "float16_densities",
+    "pixel_shift",
+]
 
 _LARGEST = {"float16": 65504.0, "float32": 1e30}
 """Densities beyond these are as opaque; in float16 they would be infinite, in float32 sums of
@@ -30,6 +38,8 @@ _THRESHOLD = 1e-3
 """Optical depth of a sample at the threshold from which on it matters on which side it is rounded."""
 _STEADY_BITS = 20
 """Binary digits that densities have in every unit of length: fewer than float32's 24."""
+_DENSITIES_AT_ONCE = 1 << 16
+"""Rounded in float64, which takes several times their bytes."""
 _TINY, _HUGE = 2.0**-120, 2.0**120
 """World lengths that float32 holds, with room for sums and for a depth beyond the volume."""
 _STRETCHED = 1e12
@@ -43,7 +53,8 @@ class ChosenPrecision:
     name: str
     """float16 or float32."""
     why: str
-    """What makes it float32 where nobody asked for that, as a clause; else empty."""
+    """What makes it float32 where nobody asked for that, or what float16 that was asked for does to
+    the picture, as a clause; else empty."""
 
 
 def brightest(sh_bound: NDArray[np.floating]) -> float:
@@ -129,18 +140,16 @@ def choose_precision(
                 f"{_LARGEST['float16']:g}; use precision auto or float32 (--precision auto)"
             )
         return ChosenPrecision("float32", why)
-    if wanted == "float16":
-        return ChosenPrecision("float16", "")
     shift = colour_shift(sh_bound) if rounded else 0.0
+    why = ""
     if shift > _COLOUR_SHIFT:
-        return ChosenPrecision("float32", f"float16 may change colours by {shift:.2g}")
-    if threshold > _THRESHOLD:
-        return ChosenPrecision(
-            "float32",
+        why = f"float16 may change colours by {shift:.2g}"
+    elif threshold > _THRESHOLD:
+        why = (
             f"sigma_thresh cuts off samples of an opacity of up to {-math.expm1(-threshold):.2g}, "
-            "and float16 would cut at other places",
+            "and float16 cuts at other places than float32"
         )
-    return ChosenPrecision("float16", "")
+    return ChosenPrecision("float32" if why and wanted == "auto" else "float16", why)
 
 
 def density_unit(grid: GridSpec) -> float:
@@ -187,3 +196,32 @@ def device_densities(
         values = np.ldexp(np.rint(np.ldexp(whole, _STEADY_BITS)), bits - _STEADY_BITS)
     rounded: NDArray[np.floating] = values.astype(dtype)
     return rounded
+
+
+def float16_densities(density: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
+    """Densities [n] rounded to those that the device has in float16, per world unit again.
+
+    Finite, above zero where they were, and unchanged when they are rounded once more.
+    """
+    rounded = np.empty(len(density), np.float32)
+    widest = float(np.finfo(np.float32).max)
+    least = float(np.finfo(np.float32).smallest_subnormal)
+    for start in range(0, len(density), _DENSITIES_AT_ONCE):
+        part = slice(start, start + _DENSITIES_AT_ONCE)
+        half = device_densities(density[part], unit, np.dtype(np.float16)).astype(np.float64)
+        values = np.clip(half / unit, -widest, widest)
+        rounded[part] = np.where(density[part] > 0, np.maximum(values, least), values)
+    return rounded
+
+
+def density_rounding(density: NDArray[np.float32], unit: float) -> float:
+    """Largest change of densities [n] by float16 on the device, per world unit.
+
+    Above 65504 per `unit` densities are cut off: they are as opaque.
+    """
+    largest = 0.0
+    for start in range(0, len(density), _DENSITIES_AT_ONCE):
+        part = density[start : start + _DENSITIES_AT_ONCE]
+        change = np.abs(part.astype(np.float64) - float16_densities(part, unit))
+        largest = max(largest, float(change.max()))
+    return largest

@@ -162,13 +162,14 @@ def render_rays(
     """What rays [n, 3] (world; directions of any length above zero) see in a model.
 
     The defaults are svox2's. `step_size` is in grid units, `near_clip` in world units;
-    `density_float16` rounds the densities as a float16 store would, 65504 being the largest.
+    `density_float16` rounds the densities per edge of a voxel to float16, 65504 being the largest.
     """
     origins, dirs = np.asarray(origins, np.float64), np.asarray(dirs, np.float64)
     density = model.density
     if density_float16:
-        clipped = np.clip(density, -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
-        density = clipped.astype(np.float16).astype(np.float64)
+        edge = (2.0 * model.radius / model.links.shape).min()
+        clipped = np.clip(density * edge, -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
+        density = clipped.astype(np.float16).astype(np.float64) / edge
     field = _Field(model, density)
     parts = [
         _march(

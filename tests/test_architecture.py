@@ -31,6 +31,7 @@ CORE = (
     "bytesize",
     "basis",
     "grid",
+    "rules",
     "options",
     "precision",
 )
@@ -192,7 +193,7 @@ SCANNED = [scan(path, dotted(path), path.read_text()) for path in MODULES]
 
 def allowed_units(unit: str) -> set[str]:
     if unit in CORE:
-        return set(CORE[: CORE.index(unit)])
+        return {unit, *CORE[: CORE.index(unit)]}
     if unit in APART:
         return {unit, *APART[unit]}
     lower = {other for other, rank in RANKS.items() if rank < RANKS[unit]}

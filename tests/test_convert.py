@@ -17,12 +17,14 @@ from plenostream.conversion import ConvertReport, convert
 from plenostream.errors import (
     BudgetError,
     CheckpointError,
+    InvalidInput,
     PlenostreamError,
     StoreError,
     StoreExists,
     StoreNotFound,
 )
 from plenostream.options import ConvertOptions
+from plenostream.store.layout import SceneMeta
 from plenostream.store.reader import open_store
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
@@ -31,6 +33,7 @@ from plenostream.testing.checkpoints import (
     single_voxel_checkpoint,
 )
 from plenostream.testing.scenes import write_checkpoint_plain
+from plenostream.verification import verify
 
 SCENES = {
     "random": random_checkpoint(1, size=(20, 33, 18)),
@@ -57,6 +60,11 @@ def files(scene: Path) -> dict[str, bytes]:
 def contents(scene: Path) -> dict[str, NDArray[Any]]:
     with open_store(scene) as store:
         return {name: store.read_array(name) for name in store.specs}
+
+
+def meta_of(scene: Path) -> SceneMeta:
+    with open_store(scene) as store:
+        return store.meta
 
 
 def save(path: Path, arrays: CheckpointArrays, *, packed: bool = False, **changes: Any) -> Path:
@@ -215,11 +223,40 @@ def test_float16_rounds_densities_and_coefficients(tmp_path: Path) -> None:
     report = convert(path, tmp_path / "s", options(dtype="float16"))
     convert(path, tmp_path / "exact", options())
     rounded, exact = contents(tmp_path / "s"), contents(tmp_path / "exact")
-    clipped = np.clip(exact["rows/density"], -65504, 65504).astype(np.float16)
-    np.testing.assert_array_equal(rounded["rows/density"], clipped.astype(np.float32))
+    per_unit = np.clip(exact["rows/density"] / 8, -65504, 65504).astype(np.float16)
+    np.testing.assert_array_equal(rounded["rows/density"], per_unit.astype(np.float32) * 8)
     np.testing.assert_array_equal(rounded["rows/sh"], exact["rows/sh"].astype(np.float16))
     assert rounded["rows/sh"].dtype == np.float16
-    assert report.density_rounding == 0
+    assert report.density_rounding == 1e6 - 65504 * 8
+    assert meta_of(tmp_path / "s").density_rounding == 0
+    assert verify(tmp_path / "s").ok
+
+
+@pytest.mark.parametrize("radius", [1.3e-6, 1.0, 0.7, 1.7e6])
+def test_float16_keeps_densities_to_eleven_bits_in_every_unit_of_length(
+    tmp_path: Path, radius: float
+) -> None:
+    arrays = random_checkpoint(6)
+    density = (arrays.density * 1.001 / radius).astype(np.float32)
+    density[:2] = 3.3e-12 / radius, -3.3e-12 / radius
+    path = save(tmp_path / "a.npz", arrays, density_data=density, radius=np.float32(radius))
+    report = convert(path, tmp_path / "s", options(dtype="float16"))
+    convert(path, tmp_path / "exact", options())
+    rounded, exact = (contents(tmp_path / name)["rows/density"] for name in ("s", "exact"))
+    assert 0 < report.density_rounding <= np.abs(density).max() * 2.0**-11
+    assert np.abs(rounded - exact).max() <= report.density_rounding * 1.000001
+    assert np.array_equal(rounded > 0, exact > 0)
+    assert meta_of(tmp_path / "s").density_rounding == 0
+    assert meta_of(tmp_path / "exact").density_rounding == report.density_rounding
+    assert verify(tmp_path / "s").ok
+    assert verify(tmp_path / "exact").ok
+
+
+def test_scene_that_nobody_could_draw_is_refused_before_it_is_converted(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", random_checkpoint(6), radius=np.float32(1e-39))
+    with pytest.raises(InvalidInput, match="another unit of length"):
+        convert(path, tmp_path / "s", options())
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_coefficient_beyond_float16_is_refused_when_that_is_asked_for(tmp_path: Path) -> None:

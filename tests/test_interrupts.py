@@ -175,23 +175,3 @@ print("begun", flush=True)
         started.wait_for("made b" if "file" in moment else "begun")
         assert started.end(signal.SIGINT) == 130
     assert os.listdir(tmp_path) == []
-
-
-def test_file_that_a_library_was_writing_in_place_goes_and_others_stay(tmp_path: Path) -> None:
-    program = """
-from plenostream import interrupts
-interrupts.watch()
-import threading
-from pathlib import Path
-from plenostream.leftovers import written_in_place
-
-Path("whole").write_text("all of it")
-written_in_place(Path("."))
-read, half = open("whole"), open("half", "w")
-print("begun", flush=True)
-threading.Event().wait()
-"""
-    with running([sys.executable, "-c", program], tmp_path) as started:
-        started.wait_for("begun")
-        assert started.end(signal.SIGINT) == 130
-    assert os.listdir(tmp_path) == ["whole"]

@@ -183,12 +183,12 @@ def test_length_of_a_direction_changes_nothing() -> None:
         np.testing.assert_allclose(a, b, atol=1e-10)
 
 
-def test_float16_densities_are_rounded_and_stop_at_65504() -> None:
-    checkpoint = checkpoints.constant_checkpoint(density=1e6)
+def test_float16_densities_are_rounded_and_stop_at_65504_per_voxel() -> None:
+    checkpoint = checkpoints.constant_checkpoint(density=1e6, size=(8, 8, 8))
     model = model_of(checkpoint)
     ray = ([[-3.0, 0.0, 0.0]], [[1.0, 0.0, 0.0]])
     rounded = reference.render_rays(model, *ray, density_float16=True, step_size=1e-5, near_clip=3)
-    capped = checkpoints.constant_checkpoint(density=65504.0)
+    capped = checkpoints.constant_checkpoint(density=65504.0 * 4, size=(8, 8, 8))
     expected = reference.render_rays(model_of(capped), *ray, step_size=1e-5, near_clip=3)
     assert rounded.trans[0] == expected.trans[0]
 

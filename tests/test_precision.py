@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 
 import plenostream as ps
-from plenostream.precision import choose_precision, density_unit, device_densities
+from plenostream import reference
+from plenostream.commands.summary import precision_lines
+from plenostream.precision import (
+    choose_precision,
+    density_rounding,
+    density_unit,
+    device_densities,
+    float16_densities,
+)
 from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
+from plenostream.testing.pictures import model_of, rays_around
 
 Scenes = Callable[..., Path]
 LIMITS = {"float16": 2e-4, "float32": 1e-4}
@@ -62,6 +71,54 @@ def test_picture_does_not_depend_on_the_unit_of_length(
     assert np.abs(found.depth / unit - expected.depth).max() <= 50 * LIMITS[precision]
 
 
+@pytest.mark.parametrize("precision", LIMITS)
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 0.3, 1e3, 1e6])
+def test_scene_converted_to_float16_does_not_depend_on_the_unit_of_length(
+    unit: float, precision: str, tmp_path: Path
+) -> None:
+    model = MODELS["stretched"]
+    pictures = []
+    for length in (1.0, unit):
+        source = scaled(model, length).save(tmp_path / f"{length}.npz", compressed=False)
+        scene = tmp_path / f"{length}.zarr"
+        ps.convert(source, scene, dtype="float16")
+        pictures.append(picture(scene, model, length, precision).rgb)
+    assert np.abs(pictures[1] - pictures[0]).max() <= LIMITS["float16"]
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32"])
+@pytest.mark.parametrize("unit", [1e8, 1e10, 1e12, 1e20])
+@pytest.mark.parametrize("name", MODELS)
+def test_scene_so_wide_that_the_threshold_shows_is_drawn_as_the_reference_draws_it(
+    name: str, unit: float, precision: str, make_scene: Scenes
+) -> None:
+    wide = scaled(MODELS[name], unit)
+    origins, dirs = rays_around(11, 400)
+    origins = origins * np.array(wide.radius) + np.array(wide.center)
+    stream = ps.StreamOptions(precision=precision)
+    with ps.open_scene(make_scene(wide)) as opened, ps.Renderer(opened, stream=stream) as renderer:
+        assert renderer.precision.name == "float32" or unit < 1e9
+        found = renderer.render_rays(origins, dirs)
+    expected = reference.render_rays(model_of(wide), origins, dirs)
+    off = np.abs(found.rgb - expected.rgb).max(axis=1)
+    # A sample whose density is the threshold, to float32's last bits, is drawn by one of the two.
+    assert np.mean(off > 1e-4) <= 0.01
+    assert off.max() <= 0.05
+
+
+@pytest.mark.parametrize("unit", [1e-36, 1e-9, 0.013, 1.0, 3e7, 1e30])
+def test_density_that_was_rounded_to_float16_is_not_changed_again(unit: float) -> None:
+    rng = np.random.default_rng(0)
+    exponents = rng.uniform(-12, 6, 1000) - np.log10(unit)
+    some = np.where(np.abs(exponents) < 37, 10.0**exponents, 1e-3)
+    density = np.float32([*some, *-some, 3e38, -3e38, 1e-45, 0.0])
+    rounded = float16_densities(density, unit)
+    assert np.isfinite(rounded).all()
+    assert np.array_equal(rounded > 0, density > 0)
+    assert density_rounding(density, unit) > 0
+    assert density_rounding(rounded, unit) == 0
+
+
 @pytest.mark.parametrize("radius", [1e-39, 1e37])
 def test_scene_beyond_float32_is_refused(radius: float) -> None:
     grid = ps.GridSpec(size=(16, 16, 16), radius=(radius,) * 3)
@@ -98,6 +155,14 @@ def test_auto_takes_float16_where_it_is_safe_and_float32_elsewhere() -> None:
 def test_float16_is_refused_where_coefficients_may_be_infinite_in_it() -> None:
     with pytest.raises(ps.InvalidInput, match="precision auto or float32"):
         choose("float16", 1e6)
+
+
+def test_float16_that_is_asked_for_is_taken_and_what_it_costs_is_said() -> None:
+    bounds = np.full((4, 3), 2.0)
+    chosen = choose_precision("float16", sh_bound=bounds, sh_dtype="float32", threshold=1.0)
+    assert chosen.name == "float16"
+    (line,) = precision_lines(chosen)
+    assert line.startswith("precision: float16, as asked for, though sigma_thresh cuts off")
 
 
 def test_colours_beyond_float32_are_refused() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -419,3 +421,23 @@ def test_bricks_in_a_row_are_one_run(counts: list[int], data: st.DataObject) -> 
     rows = [r for a, n in zip(first, count, strict=True) for r in range(a, a + n)]
     assert rows == [r for b in ids for r in range(row_start[b], row_start[b + 1])]
     assert (first[1:] != (first + count)[:-1]).all()
+
+
+def test_closed_fetcher_gives_its_memory_back_without_a_collection_of_cycles(
+    store: SceneStore,
+) -> None:
+    # A renderer that needs a smaller cache makes a new one: there must not be two until then.
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        with BrickFetcher(store, cache_bytes=LARGE, n_threads=2) as fetcher:
+            fetcher.take(np.arange(store.meta.n_bricks))
+            held = tracemalloc.get_traced_memory()[0] - before
+        del fetcher
+        left = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert left < held / 10

@@ -201,6 +201,15 @@ def test_wrong_rounding_is_found(scene: Path) -> None:
     assert "density_rounding 0.5" in fault.message
 
 
+def test_scene_that_nobody_could_draw_is_not_called_whole(scene: Path) -> None:
+    meta = meta_of(scene)
+    make_consistent(
+        scene, dataclasses.replace(meta, grid=dataclasses.replace(meta.grid, radius=(1e-39,) * 3))
+    )
+    (fault,) = verify(scene).faults
+    assert "another unit of length" in fault.message
+
+
 def test_control_characters_of_a_scene_are_printed_escaped(scene: Path) -> None:
     make_consistent(scene, dataclasses.replace(meta_of(scene), source_name="a\x1b[31m\n\u202eb"))
     text = info_lines(scene_info(scene))

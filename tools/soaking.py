@@ -20,7 +20,7 @@ import psutil
 from plenostream.environment import prepare_jax
 from plenostream.errors import PlenostreamError
 
-__all__ = ["Sample", "growth", "main"]
+__all__ = ["Sample", "flatness", "main"]
 
 _SIZES = ((320, 240), (200, 200), (401, 223), (64, 48))
 _ORBIT = 48
@@ -47,20 +47,34 @@ class Sample:
     """Times that the scene was verified so far."""
 
 
-def growth(samples: list[Sample], settle_minutes: float) -> tuple[float, float]:
-    """Growth of the resident size after `settle_minutes`, in bytes, and its bound.
+def flatness(samples: list[Sample], *, settle_minutes: float) -> tuple[bool, list[str]]:
+    """Whether memory stayed flat after `settle_minutes`, and what to say about it.
 
-    It is the slope of the straight line through the samples, times the time that they span, so
-    that a single large sample decides nothing.
+    The resident size is flat when neither the straight line through the samples nor the mean of
+    the last quarter rises beyond the bound: a single large sample decides nothing, and a step late
+    in the run is still seen.
     """
     after = [s for s in samples if s.minute >= settle_minutes]
-    if len(after) < 2:
-        return 0.0, 0.0
+    if len(after) < 4:
+        return False, ["too short to say anything: give it more --minutes, or less --every"]
     minutes = np.array([s.minute for s in after])
     sizes = np.array([s.rss_bytes for s in after], np.float64)
+    span, quarter = float(minutes[-1] - minutes[0]), max(1, len(after) // 4)
     slope = float(np.polyfit(minutes - minutes.mean(), sizes, 1)[0])
+    line, step = slope * span, float(sizes[-quarter:].mean() - sizes[:quarter].mean())
     bound = max(_GROWTH_SHARE * float(sizes[0]), _GROWTH_BYTES)
-    return slope * float(minutes[-1] - minutes[0]), bound
+    told = [
+        f"resident size after {after[0].minute:.1f} min: {sizes[0] / 1e6:.1f} MB; in "
+        f"{span:.1f} min more its line rises by {line / 1e6:+.1f} MB, its last quarter stands "
+        f"{step / 1e6:+.1f} MB above its first (flat: both below {bound / 1e6:.1f} MB)"
+    ]
+    flat = max(line, step) <= bound
+    for name in ("threads", "fds"):
+        first, last = getattr(after[0], name), getattr(after[-1], name)
+        if last > first:
+            flat = False
+            told.append(f"{name} grew from {first} to {last}")
+    return flat, told
 
 
 def _arguments() -> argparse.Namespace:
@@ -70,10 +84,10 @@ def _arguments() -> argparse.Namespace:
         "pool that holds a part of the scene, pictures of other sizes, arbitrary rays, a second "
         "renderer that is opened and closed, and verify. Prints a line a minute: resident size, "
         "Python objects, threads, open files, pictures drawn.",
-        epilog="The first minutes fill caches and compile. After them memory is flat when the "
-        "straight line through the resident sizes grows by less than 2 % or 8 MB, the larger of "
-        "them, and threads and open files end no higher than they began; otherwise the exit code "
-        "is 1.",
+        epilog="The first minutes fill caches and compile. After them memory is flat when neither "
+        "the straight line through the resident sizes nor the mean of their last quarter rises by "
+        "more than 2 % or 8 MB, the larger of them, and threads and open files end no higher than "
+        "they began; otherwise the exit code is 1.",
     )
     parser.add_argument("scene", type=Path, metavar="SCENE", help="a scene, as `convert` makes it")
     parser.add_argument("--minutes", type=float, default=30.0, help="(default: %(default)g)")
@@ -116,24 +130,9 @@ def main() -> int:
     except PlenostreamError as error:
         print(f"soak: error: {error}", file=sys.stderr)
         return 1
-    return _judge(samples, settle)
-
-
-def _judge(samples: list[Sample], settle: float) -> int:
-    grown, bound = growth(samples, settle)
-    settled = [s for s in samples if s.minute >= settle]
-    if len(settled) < 2:
-        print("soak: too short to say anything; give it more --minutes", file=sys.stderr)
-        return 1
-    print(
-        f"resident size after {settle:.2g} min: {settled[0].rss_bytes / 1e6:.1f} MB, grown by "
-        f"{grown / 1e6:+.1f} MB in {settled[-1].minute - settled[0].minute:.1f} min "
-        f"(flat: below {bound / 1e6:.1f} MB)"
-    )
-    more = [n for n in ("threads", "fds") if getattr(settled[-1], n) > getattr(settled[0], n)]
-    for name in more:
-        print(f"{name} grew from {getattr(settled[0], name)} to {getattr(settled[-1], name)}")
-    return int(grown > bound or bool(more))
+    flat, told = flatness(samples, settle_minutes=settle)
+    print("\n".join(told))
+    return 0 if flat else 1
 
 
 def _write(path: Path, samples: list[Sample]) -> None:

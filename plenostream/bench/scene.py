@@ -16,14 +16,10 @@ from plenostream.bench.orbit import OrbitRun, draw_orbit
 from plenostream.bench.reads import ViewReads, measure_reads
 from plenostream.bench.timing import Contestant, Say, Timing, take_turns, timed
 from plenostream.cameras import Camera
-from plenostream.errors import InvalidInput
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import PARTS, ROUNDS, RenderOptions, StreamOptions
 from plenostream.render import Renderer
 
-__all__ = ["PARTS", "BenchSettings", "SceneBench", "bench_scene"]
-
-PARTS = ("frames", "orbit", "reads", "decoding", "first")
-"""What can be measured; all but the frames can be left out."""
+__all__ = ["BenchSettings", "SceneBench", "bench_scene"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +36,13 @@ class BenchSettings:
     """Device memories, such as 64MB, for which there is a pool as well."""
     small_share: Fraction = Fraction(1, 4)
     """The one with which orbits and reads are measured too."""
-    parts: tuple[str, ...] = PARTS
-    """Which of `PARTS`."""
+    parts: tuple[str, ...] = PARTS.choices
+    """Which of `PARTS`; all but the frames can be left out."""
 
     def __post_init__(self) -> None:
-        if min(self.rounds, self.repeats) < 1:
-            raise InvalidInput(f"{self.rounds} rounds of {self.repeats}; expected 1 or more each")
-        if unknown := set(self.parts) - set(PARTS):
-            raise InvalidInput(
-                f"{', '.join(sorted(unknown))}: no such part; expected of {', '.join(PARTS)}"
-            )
+        ROUNDS.check("rounds", self.rounds)
+        ROUNDS.check("repeats", self.repeats)
+        PARTS.check("parts", self.parts)
 
 
 @dataclass(slots=True, kw_only=True)

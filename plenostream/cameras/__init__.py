@@ -1,7 +1,7 @@
 """Pinhole cameras: the camera itself, cameras placed by hand, cameras read from files."""
 
-from plenostream.cameras.files import load_cameras, parse_frames
+from plenostream.cameras.files import load_cameras
 from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.placement import look_at_camera, orbit_cameras
 
-__all__ = ["Camera", "load_cameras", "look_at_camera", "orbit_cameras", "parse_frames"]
+__all__ = ["Camera", "load_cameras", "look_at_camera", "orbit_cameras"]

@@ -33,18 +33,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from plenostream.cameras.document import kind_of_value, read_document
 from plenostream.cameras.entries import camera_of_entry, entry_over_document
 from plenostream.cameras.kinds import KINDS, Kind, check_keys
 from plenostream.cameras.pinhole import Camera
-from plenostream.cameras.placement import checked_size
 from plenostream.cameras.values import finite_number, shown
 from plenostream.errors import CameraError, InvalidInput
+from plenostream.options import FRAMES, SCENE_SCALE, SIZE
 from plenostream.paths import input_file, local_path
 
-__all__ = ["load_cameras", "parse_frames"]
+__all__ = ["load_cameras"]
 
 NERF_SYNTHETIC_SCALE = 2 / 3
 
@@ -75,13 +73,11 @@ def load_cameras(
     InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
     path = local_path(path, what="camera file")
-    is_auto = isinstance(scene_scale, str) and scene_scale == "auto"
-    scale = None if is_auto else finite_number(scene_scale)
-    if not is_auto and (scale is None or scale <= 0):
-        raise InvalidInput(
-            f"scene_scale is {shown(scene_scale)}; expected auto or a number above zero"
-        )
-    size = None if size is None else checked_size(size)
+    asked = SCENE_SCALE.check("scene_scale", scene_scale)
+    scale = None if asked == "auto" else asked
+    FRAMES.check("frames", frames)
+    if size is not None:
+        size = SIZE.check("size", size)
     document = read_document(input_file(path, what="camera file", error=CameraError))
     kind, entries = _entries(document, path)
     document = _without_nulls(document)
@@ -114,69 +110,17 @@ def load_cameras(
     return cameras
 
 
-def parse_frames(text: str) -> list[range]:
-    """Runs of frame numbers that `text` names, in its order: "0,3,8-12" -> [0], [3], [8 to 12].
-
-    Raises
-    ------
-    InvalidInput : not of this form, a run that ends before it begins, a number named twice.
-    """
-    if not isinstance(text, str):
-        raise InvalidInput(f"frames are {shown(text)}; expected text such as 0,3,8-12")
-    runs: list[range] = []
-    for part in text.split(","):
-        first, dash, last = (piece.strip() for piece in part.partition("-"))
-        sound = first.isascii() and first.isdigit() and len(first) < 16
-        if dash:
-            sound = sound and last.isascii() and last.isdigit() and len(last) < 16
-        if not sound:
-            raise InvalidInput(
-                f"frames {shown(text)}: {shown(part.strip())} is not a frame; expected numbers from 0 and "
-                "runs of them, such as 0,3,8-12"
-            )
-        run = range(int(first), int(last if dash else first) + 1)
-        if not run:
-            raise InvalidInput(
-                f"frames {shown(text)}: the run {part.strip()!r} ends before it begins"
-            )
-        runs.append(run)
-    in_order = sorted(runs, key=lambda run: run.start)
-    for one, other in zip(in_order, in_order[1:], strict=False):
-        if other.start < one.stop:
-            raise InvalidInput(f"frames {shown(text)}: {other.start} was named before")
-    return runs
-
-
 def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:
     if frames is None:
         return range(n_frames)
-    if isinstance(frames, str):
-        runs = parse_frames(frames)
-        largest = max(run.stop - 1 for run in runs)
-        first_wrong = max((max(r.start, n_frames) for r in runs if r.stop > n_frames), default=0)
-    else:
-        listed = _listed(frames)
-        largest = first_wrong = max(listed)
-    if largest >= n_frames:
-        raise InvalidInput(
-            f"frame {first_wrong} was asked for; {path} has {n_frames} (0 to {n_frames - 1})"
-        )
-    return [n for run in runs for n in run] if isinstance(frames, str) else listed
-
-
-def _listed(frames: object) -> list[int]:
-    """Frame numbers from a list, a range or an array of them."""
-    listed = frames.tolist() if isinstance(frames, np.ndarray) else frames
-    if isinstance(listed, (bytes, bytearray)) or not isinstance(listed, Sequence):
-        raise InvalidInput(f"frames are {shown(frames)}; expected a list of numbers or text")
-    numbers = []
-    for item in listed:
-        if isinstance(item, bool) or not isinstance(item, (int, np.integer)) or item < 0:
-            raise InvalidInput(f"frames: {shown(item)} is not a frame; expected numbers from 0")
-        numbers.append(int(item))
-    if not numbers or len(set(numbers)) != len(numbers):
-        raise InvalidInput("frames: at least one is expected, and none of them twice")
-    return numbers
+    runs: list[range] = FRAMES.check("frames", frames)
+    for run in runs:
+        if run.stop > n_frames:
+            raise InvalidInput(
+                f"frame {max(run.start, n_frames)} was asked for; {path} has {n_frames} "
+                f"(0 to {n_frames - 1})"
+            )
+    return [number for run in runs for number in run]
 
 
 def _entries(document: dict[str, Any], path: Path) -> tuple[Kind, list[dict[str, Any]]]:

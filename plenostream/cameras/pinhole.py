@@ -10,14 +10,9 @@ from numpy.typing import NDArray
 
 from plenostream.cameras.values import finite_number, is_number, real_array, shown
 from plenostream.errors import CameraError
+from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
 
 __all__ = ["Camera", "checked_pose"]
-
-LARGEST_EDGE = 65_536
-"""Pixels along one edge of an image, at most."""
-
-LARGEST_COORDINATE = 1e30
-"""Of an eye (world units) and of intrinsics (pixels): the device computes with float32."""
 
 SHORTEST_FOCAL = 1e-6
 """Pixels; a picture of 1 pixel with this focal length spans all but 0.00023 degrees of 180."""
@@ -75,11 +70,9 @@ class Camera:
     def resized(self, width: int, height: int) -> Camera:
         """The same view in `width` x `height` pixels: intrinsics are scaled axis by axis.
 
-        Raises
-        ------
-        CameraError : edges that are not 1 to 65,536 pixels.
+        Raises InvalidInput for edges against `options.SIZE`.
         """
-        width, height = checked_edge("width", width), checked_edge("height", height)
+        width, height = SIZE.check("size", (width, height))
         x_scale, y_scale = width / self.width, height / self.height
         return Camera(
             c2w=self.c2w,

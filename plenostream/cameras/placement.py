@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plenostream.cameras.pinhole import LARGEST_COORDINATE, LARGEST_EDGE, Camera
-from plenostream.cameras.values import finite_number, real_array, shown
+from plenostream.cameras.pinhole import Camera
+from plenostream.cameras.values import shown
 from plenostream.errors import InvalidInput
 from plenostream.grid import GridSpec
+from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE
 
-__all__ = ["checked_size", "look_at_camera", "orbit_cameras"]
+__all__ = ["look_at_camera", "orbit_cameras"]
 
 DEFAULT_FOV_DEGREES = 40.0
 """Horizontal field of view; that of the NeRF-synthetic scenes is 39.6."""
 DEFAULT_ELEVATION_DEGREES = 30.0
 DEFAULT_SIZE = (800, 800)
 """Width and height, in pixels, of a picture of which nothing says how large it is."""
-SMALLEST_FOV_DEGREES, LARGEST_FOV_DEGREES = 1e-3, 179.9
-"""Beyond these a pixel is smaller than what float32 tells apart, or the picture is all edge."""
-LARGEST_ORBIT = 1_000_000
-"""Cameras of one orbit, at most."""
 
 
 def look_at_camera(
@@ -40,21 +36,20 @@ def look_at_camera(
     Parameters
     ----------
     eye, target : three numbers each (world); not the same point
-    fov_degrees : horizontal field of view, 0.001 to 179.9
+    fov_degrees : horizontal field of view
     size : width and height in pixels
 
     Raises
     ------
-    InvalidInput : points that are not three finite numbers or coincide, a field of view or size
-        that cannot be.
+    InvalidInput : a value against its rule (`options.LOOK_FROM`, `FOV`, `SIZE`), points that
+        coincide.
     """
-    eye_world, target_world = _point("eye", eye), _point("target", target)
+    eye_world, target_world = LOOK_FROM.check("eye", eye), LOOK_AT.check("target", target)
     gaze = target_world - eye_world
     distance = math.hypot(*gaze)
-    if not distance > 0:
+    if distance < DISTANCE.least:
         raise InvalidInput(
-            f"the camera at {_text(eye_world)} cannot look at {_text(target_world)}: "
-            "the distance is zero"
+            f"the camera at {_text(eye_world)} cannot look at {_text(target_world)}: it stands there"
         )
     forward = gaze / distance
     # The horizontal part of the gaze says what is right; it vanishes when looking straight down.
@@ -82,30 +77,24 @@ def orbit_cameras(
 
     Parameters
     ----------
-    elevation_degrees : height above the horizon, -90 to 90
+    elevation_degrees : height above the horizon
     distance : of the eye from the middle (world units); None: the nearest that shows the whole box
         from every side
-    fov_degrees : horizontal field of view, 0.001 to 179.9
+    fov_degrees : horizontal field of view
     size : width and height in pixels
 
     Raises
     ------
-    InvalidInput : a value outside of what is said above.
+    InvalidInput : a value against its rule (`options.ORBIT`, `ELEVATION`, `DISTANCE`, ...).
     """
     if not isinstance(grid, GridSpec):
         raise InvalidInput(f"the grid is {shown(grid)}; expected that of a scene")
-    if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or not 1 <= n <= LARGEST_ORBIT:
-        raise InvalidInput(f"an orbit of {shown(n)} cameras; expected 1 to {LARGEST_ORBIT}")
-    if not -90 <= _number("elevation", elevation_degrees) <= 90:
-        raise InvalidInput(f"the elevation is {elevation_degrees}; expected -90 to 90 degrees")
+    n = ORBIT.check("n", n)
+    elevation = math.radians(ELEVATION.check("elevation_degrees", elevation_degrees))
+    distance = DISTANCE.check("distance", distance)
     tangents = _tangents(fov_degrees, size)
-    elevation = math.radians(elevation_degrees)
     if distance is None:
         distance = _distance_of_whole_box(grid, elevation, tangents)
-    elif not 0 < _number("distance", distance) <= LARGEST_COORDINATE:
-        raise InvalidInput(
-            f"the distance is {distance}; expected above 0 and at most {LARGEST_COORDINATE:g}"
-        )
     center = np.asarray(grid.center, np.float64)
     cameras = []
     for azimuth in 2 * math.pi * np.arange(n) / n:
@@ -138,17 +127,11 @@ def _distance_of_whole_box(
     return max(sideways, upright)
 
 
-def _tangents(fov_degrees: float, size: Sequence[int]) -> tuple[float, float]:
+def _tangents(fov_degrees: float, size: tuple[int, int]) -> tuple[float, float]:
     """Tangents of half the horizontal and half the vertical field of view, square pixels."""
-    fov_degrees = _number("field of view", fov_degrees)
-    if not SMALLEST_FOV_DEGREES <= fov_degrees <= LARGEST_FOV_DEGREES:
-        raise InvalidInput(
-            f"the field of view is {fov_degrees}; expected {SMALLEST_FOV_DEGREES:g} to "
-            f"{LARGEST_FOV_DEGREES:g} degrees"
-        )
-    size = checked_size(size)
-    tan_x = math.tan(math.radians(fov_degrees) / 2)
-    return tan_x, tan_x * size[1] / size[0]
+    width, height = SIZE.check("size", size)
+    tan_x = math.tan(math.radians(FOV.check("fov_degrees", fov_degrees)) / 2)
+    return tan_x, tan_x * height / width
 
 
 def _camera(
@@ -160,7 +143,7 @@ def _camera(
     size: tuple[int, int],
 ) -> Camera:
     tan_x, _ = _tangents(fov_degrees, size)
-    width, height = checked_size(size)
+    width, height = SIZE.check("size", size)
     focal = 0.5 * width / tan_x
     return Camera(
         c2w=np.stack([right, np.cross(forward, right), forward, eye_world], axis=1),
@@ -171,46 +154,6 @@ def _camera(
         width=width,
         height=height,
     )
-
-
-def checked_size(size: object) -> tuple[int, int]:
-    """Width and height of a picture, in pixels.
-
-    Raises
-    ------
-    InvalidInput : not two whole numbers of 1 to 65,536.
-    """
-    edges = size.tolist() if isinstance(size, np.ndarray) else size
-    if (
-        not isinstance(edges, (tuple, list))
-        or len(edges) != 2
-        or any(isinstance(e, bool) or not isinstance(e, (int, np.integer)) for e in edges)
-        or not all(1 <= edge <= LARGEST_EDGE for edge in edges)
-    ):
-        raise InvalidInput(
-            f"the size is {shown(size)}; expected two edges of 1 to {LARGEST_EDGE} pixels"
-        )
-    return int(edges[0]), int(edges[1])
-
-
-def _number(name: str, value: object) -> float:
-    number = finite_number(value)
-    if number is None:
-        raise InvalidInput(f"the {name} is {shown(value)}; expected a finite number")
-    return number
-
-
-def _point(name: str, value: object) -> NDArray[np.float64]:
-    try:
-        point = real_array(value)
-    except ValueError as error:
-        raise InvalidInput(f"{name} is {shown(value)}; expected three numbers") from error
-    if point.shape != (3,) or not (np.abs(point) <= LARGEST_COORDINATE).all():
-        raise InvalidInput(
-            f"{name} is {shown(value)}; expected three finite numbers of at most "
-            f"{LARGEST_COORDINATE:g}"
-        )
-    return point
 
 
 def _text(point: NDArray[np.float64]) -> str:

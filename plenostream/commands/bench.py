@@ -9,20 +9,19 @@ from typing import Any
 import click
 
 from plenostream.commands.parameters import (
-    FromText,
     Settings,
     json_option,
     quiet_option,
     record_options,
+    rule_option,
     take_record,
 )
 from plenostream.commands.viewpoints import camera_options, choose_cameras
 from plenostream.environment import prepare_jax
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import PARTS, ROUNDS, RenderOptions, StreamOptions
 
 __all__ = ["bench"]
 
-_PARTS = FromText("frames,orbit,reads,decoding,first", lambda text: tuple(text.split(",")))
 _ORBIT = 60
 """Views around the scene, unless others are asked for."""
 
@@ -38,20 +37,8 @@ Examples:
 )
 @click.argument("scene")
 @camera_options
-@click.option(
-    "--parts",
-    type=_PARTS,
-    metavar=_PARTS.name,
-    help="What is measured beside opening the scene and frames; all of it unless said.",
-)
-@click.option(
-    "--rounds",
-    type=int,
-    metavar="N",
-    default=7,
-    show_default=True,
-    help="Turns of each contestant.",
-)
+@rule_option("--parts", "parts", PARTS)
+@rule_option("--rounds", "rounds", ROUNDS, default=7)
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @json_option
@@ -75,11 +62,11 @@ def bench(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     prepare_jax()
     from plenostream.api import open_scene
-    from plenostream.bench.scene import PARTS, BenchSettings, bench_scene
+    from plenostream.bench.scene import BenchSettings, bench_scene
     from plenostream.bench.table import scene_rows, table_lines
 
     repeats = max(1, min(rounds, BenchSettings().repeats))
-    asked = BenchSettings(rounds=rounds, repeats=repeats, parts=parts or PARTS)
+    asked = BenchSettings(rounds=rounds, repeats=repeats, parts=parts or PARTS.choices)
     with open_scene(scene) as opened:
         if not any(flags[way] is not None for way in ("cameras", "orbit", "look_from")):
             flags["orbit"] = _ORBIT

@@ -5,28 +5,23 @@ The flags of a record of options are made from its fields, so that a default has
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import click
 
-from plenostream.bytesize import parse_bytes
 from plenostream.errors import InvalidInput
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.rules import Number, Rule, Truth, format_number, rules_of
 
 __all__ = [
-    "BACKGROUND",
-    "OUTPUTS",
-    "POINT",
-    "SCALE",
-    "SIZE",
-    "FromText",
+    "Asked",
     "Settings",
     "json_option",
     "quiet_option",
     "record_options",
+    "rule_option",
     "spelled_flag",
     "take_record",
 ]
@@ -35,138 +30,54 @@ _Record = TypeVar("_Record", RenderOptions, StreamOptions, ConvertOptions)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class FromText(click.ParamType):  # type: ignore[type-arg]
-    """A value read from text by a function that raises ValueError (InvalidInput is one)."""
+class Asked(click.ParamType):  # type: ignore[type-arg]
+    """A value read from text and checked by an option's rule."""
 
-    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
-        self.name = name
-        self._read = read
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.name = rule.metavar
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):  # a default
-            return value
+        name = param.opts[0] if param is not None else self.name
         try:
-            return self._read(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+            return self.rule.check(
+                name, self.rule.parse(value) if isinstance(value, str) else value
+            )
+        except InvalidInput as error:
+            raise click.UsageError(str(error), ctx) from error
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})", text.strip())
-    if match is None:
-        raise InvalidInput(f"{text!r} is no size in pixels; expected WIDTHxHEIGHT, such as 800x600")
-    return int(match[1]), int(match[2])
+_SPELLED = {"n_threads": "threads"}
+"""Flags that have another name than the field."""
 
 
-def _point(text: str) -> tuple[float, float, float]:
-    try:
-        x, y, z = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InvalidInput(f"{text!r} is no point; expected X,Y,Z, such as 1.5,-2,0.8") from None
-    return x, y, z
+def rule_option(
+    flag: str, field: str, rule: Rule, *, default: Any = None, shown: str | None = None
+) -> Callable[[_Command], _Command]:
+    """Decorator that gives a command the flag of an option; its help states range and default.
+
+    Where the flag is left out, the command gets `default`, unchecked; `shown` is that in words.
+    """
+    if isinstance(rule, Truth):
+        return click.option(flag, field, is_flag=True, default=default, help=rule.help)
+    said = shown or rule.unsaid or (None if default is None else _as_typed(rule, default))
+    facts = [rule.range] if rule.range else []
+    facts += [f"default: {said}"] if said else []
+    return click.option(
+        flag,
+        field,
+        type=Asked(rule),
+        metavar=rule.metavar,
+        default=default,
+        help=rule.help + (f"  [{'; '.join(facts)}]" if facts else ""),
+    )
 
 
-def _background(text: str) -> float:
-    named = {"white": 1.0, "black": 0.0}
-    try:
-        return named[text] if text in named else float(text)
-    except ValueError:
-        raise InvalidInput(f"{text!r} is neither white, black nor a number") from None
-
-
-def _scale(text: str) -> float | str:
-    try:
-        return "auto" if text == "auto" else float(text)
-    except ValueError:
-        raise InvalidInput(f"{text!r} is neither auto nor a number") from None
-
-
-def _bytes(text: str) -> str:
-    parse_bytes(text)
-    return text
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(","))
-
-
-SIZE = FromText("WxH", _size)
-POINT = FromText("X,Y,Z", _point)
-BACKGROUND = FromText("white|black|VALUE", _background)
-SCALE = FromText("auto|FACTOR", _scale)
-OUTPUTS = FromText("rgb,alpha,depth", _names)
-_BYTES = FromText("SIZE", _bytes)
-
-
-@dataclass(frozen=True, slots=True)
-class _Flag:
-    """How a field is asked for on the command line."""
-
-    kind: click.ParamType  # type: ignore[type-arg]
-    help: str
-    name: str | None = None
-    """Where it is not the field's."""
-    shown: str | None = None
-    """The default in words."""
-
-
-_FLAGS: dict[type, dict[str, _Flag]] = {
-    RenderOptions: {
-        "background": _Flag(
-            BACKGROUND, "Brightness behind everything, 0 to 1.", shown="white, 1"
-        ),
-        "step_size": _Flag(click.FLOAT, "Distance between samples along a ray, in voxels."),
-        "near_clip": _Flag(
-            click.FLOAT, "Nearest distance from the eye that counts, in world units."
-        ),
-        "sigma_thresh": _Flag(
-            click.FLOAT, "Samples of this density (per world unit) or less contribute nothing."
-        ),
-        "stop_thresh": _Flag(
-            click.FLOAT, "A ray ends, fully opaque, when less than this share of light is left."
-        ),
-    },
-    StreamOptions: {
-        "precision": _Flag(
-            click.Choice(["auto", "float16", "float32"]),
-            "Type of what is held on the device; arithmetic is float32 in any case. auto takes "
-            "float16 where that is safe for the scene, else float32, and says so.",
-        ),
-        "device_memory": _Flag(
-            _BYTES,
-            "Bytes allowed on the device, such as 512MB, 8GB or 1.5GiB. Kept to, or refused at "
-            "once with the smallest budget that works.",
-            shown="8GB on a CPU, 90 % of what the device grants elsewhere",
-        ),
-        "host_memory": _Flag(
-            _BYTES, "Bytes allowed for decoded chunks, staging buffers and reads in flight."
-        ),
-        "n_threads": _Flag(
-            click.INT,
-            "Threads that read and, on a CPU, integrate.",
-            name="threads",
-            shown="one a core",
-        ),
-    },
-    ConvertOptions: {
-        "brick_size": _Flag(click.INT, "Cells per axis of a brick: 8, 16 or 32."),
-        "dtype": _Flag(
-            click.Choice(["auto", "float16"]),
-            "auto keeps the checkpoint's values exactly; float16 rounds densities and coefficients.",
-        ),
-        "codec": _Flag(
-            click.Choice(["zstd", "lz4"]), "zstd makes smaller scenes, lz4 is read faster."
-        ),
-        "host_memory": _Flag(
-            _BYTES, "Bound on the process's memory above what the program itself takes."
-        ),
-        "workers": _Flag(
-            click.INT, "Threads that pack and compress.", shown="one a core"
-        ),
-        "overwrite": _Flag(click.BOOL, "Replace the scene if it exists."),
-        "resume": _Flag(click.BOOL, "Go on with a conversion that was cut off."),
-    },
-}  # fmt: skip
+def _as_typed(rule: Rule, default: Any) -> str:
+    if isinstance(rule, Number):
+        names = [f"{word}, " for word, value in rule.words if value == default]
+        return f"{''.join(names)}{format_number(default)}"
+    return str(default)
 
 
 def spelled_flag(name: str) -> str:
@@ -181,35 +92,17 @@ def record_options(record: type, *, without: Sequence[str] = ()) -> Callable[[_C
     """
 
     def decorate(command: _Command) -> _Command:
+        rules = rules_of(record)
         # Click lists flags in the order of decorators read from top to bottom.
         for field in reversed(fields(record)):
             if field.name in without:
                 continue
-            flag = _FLAGS[record][field.name]
-            assert field.default is not MISSING
-            spelled = spelled_flag(flag.name or field.name)
-            command = click.option(
-                spelled,
-                field.name,
-                type=flag.kind,
-                metavar=_metavar(flag.kind),
-                is_flag=flag.kind is click.BOOL,
-                default=field.default,
-                show_default=flag.shown is None and flag.kind is not click.BOOL,
-                help=flag.help + (f"  [default: {flag.shown}]" if flag.shown else ""),
-            )(command)
+            flag = spelled_flag(_SPELLED.get(field.name, field.name))
+            rule = rules[field.name]
+            command = rule_option(flag, field.name, rule, default=field.default)(command)
         return command
 
     return decorate
-
-
-def _metavar(kind: click.types.ParamType) -> str | None:  # type: ignore[type-arg]
-    """Click would print names in capitals, and floats as FLOAT."""
-    return (
-        kind.name
-        if isinstance(kind, FromText)
-        else {"float": "NUMBER", "integer": "N"}.get(kind.name)
-    )
 
 
 def take_record(record: type[_Record], flags: dict[str, Any]) -> _Record:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from plenostream.commands.parameters import Settings, quiet_option
+from plenostream.commands.parameters import Settings, quiet_option, rule_option
+from plenostream.options import MIN_DENSITY
 from plenostream.text import printable
 
 __all__ = ["points"]
@@ -21,14 +22,7 @@ Needs open3d: pip install 'plenostream[points]'.
 )
 @click.argument("scene")
 @click.argument("out")
-@click.option(
-    "--min-density",
-    type=float,
-    metavar="NUMBER",
-    default=0.0,
-    show_default=True,
-    help="Leave out voxels of this density (per world unit) or less.",
-)
+@rule_option("--min-density", "min_density", MIN_DENSITY, default=0.0)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @quiet_option
 @click.pass_obj

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plenostream.commands.opening import opened_renderer
-from plenostream.commands.parameters import OUTPUTS, Settings, quiet_option, record_options
+from plenostream.commands.parameters import Settings, quiet_option, record_options, rule_option
 from plenostream.commands.progress import Progress
 from plenostream.commands.summary import precision_lines, stats_json, summary_lines
 from plenostream.commands.viewpoints import NumberedCamera, camera_options
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import FPS, OUTPUTS, RenderOptions, StreamOptions
 from plenostream.paths import apart_from
 
 if TYPE_CHECKING:
@@ -41,23 +41,8 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("scene")
 @click.argument("out")
 @camera_options
-@click.option(
-    "--outputs",
-    type=OUTPUTS,
-    metavar=OUTPUTS.name,
-    default="rgb",
-    show_default=True,
-    help="What to write. A PNG with rgb and alpha is RGBA; depth (world units along the ray) comes "
-    "as float32 values and as a coloured PNG, red near, blue far.",
-)
-@click.option(
-    "--fps",
-    type=float,
-    metavar="NUMBER",
-    default=30.0,
-    show_default=True,
-    help="Frames per second of an .mp4.",
-)
+@rule_option("--outputs", "outputs", OUTPUTS, default="rgb")
+@rule_option("--fps", "fps", FPS, default=30.0)
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")

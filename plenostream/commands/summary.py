@@ -76,5 +76,6 @@ def summary_lines(
 
 
 def precision_lines(chosen: ChosenPrecision) -> list[str]:
-    """What precision was taken, where it is not the usual one."""
-    return [f"precision: {chosen.name}, since {chosen.why}"] if chosen.why else []
+    """What precision was taken, where it is not the usual one or was asked for and costs something."""
+    word = "since" if chosen.name == "float32" else "as asked for, though"
+    return [f"precision: {chosen.name}, {word} {chosen.why}"] if chosen.why else []

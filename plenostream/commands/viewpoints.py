@@ -13,16 +13,26 @@ from plenostream.cameras import (
     load_cameras,
     look_at_camera,
     orbit_cameras,
-    parse_frames,
 )
 from plenostream.cameras.placement import (
     DEFAULT_ELEVATION_DEGREES,
     DEFAULT_FOV_DEGREES,
     DEFAULT_SIZE,
 )
-from plenostream.commands.parameters import POINT, SCALE, SIZE, spelled_flag
+from plenostream.commands.parameters import rule_option, spelled_flag
 from plenostream.errors import InvalidInput
 from plenostream.grid import GridSpec
+from plenostream.options import (
+    DISTANCE,
+    ELEVATION,
+    FOV,
+    FRAMES,
+    LOOK_AT,
+    LOOK_FROM,
+    ORBIT,
+    SCENE_SCALE,
+    SIZE,
+)
 
 __all__ = ["NumberedCamera", "camera_options", "choose_cameras"]
 
@@ -45,64 +55,20 @@ _FLAGS = (
         help="Views of a file: NeRF-synthetic transforms_*.json; transforms.json of instant-ngp or "
         "nerfstudio (fl_x, ..., without lens distortion); or a list of `views`.",
     ),
-    click.option(
-        "--frames",
-        metavar="0,3,8-12",
-        help="Which views of the file, counted from 0; all unless said.",
-    ),
-    click.option(
-        "--scene-scale",
-        type=SCALE,
-        metavar=SCALE.name,
-        help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
-        "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.  "
-        "[default: auto]",
-    ),
-    click.option(
-        "--orbit",
-        type=int,
-        metavar="N",
-        help="N views evenly around the scene, about the vertical axis (+z).",
-    ),
-    click.option(
-        "--elevation",
-        type=float,
-        metavar="DEG",
-        help="Height of the orbit above the horizon, -90 to 90 degrees.  "
-        f"[default: {DEFAULT_ELEVATION_DEGREES:g}]",
-    ),
-    click.option(
-        "--distance",
-        type=float,
-        metavar="R",
-        help="Radius of the orbit in world units; the nearest that shows the whole box unless "
-        "said.",
-    ),
-    click.option(
-        "--look-from",
-        type=POINT,
-        metavar=POINT.name,
-        help="One view from this point (world), with +z up.",
-    ),
-    click.option(
-        "--look-at",
-        type=POINT,
-        metavar=POINT.name,
-        help="What is in the middle of that view; the middle of the scene unless said.",
-    ),
-    click.option(
-        "--fov",
-        type=float,
-        metavar="DEG",
-        help="Horizontal field of view of --orbit and --look-from.  "
-        f"[default: {DEFAULT_FOV_DEGREES:g}]",
-    ),
-    click.option(
+    rule_option("--frames", "frames", FRAMES),
+    rule_option("--scene-scale", "scene_scale", SCENE_SCALE, shown="auto"),
+    rule_option("--orbit", "orbit", ORBIT),
+    rule_option("--elevation", "elevation", ELEVATION, shown=f"{DEFAULT_ELEVATION_DEGREES:g}"),
+    rule_option("--distance", "distance", DISTANCE),
+    rule_option("--look-from", "look_from", LOOK_FROM),
+    rule_option("--look-at", "look_at", LOOK_AT, shown="the middle of the scene"),
+    rule_option("--fov", "fov", FOV, shown=f"{DEFAULT_FOV_DEGREES:g}"),
+    rule_option(
         "--size",
-        type=SIZE,
-        metavar=SIZE.name,
-        help="Pixels of the picture; a file's intrinsics are rescaled. Unless said, what the file "
-        f"or the pictures it names have, else {DEFAULT_SIZE[0]}x{DEFAULT_SIZE[1]}.",
+        "size",
+        SIZE,
+        shown="what the file or the pictures it names have, else "
+        f"{DEFAULT_SIZE[0]}x{DEFAULT_SIZE[1]}",
     ),
 )
 
@@ -142,7 +108,7 @@ def choose_cameras(
     if way == "cameras":
         path = Path(flags["cameras"])
         loaded = load_cameras(path, size=size, **given)
-        runs = parse_frames(given["frames"]) if "frames" in given else [range(len(loaded))]
+        runs = given.get("frames", [range(len(loaded))])
         return list(zip((number for run in runs for number in run), loaded, strict=True))
     # The library knows the defaults; only what was said is passed on.
     placed: dict[str, Any] = {} if size is None else {"size": size}

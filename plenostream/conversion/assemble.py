@@ -14,8 +14,10 @@ from plenostream.store.writer import ChunkWriter, write_documents, write_edges
 __all__ = ["assemble"]
 
 
-def assemble(job: SlabJob) -> SceneMeta:
+def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
     """Write all that is missing in the scene of `job`; the documents come last.
+
+    Returns what the scene says about itself, and the `density_change` of its slabs.
 
     The tables (some 700 bytes a brick at B = 16) are held in memory, as they are by readers.
     """
@@ -40,4 +42,4 @@ def assemble(job: SlabJob) -> SceneMeta:
         edges = chain.from_iterable(part.edges[name] for part in parts)
         write_edges(job.scene, specs[name], edges, codec=job.codec)
     write_documents(job.scene, meta, codec=job.codec)
-    return meta
+    return meta, max(part.density_change for part in parts)

@@ -30,7 +30,7 @@ class ConvertReport:
     planned_bytes: int
     """Memory that was planned for, above the interpreter and its imports."""
     density_rounding: float
-    """Largest change of a density when it is rounded to float16 on the device, per world unit."""
+    """Largest change of a density between the checkpoint and the device in float16, per world unit."""
     seconds: float
 
     def lines(self) -> list[str]:
@@ -40,7 +40,8 @@ class ConvertReport:
             f"bricks    {self.n_bricks:,} stored; {self.occupied_share:.2%} of the grid's bricks "
             "are occupied",
             f"bytes     {format_bytes(self.source_bytes)} in, {format_bytes(self.scene_bytes)} out",
-            f"rounding  densities change by at most {self.density_rounding:.3g} in float16",
+            f"rounding  densities change by at most {self.density_rounding:.3g} per world unit in "
+            "float16",
             f"took      {self.seconds:.1f} s, {format_bytes(self.planned_bytes)} of memory planned",
         ]
         if self.spill_bytes:

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 from plenostream.checkpoint import Checkpoint, StoredArray, read_exactly
 from plenostream.errors import CheckpointError
 
-__all__ = ["LARGEST_FLOAT16", "RowSource", "RowTable", "describe_table", "merge_runs"]
-
-LARGEST_FLOAT16 = 65504.0
+__all__ = ["RowSource", "RowTable", "describe_table", "merge_runs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +94,6 @@ class RowSource:
     """The checkpoint, for messages."""
     sh_dtype: str
     """Type that coefficients are stored in: float16 or float32."""
-    round_density: bool
-    """Whether densities are rounded to float16 (they are stored as float32 nevertheless)."""
 
     @classmethod
     def of(cls, checkpoint: Checkpoint, tables: tuple[RowTable, ...], *, dtype: str) -> RowSource:
@@ -106,7 +102,6 @@ class RowSource:
             tables=tables,
             where=checkpoint.path,
             sh_dtype="float16" if dtype == "float16" else checkpoint.sh_dtype,
-            round_density=dtype == "float16",
         )
 
     @property
@@ -135,8 +130,6 @@ class RowSource:
             raise CheckpointError(
                 f"{self.where}: a density is {density[bad][0]}; expected finite float32 values"
             )
-        if self.round_density:
-            density = np.clip(density, -LARGEST_FLOAT16, LARGEST_FLOAT16).astype(np.float16)
         return np.ascontiguousarray(density, np.float32)
 
     def _coefficients(self, sh: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -54,6 +54,7 @@ from plenostream.errors import CheckpointError
 from plenostream.grid import BrickGrid
 from plenostream.options import ConvertOptions
 from plenostream.paths import local_path
+from plenostream.precision import density_unit
 from plenostream.store.layout import SceneMeta
 from plenostream.store.staging import Staging, flush_tree, write_atomically
 from plenostream.version import __version__
@@ -82,7 +83,8 @@ def convert(
 
     Raises
     ------
-    InvalidInput : a path that is none, a URL, a target that is the current folder or above it.
+    InvalidInput : a path that is none, a URL, a target that is the current folder or above it; a
+    scene whose lengths are beyond float32.
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
@@ -95,6 +97,7 @@ def convert(
         local_path(source, what="checkpoint")
     )  # workers of a cluster may stand in other folders
     checkpoint = open_checkpoint(path)
+    density_unit(checkpoint.grid)  # refuses what nobody could draw
     stamp = _stamp(path)
     digest = _digest(checkpoint, partial(tell, "digest"))
     journal = {
@@ -121,7 +124,7 @@ def convert(
         scene_bytes=scene_bytes,
         spill_bytes=steps.spilled_bytes,
         planned_bytes=steps.planned_bytes,
-        density_rounding=meta.density_rounding,
+        density_rounding=steps.density_change,
         seconds=time.perf_counter() - began,
     )
 
@@ -167,6 +170,7 @@ class _Steps:
         self._bricks = BrickGrid(size=checkpoint.grid.size, brick_size=options.brick_size)
         self.spilled_bytes = 0
         self.planned_bytes = 0
+        self.density_change = 0.0
 
     def run(self) -> SceneMeta:
         """Make the scene, up to its documents."""
@@ -179,13 +183,14 @@ class _Steps:
             meta=meta,
             codec=self._options.codec,
             source=self._rows(scan, memory, meta),
+            round_density=self._options.dtype == "float16",
             voxels_before=scan.voxels_before(),
             rows_before=np.concatenate([[0], np.cumsum(slab_rows)]),
             column=memory.column,
         )
         self._pack(job, memory)
         self._tell("finish", 0, 1)
-        meta = assemble(job)
+        meta, self.density_change = assemble(job)
         self._tell("finish", 1, 1)
         return meta
 

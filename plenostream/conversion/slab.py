@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.conversion.packing import BrickBox, PackedBricks, pack_bricks, sh_norms
-from plenostream.conversion.rows import LARGEST_FLOAT16, RowSource, merge_runs
+from plenostream.conversion.rows import RowSource, merge_runs
 from plenostream.conversion.scan import BITS_FILE, slab_planes
 from plenostream.errors import InternalError
+from plenostream.precision import density_rounding, density_unit, float16_densities
 from plenostream.store.layout import SLAB_BRICKS, SceneMeta, array_specs, brick_digest, morton_key
 from plenostream.store.staging import write_atomically
 from plenostream.store.writer import ChunkWriter, Edge, read_sound_chunk
@@ -52,6 +53,8 @@ class SlabJob:
     """The scene; only its grid, types and number of rows count here."""
     codec: str
     source: RowSource
+    round_density: bool
+    """Whether densities are rounded to float16, as the device does (they are float32 nevertheless)."""
     voxels_before: NDArray[np.int64]
     """Active voxels before each plane [X + 1]."""
     rows_before: NDArray[np.int64]
@@ -82,8 +85,10 @@ class SlabPart:
     """By name (see TABLES), one entry per brick."""
     edges: dict[str, list[Edge]]
     """Rows of chunks that are shared with other slabs, by array."""
+    density_change: float
+    """Largest change of a density of the checkpoint by float16 on the device, per world unit."""
     density_rounding: float
-    """Largest |density - float16(density)|, per world unit."""
+    """The same of the densities that are stored."""
 
 
 def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
@@ -116,6 +121,7 @@ def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
     part = SlabPart(
         tables=tables,
         edges={name: writer.close() for name, writer in writers.items()},
+        density_change=max(part.density_change for part in parts),
         density_rounding=max(part.density_rounding for part in parts),
     )
     _save_part(job.part_file(slab), part)
@@ -185,6 +191,11 @@ def _pack_column(
 ) -> SlabPart:
     active, starts, stops = voxels.read(box)
     density, sh = job.source.read(starts, stops)
+    unit = density_unit(job.meta.grid)
+    change = rounding = density_rounding(density, unit)
+    if job.round_density:
+        density = float16_densities(density, unit)
+        rounding = density_rounding(density, unit)
     packed = pack_bricks(active, density, sh_norms(sh), box)
     return SlabPart(
         tables={
@@ -197,16 +208,9 @@ def _pack_column(
             "digest": _write_rows(packed, density, sh, writers),
         },
         edges={},
-        density_rounding=_rounding(density),
+        density_change=change,
+        density_rounding=rounding,
     )
-
-
-def _rounding(density: NDArray[np.float32]) -> float:
-    """Largest change of a density in float16, where those beyond its range become the largest."""
-    if len(density) == 0:
-        return 0.0
-    half = np.clip(density, -LARGEST_FLOAT16, LARGEST_FLOAT16).astype(np.float16)
-    return float(np.abs(density - half.astype(np.float32)).max())
 
 
 def _write_rows(
@@ -238,6 +242,7 @@ def _write_rows(
 
 def _save_part(path: Path, part: SlabPart) -> None:
     arrays = dict(part.tables)
+    arrays["density_change"] = np.array(part.density_change)
     arrays["density_rounding"] = np.array(part.density_rounding)
     for name in ROW_ARRAYS:
         arrays[f"{name}.starts"] = np.array([e.start for e in part.edges[name]], np.int64)
@@ -260,6 +265,7 @@ def load_part(job: SlabJob, slab: int) -> SlabPart:
                 ]
                 for name in ROW_ARRAYS
             },
+            density_change=float(values["density_change"]),
             density_rounding=float(values["density_rounding"]),
         )
 

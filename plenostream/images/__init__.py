@@ -12,10 +12,9 @@ from plenostream.images.film import FilmWriter, film_output
 from plenostream.images.foreign import copy_written
 from plenostream.images.pixels import psnr
 from plenostream.images.stills import StillWriter, still_output
-from plenostream.images.targets import OUTPUTS, Target, Writer, choose_target, target_files
+from plenostream.images.targets import Target, Writer, choose_target, target_files
 
 __all__ = [
-    "OUTPUTS",
     "AsideFile",
     "FilmWriter",
     "StillWriter",

@@ -17,6 +17,7 @@ from plenostream.errors import InvalidInput, OutputError
 from plenostream.images.atomic import AsideFile, atomic_file, made_folders, writing
 from plenostream.images.pixels import colour_8bit
 from plenostream.images.targets import Target
+from plenostream.options import FPS
 
 __all__ = ["FilmWriter", "film_output"]
 
@@ -45,8 +46,7 @@ def film_output(
     InvalidInput : frames of odd or different sizes, frames per second that mean nothing.
     OutputError : the film is there and may not be replaced; what the system says against writing.
     """
-    if not 0 < fps <= 1000:
-        raise InvalidInput(f"fps is {fps}; expected more than 0 and at most 1000")
+    fps = FPS.check("fps", fps)
     width, height = _one_even_size(sizes)
     path = target.path
     with (

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, OutputError
+from plenostream.options import OUTPUTS
 from plenostream.paths import local_path, outside_scenes
 
 __all__ = [
-    "OUTPUTS",
     "FrameFiles",
     "Target",
     "Writer",
@@ -23,9 +23,6 @@ __all__ = [
     "frame_files",
     "target_files",
 ]
-
-OUTPUTS = ("rgb", "alpha", "depth")
-"""What can be asked for, in the order in which it takes the first place."""
 
 Kind = Literal["png", "npy", "exr", "mp4"]
 
@@ -76,13 +73,7 @@ def choose_target(path: str | Path, *, outputs: Sequence[str], n_frames: int) ->
         not known or that a film cannot hold.
     OutputError : a folder that is a scene or lies in one.
     """
-    unknown = [name for name in outputs if name not in OUTPUTS]
-    if unknown or not outputs or len(set(outputs)) < len(outputs):
-        raise InvalidInput(
-            f"outputs are {','.join(outputs)!r}; expected one or more of {', '.join(OUTPUTS)}, "
-            "each once"
-        )
-    ordered = tuple(name for name in OUTPUTS if name in outputs)
+    ordered = OUTPUTS.check("outputs", outputs)
     where = local_path(path, what="picture or film")
     ending = where.suffix.lower()
     if str(path).endswith("/") or os.path.isdir(where) or not ending:

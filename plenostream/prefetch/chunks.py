@@ -234,7 +234,9 @@ class ChunkCache:
                 key = queue.popleft()
                 entry.future = self._threads.submit(self._read, key, slot)
                 # Runs at once, inside this loop, when the chunk is read already.
-                entry.future.add_done_callback(partial(self._finish, key, entry))
+                # It knows the key alone: an entry that its own future refers to would outlive the
+                # cache, with the memory of all slots, until cycles are collected.
+                entry.future.add_done_callback(partial(self._finish, key))
 
     def _free_slot(self, awaited: bool) -> Slot | None:
         slot = self._slots.take()
@@ -278,11 +280,10 @@ class ChunkCache:
             len(b or b"") for b in stored
         )
 
-    def _finish(
-        self, key: ChunkKey, entry: _Entry, future: Future[tuple[NDArray[Any], int]]
-    ) -> None:
+    def _finish(self, key: ChunkKey, future: Future[tuple[NDArray[Any], int]]) -> None:
         with self._changed:
             self._n_reading -= 1
+            entry = self._entries[key]  # nothing forgets a chunk while it is being read
             if future.cancelled() or future.exception() is not None:
                 entry.state = _State.FAILED
                 if entry.slot is not None:

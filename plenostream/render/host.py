@@ -182,6 +182,8 @@ class HostPlanner:
             items=most_items * _ITEM + self._queued,
             image=image,
             least_cache=self._least_cache,
+            n_parts=self._n_parts,
+            part_bytes=self._queued // self._n_parts,
         )
 
     def _plan(self, needs: HostNeeds) -> HostPlan:

@@ -206,7 +206,10 @@ class Planner:
 
     def _needs(self, rows: int, columns: int, temps: int, *, rays: bool) -> DeviceNeeds:
         per_ray = _RAY_BYTES + (_WORLD_RAY_BYTES if rays else 0)
-        fixed = sum(self._in_flight().values()) + temps + (self._walk_bytes() if rays else 0)
+        in_flight = self._in_flight()
+        fixed = sum(in_flight.values()) + temps + (self._walk_bytes() if rays else 0)
+        # Most of the temporaries are those of programs that run in all parts at once.
+        by_parts = temps + in_flight["work items in flight"]
         return DeviceNeeds(
             slot_bytes=self.slot_bytes,
             page_bytes=self.page_bytes,
@@ -219,6 +222,7 @@ class Planner:
             tile_columns=columns,
             n_parts=self._device.n_parts,
             tile_step=TILE_STEP,
+            part_bytes=by_parts // self._device.n_parts,
         )
 
     def _device_items(self, sizes: Sizes, temps: int, *, rays: bool) -> dict[str, int]:

@@ -15,13 +15,15 @@ from plenostream.budget import RenderPlan
 from plenostream.cameras import Camera
 from plenostream.device import is_forked, refuse_forked
 from plenostream.errors import InvalidInput, PlenostreamError
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.precision import ChosenPrecision
 from plenostream.render.pinhole import draw_picture, plan_picture
 from plenostream.render.rays import draw_rays
 from plenostream.render.resources import Resources
 from plenostream.render.results import RayResult, RenderResult
+from plenostream.rules import real_rows, shown
 from plenostream.stats import FrameStats
+from plenostream.store.reader import SceneStore
 from plenostream.turns import Turns
 
 __all__ = ["Renderer"]
@@ -55,13 +57,17 @@ class Renderer:
 
         Raises
         ------
+        InvalidInput : one of the three is of another type.
         BudgetError : more device memory is allowed than the device grants.
         DeviceError : JAX has no device, or was used before this process was forked.
         StoreError : the scene is closed.
         """
-        self.options = options or RenderOptions()
-        self.stream = stream or StreamOptions()
         store = getattr(scene, "store", scene)
+        _require("scene", store, SceneStore, "a scene, such as open_scene(path) gives")
+        self.options = RenderOptions() if options is None else options
+        self.stream = StreamOptions() if stream is None else stream
+        _require("options", self.options, RenderOptions, "RenderOptions")
+        _require("stream", self.stream, StreamOptions, "StreamOptions")
         self._turns = Turns(
             "this renderer",
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
@@ -122,6 +128,7 @@ class Renderer:
         BudgetError : it does not fit; the error names the smallest budget that works. Else as
         `render`.
         """
+        _require("camera", camera, Camera, "a Camera")
         with self._turn():
             return plan_picture(self._resources, camera)
 
@@ -135,6 +142,7 @@ class Renderer:
         process was forked. InvalidInput : the renderer is closed, or this very thread is drawing
         with it (in a signal handler). StoreError : the scene is closed.
         """
+        _require("camera", camera, Camera, "a Camera")
         with self._turn():
             stats, began = FrameStats(), time.perf_counter()
             with self._resources.measured(stats):
@@ -147,7 +155,8 @@ class Renderer:
 
         Parameters
         ----------
-        origins, directions : [n, 3], world space; directions of any length above zero
+        origins, directions : real numbers [n, 3], world space; origins up to
+            `options.LARGEST_COORDINATE`, directions of any length above zero
 
         Raises
         ------
@@ -163,6 +172,11 @@ class Renderer:
         return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)
 
 
+def _require(name: str, value: object, kind: type, said: str) -> None:
+    if not isinstance(value, kind):
+        raise InvalidInput(f"{name} is {shown(value)}; expected {said}")
+
+
 def _cut(
     values: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
@@ -174,16 +188,13 @@ def _cut(
 def _checked_rays(
     origins: ArrayLike, directions: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    start, course = np.asarray(origins, np.float64), np.asarray(directions, np.float64)
-    for name, value in (("origins", start), ("directions", course)):
-        if value.ndim != 2 or value.shape[1] != 3:
-            raise InvalidInput(f"{name} has the shape {value.shape}; expected [n, 3]")
-        if not np.isfinite(value).all():
-            row = int(np.argwhere(~np.isfinite(value))[0, 0])
-            raise InvalidInput(f"{name} of ray {row} is {value[row]}; expected finite numbers")
+    start = real_rows("origins", origins, most=LARGEST_COORDINATE)
+    course = real_rows("directions", directions)
     if len(start) != len(course):
         raise InvalidInput(f"there are {len(start)} origins and {len(course)} directions")
     still = np.flatnonzero((course == 0).all(-1))
     if len(still):
         raise InvalidInput(f"the direction of ray {still[0]} is zero; expected any other")
-    return start, course
+    # By a power of two, which changes no digit: squares of the lengths would leave float64.
+    exponents = np.frexp(np.abs(course).max(axis=-1, initial=0.0))[1]
+    return start, np.ldexp(course, -exponents[:, None])

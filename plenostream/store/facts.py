@@ -14,7 +14,7 @@ from plenostream.grid import BLOCK_SIZE
 from plenostream.store.layout import SceneMeta, brick_digest
 from plenostream.store.tables import BrickTables
 
-__all__ = ["brick_faults", "float16_rounding", "mask_faults"]
+__all__ = ["brick_faults", "mask_faults"]
 
 _BOUND_TOLERANCE = 1e-5
 """Norms may be added up in float32 and in any order."""
@@ -43,14 +43,6 @@ def brick_faults(
     if not _same_boxes(tables.boxes[brick_id], _boxes(meta, index, mask, density)):
         faults.append("bricks/boxes: not the tight boxes of its positive densities")
     return faults
-
-
-def float16_rounding(density: NDArray[np.float32]) -> float:
-    """Largest |density - float16(density)| of densities [r], those beyond its range cut off."""
-    exact = density.astype(np.float64)
-    limit = float(np.finfo(np.float16).max)
-    half = np.clip(exact, -limit, limit).astype(np.float16).astype(np.float64)
-    return float(np.abs(exact - half).max(initial=0.0))
 
 
 def mask_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:

@@ -97,7 +97,7 @@ class SceneMeta:
     sh_dtype: str
     """Type of `rows/sh`: float16 or float32."""
     density_rounding: float
-    """Largest |density - float16(density)| over all rows, per world unit."""
+    """Largest change of a density of a row by float16 on the device (`density_rounding`), per world unit."""
     converter: str
     """Version of plenostream that wrote the scene."""
     source_name: str

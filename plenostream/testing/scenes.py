@@ -19,6 +19,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from plenostream.grid import BLOCK_SIZE, BrickGrid, GridSpec
 from plenostream.options import Codec
+from plenostream.precision import density_rounding, density_unit
 from plenostream.store.layout import (
     SLAB_BRICKS,
     SceneMeta,
@@ -83,9 +84,6 @@ def write_scene_plain(
     ]
     n_voxels = int((links >= 0).sum())
     used = density[links[links >= 0]]
-    with np.errstate(over="ignore"):
-        rounded = np.clip(used.astype(np.float64), -65504, 65504).astype(np.float16)
-    rounding = np.abs(used.astype(np.float64) - rounded).max(initial=0.0)
     row_start = np.cumsum([0, *(len(b.density) for b in bricks)], dtype=np.int64)
 
     def table(name: str, dtype: str, *shape: int) -> NDArray[Any]:
@@ -111,7 +109,7 @@ def write_scene_plain(
         n_voxels=n_voxels,
         n_rows=int(row_start[-1]),
         sh_dtype=str(sh.dtype),
-        density_rounding=float(rounding),
+        density_rounding=density_rounding(used, density_unit(grid)),
         converter="plain",
         source_name="arrays",
         source_bytes=links.nbytes + density.nbytes + sh.nbytes,

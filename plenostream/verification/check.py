@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BrickCorrupt, StoreFormat
-from plenostream.store.facts import brick_faults, float16_rounding, mask_faults
+from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat
+from plenostream.precision import density_rounding, density_unit
+from plenostream.store.facts import brick_faults, mask_faults
 from plenostream.store.layout import decode_attributes
 from plenostream.store.nodes import GROUPS, check_group_node, read_array_node, read_attributes
 from plenostream.store.reader import SceneStore, check_meta
@@ -126,14 +127,15 @@ class _Check:
     def rows_of_bricks(self, tables: BrickTables) -> None:
         """Hold the rows of every brick against the tables; each chunk is read once."""
         self._row_start = tables.row_start
-        rounding, whole = 0.0, True
+        rounding, whole, unit = 0.0, True, self._unit()
         for brick_id in range(self._store.meta.n_bricks):
             rows = slice(int(tables.row_start[brick_id]), int(tables.row_start[brick_id + 1]))
             density, sh = self._rows("rows/density", rows), self._rows("rows/sh", rows)
             if density is None or sh is None:
                 whole = False
                 continue  # it is among the bricks of the chunk's fault
-            rounding = max(rounding, float16_rounding(density))
+            if unit is not None:
+                rounding = max(rounding, density_rounding(density, unit))
             place = ", ".join(map(str, tables.index[brick_id].tolist()))
             for fault in brick_faults(self._store.meta, tables, brick_id, density, sh):
                 self._add(
@@ -145,13 +147,21 @@ class _Check:
                 )
 
         said = self._store.meta.density_rounding
-        if whole and not np.isclose(rounding, said, rtol=1e-6, atol=0.0):
+        if whole and unit is not None and not np.isclose(rounding, said, rtol=1e-6, atol=0.0):
             self._add(
                 Fault(
                     message=f"{self._store.path}: the attributes have density_rounding {said}; "
                     f"the densities give {rounding}"
                 )
             )
+
+    def _unit(self) -> float | None:
+        """What densities are per on the device; None if no device can hold the scene."""
+        try:
+            return density_unit(self._store.meta.grid)
+        except InvalidInput as error:
+            self._add(Fault(message=f"{self._store.path}: {error}"))
+            return None
 
     def _rows(self, name: str, rows: slice) -> NDArray[Any] | None:
         """Some rows of an array, asked for in rising order; None if a chunk of them is damaged."""

@@ -16,8 +16,9 @@ from plenostream import cli
 from plenostream.bench.apart import ask
 from plenostream.bench.frames import pool_budget, pool_bytes
 from plenostream.bench.reads import other_views
-from plenostream.bench.scene import PARTS, BenchSettings, bench_scene
+from plenostream.bench.scene import BenchSettings, bench_scene
 from plenostream.errors import InvalidInput, PlenostreamError
+from plenostream.options import PARTS
 from plenostream.testing.checkpoints import CheckpointArrays
 
 MakeScene = Callable[..., Path]
@@ -161,7 +162,7 @@ def test_usage_that_means_nothing_is_refused(
 
 
 def test_settings_name_the_parts_that_there_are() -> None:
-    with pytest.raises(InvalidInput, match=", ".join(PARTS)):
+    with pytest.raises(InvalidInput, match=", ".join(PARTS.choices)):
         BenchSettings(parts=("nothing",))
 
 

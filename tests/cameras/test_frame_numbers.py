@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plenostream.cameras import (
-    load_cameras,
-    parse_frames,
-)
+from plenostream.cameras import load_cameras
 from plenostream.errors import InvalidInput
+from plenostream.rules import parse_frames
 
 IDENTITY = np.eye(4).tolist()
 ANGLE = 0.6911112070083618

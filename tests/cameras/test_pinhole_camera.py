@@ -13,7 +13,7 @@ from plenostream.cameras import (
     Camera,
     look_at_camera,
 )
-from plenostream.errors import CameraError
+from plenostream.errors import CameraError, InvalidInput
 
 
 def make_camera(**changes: Any) -> Camera:
@@ -108,5 +108,5 @@ class TestCamera:
 
     @pytest.mark.parametrize("edge", [0, "40", None, 2.5, True, 70_000], ids=str)
     def test_is_not_resized_to_what_is_no_number_of_pixels(self, edge: Any) -> None:
-        with pytest.raises(CameraError, match="width is"):
+        with pytest.raises(InvalidInput, match="size is"):
             make_camera().resized(edge, 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from collections.abc import Sequence
@@ -38,8 +39,8 @@ def mutate_json(case: bytes, rng: random.Random, raw: Raw, keys: Sequence[str]) 
         document = json.loads(case)
     except (ValueError, RecursionError):
         return raw(case)
-    document = mutate_document(document, rng, keys)
     try:
+        document = mutate_document(document, rng, keys)
         text = json.dumps(document, ensure_ascii=bool(rng.random() < 0.8))
         return text.encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
@@ -80,21 +81,21 @@ def _change(
     value = parent[key]
     kind = rng.randrange(9)
     if kind == 0:
-        parent[key] = rng.choice(_VALUES)
+        parent[key] = copy.deepcopy(rng.choice(_VALUES))
     elif kind == 1 and len(parent) > 1:
         del parent[key]
     elif kind == 2 and isinstance(value, list):
-        value.insert(rng.randint(0, len(value)), rng.choice([*value, *_VALUES]))
+        value.insert(rng.randint(0, len(value)), copy.deepcopy(rng.choice([*value, *_VALUES])))
     elif kind == 3 and isinstance(value, dict):
         other, name = rng.choice(places)
-        value[rng.choice(keys)] = rng.choice([*_VALUES, json.loads(json.dumps(other[name]))])
+        value[rng.choice(keys)] = copy.deepcopy(rng.choice([*_VALUES, other[name]]))
     elif kind == 4 and isinstance(parent, dict) and key != "":
         parent[rng.choice(keys)] = parent.pop(key)
     elif kind == 5:
         other, name = rng.choice(places)
-        parent[key] = json.loads(json.dumps(other[name]))
+        parent[key] = copy.deepcopy(other[name])
     elif kind == 6:
-        parent[key] = [value] * rng.choice((1, 2, 3, 17))
+        parent[key] = [copy.deepcopy(value) for _ in range(rng.choice((1, 2, 3, 17)))]
     elif type(value) is int:
         parent[key] = rng.choice((value + 1, value - 1, -value, 2 * value, value << 31, str(value)))
     elif type(value) is float:
@@ -104,4 +105,4 @@ def _change(
             (value + "\n", value[1:], value.upper(), [value], rng.choice(keys))
         )
     else:
-        parent[key] = rng.choice(_VALUES)
+        parent[key] = copy.deepcopy(rng.choice(_VALUES))

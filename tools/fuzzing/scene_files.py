@@ -69,6 +69,9 @@ class SceneFiles:
         self._body: dict[str, Any] = {}
         self._documents: dict[str, Any] = {}
         self._specs: dict[str, ArraySpec] = {}
+        self._files: set[str] = set()
+        self._touched: set[str] = set()
+        """Files of the case before that are not as in the sound scene."""
 
     def seeds(self) -> list[bytes]:
         return [json.dumps(seed).encode() for seed in _SEEDS]
@@ -124,11 +127,19 @@ class SceneFiles:
         if not isinstance(changes, dict):
             return
         scene = folder / "scene.zarr"
-        shutil.rmtree(scene, ignore_errors=True)
-        sound = self._prepare()
-        shutil.copytree(sound, scene)
+        self._restore(scene)
         self._write(scene, changes)
         _read_everything(scene)
+
+    def _restore(self, scene: Path) -> None:
+        """Make `scene` a sound one. Folders are not made anew each time: that took half of it."""
+        sound = self._prepare()
+        if not scene.exists():
+            shutil.copytree(sound, scene)
+        else:
+            for name in self._touched:
+                shutil.copy(sound / name, scene / name)
+        self._touched = set()
 
     def _prepare(self) -> Path:
         """The sound scene, made once."""
@@ -145,6 +156,7 @@ class SceneFiles:
                 for name in ("bricks", "rows", *self._arrays)
             }
             self._body = json.loads((sound / "zarr.json").read_text())["attributes"][ATTRIBUTES_KEY]
+            self._files = {p.relative_to(sound).as_posix() for p in sound.rglob("*") if p.is_file()}
             self._sound = sound
         return self._sound
 
@@ -192,14 +204,18 @@ class SceneFiles:
                 documents[name] |= values
         for name, document in documents.items():
             if document != self._documents.get(name):
-                (scene / name / "zarr.json").write_text(json.dumps(document))
+                self._put(scene, f"{name}/zarr.json", json.dumps(document).encode())
         for name in changed:
             chunk = encode_chunk(self._specs[name], arrays[name], codec="zstd")
-            (scene / self._specs[name].chunk_key(0)).write_bytes(chunk)
-        known = {p.relative_to(scene).as_posix() for p in scene.rglob("*") if p.is_file()}
+            self._put(scene, self._specs[name].chunk_key(0), chunk)
         for name in _list(changes.get("missing")):
-            if isinstance(name, str) and name in known:
+            if isinstance(name, str) and name in self._files:
+                self._touched.add(name)
                 (scene / name).unlink(missing_ok=True)
+
+    def _put(self, scene: Path, name: str, content: bytes) -> None:
+        self._touched.add(name.lstrip("/"))
+        (scene / name.lstrip("/")).write_bytes(content)
 
 
 def _read_everything(scene: Path) -> None:

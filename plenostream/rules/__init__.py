@@ -1,0 +1,31 @@
+"""Rules of options: what values each takes, in which unit, and how that is said.
+
+A rule is the one home of an option's type and range: the library checks by it, and the command
+line reads its flags and writes its help with it.
+"""
+
+from __future__ import annotations
+
+from plenostream.rules.base import Rule, check_record, rules_of, shown
+from plenostream.rules.numbers import Memory, Number, Size, Truth, Whole, format_number
+from plenostream.rules.points import Point, real_rows
+from plenostream.rules.words import Choice, Frames, Names, parse_frames
+
+__all__ = [
+    "Choice",
+    "Frames",
+    "Memory",
+    "Names",
+    "Number",
+    "Point",
+    "Rule",
+    "Size",
+    "Truth",
+    "Whole",
+    "check_record",
+    "format_number",
+    "parse_frames",
+    "real_rows",
+    "rules_of",
+    "shown",
+]

@@ -1,0 +1,83 @@
+"""What all rules have in common, and records whose fields carry rules."""
+
+from __future__ import annotations
+
+import reprlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_type_hints
+
+from plenostream.errors import InvalidInput
+
+__all__ = ["Rule", "check_record", "rules_of", "shown"]
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+
+
+def shown(value: object) -> str:
+    """`value` in a message: one line, and short, whatever it is."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:
+        # Python writes no integers of thousands of digits.
+        return "an integer of thousands of digits"
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule(ABC):
+    """What an option takes."""
+
+    help: str
+    """What the option means: a sentence or two."""
+    unsaid: str | None = None
+    """What None stands for, in words; None is refused where there is nothing."""
+
+    @property
+    @abstractmethod
+    def expected(self) -> str:
+        """What is taken, as the end of "expected ..."; names range and unit."""
+
+    @property
+    @abstractmethod
+    def metavar(self) -> str:
+        """What stands for the value in a command's help."""
+
+    @property
+    def range(self) -> str:
+        """What is taken, in the fewest words; empty where the help's metavar says it all."""
+        return self.expected
+
+    def check(self, name: str, value: object) -> Any:
+        """`value` as it is kept. Raises InvalidInput, which names the option `name`."""
+        if value is None and self.unsaid is not None:
+            return None
+        return self._checked(name, value)
+
+    @abstractmethod
+    def _checked(self, name: str, value: object) -> Any: ...
+
+    @abstractmethod
+    def parse(self, text: str) -> object:
+        """The value that `text` stands for; the text itself where it stands for none."""
+
+    def refusal(self, name: str, value: object) -> InvalidInput:
+        """The error that says so."""
+        return InvalidInput(f"{name} is {shown(value)}; expected {self.expected}")
+
+
+@cache
+def rules_of(record: type[Any]) -> Mapping[str, Rule]:
+    """Rules of a record's fields, each annotated as Annotated[type, rule]."""
+    hints = get_type_hints(record, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def check_record(record: object) -> None:
+    """Check the fields of a frozen record by their rules, from its `__post_init__`."""
+    kind: type[Any] = type(record)
+    for name, rule in rules_of(kind).items():  # type: ignore[arg-type]
+        object.__setattr__(record, name, rule.check(name, getattr(record, name)))

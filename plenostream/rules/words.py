@@ -1,0 +1,139 @@
+"""Rules of what is chosen from a list: words, names and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+from plenostream.errors import InvalidInput
+from plenostream.rules.base import Rule, shown
+
+__all__ = ["Choice", "Frames", "Names", "parse_frames"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Rule):
+    """One of a few words or whole numbers."""
+
+    choices: tuple[str, ...] | tuple[int, ...]
+
+    @property
+    def expected(self) -> str:
+        return f"one of {', '.join(map(str, self.choices))}"
+
+    @property
+    def range(self) -> str:
+        return ""
+
+    @property
+    def metavar(self) -> str:
+        return "|".join(map(str, self.choices))
+
+    def _checked(self, name: str, value: object) -> str | int:
+        simple = isinstance(value, str | Integral) and not isinstance(value, bool)
+        for choice in self.choices:
+            if simple and choice == value:
+                return choice
+        raise self.refusal(name, value)
+
+    def parse(self, text: str) -> object:
+        return next((choice for choice in self.choices if str(choice) == text), text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names(Rule):
+    """One or more of a few names, each once; kept as a tuple in the order of `choices`."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        return f"one or more of {', '.join(self.choices)}, each once"
+
+    @property
+    def range(self) -> str:
+        return ""
+
+    @property
+    def metavar(self) -> str:
+        return ",".join(self.choices)
+
+    def _checked(self, name: str, value: object) -> tuple[str, ...]:
+        given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+        known = [one for one in given if isinstance(one, str) and one in self.choices]
+        if not given or len(known) < len(given) or len(set(known)) < len(known):
+            raise self.refusal(name, value)
+        return tuple(choice for choice in self.choices if choice in known)
+
+    def parse(self, text: str) -> object:
+        return tuple(part.strip() for part in text.split(","))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frames(Rule):
+    """Frames of a file, counted from 0: numbers, or text such as "0,3,8-12"."""
+
+    @property
+    def expected(self) -> str:
+        return "numbers from 0 and runs of them, such as 0,3,8-12"
+
+    @property
+    def range(self) -> str:
+        return "from 0"
+
+    @property
+    def metavar(self) -> str:
+        return "0,3,8-12"
+
+    def _checked(self, name: str, value: object) -> Any:
+        """Runs of frames, in order."""
+        if isinstance(value, str):
+            return parse_frames(value, name=name)
+        # A set of numbers has no order, and the pictures would come in any.
+        unordered = isinstance(value, Set)
+        given = list(value) if isinstance(value, Iterable) and not unordered else []
+        if given and all(isinstance(run, range) and run and run[0] >= 0 for run in given):
+            return given  # what this has given before
+        whole = [n for n in given if isinstance(n, Integral) and not isinstance(n, bool)]
+        numbers = [int(n) for n in whole]
+        if not given or len(numbers) < len(given) or min(numbers) < 0:
+            raise self.refusal(name, value)
+        if len(set(numbers)) < len(numbers):
+            raise InvalidInput(f"{name} is {shown(value)}; a number was named before")
+        return [range(n, n + 1) for n in numbers]
+
+    def parse(self, text: str) -> object:
+        return text
+
+
+def parse_frames(text: str, *, name: str = "frames") -> list[range]:
+    """Runs of frame numbers that `text` names, in its order: "0,3,8-12" -> [0], [3], [8 to 12].
+
+    Raises
+    ------
+    InvalidInput : not of this form, a run that ends before it begins, a number named twice.
+    """
+    runs: list[range] = []
+    for part in text.split(","):
+        first, dash, last = (piece.strip() for piece in part.partition("-"))
+        sound = first.isascii() and first.isdigit() and len(first) < 16
+        if dash:
+            sound = sound and last.isascii() and last.isdigit() and len(last) < 16
+        if not sound:
+            raise InvalidInput(
+                f"{name} is {shown(text)}: {shown(part.strip())} is not a frame; expected numbers "
+                "from 0 and runs of them, such as 0,3,8-12"
+            )
+        run = range(int(first), int(last if dash else first) + 1)
+        if not run:
+            raise InvalidInput(
+                f"{name} is {shown(text)}: the run {shown(part.strip())} ends before it begins"
+            )
+        runs.append(run)
+    in_order = sorted(runs, key=lambda run: run.start)
+    for one, other in zip(in_order, in_order[1:], strict=False):
+        if other.start < one.stop:
+            raise InvalidInput(f"{name} is {shown(text)}: {other.start} was named before")
+    return runs

@@ -1,0 +1,185 @@
+"""Each option has one rule: the library and the command line refuse by it, and the help states it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+from plenostream import cli, options
+from plenostream.cameras import look_at_camera, orbit_cameras
+from plenostream.commands.bench import bench
+from plenostream.commands.convert import convert
+from plenostream.commands.parameters import Asked
+from plenostream.commands.plan import plan
+from plenostream.commands.points import points
+from plenostream.commands.render import render
+from plenostream.errors import InvalidInput
+from plenostream.grid import GridSpec
+from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.rules import Choice, Memory, Number, Point, Rule, Size, Truth, Whole, rules_of
+
+RECORDS = (RenderOptions, StreamOptions, ConvertOptions)
+OF_RECORDS = [
+    pytest.param(record, name, rule, id=f"{record.__name__}.{name}")
+    for record in RECORDS
+    for name, rule in rules_of(record).items()
+]
+NEVER = (math.nan, math.inf, -math.inf, "", "x", b"1", 1j, [], {}, [1, [2]], object(), 10**5000)
+"""What no option takes."""
+TYPED_NEVER = ("", " ", "nan", "inf", "-inf", "1e39x", "9" * 5000, "1+2j", "\0")
+
+
+def outside(rule: Rule) -> list[Any]:
+    """Values beyond the rule's own limits."""
+    if isinstance(rule, Number):
+        beyond = [np.nextafter(rule.least, -math.inf), np.nextafter(rule.most, math.inf)]
+        far = [value for value in (1e39, 1e300, -1e300, -1) if not rule.least <= value <= rule.most]
+        return [*map(float, beyond), *far, True, None]
+    if isinstance(rule, Whole):
+        return [rule.least - 1, rule.most + 1, -1, 1.0, True]
+    if isinstance(rule, Memory):
+        return [0, -1, 10**19, "0", "-1", "1e9", 1.5, True, "1e300"]
+    if isinstance(rule, Choice):
+        return [0, -1, "0", True, 1.5]
+    if isinstance(rule, Point):
+        return [(1, 2), (1, 2, math.nan), (1e39, 0, 0), (0, 0, 10**400), np.ma.masked_all(3)]
+    if isinstance(rule, Size):
+        return [(0, 5), (5,), (1, 2, 3), (65_537, 1), (1.5, 2), 5, "8x8"]
+    return []
+
+
+def limits(rule: Rule) -> list[Any]:
+    """Values at the rule's limits, as they are kept."""
+    if isinstance(rule, Number | Whole):
+        return [rule.least, rule.most]
+    if isinstance(rule, Memory):
+        return ["1B", "1000000TB"]
+    return list(rule.choices) if isinstance(rule, Choice) else [True, False]
+
+
+@pytest.mark.parametrize(("record", "name", "rule"), OF_RECORDS)
+def test_field_beyond_its_rule_is_refused_by_name(record: type[Any], name: str, rule: Rule) -> None:
+    for value in [*NEVER, *outside(rule)]:
+        if value is None and rule.unsaid:
+            continue
+        with pytest.raises(InvalidInput, match=rf"^{name} is "):
+            record(**{name: value})
+
+
+@pytest.mark.parametrize(("record", "name", "rule"), OF_RECORDS)
+def test_field_takes_the_limits_of_its_rule(record: type[Any], name: str, rule: Rule) -> None:
+    for value in limits(rule):
+        assert getattr(record(**{name: value}), name) == value
+
+
+@pytest.mark.parametrize("record", RECORDS)
+def test_every_field_carries_a_rule(record: type[Any]) -> None:
+    assert list(rules_of(record)) == [field.name for field in fields(record)]
+
+
+ASKED = [
+    pytest.param(command, param, id=f"{command.name} {param.opts[0]}")
+    for command in (render, plan, bench, convert, points)
+    for param in command.params
+    if isinstance(param.type, Asked)
+]
+UNRULED = {"--cameras", "--stats", "--overwrite", "--resume", "--json", "-q"}
+"""Paths, and flags without a value."""
+
+
+def typed(rule: Rule) -> list[str]:
+    """`outside`, as it is typed."""
+    if isinstance(rule, Point):
+        return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
+    if isinstance(rule, Size):
+        return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
+    beyond = [value for value in outside(rule) if not isinstance(value, bool | None)]
+    # "1.5" is a byte and a half, rounded down; as a count it is none.
+    return [str(value) for value in beyond if not (isinstance(rule, Memory) and value == 1.5)]
+
+
+@pytest.mark.parametrize(("command", "param"), ASKED)
+def test_flag_beyond_its_rule_ends_in_2_and_names_it(
+    command: click.Command, param: click.Parameter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert isinstance(param.type, Asked)
+    rule, flag = param.type.rule, param.opts[0]
+    operands = {"convert": ["no.npz", "no"], "points": ["no", "no.ply"], "render": ["no", "no.png"]}
+    for text in [*TYPED_NEVER, *typed(rule)]:
+        code = cli.main(
+            [command.name or "", *operands.get(command.name or "", ["no"]), f"{flag}={text}"]
+        )
+        told = capsys.readouterr().err
+        assert (code, told.count("\n")) == (2, 1), text
+        assert told.startswith(f"plenostream: error: {flag} is "), text
+
+
+@pytest.mark.parametrize(("command", "param"), ASKED)
+def test_help_of_a_flag_states_its_rule(command: click.Command, param: click.Parameter) -> None:
+    assert isinstance(param, click.Option)
+    assert isinstance(param.type, Asked)
+    rule, told = param.type.rule, param.help or ""
+    assert rule.help in told
+    assert rule.range in told
+    assert param.metavar == rule.metavar
+
+
+def test_every_flag_that_takes_a_value_has_a_rule() -> None:
+    without = {
+        param.opts[-1]
+        for command in (render, plan, bench, convert, points)
+        for param in command.params
+        if isinstance(param, click.Option) and not isinstance(param.type, Asked)
+    }
+    assert without <= UNRULED
+
+
+GRID = GridSpec(size=(8, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "rule"),
+    [
+        (lambda v: orbit_cameras(GRID, v), "n", options.ORBIT),
+        (
+            lambda v: orbit_cameras(GRID, 1, elevation_degrees=v),
+            "elevation_degrees",
+            options.ELEVATION,
+        ),
+        (lambda v: orbit_cameras(GRID, 1, distance=v), "distance", options.DISTANCE),
+        (lambda v: orbit_cameras(GRID, 1, fov_degrees=v), "fov_degrees", options.FOV),
+        (lambda v: orbit_cameras(GRID, 1, size=v), "size", options.SIZE),
+        (lambda v: look_at_camera(v, (0, 0, 0)), "eye", options.LOOK_FROM),
+        (lambda v: look_at_camera((1, 2, 3), v), "target", options.LOOK_AT),
+    ],
+    ids=["n", "elevation", "distance", "fov", "size", "eye", "target"],
+)
+def test_camera_is_placed_by_the_same_rules(
+    place: Callable[[Any], Any], name: str, rule: Rule
+) -> None:
+    for value in [*NEVER, *outside(rule)]:
+        if value is None and rule.unsaid:
+            continue
+        with pytest.raises(InvalidInput, match=rf"^{name} is "):
+            place(value)
+    if isinstance(rule, Number):
+        for value in limits(rule):
+            place(value)
+
+
+@pytest.mark.parametrize("rule", [RenderOptions, StreamOptions, ConvertOptions], ids=str)
+def test_truth_values_are_no_numbers_and_numbers_no_truth_values(rule: type[Any]) -> None:
+    for name, each in rules_of(rule).items():
+        wrong: object = 1 if isinstance(each, Truth) else True
+        with pytest.raises(InvalidInput, match=name):
+            rule(**{name: wrong})
+
+
+def test_background_has_the_same_names_in_the_library() -> None:
+    assert RenderOptions(background="black").background == 0.0  # type: ignore[arg-type]
