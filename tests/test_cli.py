@@ -48,6 +48,7 @@ from plenostream.errors import (
 )
 from plenostream.grid import GridSpec
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.precision import ChosenPrecision
 from plenostream.stats import FrameStats
 
 COMMANDS = ("bench", "convert", "info", "plan", "points", "render", "verify")
@@ -61,6 +62,7 @@ class Paper:
     cameras: list[Camera] = field(default_factory=list)
     options: RenderOptions | None = None
     stream: StreamOptions | None = None
+    precision: ChosenPrecision = ChosenPrecision("float16", "")
     error: BaseException | None = None
     alpha: float = 0.25
     fails_at: int = 0
