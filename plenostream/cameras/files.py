@@ -37,10 +37,11 @@ from plenostream.cameras.document import kind_of_value, read_document
 from plenostream.cameras.entries import camera_of_entry, entry_over_document
 from plenostream.cameras.kinds import KINDS, Kind, check_keys
 from plenostream.cameras.pinhole import Camera
-from plenostream.cameras.values import finite_number, shown
+from plenostream.cameras.values import finite_number
 from plenostream.errors import CameraError, InvalidInput
 from plenostream.options import FRAMES, SCENE_SCALE, SIZE
 from plenostream.paths import input_file, local_path
+from plenostream.text import shown
 
 __all__ = ["load_cameras"]
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.cameras.values import finite_number, is_number, real_array, shown
+from plenostream.cameras.values import finite_number, is_number, real_array
 from plenostream.errors import CameraError
 from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
+from plenostream.text import shown
 
 __all__ = ["Camera", "checked_pose"]
 

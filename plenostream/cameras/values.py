@@ -1,9 +1,8 @@
-"""Numbers from strangers: what counts as one, and how a value is shown in a message."""
+"""Numbers from strangers: what counts as one."""
 
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
@@ -12,18 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import CameraError
+from plenostream.text import shown
 
-__all__ = ["finite_number", "is_number", "one_number", "one_pixels", "real_array", "shown"]
-
-# `repr` alone would print a value of any size, and fail on one that is nested without end.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 100
-_SHORT.maxlevel = 3
-
-
-def shown(value: object) -> str:
-    """A value in a message: short, on one line, control characters escaped."""
-    return " ".join(_SHORT.repr(value).split("\n"))
+__all__ = ["finite_number", "is_number", "one_number", "one_pixels", "real_array"]
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -6,7 +6,7 @@ line reads its flags and writes its help with it.
 
 from __future__ import annotations
 
-from plenostream.rules.base import Rule, check_record, rules_of, shown
+from plenostream.rules.base import Rule, check_record, rules_of
 from plenostream.rules.numbers import Memory, Number, Size, Truth, Whole, format_number
 from plenostream.rules.points import Point, real_rows
 from plenostream.rules.words import Choice, Frames, Names, parse_frames
@@ -27,5 +27,4 @@ __all__ = [
     "parse_frames",
     "real_rows",
     "rules_of",
-    "shown",
 ]

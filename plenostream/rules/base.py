@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +9,9 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from plenostream.errors import InvalidInput
+from plenostream.text import shown
 
-__all__ = ["Rule", "check_record", "rules_of", "shown"]
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
-
-
-def shown(value: object) -> str:
-    """`value` in a message: one line, and short, whatever it is."""
-    try:
-        text = _SHORT.repr(value)
-    except ValueError:
-        # Python writes no integers of thousands of digits.
-        return "an integer of thousands of digits"
-    return " ".join(text.split())
+__all__ = ["Rule", "check_record", "rules_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

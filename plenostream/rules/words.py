@@ -8,7 +8,8 @@ from numbers import Integral
 from typing import Any
 
 from plenostream.errors import InvalidInput
-from plenostream.rules.base import Rule, shown
+from plenostream.rules.base import Rule
+from plenostream.text import shown
 
 __all__ = ["Choice", "Frames", "Names", "parse_frames"]
 
