@@ -89,7 +89,7 @@ ASKED = [
     for param in command.params
     if isinstance(param.type, Asked)
 ]
-UNRULED = {"--cameras", "--stats", "--overwrite", "--resume", "--json", "-q"}
+UNRULED = {"--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"}
 """Paths, and flags without a value."""
 
 

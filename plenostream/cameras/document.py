@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from plenostream.cameras.values import shown
 from plenostream.errors import CameraError
+from plenostream.rules import shown
 
 __all__ = ["kind_of_value", "read_document"]
 

@@ -13,8 +13,9 @@ from plenostream.cameras.lens import refuse_lenses
 from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.placement import DEFAULT_SIZE
 from plenostream.cameras.poses import pose_of_entry
-from plenostream.cameras.values import finite_number, one_number, one_pixels, shown
+from plenostream.cameras.values import finite_number, one_number, one_pixels
 from plenostream.errors import CameraError
+from plenostream.rules import shown
 
 __all__ = ["camera_of_entry", "entry_over_document"]
 

@@ -37,10 +37,11 @@ from plenostream.cameras.document import kind_of_value, read_document
 from plenostream.cameras.entries import camera_of_entry, entry_over_document
 from plenostream.cameras.kinds import KINDS, Kind, check_keys
 from plenostream.cameras.pinhole import Camera
-from plenostream.cameras.values import finite_number, shown
+from plenostream.cameras.values import finite_number
 from plenostream.errors import CameraError, InvalidInput
 from plenostream.options import FRAMES, SCENE_SCALE, SIZE
 from plenostream.paths import input_file, local_path
+from plenostream.rules import shown
 
 __all__ = ["load_cameras"]
 
@@ -73,15 +74,14 @@ def load_cameras(
     InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
     path = local_path(path, what="camera file")
-    asked = SCENE_SCALE.check("scene_scale", scene_scale)
-    scale = None if asked == "auto" else asked
-    FRAMES.check("frames", frames)
-    if size is not None:
-        size = SIZE.check("size", size)
+    scene_scale = SCENE_SCALE.check("scene_scale", scene_scale)
+    scale = None if scene_scale == "auto" else float(scene_scale)
+    runs = FRAMES.check("frames", frames)
+    size = None if size is None else SIZE.check("size", size)
     document = read_document(input_file(path, what="camera file", error=CameraError))
     kind, entries = _entries(document, path)
     document = _without_nulls(document)
-    numbers = _chosen(frames, len(entries), path)
+    numbers = _chosen(runs, len(entries), path)
     try:
         check_keys(kind, document, of_entry=False)
         is_opencv = _is_opencv(kind, document, entries)
@@ -110,10 +110,9 @@ def load_cameras(
     return cameras
 
 
-def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:
-    if frames is None:
+def _chosen(runs: Sequence[range] | None, n_frames: int, path: Path) -> Sequence[int]:
+    if runs is None:
         return range(n_frames)
-    runs: list[range] = FRAMES.check("frames", frames)
     for run in runs:
         if run.stop > n_frames:
             raise InvalidInput(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plenostream.cameras.values import is_number, shown
+from plenostream.cameras.values import is_number
 from plenostream.errors import CameraError
+from plenostream.rules import shown
 
 __all__ = ["LENS_KEYS", "refuse_lenses"]
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras.pinhole import Camera
-from plenostream.cameras.values import shown
 from plenostream.errors import InvalidInput
 from plenostream.grid import GridSpec
 from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE
+from plenostream.rules import shown
 
 __all__ = ["look_at_camera", "orbit_cameras"]
 

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from plenostream.cameras.kinds import POSE_KEYS
 from plenostream.cameras.pinhole import checked_pose
-from plenostream.cameras.values import is_number, shown
+from plenostream.cameras.values import is_number
 from plenostream.errors import CameraError
+from plenostream.rules import shown
 
 __all__ = ["pose_of_entry"]
 

@@ -14,7 +14,8 @@ from plenostream.errors import InvalidInput
 __all__ = ["Rule", "check_record", "rules_of", "shown"]
 
 _SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxlevel = 3
 
 
 def shown(value: object) -> str:
@@ -76,7 +77,7 @@ def rules_of(record: type[Any]) -> Mapping[str, Rule]:
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
-def check_record(record: object) -> None:
+def check_record(record: Any) -> None:
     """Check the fields of a frozen record by their rules, from its `__post_init__`."""
     kind: type[Any] = type(record)
     for name, rule in rules_of(kind).items():  # type: ignore[arg-type]
