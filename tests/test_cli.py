@@ -46,6 +46,7 @@ from plenostream.errors import (
 )
 from plenostream.grid import GridSpec
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.precision import ChosenPrecision
 from plenostream.stats import FrameStats
 
 COMMANDS = ("bench", "convert", "info", "plan", "points", "render", "verify")
@@ -60,6 +61,7 @@ class Paper:
     options: RenderOptions | None = None
     stream: StreamOptions | None = None
     error: BaseException | None = None
+    precision: ChosenPrecision = ChosenPrecision(name="float16", why="")
     alpha: float = 0.25
     fails_at: int = 0
     """Number of the frame at which `error` is raised."""
