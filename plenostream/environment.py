@@ -27,6 +27,7 @@ _WRITTEN_SECONDS = 30
 """After which an entry without its time of use is not being written any more."""
 _LEAST_FREE = 50_000_000
 """Bytes that must be free on the disk, or kernels are compiled each time."""
+_CACHE_WARNING = "Error (reading|writing) persistent compilation cache entry"
 
 
 def prepare_jax() -> None:
@@ -38,6 +39,8 @@ def prepare_jax() -> None:
     """
     # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    # A disk that fills up, or a damaged file, is nothing to the picture: JAX warns, and compiles.
+    warnings.filterwarnings("ignore", message=_CACHE_WARNING)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         _keep_compiled()
     _prepare_cpu()
@@ -50,9 +53,6 @@ def _keep_compiled() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if shutil.disk_usage(folder).free < _LEAST_FREE or not os.access(folder, os.W_OK | os.X_OK):
             return
-        # The disk may fill up meanwhile, or a file be damaged. JAX then warns, and compiles.
-        message = "(?s)Error (reading|writing) persistent compilation cache entry"
-        warnings.filterwarnings("ignore", message=message)
         _drop_unfinished(folder)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
         # Our kernels are few; JAX would leave out those that compile in less than a second.

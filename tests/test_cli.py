@@ -10,7 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -19,7 +19,6 @@ from typing import Any
 
 import click
 import cv2
-import jax
 import numpy as np
 import pytest
 
@@ -31,7 +30,6 @@ from plenostream.commands.plan import plan
 from plenostream.commands.progress import Progress, format_seconds
 from plenostream.commands.render import render
 from plenostream.commands.summary import totals
-from plenostream.environment import prepare_jax
 from plenostream.errors import (
     BrickCorrupt,
     BudgetError,
@@ -64,6 +62,7 @@ class Paper:
     stream: StreamOptions | None = None
     precision: ChosenPrecision = ChosenPrecision("float16", "")
     error: BaseException | None = None
+    precision: ChosenPrecision = ChosenPrecision(name="float16", why="")
     alpha: float = 0.25
     fails_at: int = 0
     """Number of the frame at which `error` is raised."""
@@ -547,57 +546,6 @@ class TestProgress:
     )
     def test_times_are_for_reading(self, seconds: float, text: str) -> None:
         assert format_seconds(seconds) == text
-
-
-class TestEnvironment:
-    def test_keeps_compiled_kernels_in_the_users_cache(self) -> None:
-        prepare_jax()
-        folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
-        assert folder == Path(os.environ["XDG_CACHE_HOME"]) / "plenostream" / "jax"
-        assert folder.is_dir()
-
-    def test_does_without_a_cache_where_none_can_be_made(self, tmp_path: Path) -> None:
-        (tmp_path / "file").write_text("")
-        os.environ["XDG_CACHE_HOME"] = str(tmp_path / "file")
-        os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
-        prepare_jax()
-        assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
-
-    def test_turns_off_preallocation(self) -> None:
-        prepare_jax()
-        assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
-
-    def test_leaves_what_the_user_set(self) -> None:
-        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = "elsewhere"
-        prepare_jax()
-        assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
-        assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
-
-    @pytest.fixture
-    def asynchronous(self) -> Iterator[Callable[[], bool]]:
-        """Tells whether JAX runs programs on a CPU in threads of its own; it does so at first."""
-        name = "jax_cpu_enable_async_dispatch"
-        before = jax.config.read(name)
-        jax.config.update(name, True)
-        yield lambda: jax.config.read(name)
-        jax.config.update(name, before)
-
-    def test_leaves_the_cores_of_a_cpu_to_the_renderers_threads(
-        self, asynchronous: Callable[[], bool]
-    ) -> None:
-        del os.environ["NPROC"]
-        prepare_jax()
-        assert os.environ["NPROC"] == "1"
-        assert not asynchronous()
-
-    def test_leaves_the_threads_that_the_user_asked_for(
-        self, asynchronous: Callable[[], bool]
-    ) -> None:
-        os.environ["NPROC"] = "4"
-        prepare_jax()
-        assert os.environ["NPROC"] == "4"
-        assert asynchronous()
 
 
 def test_interrupt_signal_ends_a_film_with_130_and_no_file(tmp_path: Path) -> None:

@@ -16,7 +16,14 @@ from plenostream.kernels.geometry import TILE_RAYS
 from plenostream.kernels.state import PAGE_ROWS, KernelShape
 from plenostream.pool import upload_bytes
 from plenostream.prefetch import smallest_cache_bytes
-from plenostream.programs import BATCH_BRICKS, BATCH_PAGES, CALL_BLOCKS, CALL_ITEMS, WALK_TILES
+from plenostream.programs import (
+    BATCH_BRICKS,
+    BATCH_PAGES,
+    CALL_BLOCKS,
+    CALL_ITEMS,
+    TILE_STEP,
+    WALK_TILES,
+)
 from plenostream.schedule import BOXES_AT_ONCE, ITEMS_AT_ONCE, BoxTable, walk_size
 from plenostream.store.reader import SceneStore
 
@@ -141,6 +148,7 @@ class HostPlanner:
             view=self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX,
             image=n_pixels * _PIXEL + tiles * TILE_RAYS * _TILED_RAY,
             most_items=ITEMS_AT_ONCE + tiles,
+            part_image=self._part_image(tiles, _TILED_RAY),
         )
         return self._plan(needs)
 
@@ -167,6 +175,7 @@ class HostPlanner:
             view=self._n_boxes * 16 + pairs * _PAIR + self._n_parts * entries * _WALKED,
             image=n * _CALLERS_RAY + at_once.tiles * TILE_RAYS * _WORLD_RAY,
             most_items=ITEMS_AT_ONCE,
+            part_image=self._part_image(at_once.tiles, _WORLD_RAY),
         )
 
     @property
@@ -174,7 +183,12 @@ class HostPlanner:
         """Boxes that a packet can meet at most."""
         return min(TILE_RAYS * self._walk_steps, self._n_boxes)
 
-    def _needs(self, *, view: int, image: int, most_items: int) -> HostNeeds:
+    def _part_image(self, tiles: int, ray_bytes: int) -> int:
+        """Bytes of rays that each part adds: a step of tiles, where there is no more than that."""
+        least = tiles <= TILE_STEP * self._n_parts
+        return TILE_STEP * TILE_RAYS * ray_bytes if least else 0
+
+    def _needs(self, *, view: int, image: int, most_items: int, part_image: int) -> HostNeeds:
         return HostNeeds(
             tables=self._tables,
             view=view,
@@ -183,7 +197,7 @@ class HostPlanner:
             image=image,
             least_cache=self._least_cache,
             n_parts=self._n_parts,
-            part_bytes=self._queued // self._n_parts,
+            part_bytes=self._queued // self._n_parts + part_image,
         )
 
     def _plan(self, needs: HostNeeds) -> HostPlan:

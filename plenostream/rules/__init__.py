@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from plenostream.rules.base import Rule, check_record, rules_of
 from plenostream.rules.numbers import Memory, Number, Size, Truth, Whole, format_number
-from plenostream.rules.points import Point, real_rows
+from plenostream.rules.points import Point, real_array, real_rows
 from plenostream.rules.words import Choice, Frames, Names, parse_frames
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "check_record",
     "format_number",
     "parse_frames",
+    "real_array",
     "real_rows",
     "rules_of",
 ]

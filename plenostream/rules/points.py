@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -14,26 +15,38 @@ from plenostream.rules.base import Rule
 from plenostream.rules.numbers import format_number
 from plenostream.text import shown
 
-__all__ = ["Point", "real_rows"]
+__all__ = ["Point", "real_array", "real_rows"]
 
 
-def _real_array(value: object) -> NDArray[np.float64] | None:
-    """`value` as float64, the same array where it is one; None for all but real numbers.
+def real_array(value: object) -> NDArray[np.float64]:
+    """`value` as float64, the same array where it is one; numbers beyond float64 are infinite.
 
-    Numbers beyond float64 become infinite.
+    Raises
+    ------
+    ValueError : text, complex numbers, truth values, masked values, rows of unequal lengths,
+        anything else; says which, in words that follow "is not".
     """
     if np.ma.isMaskedArray(value):
         if np.ma.getmaskarray(value).any():
-            return None
+            raise ValueError("a table of real numbers (some are masked)")
         value = np.ma.getdata(value)
     try:
         array = value if isinstance(value, np.ndarray) else _from_sequence(value)
-    except (TypeError, ValueError, OverflowError, Warning):
-        return None
-    if array.dtype.kind not in "iuf":
-        return None
-    with np.errstate(over="ignore"):
-        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError("a table of numbers (its rows are of unequal lengths)") from error
+    except UserWarning as error:
+        raise ValueError("a table of real numbers (some are masked)") from error
+    if array.dtype.kind == "O":  # integers beyond 64 bits are, and so is what is no number
+        for item in array.flat:
+            if not isinstance(item, Real) or isinstance(item, bool):
+                raise ValueError(f"a table of real numbers (it holds {shown(item)})")
+    elif array.dtype.kind not in "iuf":
+        raise ValueError(f"a table of real numbers (its type is {array.dtype.name})")
+    try:
+        with np.errstate(over="ignore"):  # infinity is refused by whoever asks, with its place
+            return array.astype(np.float64, copy=False)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise ValueError("a table of real numbers (one is too large)") from error
 
 
 def _from_sequence(value: object) -> NDArray[Any]:
@@ -64,8 +77,11 @@ class Point(Rule):
         return "X,Y,Z"
 
     def _checked(self, name: str, value: object) -> NDArray[np.float64]:
-        point = _real_array(value)
-        if point is None or point.shape != (3,) or not (np.abs(point) <= self.most).all():
+        try:
+            point = real_array(value)
+        except ValueError:
+            raise self.refusal(name, value) from None
+        if point.shape != (3,) or not (np.abs(point) <= self.most).all():
             raise self.refusal(name, value)
         return point
 
@@ -84,12 +100,12 @@ def real_rows(name: str, value: object, *, most: float | None = None) -> NDArray
     ------
     InvalidInput : not real numbers, not of this shape, not finite, or larger than `most`.
     """
-    rows = _real_array(value)
-    if rows is None:
-        kind = getattr(value, "dtype", type(value).__name__)
+    try:
+        rows = real_array(value)
+    except ValueError as error:
         raise InvalidInput(
-            f"{name} is {shown(value)} ({kind}); expected real numbers [n, 3], none of them masked"
-        )
+            f"{name} is {shown(value)}; expected [n, 3], and it is not {error}"
+        ) from error
     if rows.ndim != 2 or rows.shape[1] != 3:
         raise InvalidInput(f"{name} has the shape {rows.shape}; expected [n, 3]")
     sound = np.isfinite(rows) if most is None else np.abs(rows) <= most

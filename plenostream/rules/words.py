@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
+
+import numpy as np
 
 from plenostream.errors import InvalidInput
 from plenostream.rules.base import Rule
@@ -92,10 +94,12 @@ class Frames(Rule):
         """Runs of frames, in order."""
         if isinstance(value, str):
             return parse_frames(value, name=name)
-        # A set of numbers has no order, and the pictures would come in any.
-        unordered = isinstance(value, Set)
-        given = list(value) if isinstance(value, Iterable) and not unordered else []
-        if given and all(isinstance(run, range) and run and run[0] >= 0 for run in given):
+        listed: Any = value.tolist() if isinstance(value, np.ndarray) else value
+        sound = isinstance(listed, Sequence) and not isinstance(listed, bytes | bytearray)
+        given: list[Any] = [*listed] if sound else []
+        if given and all(
+            isinstance(run, range) and run and run.start >= 0 and run.step == 1 for run in given
+        ):
             return given  # what this has given before
         whole = [n for n in given if isinstance(n, Integral) and not isinstance(n, bool)]
         numbers = [int(n) for n in whole]

@@ -149,8 +149,8 @@ def test_command_measures_an_orbit_of_60_views_unless_told_otherwise(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--rounds", "0"], "expected 1 or more"),
-        (["--parts", "frames,speed"], "speed: no such part"),
+        (["--rounds", "0"], "expected a whole number from 1"),
+        (["--parts", "frames,speed"], "'speed'); expected one or more of"),
     ],
     ids=["no rounds", "unknown part"],
 )
