@@ -119,7 +119,7 @@ def test_missing_file_is_a_checkpoint_error(tmp_path: Path) -> None:
 
 
 def test_folder_is_no_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is not a file, but a folder"):
+    with pytest.raises(CheckpointError, match="it is a folder"):
         open_checkpoint(tmp_path)
 
 

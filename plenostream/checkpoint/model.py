@@ -21,7 +21,7 @@ from plenostream.checkpoint.npy import ArrayHeader, parse_header
 from plenostream.checkpoint.stream import MemberStream
 from plenostream.errors import CheckpointError, InvalidInput
 from plenostream.grid import GridSpec
-from plenostream.paths import input_file
+from plenostream.paths import input_file, local_path
 
 __all__ = ["Checkpoint", "StoredArray", "open_checkpoint"]
 
@@ -226,8 +226,6 @@ def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[Stor
 
 def _members(path: str) -> tuple[int, dict[str, Member]]:
     """Size of the file `path`, and what is in the archive that it is."""
-    if os.path.isdir(path):
-        raise CheckpointError(f"{path} is not a svox2 checkpoint: {kind_of_file(path)}")
     with open(path, "rb") as file:
         n_bytes = file.seek(0, os.SEEK_END)
         try:
@@ -250,7 +248,10 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     CheckpointError : not there, no file, damaged, hostile, or holding what a scene cannot
         represent.
     """
-    name = os.fspath(input_file(path, what="checkpoint", error=CheckpointError))
+    place = local_path(path, what="checkpoint")
+    if place.is_dir():
+        raise CheckpointError(f"{place} is not a svox2 checkpoint: {kind_of_file(str(place))}")
+    name = os.fspath(input_file(place, what="checkpoint", error=CheckpointError))
     try:
         n_bytes, members = _members(name)
         for key, what in _REFUSED.items():
