@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-# Before all else: what comes before it is a traceback when Ctrl-C is pressed.
-from plenostream import interrupts
+# Before all else: what comes before it is a traceback when Ctrl-C is pressed. Not "from plenostream",
+# which asks the package first, whose answer takes a dozen modules more.
+import plenostream.interrupts as interrupts  # noqa: PLR0402
 
 if __name__ in ("__main__", "plenostream.__main__"):
     interrupts.watch()

@@ -16,7 +16,13 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["child_process", "clear_away", "folder_if_empty", "temporary_file", "temporary_folder"]
+__all__ = [
+    "child_process",
+    "clear_away",
+    "folder_if_empty",
+    "temporary_file",
+    "temporary_folder",
+]
 
 _gate = threading.RLock()
 """Held while the list changes; by `clear_away` for good, so that nothing is made after it."""

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+import reprlib
+
+__all__ = ["printable", "shown"]
+
+# `repr` alone would print a value of any size, and fail on one that is nested without end.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """`value` in a message: one line, and short, whatever it is; nothing in it that does not print."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:
+        # Python writes no integers of thousands of digits.
+        return "an integer of thousands of digits"
+    return printable(" ".join(text.split()))
 
 
 def printable(text: str) -> str:

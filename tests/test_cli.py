@@ -60,6 +60,7 @@ class Paper:
     cameras: list[Camera] = field(default_factory=list)
     options: RenderOptions | None = None
     stream: StreamOptions | None = None
+    precision: ChosenPrecision = ChosenPrecision("float16", "")
     error: BaseException | None = None
     precision: ChosenPrecision = ChosenPrecision(name="float16", why="")
     alpha: float = 0.25

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from plenostream.errors import CameraError
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["kind_of_value", "read_document"]
 

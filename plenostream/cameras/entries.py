@@ -15,7 +15,7 @@ from plenostream.cameras.placement import DEFAULT_SIZE
 from plenostream.cameras.poses import pose_of_entry
 from plenostream.cameras.values import finite_number, one_number, one_pixels
 from plenostream.errors import CameraError
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["camera_of_entry", "entry_over_document"]
 

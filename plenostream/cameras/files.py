@@ -41,7 +41,7 @@ from plenostream.cameras.values import finite_number
 from plenostream.errors import CameraError, InvalidInput
 from plenostream.options import FRAMES, SCENE_SCALE, SIZE
 from plenostream.paths import input_file, local_path
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["load_cameras"]
 
@@ -74,8 +74,8 @@ def load_cameras(
     InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
     path = local_path(path, what="camera file")
-    scene_scale = SCENE_SCALE.check("scene_scale", scene_scale)
-    scale = None if scene_scale == "auto" else float(scene_scale)
+    asked = SCENE_SCALE.check("scene_scale", scene_scale)
+    scale = None if asked == "auto" else asked
     runs = FRAMES.check("frames", frames)
     size = None if size is None else SIZE.check("size", size)
     document = read_document(input_file(path, what="camera file", error=CameraError))

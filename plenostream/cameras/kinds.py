@@ -13,7 +13,7 @@ from typing import Any
 
 from plenostream.cameras.lens import LENS_KEYS
 from plenostream.errors import CameraError
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["FOCAL_KEYS", "KINDS", "POSE_KEYS", "SIZE_KEYS", "Kind", "check_keys"]
 

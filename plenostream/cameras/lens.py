@@ -7,7 +7,7 @@ from typing import Any
 
 from plenostream.cameras.values import is_number
 from plenostream.errors import CameraError
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["LENS_KEYS", "refuse_lenses"]
 

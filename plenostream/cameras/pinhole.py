@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from plenostream.cameras.values import finite_number, is_number
 from plenostream.errors import CameraError
 from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
-from plenostream.rules import real_array, shown
+from plenostream.rules import real_array
+from plenostream.text import shown
 
 __all__ = ["Camera", "checked_pose"]
 

@@ -11,7 +11,7 @@ from plenostream.cameras.pinhole import Camera
 from plenostream.errors import InvalidInput
 from plenostream.grid import GridSpec
 from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["look_at_camera", "orbit_cameras"]
 

@@ -19,7 +19,7 @@ from plenostream.cameras.kinds import POSE_KEYS
 from plenostream.cameras.pinhole import checked_pose
 from plenostream.cameras.values import is_number
 from plenostream.errors import CameraError
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["pose_of_entry"]
 

@@ -8,7 +8,7 @@ from numbers import Real
 from typing import Any, TypeGuard
 
 from plenostream.errors import CameraError
-from plenostream.rules import shown
+from plenostream.text import shown
 
 __all__ = ["finite_number", "is_number", "one_number", "one_pixels"]
 

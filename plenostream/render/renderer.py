@@ -21,9 +21,10 @@ from plenostream.render.pinhole import draw_picture, plan_picture
 from plenostream.render.rays import draw_rays
 from plenostream.render.resources import Resources
 from plenostream.render.results import RayResult, RenderResult
-from plenostream.rules import real_rows, shown
+from plenostream.rules import real_rows
 from plenostream.stats import FrameStats
 from plenostream.store.reader import SceneStore
+from plenostream.text import shown
 from plenostream.turns import Turns
 
 __all__ = ["Renderer"]

@@ -6,7 +6,7 @@ line reads its flags and writes its help with it.
 
 from __future__ import annotations
 
-from plenostream.rules.base import Rule, check_record, rules_of, shown
+from plenostream.rules.base import Rule, check_record, rules_of
 from plenostream.rules.numbers import Memory, Number, Size, Truth, Whole, format_number
 from plenostream.rules.points import Point, real_array, real_rows
 from plenostream.rules.words import Choice, Frames, Names, parse_frames
@@ -28,5 +28,4 @@ __all__ = [
     "real_array",
     "real_rows",
     "rules_of",
-    "shown",
 ]

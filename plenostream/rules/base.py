@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +9,9 @@ from functools import cache
 from typing import Any, get_type_hints
 
 from plenostream.errors import InvalidInput
+from plenostream.text import shown
 
-__all__ = ["Rule", "check_record", "rules_of", "shown"]
-
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
-_SHORT.maxlevel = 3
-
-
-def shown(value: object) -> str:
-    """`value` in a message: one line, and short, whatever it is."""
-    try:
-        text = _SHORT.repr(value)
-    except ValueError:
-        # Python writes no integers of thousands of digits.
-        return "an integer of thousands of digits"
-    return " ".join(text.split())
+__all__ = ["Rule", "check_record", "rules_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +63,7 @@ def rules_of(record: type[Any]) -> Mapping[str, Rule]:
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
-def check_record(record: Any) -> None:
+def check_record(record: object) -> None:
     """Check the fields of a frozen record by their rules, from its `__post_init__`."""
     kind: type[Any] = type(record)
     for name, rule in rules_of(kind).items():  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import reprlib
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from plenostream.basis import BASIS_DIMS
 from plenostream.errors import StoreFormat
 from plenostream.grid import BRICK_SIZES
+from plenostream.text import shown
 
 __all__ = ["ATTRIBUTES", "MOST_VOXELS_AN_AXIS", "Rule", "check_attributes"]
 
@@ -22,10 +22,6 @@ _MOST_COUNTED = 1 << 48
 _LONGEST_TEXT = 1024
 """Characters; file systems end at 255 bytes."""
 _DIGEST = re.compile(r"[0-9a-f]{16}")
-
-_show = reprlib.Repr()
-_show.maxstring = _show.maxlong = _show.maxother = 60
-_show.maxlist = _show.maxdict = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,5 +124,5 @@ def check_attributes(
         value = attributes[name]
         if not rule.accepts(value):
             raise StoreFormat(
-                f"{where}: the attributes have {name} {_show.repr(value)}; expected {rule.expected}"
+                f"{where}: the attributes have {name} {shown(value)}; expected {rule.expected}"
             )
