@@ -76,12 +76,13 @@ def load_cameras(
     path = local_path(path, what="camera file")
     asked = SCENE_SCALE.check("scene_scale", scene_scale)
     scale = None if asked == "auto" else asked
-    runs = FRAMES.check("frames", frames)
-    size = None if size is None else SIZE.check("size", size)
+    FRAMES.check("frames", frames)
+    if size is not None:
+        size = SIZE.check("size", size)
     document = read_document(input_file(path, what="camera file", error=CameraError))
     kind, entries = _entries(document, path)
     document = _without_nulls(document)
-    numbers = _chosen(runs, len(entries), path)
+    numbers = _chosen(frames, len(entries), path)
     try:
         check_keys(kind, document, of_entry=False)
         is_opencv = _is_opencv(kind, document, entries)
@@ -110,9 +111,10 @@ def load_cameras(
     return cameras
 
 
-def _chosen(runs: Sequence[range] | None, n_frames: int, path: Path) -> Sequence[int]:
-    if runs is None:
+def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:
+    if frames is None:
         return range(n_frames)
+    runs: list[range] = FRAMES.check("frames", frames)
     for run in runs:
         if run.stop > n_frames:
             raise InvalidInput(
