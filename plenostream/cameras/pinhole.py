@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.cameras.values import finite_number, is_number, real_array
+from plenostream.cameras.values import finite_number, is_number
 from plenostream.errors import CameraError
 from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
+from plenostream.rules import real_array
 from plenostream.text import shown
 
 __all__ = ["Camera", "checked_pose"]
@@ -147,6 +148,6 @@ def checked_pose(value: object, name: str = "the camera-to-world matrix") -> NDA
             f"{name} holds a position of {np.abs(matrix[:3, 3]).max():g}; expected at most "
             f"{LARGEST_COORDINATE:g}"
         )
-    pose = np.ascontiguousarray(matrix[:3])
+    pose = np.array(matrix[:3], order="C")
     pose.flags.writeable = False
     return pose

@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
-import numpy as np
-from numpy.typing import NDArray
-
 from plenostream.errors import CameraError
 from plenostream.text import shown
 
-__all__ = ["finite_number", "is_number", "one_number", "one_pixels", "real_array"]
+__all__ = ["finite_number", "is_number", "one_number", "one_pixels"]
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
@@ -30,31 +27,6 @@ def finite_number(value: object) -> float | None:
     except OverflowError:  # an integer beyond float64
         return None
     return number if math.isfinite(number) else None
-
-
-def real_array(value: object) -> NDArray[np.float64]:
-    """A copy as float64 of a table of real numbers.
-
-    Raises
-    ------
-    ValueError : text, complex numbers, truth values, rows of unequal lengths, anything else; says
-        which, in words that follow "is not".
-    """
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError("a table of numbers (its rows are of unequal lengths)") from error
-    if array.dtype.kind == "O":  # integers beyond 64 bits are, and so is what is no number
-        for item in array.flat:
-            if not is_number(item):
-                raise ValueError(f"a table of real numbers (it holds {shown(item)})")
-    elif array.dtype.kind not in "iuf":
-        raise ValueError(f"a table of real numbers (its type is {array.dtype.name})")
-    try:
-        with np.errstate(over="ignore"):  # infinity is refused by whoever asks, with its place
-            return np.array(array, np.float64)
-    except (OverflowError, TypeError, ValueError) as error:
-        raise ValueError("a table of real numbers (one is too large)") from error
 
 
 def one_number(values: Mapping[str, Any], keys: Sequence[str]) -> float | None:
