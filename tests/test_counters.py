@@ -135,7 +135,8 @@ def test_stats_are_plain_json_values(long_scene: Path) -> None:
         "samples_shaded",
         "seconds",
     }
-    assert {type(value) for key, value in stats.items() if key != "seconds"} == {int}
+    texts = {"precision": str, "seconds": float}
+    assert {key: type(value) for key, value in stats.items()} == dict.fromkeys(stats, int) | texts
 
 
 @contextmanager

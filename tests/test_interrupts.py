@@ -54,19 +54,21 @@ class Running:
 def running(
     command: list[str], folder: Path, *, ignored: bool = False, **environment: str
 ) -> Iterator[Running]:
-    def set_up() -> None:
-        # A suite started in the background ignores Ctrl-C, and so would its children.
-        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL)
-
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=os.environ | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=set_up,
-    ) as process:
+    # A suite started in the background ignores Ctrl-C, and so would its children. Not by preexec_fn:
+    # that forks, of which JAX warns.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         try:
             yield Running(process)
         finally:
