@@ -249,7 +249,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         represent.
     """
     place = local_path(path, what="checkpoint")
-    if place.is_dir():
+    if os.path.isdir(place):  # unlike Path.is_dir, no error for names that are too long
         raise CheckpointError(f"{place} is not a svox2 checkpoint: {kind_of_file(str(place))}")
     name = os.fspath(input_file(place, what="checkpoint", error=CheckpointError))
     try:
