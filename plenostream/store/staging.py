@@ -64,7 +64,7 @@ def _foreign_file(scene: Path) -> Path | None:
 
 def _is_replaceable(target: Path) -> bool:
     """A scene, whole or not, or an empty folder: what --overwrite may remove."""
-    if not target.is_dir():
+    if not os.path.isdir(target):
         return False
     if not any(target.iterdir()):
         return True
@@ -119,7 +119,7 @@ class Staging:
                 f"{self._shown}: scenes are written as folders; zip the content of one afterwards"
             )
         self._check_target()
-        if not self.target.parent.is_dir():
+        if not os.path.isdir(self.target.parent):
             raise StoreError(f"{self._shown} cannot be written: its folder does not exist")
         try:
             durable.try_folder(self.target.parent)
@@ -156,7 +156,7 @@ class Staging:
             self.scene.mkdir(exist_ok=True)
         except OSError as error:
             # What an earlier run left is kept; a folder that could not be begun holds nothing yet.
-            if not (self.folder / _JOURNAL).exists():
+            if not os.path.exists(self.folder / _JOURNAL):
                 shutil.rmtree(self.folder, ignore_errors=True)
             self._release()
             raise self._unwritable(error) from error
