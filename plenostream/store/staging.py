@@ -123,6 +123,10 @@ class Staging:
             raise StoreError(f"{self._shown} cannot be written: its folder does not exist")
         try:
             durable.try_folder(self.target.parent)
+            if not os.path.lexists(self.folder):
+                # The name may be too long for the file system.
+                self.folder.mkdir()
+                self.folder.rmdir()
         except OSError as error:
             raise StoreError(f"{self._shown} cannot be written: {error.strerror}") from error
 
