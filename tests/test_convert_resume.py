@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -131,6 +132,16 @@ def test_work_of_another_checkpoint_is_not_resumed(tmp_path: Path, source: Path)
     other = random_checkpoint(11).save(tmp_path / "other.npz")
     with pytest.raises(StoreError, match="another checkpoint"):
         convert(other, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+
+
+def test_work_of_another_version_is_not_resumed(tmp_path: Path, source: Path) -> None:
+    kill(source, tmp_path / "s", "pack", 0.6)
+    journal = tmp_path / ".s.partial" / "journal.json"
+    earlier = json.loads(journal.read_bytes())
+    del earlier["work"]  # as the first version wrote it
+    journal.write_text(json.dumps(earlier))
+    with pytest.raises(StoreError, match="another version"):
+        convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
 
 
 def test_interrupted_conversion_is_resumed(

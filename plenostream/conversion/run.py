@@ -66,6 +66,8 @@ Progress = Callable[[str, int, int], None]
 
 _log = logging.getLogger(__name__)
 _PIECE_BYTES = 4 << 20
+_WORK_VERSION = 2
+"""Of the files that unfinished work consists of: raised when what one of them holds changes."""
 
 
 def convert(
@@ -102,6 +104,7 @@ def convert(
     digest = _digest(checkpoint, partial(tell, "digest"))
     journal = {
         "converter": __version__,
+        "work": _WORK_VERSION,
         "source_digest": digest,
         "source_bytes": checkpoint.n_bytes,
         "brick_size": options.brick_size,

@@ -183,7 +183,8 @@ class Staging:
             if earlier != journal:
                 raise StoreError(
                     f"the unfinished work for {self._shown} is of another checkpoint or was made "
-                    "with other options; convert without --resume to start anew"
+                    "with other options or by another version; convert without --resume to start "
+                    "anew"
                 )
             self.resumed = True
             return
