@@ -11,17 +11,14 @@ jax, cv2, open3d and dask alone.
 
 from __future__ import annotations
 
-from plenostream.version import __version__
+__version__ = "0.1.0"
+"""The build reads it from here."""
 
 # As in `typing`, which takes 16 ms to load: type checkers know the name.
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
-    from plenostream.api import Scene, convert, open_scene
-    from plenostream.budget import RenderPlan
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
-    from plenostream.conversion import ConvertReport
-    from plenostream.environment import prepare_jax
     from plenostream.errors import (
         BrickCorrupt,
         BudgetError,
@@ -37,18 +34,23 @@ if TYPE_CHECKING:
         StoreFormat,
         StoreNotFound,
     )
-    from plenostream.grid import GridSpec
+    from plenostream.field.grid import GridSpec
+    from plenostream.format.info import scene_info
+    from plenostream.format.verify import verify
+    from plenostream.importers.svox2.report import ConvertReport
+    from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
-    from plenostream.render import RayResult, Renderer, RenderResult
-    from plenostream.stats import FrameStats
-    from plenostream.verification import scene_info, verify
+    from plenostream.plan.budget import RenderPlan
+    from plenostream.renderer import Renderer
+    from plenostream.results import FrameStats, RayResult, RenderResult
+    from plenostream.scene import Scene, convert, open_scene
 
 _HOMES = {
-    "api": ("Scene", "convert", "open_scene"),
-    "budget": ("RenderPlan",),
+    "scene": ("Scene", "convert", "open_scene"),
+    "plan.budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
-    "conversion": ("ConvertReport",),
-    "environment": ("prepare_jax",),
+    "importers.svox2.report": ("ConvertReport",),
+    "integrator.xla.environment": ("prepare_jax",),
     "errors": (
         "BrickCorrupt",
         "BudgetError",
@@ -64,11 +66,12 @@ _HOMES = {
         "StoreFormat",
         "StoreNotFound",
     ),
-    "grid": ("GridSpec",),
+    "field.grid": ("GridSpec",),
     "options": ("ConvertOptions", "RenderOptions", "StreamOptions"),
-    "render": ("RayResult", "RenderResult", "Renderer"),
-    "stats": ("FrameStats",),
-    "verification": ("scene_info", "verify"),
+    "renderer": ("Renderer",),
+    "results": ("FrameStats", "RayResult", "RenderResult"),
+    "format.info": ("scene_info",),
+    "format.verify": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

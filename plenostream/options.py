@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
-from plenostream.bytesize import parse_bytes
-from plenostream.grid import BRICK_SIZES
+from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
     Choice,
     Frames,
@@ -23,6 +22,7 @@ from plenostream.rules import (
     Whole,
     check_record,
 )
+from plenostream.rules.bytesize import parse_bytes
 
 __all__ = [
     "DISTANCE",

@@ -11,11 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from plenostream.testing.checkpoints import (
-    CheckpointArrays,
-    gyroid_checkpoint,
-    random_checkpoint,
-)
+from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
 
 # Set through the environment, so that the tests of NumPy-only modules need not import jax and
 # that the processes which tests start are held to the same rules.

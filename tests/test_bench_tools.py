@@ -28,10 +28,10 @@ PROGRAM = """\
 HloModule jit_integrate, is_scheduled=true
 
 FileNames
-1 "/somewhere/plenostream/programs.py"
-2 "/somewhere/plenostream/kernels/integrate.py"
-3 "/somewhere/plenostream/kernels/lanes.py"
-4 "/somewhere/plenostream/kernels/shade.py"
+1 "/somewhere/plenostream/integrator/xla/programs.py"
+2 "/somewhere/plenostream/integrator/xla/kernels/integrate.py"
+3 "/somewhere/plenostream/integrator/xla/kernels/lanes.py"
+4 "/somewhere/plenostream/integrator/xla/kernels/shade.py"
 
 FunctionNames
 1 "Programs.integrate"
@@ -115,7 +115,7 @@ def test_stages_of_the_integrator_are_found(profile: FrameProfile) -> None:
 def test_renderer_is_as_it_was_after_a_profile(profile: FrameProfile) -> None:
     del profile
     assert not hasattr(ps.Renderer.render, "__wrapped__")
-    from plenostream.residency import Residency
+    from plenostream.stream.residency import Residency
 
     assert not hasattr(Residency.admit, "__wrapped__")
 

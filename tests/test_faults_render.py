@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import plenostream as ps
-from plenostream.programs import Program
+from plenostream.integrator.xla.programs import Program
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_of

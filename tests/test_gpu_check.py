@@ -15,8 +15,8 @@ from pathlib import Path
 import jax
 import pytest
 
-from plenostream.budget import RenderPlan
-from plenostream.store.reader import open_store
+from plenostream.format.reader import open_store
+from plenostream.plan.budget import RenderPlan
 from plenostream.testing.checkpoints import CheckpointArrays
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,7 +138,7 @@ def test_unknown_gpu_is_refused_with_those_that_are_known() -> None:
 def device() -> Iterator[WatchedDevice]:
     with pytest.MonkeyPatch.context() as patch:
         # What other tests compiled would not be compiled again, and so not be seen.
-        patch.setattr("plenostream.compiled._entries", OrderedDict())
+        patch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
         yield WatchedDevice(jax.devices("cpu")[0], None)
 
 

@@ -11,16 +11,17 @@ import click
 import numpy as np
 import pytest
 
-from plenostream import cli, options
+from plenostream import options
 from plenostream.cameras import look_at_camera, orbit_cameras
-from plenostream.commands.bench import bench
-from plenostream.commands.convert import convert
-from plenostream.commands.parameters import Asked
-from plenostream.commands.plan import plan
-from plenostream.commands.points import points
-from plenostream.commands.render import render
+from plenostream.cli import main as cli
+from plenostream.cli.bench import bench
+from plenostream.cli.convert import convert
+from plenostream.cli.parameters import Asked
+from plenostream.cli.plan import plan
+from plenostream.cli.points import points
+from plenostream.cli.render import render
 from plenostream.errors import InvalidInput
-from plenostream.grid import GridSpec
+from plenostream.field.grid import GridSpec
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
 from plenostream.rules import Choice, Memory, Number, Point, Rule, Size, Truth, Whole, rules_of
 

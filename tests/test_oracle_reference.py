@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plenostream import basis, reference
+from plenostream import reference
+from plenostream.field import basis
 from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.closed_forms import composite, constant_medium, n_samples

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import plenostream as ps
-from plenostream.store import layout, reader
-from plenostream.store.source import ByteSource, open_source
+from plenostream.format import layout, reader
+from plenostream.format.source import ByteSource, open_source
 from plenostream.testing.checkpoints import gyroid_checkpoint
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plenostream import cli
-from plenostream.grid import GridSpec
-from plenostream.store.layout import SceneMeta, array_specs
+from plenostream.cli import main as cli
+from plenostream.field.grid import GridSpec
+from plenostream.format.layout import SceneMeta, array_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

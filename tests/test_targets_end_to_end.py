@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from plenostream import cli
-from plenostream.store.reader import open_store
+from plenostream.cli import main as cli
+from plenostream.format.reader import open_store
 
 VIEW = ("--look-from", "2.5,1,0.5", "--size", "16x16")
 PLENOSTREAM = (sys.executable, "-m", "plenostream")
@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused_in_one_line_before_drawing_and_changes_nothin
 ) -> None:
     pytest.importorskip("open3d", exc_type=ImportError) if arguments[0] == "points" else None
     drawn = []
-    monkeypatch.setattr("plenostream.render.Renderer.render", lambda *_: drawn.append(1))
+    monkeypatch.setattr("plenostream.renderer.Renderer.render", lambda *_: drawn.append(1))
     before = everything(place)
     assert run(*arguments) in (1, 2)
     told = capsys.readouterr()
@@ -300,9 +300,9 @@ def test_a_disk_that_takes_nothing_is_found_out_before_drawing(
     if state == "full":
         (disk / "filler").write_bytes(bytes(8192))
     opened: list[object] = []
-    for reader in ("plenostream.api.open_store", "plenostream.pointcloud.open_store"):
+    for reader in ("plenostream.scene.open_store", "plenostream.export.points.open_store"):
         monkeypatch.setattr(reader, lambda *_: opened.append(1))
-    monkeypatch.setattr("plenostream.conversion.run._digest", lambda *_: opened.append(1))
+    monkeypatch.setattr("plenostream.importers.svox2.convert._digest", lambda *_: opened.append(1))
     assert run(*(argument.format(disk) for argument in arguments), "-q") == 1
     assert str(disk) in capsys.readouterr().err
     assert opened == []

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 import plenostream as ps
-from plenostream.prefetch import BrickFetcher
-from plenostream.store.reader import SceneStore
+from plenostream.format.reader import SceneStore
+from plenostream.process.turns import Turns
+from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_around
 from plenostream.testing.scenes import zip_scene
-from plenostream.turns import Turns
 
 VIEWS = [
     ps.look_at_camera(eye, (0.0, 0.0, 0.0), fov_degrees=45.0, size=(48, 40))
@@ -325,7 +325,7 @@ CHILDREN = """
 
     all_ends("idle")
     reached, opened = threading.Event(), threading.Event()
-    import plenostream.render.renderer as module
+    import plenostream.renderer as module
     draw = module.draw_picture
 
     def slowly(*arguments):

@@ -187,7 +187,7 @@ def test_libraries_that_open3d_lacks_are_named_and_stop_nothing(checkout: Checko
 def test_set_up_error_message_and_readme_name_the_same_packages() -> None:
     listed = re.search(r'^points_packages="(.+)"', (ROOT / "tools" / "set_up.sh").read_text(), re.M)
     assert listed is not None
-    for place in ("plenostream/pointcloud.py", "README.md"):
+    for place in ("plenostream/export/points.py", "README.md"):
         assert f"apt-get install {listed[1]}" in (ROOT / place).read_text(), place
 
 

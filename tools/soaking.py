@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from plenostream.environment import prepare_jax
 from plenostream.errors import PlenostreamError
+from plenostream.integrator.xla.environment import prepare_jax
 
 __all__ = ["Sample", "flatness", "main"]
 

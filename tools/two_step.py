@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 import plenostream as ps
 from plenostream import reference
 from plenostream.bench.reads import other_views
-from plenostream.render.sight import camera_view
-from plenostream.schedule import build_boxes
-from plenostream.store.reader import SceneStore
+from plenostream.engine.sight import camera_view
+from plenostream.format.reader import SceneStore
+from plenostream.plan import build_boxes
 
 _SIZE = (800, 800)
 _SPACING = 4

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from plenostream.errors import PlenostreamError
-from plenostream.leftovers import child_process, temporary_folder
+from plenostream.process.leftovers import child_process, temporary_folder
 
 __all__ = ["answer", "ask", "peak_resident_bytes", "resident_bytes"]
 

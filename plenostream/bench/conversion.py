@@ -17,12 +17,12 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
-from plenostream.api import convert
 from plenostream.bench.apart import answer, ask, peak_resident_bytes, resident_bytes
 from plenostream.bench.timing import Say, Timing
-from plenostream.store.layout import array_specs, codec_metadata
-from plenostream.store.reader import open_store
-from plenostream.store.writer import fill_value
+from plenostream.format.layout import array_specs, codec_metadata
+from plenostream.format.reader import open_store
+from plenostream.format.writer import fill_value
+from plenostream.scene import convert
 
 __all__ = ["ConversionRun", "measure_conversion"]
 

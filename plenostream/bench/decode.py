@@ -14,9 +14,9 @@ import zarr
 from zarr.storage import LocalStore, ZipStore
 
 from plenostream.bench.timing import Say, Timing, take_turns, timed
-from plenostream.prefetch import BrickFetcher, smallest_cache_bytes
-from plenostream.store.layout import ArraySpec
-from plenostream.store.reader import SceneStore
+from plenostream.format.layout import ArraySpec
+from plenostream.format.reader import SceneStore
+from plenostream.stream import BrickFetcher, smallest_cache_bytes
 
 __all__ = ["DecodeRates", "measure_decoding"]
 

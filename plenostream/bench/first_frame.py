@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from plenostream.api import open_scene
 from plenostream.bench.apart import answer, ask
 from plenostream.bench.timing import Say, Timing
 from plenostream.cameras import Camera
-from plenostream.environment import prepare_jax
-from plenostream.leftovers import temporary_folder
+from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.render import Renderer
+from plenostream.process.leftovers import temporary_folder
+from plenostream.renderer import Renderer
+from plenostream.scene import open_scene
 
 __all__ = ["FirstFrame", "first_frames"]
 

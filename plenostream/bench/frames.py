@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from plenostream.api import Scene
 from plenostream.bench.timing import Contestant, Say, Timing, take_turns
-from plenostream.budget import RenderPlan
 from plenostream.cameras import Camera
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.render import Renderer
-from plenostream.stats import FrameStats
+from plenostream.plan.budget import RenderPlan
+from plenostream.renderer import Renderer
+from plenostream.results import FrameStats
+from plenostream.scene import Scene
 
 __all__ = ["FrameLine", "WarmFrames", "pool_budget", "pool_bytes", "warm_frames"]
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plenostream.api import Scene
 from plenostream.bench.timing import Say, Timing
 from plenostream.cameras import Camera
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.render import Renderer
-from plenostream.stats import FrameStats
+from plenostream.renderer import Renderer
+from plenostream.results import FrameStats
+from plenostream.scene import Scene
 
 __all__ = ["OrbitRun", "draw_orbit"]
 

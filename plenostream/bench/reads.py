@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from plenostream.api import Scene
 from plenostream.bench.timing import Say
 from plenostream.cameras import Camera
-from plenostream.grid import GridSpec
+from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.render import Renderer
-from plenostream.stats import FrameStats
+from plenostream.renderer import Renderer
+from plenostream.results import FrameStats
+from plenostream.scene import Scene
 
 __all__ = ["ViewReads", "measure_reads", "other_views"]
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from plenostream.api import open_scene
 from plenostream.bench.decode import DecodeRates, measure_decoding
 from plenostream.bench.first_frame import FirstFrame, first_frames
 from plenostream.bench.frames import WarmFrames, pool_budget, warm_frames
@@ -17,7 +16,8 @@ from plenostream.bench.reads import ViewReads, measure_reads
 from plenostream.bench.timing import Contestant, Say, Timing, take_turns, timed
 from plenostream.cameras import Camera
 from plenostream.options import PARTS, ROUNDS, RenderOptions, StreamOptions
-from plenostream.render import Renderer
+from plenostream.renderer import Renderer
+from plenostream.scene import open_scene
 
 __all__ = ["BenchSettings", "SceneBench", "bench_scene"]
 

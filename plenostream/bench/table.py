@@ -9,7 +9,7 @@ from plenostream.bench.conversion import ConversionRun
 from plenostream.bench.frames import FrameLine, pool_bytes
 from plenostream.bench.scene import SceneBench
 from plenostream.bench.timing import Timing
-from plenostream.bytesize import format_bytes
+from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["Row", "conversion_rows", "scene_rows", "spread", "table_lines"]
 

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput
-from plenostream.grid import BrickGrid, GridSpec
-from plenostream.prefetch import BrickFetcher, smallest_cache_bytes
-from plenostream.store.layout import (
+from plenostream.field.grid import BrickGrid, GridSpec
+from plenostream.format.layout import (
     SLAB_BRICKS,
     SceneMeta,
     array_specs,
@@ -28,10 +27,11 @@ from plenostream.store.layout import (
     morton_key,
     tables_digest,
 )
-from plenostream.store.reader import SceneStore, open_store
-from plenostream.store.staging import Staging
-from plenostream.store.tables import BrickTables
-from plenostream.store.writer import ChunkWriter, Edge, write_documents, write_edges
+from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.staging import Staging
+from plenostream.format.tables import BrickTables
+from plenostream.format.writer import ChunkWriter, Edge, write_documents, write_edges
+from plenostream.stream import BrickFetcher, smallest_cache_bytes
 
 __all__ = ["copy_offset", "tile_scene"]
 

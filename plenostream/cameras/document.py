@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from plenostream.errors import CameraError
-from plenostream.text import shown
+from plenostream.errors import CameraError, shown
 
 __all__ = ["kind_of_value", "read_document"]
 

@@ -14,8 +14,7 @@ from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.placement import DEFAULT_SIZE
 from plenostream.cameras.poses import pose_of_entry
 from plenostream.cameras.values import finite_number, one_number, one_pixels
-from plenostream.errors import CameraError
-from plenostream.text import shown
+from plenostream.errors import CameraError, shown
 
 __all__ = ["camera_of_entry", "entry_over_document"]
 

@@ -38,10 +38,9 @@ from plenostream.cameras.entries import camera_of_entry, entry_over_document
 from plenostream.cameras.kinds import KINDS, Kind, check_keys
 from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.values import finite_number
-from plenostream.errors import CameraError, InvalidInput
+from plenostream.errors import CameraError, InvalidInput, shown
+from plenostream.files.paths import input_file, local_path
 from plenostream.options import FRAMES, SCENE_SCALE, SIZE
-from plenostream.paths import input_file, local_path
-from plenostream.text import shown
 
 __all__ = ["load_cameras"]
 

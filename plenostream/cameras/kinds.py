@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from plenostream.cameras.lens import LENS_KEYS
-from plenostream.errors import CameraError
-from plenostream.text import shown
+from plenostream.errors import CameraError, shown
 
 __all__ = ["FOCAL_KEYS", "KINDS", "POSE_KEYS", "SIZE_KEYS", "Kind", "check_keys"]
 

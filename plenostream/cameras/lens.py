@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plenostream.cameras.values import is_number
-from plenostream.errors import CameraError
-from plenostream.text import shown
+from plenostream.errors import CameraError, shown
 
 __all__ = ["LENS_KEYS", "refuse_lenses"]
 

@@ -9,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras.values import finite_number, is_number
-from plenostream.errors import CameraError
+from plenostream.errors import CameraError, shown
 from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
 from plenostream.rules import real_array
-from plenostream.text import shown
 
 __all__ = ["Camera", "checked_pose"]
 

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras.pinhole import Camera
-from plenostream.errors import InvalidInput
-from plenostream.grid import GridSpec
+from plenostream.errors import InvalidInput, shown
+from plenostream.field.grid import GridSpec
 from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE
-from plenostream.text import shown
 
 __all__ = ["look_at_camera", "orbit_cameras"]
 

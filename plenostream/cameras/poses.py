@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from plenostream.cameras.kinds import POSE_KEYS
 from plenostream.cameras.pinhole import checked_pose
 from plenostream.cameras.values import is_number
-from plenostream.errors import CameraError
-from plenostream.text import shown
+from plenostream.errors import CameraError, shown
 
 __all__ = ["pose_of_entry"]
 

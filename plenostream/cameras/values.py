@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from numbers import Real
 from typing import Any, TypeGuard
 
-from plenostream.errors import CameraError
-from plenostream.text import shown
+from plenostream.errors import CameraError, shown
 
 __all__ = ["finite_number", "is_number", "one_number", "one_pixels"]
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from plenostream.errors import InvalidInput
-from plenostream.text import shown
+from plenostream.errors import InvalidInput, shown
 
 __all__ = ["Rule", "check_record", "rules_of"]
 

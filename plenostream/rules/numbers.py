@@ -10,8 +10,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from plenostream.bytesize import parse_bytes
 from plenostream.rules.base import Rule
+from plenostream.rules.bytesize import parse_bytes
 
 __all__ = ["Memory", "Number", "Size", "Truth", "Whole", "format_number"]
 

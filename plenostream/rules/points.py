@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import InvalidInput
+from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
 from plenostream.rules.numbers import format_number
-from plenostream.text import shown
 
 __all__ = ["Point", "real_array", "real_rows"]
 

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from plenostream.errors import InvalidInput
+from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
-from plenostream.text import shown
 
 __all__ = ["Choice", "Frames", "Names", "parse_frames"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from plenostream.grid import GridSpec
+from plenostream.field.grid import GridSpec
 
 __all__ = [
     "CheckpointArrays",

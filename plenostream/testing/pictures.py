@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import plenostream as ps
 from plenostream import reference
-from plenostream.grid import GridSpec
+from plenostream.field.grid import GridSpec
 from plenostream.testing.checkpoints import CheckpointArrays
 
 __all__ = ["crop", "fragile_rays", "model_of", "open_renderer", "rays_around", "rays_of"]

@@ -17,10 +17,9 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
-from plenostream.grid import BLOCK_SIZE, BrickGrid, GridSpec
-from plenostream.options import Codec
-from plenostream.precision import density_rounding, density_unit
-from plenostream.store.layout import (
+from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
+from plenostream.field.precision import density_rounding, density_unit
+from plenostream.format.layout import (
     SLAB_BRICKS,
     SceneMeta,
     array_specs,
@@ -30,6 +29,7 @@ from plenostream.store.layout import (
     morton_key,
     tables_digest,
 )
+from plenostream.options import Codec
 from plenostream.testing.checkpoints import CheckpointArrays
 
 __all__ = ["SMALL_CHUNKS", "write_checkpoint_plain", "write_scene_plain", "zip_scene"]

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from plenostream.grid import BRICK_SIZES, BrickGrid, GridSpec
+from plenostream.field.grid import BRICK_SIZES, BrickGrid, GridSpec
 
 __all__ = ["brick_grids", "grid_sizes", "grids", "world_points"]
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 import plenostream as ps
-from plenostream import cli
 from plenostream.bench.apart import ask
 from plenostream.bench.frames import pool_budget, pool_bytes
 from plenostream.bench.reads import other_views
 from plenostream.bench.scene import BenchSettings, bench_scene
+from plenostream.cli import main as cli
 from plenostream.errors import InvalidInput, PlenostreamError
 from plenostream.options import PARTS
 from plenostream.testing.checkpoints import CheckpointArrays

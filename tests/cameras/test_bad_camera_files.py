@@ -12,9 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plenostream.cameras import (
-    load_cameras,
-)
+from plenostream.cameras import load_cameras
 from plenostream.errors import CameraError, InvalidInput
 
 IDENTITY = np.eye(4).tolist()

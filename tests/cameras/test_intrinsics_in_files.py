@@ -10,10 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plenostream.cameras import (
-    Camera,
-    load_cameras,
-)
+from plenostream.cameras import Camera, load_cameras
 from plenostream.errors import CameraError
 
 IDENTITY = np.eye(4).tolist()

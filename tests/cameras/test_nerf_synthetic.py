@@ -10,9 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plenostream.cameras import (
-    load_cameras,
-)
+from plenostream.cameras import load_cameras
 
 IDENTITY = np.eye(4).tolist()
 ANGLE = 0.6911112070083618

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from plenostream.cameras import (
-    Camera,
-    look_at_camera,
-)
+from plenostream.cameras import Camera, look_at_camera
 from plenostream.errors import CameraError, InvalidInput
 
 

@@ -11,13 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from plenostream.cameras import (
-    Camera,
-    look_at_camera,
-    orbit_cameras,
-)
+from plenostream.cameras import Camera, look_at_camera, orbit_cameras
 from plenostream.errors import InvalidInput
-from plenostream.grid import GridSpec
+from plenostream.field.grid import GridSpec
 
 
 def project(camera: Camera, point_world: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from plenostream.environment import prepare_jax
+from plenostream.integrator.xla.environment import prepare_jax
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -20,16 +20,17 @@ from unittest import mock
 
 from plenostream.bench.table import Row
 from plenostream.cameras import Camera
-from plenostream.device import Ledger
-from plenostream.pool import BrickPool
-from plenostream.prefetch import BrickFetcher
-from plenostream.programs import Program
-from plenostream.render import Renderer, frame, pinhole
-from plenostream.render.frame import Frame
-from plenostream.render.workers import Worker
-from plenostream.residency import Residency
-from plenostream.schedule import PinholeView
-from plenostream.store.reader import SceneStore
+from plenostream.engine import frame, pinhole
+from plenostream.engine.frame import Frame
+from plenostream.engine.workers import Worker
+from plenostream.format.reader import SceneStore
+from plenostream.integrator.xla.device import Ledger
+from plenostream.integrator.xla.pool import BrickPool
+from plenostream.integrator.xla.programs import Program
+from plenostream.plan import PinholeView
+from plenostream.renderer import Renderer
+from plenostream.stream import BrickFetcher
+from plenostream.stream.residency import Residency
 
 __all__ = ["SEAMS", "HostPhases", "measure_phases", "phase_rows"]
 

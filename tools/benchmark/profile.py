@@ -7,11 +7,11 @@ from typing import Any
 
 from benchmark.phases import HostPhases, measure_phases, phase_rows
 from benchmark.stages import compiled_texts, measure_stages, stage_rows
-from plenostream.api import Scene
 from plenostream.bench.table import Row
 from plenostream.cameras import Camera
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.render import Renderer
+from plenostream.renderer import Renderer
+from plenostream.scene import Scene
 
 __all__ = ["FrameProfile", "profile_frame", "profile_rows"]
 

@@ -22,8 +22,8 @@ from jax.profiler import ProfileData
 
 from plenostream.bench.table import Row
 from plenostream.cameras import Camera
-from plenostream.programs import Program
-from plenostream.render import Renderer
+from plenostream.integrator.xla.programs import Program
+from plenostream.renderer import Renderer
 
 __all__ = ["compiled_texts", "measure_stages", "stage_rows", "stages_of"]
 

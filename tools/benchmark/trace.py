@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from benchmark.arguments import picture_size
-from plenostream.environment import prepare_jax
+from plenostream.integrator.xla.environment import prepare_jax
 
 
 def _arguments() -> argparse.Namespace:

@@ -16,8 +16,8 @@ import plenostream as ps
 from fuzzing.archives import mutate_archive, pack
 from fuzzing.npy_headers import mutate_header
 from fuzzing.target import Raw
-from plenostream.checkpoint import open_checkpoint
-from plenostream.verification import verify
+from plenostream.format.verify import verify
+from plenostream.importers.svox2.checkpoint import open_checkpoint
 
 __all__ = ["CheckpointFiles"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fuzzing.target import Raw
-from plenostream.checkpoint.npy import parse_header
+from plenostream.importers.svox2.npy import parse_header
 
 __all__ = ["NpyHeaders", "mutate_header"]
 

@@ -31,19 +31,20 @@ import plenostream as ps
 from fuzzing.json_cases import mutate_document, mutate_json
 from fuzzing.target import Raw
 from plenostream.errors import PlenostreamError
-from plenostream.prefetch import BrickFetcher, smallest_cache_bytes
-from plenostream.schedule import build_boxes
-from plenostream.store.layout import (
+from plenostream.format.info import info_lines, scene_info
+from plenostream.format.layout import (
     ATTRIBUTES_KEY,
     ArraySpec,
     array_specs,
     decode_attributes,
     tables_digest,
 )
-from plenostream.store.reader import open_store
-from plenostream.store.writer import encode_chunk
+from plenostream.format.reader import open_store
+from plenostream.format.verify import verify
+from plenostream.format.writer import encode_chunk
+from plenostream.plan import build_boxes
+from plenostream.stream import BrickFetcher, smallest_cache_bytes
 from plenostream.testing.checkpoints import random_checkpoint
-from plenostream.verification import info_lines, scene_info, verify
 
 __all__ = ["SceneFiles"]
 

@@ -13,7 +13,7 @@ from gpucheck.memory import Case, plan_picture, plan_rays
 from gpucheck.report import faults, kernel_faults, kernel_lines, kernels_table, memory_table
 from gpucheck.target import Target, compile_only, read_target
 from plenostream.errors import DeviceError
-from plenostream.store.reader import SceneStore, open_store
+from plenostream.format.reader import SceneStore, open_store
 
 __all__ = ["check"]
 

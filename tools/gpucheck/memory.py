@@ -14,12 +14,12 @@ import jax.numpy as jnp
 
 from gpucheck.kernel import Kernel, nbytes
 from gpucheck.target import WatchedDevice
-from plenostream.budget import DeviceNeeds
-from plenostream.kernels.geometry import entry_bits
-from plenostream.kernels.tuning import kernel_shape
-from plenostream.programs import Programs
-from plenostream.render.planner import Planner, Sizes
-from plenostream.store.reader import SceneStore
+from plenostream.engine.planner import Planner, Sizes
+from plenostream.format.reader import SceneStore
+from plenostream.integrator.xla.kernels.geometry import entry_bits
+from plenostream.integrator.xla.kernels.tuning import kernel_shape
+from plenostream.integrator.xla.programs import Programs
+from plenostream.plan.budget import DeviceNeeds
 
 __all__ = ["Case", "device_bytes", "plan_picture", "plan_rays"]
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 import plenostream as ps
 from gpucheck.cpu_picture import cpu_picture
-from plenostream.budget import RenderPlan
 from plenostream.options import Precision
+from plenostream.plan.budget import RenderPlan
 
 __all__ = ["Measured", "faults", "measure", "table"]
 

@@ -8,7 +8,7 @@ from gpucheck.hlo import Operation
 from gpucheck.kernel import Kernel
 from gpucheck.memory import Case
 from gpucheck.target import GRANTED_SHARE, Target
-from plenostream.bytesize import format_bytes
+from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["faults", "kernel_faults", "kernel_lines", "kernels_table", "memory_table"]
 

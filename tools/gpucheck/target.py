@@ -12,8 +12,8 @@ from jax.experimental import topologies
 
 from gpucheck.kernel import Kernel, look_into
 from gpucheck.machine import Code
-from plenostream.device import Device
 from plenostream.errors import DeviceError
+from plenostream.integrator.xla.device import Device
 
 __all__ = ["GRANTED_SHARE", "Target", "WatchedDevice", "compile_only", "read_target"]
 

@@ -1,0 +1,69 @@
+"""`plenostream plan`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from plenostream.cli.opening import opened_renderer
+from plenostream.cli.parameters import Settings, json_option, quiet_option, record_options
+from plenostream.cli.progress import Progress
+from plenostream.cli.summary import precision_lines
+from plenostream.cli.viewpoints import camera_options
+from plenostream.options import RenderOptions, StreamOptions
+
+__all__ = ["plan"]
+
+_BOUNDS = (
+    "planned_device_bytes",
+    "smallest_budget_bytes",
+    "working_set_bytes",
+    "planned_host_bytes",
+    "smallest_host_bytes",
+)
+"""Of several views, the most that any of them takes is told."""
+
+
+@click.command(
+    short_help="Say what memory a render would take.",
+    epilog="""\b
+Examples:
+  plenostream plan model.zarr --orbit 60 --device-memory 256MB
+  plenostream plan model.zarr --cameras transforms_test.json --frames 0 --json
+""",
+)
+@click.argument("scene")
+@camera_options
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@json_option
+@quiet_option
+@click.pass_obj
+def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None:
+    """Say what rendering views of a SCENE would take; nothing is allocated.
+
+    Of several views the items of the one that takes most device memory are listed.
+    """
+    plans = []
+    with (
+        opened_renderer(scene, flags) as (renderer, cameras, _),
+        Progress(quiet=settings.quiet or len(cameras) == 1, unit="views") as progress,
+    ):
+        chosen = renderer.precision
+        for number, camera in cameras:
+            plans.append((number, renderer.plan(camera)))
+            progress.update("planning", len(plans), len(cameras))
+    number, largest = max(plans, key=lambda item: item[1].planned_device_bytes)
+    if as_json:
+        told = largest.to_dict()
+        for name in _BOUNDS:
+            told[name] = max(each.to_dict()[name] for _, each in plans)
+        told["precision"] = chosen.name
+        told["frames"] = [{"frame": frame, **each.to_dict()} for frame, each in plans]
+        click.echo(json.dumps(told, indent=1))
+        return
+    if len(plans) > 1:
+        click.echo(f"of {len(plans)} views, number {number} takes most:")
+    click.echo("\n".join([*largest.lines(), *precision_lines(chosen)]))

@@ -1,0 +1,135 @@
+"""`plenostream render`."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plenostream.cli.opening import opened_renderer
+from plenostream.cli.parameters import Settings, quiet_option, record_options, rule_option
+from plenostream.cli.progress import Progress
+from plenostream.cli.summary import precision_lines, stats_json, summary_lines
+from plenostream.cli.viewpoints import NumberedCamera, camera_options
+from plenostream.files.paths import apart_from
+from plenostream.options import FPS, OUTPUTS, RenderOptions, StreamOptions
+
+if TYPE_CHECKING:
+    from plenostream.export.targets import Target, Writer
+    from plenostream.files.atomic import AsideFile
+
+__all__ = ["render"]
+
+_STATS = "file of --stats"
+
+
+@click.command(
+    short_help="Render pictures or a film of a scene.",
+    epilog="""\b
+Examples:
+  plenostream render model.zarr view.png --look-from 2,2,1
+  plenostream render model.zarr turn.mp4 --orbit 120 --size 640x480
+  plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
+  plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
+
+\b
+Exit codes: 0 done, 1 data or input that cannot be used, 2 usage, 3 budget too
+small (the message says which would do), 130 Ctrl-C.
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@camera_options
+@rule_option("--outputs", "outputs", OUTPUTS, default="rgb")
+@rule_option("--fps", "fps", FPS, default=30.0)
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@quiet_option
+@click.pass_obj
+def render(
+    settings: Settings,
+    /,
+    scene: str,
+    out: str,
+    outputs: tuple[str, ...],
+    fps: float,
+    stats: str | None,
+    overwrite: bool,
+    **flags: Any,
+) -> None:
+    """Render views of a SCENE to OUT.
+
+    OUT is a picture for one view: .png (8 bit, to look at), .npy or .exr (float32, the values as
+    they are, above 1 too); a film for a path of views: .mp4 (H.264); or a folder, which gets
+    frame_0000.png and so on, numbered as in the camera file.
+    """
+    from plenostream.export.targets import choose_target, target_files
+    from plenostream.files.atomic import made_folders, try_place, writing
+
+    # What can be known of the places is found out before the scene is opened.
+    choose_target(out, outputs=outputs, n_frames=1)
+    try_place(out, what="picture or film")
+    if stats is not None:
+        try_place(stats, what=_STATS)
+    inputs = {"scene": scene, "camera file": flags["cameras"]}
+    with opened_renderer(scene, flags) as (renderer, cameras, options):
+        numbers = [number for number, _ in cameras]
+        target = choose_target(out, outputs=outputs, n_frames=len(cameras))
+        apart_from(target_files(target, numbers), inputs | {_STATS: stats})
+        apart_from([] if stats is None else [stats], inputs)
+        frames, chosen = [], renderer.precision
+        # The record lies around the pictures: if it cannot be finished, they are there.
+        with made_folders(target.place), _opened_stats(stats, overwrite=overwrite) as record:
+            began = time.perf_counter()
+            with (
+                _opened_output(
+                    target, cameras, background=options.background, fps=fps, overwrite=overwrite
+                ) as writer,
+                Progress(quiet=settings.quiet, unit="frames") as progress,
+            ):
+                progress.update("rendering", 0, len(cameras))
+                for number, camera in cameras:
+                    result = renderer.render(camera)
+                    writer.write(number, rgb=result.rgb, alpha=result.alpha, depth=result.depth)
+                    frames.append(result.stats.to_dict())
+                    del result  # before the next picture takes as much again
+                    progress.update("rendering", len(frames), len(cameras))
+            if stats is not None and record is not None:
+                with writing(stats):
+                    record.write(stats_json(numbers, frames).encode())
+    seconds = time.perf_counter() - began
+    if not settings.quiet:
+        size = (cameras[0][1].width, cameras[0][1].height)
+        lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
+        lines += precision_lines(chosen)
+        click.echo("\n".join(lines + writer.notes()))
+
+
+def _opened_output(
+    target: Target,
+    cameras: list[NumberedCamera],
+    *,
+    background: float,
+    fps: float,
+    overwrite: bool,
+) -> AbstractContextManager[Writer]:
+    from plenostream.export.film import film_output
+    from plenostream.export.stills import still_output
+
+    if target.kind == "mp4":
+        sizes = [(camera.width, camera.height) for _, camera in cameras]
+        return film_output(target, sizes=sizes, fps=fps, overwrite=overwrite)
+    numbers = [number for number, _ in cameras]
+    return still_output(target, numbers=numbers, background=background, overwrite=overwrite)
+
+
+def _opened_stats(path: str | None, *, overwrite: bool) -> AbstractContextManager[AsideFile | None]:
+    from plenostream.files.atomic import atomic_file
+
+    if path is None:
+        return nullcontext()
+    return atomic_file(path, overwrite=overwrite, what=_STATS)

@@ -1,0 +1,1 @@
+"""The host loop: from cameras and rays to pictures."""

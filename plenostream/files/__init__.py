@@ -1,0 +1,1 @@
+"""Paths and files of the system: what may be written where, whole or not at all."""

@@ -1,0 +1,1 @@
+"""The scene format: its layout, reading, writing and verifying it."""

@@ -1,0 +1,307 @@
+"""The scene format, version 1: names, types, shapes, chunks, codecs and attributes.
+
+A scene is a Zarr v3 group. Everything a reader needs is standard Zarr: the codecs are `bytes`
+(little endian), `blosc` and `crc32c`, the chunk keys are the default ones (``rows/sh/c/0/0``).
+
+=====================  ==================================  ==========================================
+array                  dtype, shape                        what
+=====================  ==================================  ==========================================
+``bricks/index``       int32 [n, 3]                        brick coordinates
+``bricks/row_start``   int64 [n + 1]                       rows of brick b: [row_start[b], row_start[b + 1])
+``bricks/mask``        uint8 [n, ceil((B + 1)^3 / 8)]      bit v (little bit order) of local voxel v (C order,
+                                                           z fastest): active; its rank among the set bits
+                                                           is its row
+``bricks/boxes``       uint8 [n, (B / 8)^3, 6]             per block of 8^3 cells (C order) the tight box of the
+                                                           cells with a corner of positive density: lower
+                                                           x y z, upper x y z (exclusive), in cells of the
+                                                           brick; lower = upper: empty. Only cells of the grid:
+                                                           an axis of `size` voxels has size - 1
+``bricks/density_max`` float32 [n]                         largest density; 0 for bricks that are not occupied
+``bricks/sh_bound``    float32 [n, 3]                      largest norm, over voxels and channels, of the
+                                                           coefficients of degree 0, 1, and 2 or more
+``bricks/digest``      uint64 [n]                          `brick_digest` of place, mask and rows
+``rows/density``       float32 [m]                         density per row (per world unit)
+``rows/sh``            float16 or float32 [m, 3 dim]       coefficients per row, channel-major
+=====================  ==================================  ==========================================
+
+Bricks lie in slabs of four along x, one slab after another, each slab in Morton order
+(`morton_key`); the rows of a brick follow each other in the order of its mask's bits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import reprlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from plenostream.errors import InvalidInput, StoreFormat
+from plenostream.field.grid import BrickGrid, GridSpec
+from plenostream.format.schema import check_attributes
+
+__all__ = [
+    "ATTRIBUTES_KEY",
+    "FORMAT_VERSION",
+    "SLAB_BRICKS",
+    "ArraySpec",
+    "SceneMeta",
+    "array_specs",
+    "brick_digest",
+    "codec_metadata",
+    "decode_attributes",
+    "encode_attributes",
+    "morton_key",
+    "tables_digest",
+]
+
+FORMAT_VERSION = 1
+ATTRIBUTES_KEY = "plenostream"
+"""Key of the group's attributes under which all of ours lie."""
+SLAB_BRICKS = 4
+"""Bricks along x that are converted, ordered and written together."""
+BRICKS_PER_CHUNK = 4096
+DENSITY_ROWS_PER_CHUNK = 65_536
+SH_ROWS_PER_CHUNK = 8192
+_TABLES = tuple(
+    f"bricks/{name}"
+    for name in ("index", "row_start", "mask", "boxes", "density_max", "sh_bound", "digest")
+)
+_LARGEST_TYPESIZE = 255
+"""Blosc shuffles elements of at most this many bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneMeta:
+    """What a scene says about itself: the group's attributes, without `complete`."""
+
+    grid: GridSpec
+    """Shape and place of the voxel grid."""
+    brick_size: int
+    """Cells per axis of a brick, B."""
+    basis_dim: int
+    """Spherical harmonics per channel: 1, 4, 9, 16 or 25."""
+    n_bricks: int
+    """Stored bricks: those that hold an active voxel."""
+    n_occupied: int
+    """Bricks that hold a voxel of positive density: the ones a render may need."""
+    n_voxels: int
+    """Active voxels of the checkpoint's grid."""
+    n_rows: int
+    """Stored rows: active voxels counted once for each brick that holds them."""
+    sh_dtype: str
+    """Type of `rows/sh`: float16 or float32."""
+    density_rounding: float
+    """Largest change of a density of a row by float16 on the device (`density_rounding`), per world unit."""
+    converter: str
+    """Version of plenostream that wrote the scene."""
+    source_name: str
+    """File name of the checkpoint, without its folder."""
+    source_bytes: int
+    """Size of the checkpoint in bytes."""
+    source_digest: str
+    """xxh3-64 of the checkpoint's bytes, 16 hexadecimal digits."""
+    tables_digest: str
+    """`tables_digest` of the arrays in `bricks/`, 16 hexadecimal digits."""
+
+    @property
+    def bricks(self) -> BrickGrid:
+        """How the grid is cut."""
+        return BrickGrid(size=self.grid.size, brick_size=self.brick_size)
+
+    @property
+    def sh_columns(self) -> int:
+        """Coefficients of a row, 3 * basis_dim."""
+        return 3 * self.basis_dim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArraySpec:
+    """One array of a scene."""
+
+    name: str
+    """Path inside the group, such as ``rows/sh``."""
+    dtype: str
+    """NumPy name of the type; little endian on disk."""
+    shape: tuple[int, ...]
+    chunk_shape: tuple[int, ...]
+    typesize: int
+    """Bytes that Blosc's byte shuffle takes as one element."""
+
+    @property
+    def n_chunks(self) -> int:
+        """Chunks along the first axis (there is one along the others)."""
+        return -(-self.shape[0] // self.chunk_shape[0])
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one element along the first axis, decoded."""
+        return math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
+
+    def chunk_key(self, chunk: int) -> str:
+        """Key of a chunk's bytes inside the store, such as ``rows/sh/c/3/0``."""
+        return "/".join([self.name, "c", str(chunk)] + ["0"] * (len(self.shape) - 1))
+
+
+def array_specs(meta: SceneMeta) -> dict[str, ArraySpec]:
+    """The arrays of a scene by name; shapes follow from its attributes."""
+    bricks, n, m = meta.bricks, meta.n_bricks, meta.n_rows
+    sh_bytes = meta.sh_columns * np.dtype(meta.sh_dtype).itemsize
+    # Shuffling whole rows puts equal coefficients side by side: 39.1 bytes a row against 47.1.
+    sh_typesize = sh_bytes if sh_bytes <= _LARGEST_TYPESIZE else sh_bytes // 3
+
+    def spec(name: str, dtype: str, shape: tuple[int, ...], rows: int, typesize: int) -> ArraySpec:
+        return ArraySpec(
+            name=name, dtype=dtype, shape=shape, chunk_shape=(rows, *shape[1:]), typesize=typesize
+        )
+
+    per_chunk = BRICKS_PER_CHUNK
+    specs = [
+        spec("bricks/index", "int32", (n, 3), per_chunk, 12),
+        spec("bricks/row_start", "int64", (n + 1,), per_chunk, 8),
+        spec("bricks/mask", "uint8", (n, bricks.mask_bytes), per_chunk, 1),
+        spec("bricks/boxes", "uint8", (n, bricks.blocks, 6), per_chunk, 6),
+        spec("bricks/density_max", "float32", (n,), per_chunk, 4),
+        spec("bricks/sh_bound", "float32", (n, 3), per_chunk, 12),
+        spec("bricks/digest", "uint64", (n,), per_chunk, 8),
+        spec("rows/density", "float32", (m,), DENSITY_ROWS_PER_CHUNK, 4),
+        spec("rows/sh", meta.sh_dtype, (m, meta.sh_columns), SH_ROWS_PER_CHUNK, sh_typesize),
+    ]
+    return {s.name: s for s in specs}
+
+
+def codec_metadata(spec: ArraySpec, *, codec: str) -> list[dict[str, Any]]:
+    """The `codecs` entry of an array's ``zarr.json``; `codec` is "zstd" or "lz4"."""
+    level = {"zstd": 3, "lz4": 1}[codec]
+    blosc = {
+        "typesize": spec.typesize,
+        "cname": codec,
+        "clevel": level,
+        "shuffle": "shuffle",
+        "blocksize": 0,
+    }
+    return [
+        {"name": "bytes", "configuration": {"endian": "little"}},
+        {"name": "blosc", "configuration": blosc},
+        {"name": "crc32c"},
+    ]
+
+
+def brick_digest(
+    index: NDArray[np.int32],
+    mask: NDArray[np.uint8],
+    density: NDArray[np.float32],
+    sh: NDArray[np.float16] | NDArray[np.float32],
+) -> int:
+    """xxh3-64 of a brick's coordinates [3], mask bytes, densities [r] and coefficients [r, 3 dim].
+
+    The bytes are little endian and in that order. Since the place is part of it, a chunk that is
+    sound in itself but lies where another belongs does not pass.
+    """
+    digest = xxhash.xxh3_64()
+    digest.update(np.ascontiguousarray(index, "<i4").data)
+    digest.update(np.ascontiguousarray(mask, "u1").data)
+    digest.update(np.ascontiguousarray(density, "<f4").data)
+    digest.update(np.ascontiguousarray(sh, sh.dtype.newbyteorder("<")).data)
+    return digest.intdigest()
+
+
+def tables_digest(tables: Mapping[str, NDArray[Any]]) -> str:
+    """xxh3-64 of the arrays in `bricks/` as 16 hexadecimal digits: all their bytes, little endian,
+    one array after another in the order of `array_specs`.
+
+    `tables` holds them by name; other names do not count. A chunk of a table that is sound in
+    itself but lies where another belongs is found by this alone: no brick's digest covers the
+    boxes and bounds, and wrong ones would hide bricks from a render.
+    """
+    digest = xxhash.xxh3_64()
+    for name in _TABLES:
+        values = np.ascontiguousarray(tables[name])
+        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
+    return digest.hexdigest()
+
+
+def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Morton codes [n] of brick coordinates [n, 3] below 2^21, x in the lowest of each three bits."""
+    key = np.zeros(len(index), np.uint64)
+    for axis in range(3):
+        bits = index[:, axis].astype(np.uint64)
+        for shift, keep in (
+            (32, 0x1F00000000FFFF),
+            (16, 0x1F0000FF0000FF),
+            (8, 0x100F00F00F00F00F),
+            (4, 0x10C30C30C30C30C3),
+            (2, 0x1249249249249249),
+        ):
+            bits = (bits | (bits << np.uint64(shift))) & np.uint64(keep)
+        key |= bits << np.uint64(axis)
+    return key
+
+
+def _checksum(attributes: Mapping[str, Any]) -> str:
+    try:
+        text = json.dumps(attributes, sort_keys=True, separators=(",", ":"))
+    except RecursionError:
+        return "nested too deeply"  # no checksum
+    return xxhash.xxh3_64_hexdigest(text.encode())
+
+
+def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
+    """The group's attributes as JSON values; `complete` is true only once all else is written.
+
+    `checksum` is the xxh3-64 of all the others as compact JSON with sorted keys.
+    """
+    values = asdict(meta)
+    grid = values.pop("grid")
+    body = {
+        "format_version": FORMAT_VERSION,
+        "grid_size": [int(v) for v in grid["size"]],
+        "radius": [float(v) for v in grid["radius"]],
+        "center": [float(v) for v in grid["center"]],
+        "basis_type": "SH",
+        **values,
+        "complete": complete,
+    }
+    return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
+
+
+def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta:
+    """The scene that a group's attributes describe; `where` is said in errors.
+
+    Raises
+    ------
+    StoreFormat : no scene, a newer version, not complete, altered, or with an attribute that is
+        missing, of the wrong type or out of range (see `store.schema`); it is named.
+    """
+    body = attributes.get(ATTRIBUTES_KEY)
+    if not isinstance(body, dict):
+        raise StoreFormat(f"{where} is a Zarr group, but not a plenostream scene")
+    version = body.get("format_version")
+    if type(version) is not int or version != FORMAT_VERSION:
+        raise StoreFormat(
+            f"{where} has format version {reprlib.repr(version)}; this plenostream reads version "
+            f"{FORMAT_VERSION}. Upgrade plenostream, or convert the checkpoint again."
+        )
+    rest = dict(body)
+    if rest.pop("checksum", None) != _checksum(rest):
+        raise StoreFormat(f"{where}: the attributes do not match their checksum; they were altered")
+    if rest.pop("complete", None) is not True:
+        raise StoreFormat(f"{where} is not complete: its conversion did not finish")
+    check_attributes(rest, where=where)
+    size, radius, center = rest["grid_size"], rest["radius"], rest["center"]
+    try:
+        grid = GridSpec(
+            size=(size[0], size[1], size[2]),
+            radius=(float(radius[0]), float(radius[1]), float(radius[2])),
+            center=(float(center[0]), float(center[1]), float(center[2])),
+        )
+    except InvalidInput as error:
+        raise StoreFormat(f"{where}: the attributes are not those of a scene: {error}") from error
+    # Attributes that are not known here are let be: a later version may add some.
+    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name != "grid"}
+    return SceneMeta(**known | {"grid": grid, "density_rounding": float(rest["density_rounding"])})

@@ -1,0 +1,288 @@
+"""Open a scene and read its chunks, from a folder or a zip file.
+
+Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
+row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`store.codecs`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import BrickCorrupt, StoreError, StoreFormat
+from plenostream.format.codecs import DecodeError
+from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, decode_attributes
+from plenostream.format.nodes import GROUPS, check_group_node, read_array_node, read_attributes
+from plenostream.format.source import ByteSource, open_source
+from plenostream.format.stored import as_converted
+from plenostream.format.tables import BrickTables, content_faults, structure_faults
+from plenostream.process.turns import Turns
+
+__all__ = ["SceneStore", "check_meta", "chunk_bytes", "open_store"]
+
+_MOST_ABSENT = 64 << 20
+"""Bytes of a table that may be left out since they are its fill value. Zarr leaves out such chunks
+when it copies an array; a table that claims more is not believed."""
+_LEAST_ABSENT = 4096
+"""Bytes that an absent chunk counts for, however small it is: asking for it takes time too."""
+
+
+def open_store(path: str | os.PathLike[str]) -> SceneStore:
+    """The scene at `path`: a folder, or a zip file of the folder's content.
+
+    Raises
+    ------
+    StoreNotFound : nothing there that could be a scene.
+    StoreFormat : not complete, not this format, a newer version of it, or altered.
+    BrickCorrupt : a chunk of a table is missing or damaged; named.
+    """
+    where = os.fspath(path)
+    source = open_source(path)
+    try:
+        meta = decode_attributes(read_attributes(source, where=where), where=where)
+        check_meta(meta, where=where)
+        store = SceneStore(path=where, source=source, meta=meta)
+        for group in GROUPS:
+            check_group_node(source, group, where=where)
+        store.arrays = {
+            name: read_array_node(source, spec, where=where) for name, spec in store.specs.items()
+        }
+        store.tables = BrickTables.from_arrays(
+            {name: store.read_array(name) for name in store.specs if name.startswith("bricks/")}
+        )
+        faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
+        if faults:
+            store.refuse_absent()
+            raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
+    except BaseException:
+        source.close()
+        raise
+    return store
+
+
+def check_meta(meta: SceneMeta, *, where: str) -> None:
+    """Refuse (StoreFormat) counts that contradict each other, before anything is allocated by them.
+
+    Each attribute by itself was checked when it was decoded.
+    """
+    x, y, z = meta.bricks.shape
+    for name, low, high, why in (
+        ("n_bricks", 0, x * y * z, f"a grid of {x} x {y} x {z} bricks"),
+        ("n_occupied", 0, meta.n_bricks, "n_bricks"),
+        ("n_rows", meta.n_bricks, meta.n_bricks * meta.bricks.voxels, "n_bricks and brick_size"),
+        # A voxel lies in one brick at least and in eight at most.
+        ("n_voxels", -(-meta.n_rows // 8), meta.n_rows, "n_rows"),
+    ):
+        if not low <= getattr(meta, name) <= high:
+            raise StoreFormat(
+                f"{where}: the attributes have {name} {getattr(meta, name)}; expected {low} to "
+                f"{high}, by {why}"
+            )
+
+
+class SceneStore:
+    """An open scene. Reading is safe from several threads at once; a context manager.
+
+    Attributes
+    ----------
+    path : str                          where the scene is
+    meta : SceneMeta                    what it says about itself
+    specs : dict of ArraySpec by name   its arrays
+    tables : BrickTables                what is known about every brick
+    arrays : dict of StoredArray by name
+        how they are stored: as the converter does until their documents say otherwise
+    """
+
+    tables: BrickTables
+
+    def __init__(self, *, path: str, source: ByteSource, meta: SceneMeta) -> None:
+        self.path = path
+        self.meta = meta
+        self.specs = array_specs(meta)
+        self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
+        self._source = source
+        self._absent: list[tuple[ArraySpec, int]] = []
+        self._uses = Turns(
+            "this scene",
+            closed=lambda: StoreError(f"{path}: this scene is closed; open it again to read it"),
+            one_at_a_time=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the files, when nobody is in the middle of `in_use`; tables stay readable.
+
+        Raises
+        ------
+        InvalidInput : called in the middle of a picture, by the thread that draws it.
+        """
+        self._uses.close(self._source.close)
+
+    def in_use(self) -> AbstractContextManager[None]:
+        """A block in which the scene stays open: `close` waits for the end of it.
+
+        Raises
+        ------
+        StoreError : the scene is closed.
+        """
+        return self._uses.turn()
+
+    @property
+    def codec(self) -> str:
+        """Compressor to write rows like these with: "lz4" where they have it, else "zstd"."""
+        return "lz4" if self.arrays["rows/sh"].chain.label == "lz4" else "zstd"
+
+    def stored_bytes(self, name: str) -> int:
+        """Bytes that an array takes where it is stored; BrickCorrupt when a chunk is not there."""
+        spec = self.specs[name]
+        return sum(self.chunk_stored_bytes(name, chunk) for chunk in range(spec.n_chunks))
+
+    def chunk_stored_bytes(self, name: str, chunk: int) -> int:
+        """Bytes of the stored chunks that begin in a chunk of rows; BrickCorrupt when one of those
+        that it needs is not there, StoreError after `close`."""
+        self._uses.refuse_closed()
+        spec, array = self.specs[name], self.arrays[name]
+        first, total = chunk * spec.chunk_shape[0], 0
+        for place in array.places(chunk):
+            try:
+                size = self._source.size(array.key(place))
+            except (KeyError, OSError, BrickCorrupt) as error:
+                if isinstance(error, KeyError) and self._may_be_absent(spec, chunk):
+                    continue
+                raise self._unreadable(spec, chunk, array.key(place), error) from error
+            # One that began before was counted there.
+            total += size if place[0] * array.chain.shape[0] >= first else 0
+        return total
+
+    def fetch_chunk(self, name: str, chunk: int) -> Sequence[bytes | None]:
+        """The bytes of the stored chunks that hold a chunk of rows, one but for copies that are cut
+        in another way; not looked at yet. None: not stored, and so the fill value.
+
+        Raises
+        ------
+        BrickCorrupt : they cannot be read, or are missing where nothing may be.
+        StoreError : the scene is closed.
+        """
+        self._uses.refuse_closed()
+        spec, array = self.specs[name], self.arrays[name]
+        stored: list[bytes | None] = []
+        for place in array.places(chunk):
+            key = array.key(place)
+            try:
+                stored.append(self._source.read(key, at_most=array.chain.stored_limit))
+            except (KeyError, OSError, StoreError) as error:
+                if not isinstance(error, KeyError) or not self._may_be_absent(spec, chunk):
+                    raise self._unreadable(spec, chunk, key, error) from error
+                stored.append(None)
+        return stored
+
+    def decode_chunk(
+        self,
+        name: str,
+        chunk: int,
+        stored: Sequence[bytes | None],
+        *,
+        into: NDArray[np.uint8] | None = None,
+    ) -> NDArray[Any]:
+        """The values of a chunk of rows from `fetch_chunk`, trimmed to the array's length.
+
+        With `into` (at least `chunk_bytes` of them) they lie in that memory.
+
+        Raises
+        ------
+        BrickCorrupt : wrong checksum or size, not decodable, or values that are not finite.
+        """
+        spec = self.specs[name]
+        expected = chunk_bytes(spec)
+        memory = np.empty(expected, np.uint8) if into is None else into[:expected]
+        try:
+            values = self.arrays[name].decode(chunk, stored, memory)
+        except DecodeError as error:
+            raise self._damaged(spec, chunk, str(error)) from error
+        if not _all_finite(values):
+            raise self._damaged(spec, chunk, "it holds values that are not finite")
+        return values
+
+    def read_chunk(self, name: str, chunk: int) -> NDArray[Any]:
+        """The values of a whole chunk, trimmed to the array's length.
+
+        Raises
+        ------
+        BrickCorrupt : the chunk is missing, short, damaged, or holds what was never written.
+        StoreError : the scene is closed.
+        """
+        return self.decode_chunk(name, chunk, self.fetch_chunk(name, chunk))
+
+    def read_array(self, name: str) -> NDArray[Any]:
+        """A whole array; nothing is allocated for it before all of its chunks are known to exist."""
+        spec = self.specs[name]
+        self.stored_bytes(name)
+        values = np.empty(spec.shape, spec.dtype)
+        for chunk in range(spec.n_chunks):
+            first = chunk * spec.chunk_shape[0]
+            values[first : first + spec.chunk_shape[0]] = self.read_chunk(name, chunk)
+        return values
+
+    def refuse_absent(self) -> None:
+        """Raise (BrickCorrupt) for the first chunk that was taken for its fill value, if any was:
+        to be called when the tables turn out not to be those that were written."""
+        for spec, chunk in self._absent[:1]:
+            raise self._damaged(spec, chunk, "it is missing")
+
+    def _may_be_absent(self, spec: ArraySpec, chunk: int) -> bool:
+        """Whether a chunk that is not stored may stand for its fill value; it is remembered.
+
+        Rows are never left out. The tables are held against their digest when a scene opens.
+        """
+        if not spec.name.startswith("bricks/"):
+            return False
+        array = self.arrays[spec.name]
+        if len(self._absent) * max(array.chain.n_bytes, _LEAST_ABSENT) >= _MOST_ABSENT:
+            self.refuse_absent()
+        self._absent.append((spec, chunk))
+        return True
+
+    def _unreadable(self, spec: ArraySpec, chunk: int, key: str, error: Exception) -> BrickCorrupt:
+        what = "it is missing" if isinstance(error, KeyError) else f"it cannot be read: {error}"
+        return self._damaged(spec, chunk, what, key=key)
+
+    def _damaged(
+        self, spec: ArraySpec, chunk: int, what: str, *, key: str | None = None
+    ) -> BrickCorrupt:
+        array = self.arrays[spec.name]
+        return BrickCorrupt(
+            f"{self.path}: chunk {chunk} of {spec.name} "
+            f"({key or array.key(next(array.places(chunk)))}) is damaged: {what}. Convert the "
+            "checkpoint again, or copy the scene again from where it is whole.",
+            array=spec.name,
+            chunk=chunk,
+        )
+
+
+def chunk_bytes(spec: ArraySpec) -> int:
+    """Bytes of a decoded chunk; the last one of an array is stored padded to the same size."""
+    return spec.chunk_shape[0] * spec.row_bytes
+
+
+def _all_finite(values: NDArray[Any]) -> bool:
+    if values.dtype != np.float16:
+        return values.dtype.kind != "f" or bool(np.isfinite(values).all())
+    # isfinite converts float16 one by one: 320 us a chunk against 20 for the bits, sign shifted out.
+    bits = values.view(np.uint16)
+    return values.size == 0 or int((bits << np.uint16(1)).max()) < 0xF800

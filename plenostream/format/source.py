@@ -1,0 +1,238 @@
+"""Where a scene's bytes come from: a folder or a zip file, behind one small interface.
+
+Keys are those of Zarr, with slashes: ``rows/sh/c/3/0``. A remote store would be a third class here.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
+from plenostream.files.paths import file_kind, local_path
+
+__all__ = ["ByteSource", "FolderSource", "ZipSource", "open_source"]
+
+
+class ByteSource(Protocol):
+    """Bytes by key. Every method may be called by several threads at once."""
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """All bytes of `key`; nothing is allocated for one that has more than `at_most`.
+
+        Raises
+        ------
+        KeyError : there is nothing at this key.
+        BrickCorrupt : the bytes cannot be those that were written (it names no array: the caller
+            knows that).
+        OSError : the system says no.
+        """
+        ...
+
+    def size(self, key: str) -> int:
+        """Bytes that `read` would give; KeyError where there is nothing."""
+        ...
+
+    def keys(self) -> Iterator[str]:
+        """All keys, in no particular order."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the source holds open."""
+        ...
+
+
+def open_source(path: str | os.PathLike[str]) -> ByteSource:
+    """The source for a folder or a zip file of a folder's content.
+
+    Raises
+    ------
+    InvalidInput : no path, a URL. StoreNotFound : there is nothing at `path`.
+    StoreFormat : a file that is no zip file, or one that is broken or hostile.
+    """
+    place = local_path(path, what="scene")
+    try:
+        mode = place.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return FolderSource(place)
+        if stat.S_ISREG(mode):
+            return ZipSource(place)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreNotFound(f"there is no scene at {place}: no such file or folder") from error
+    except OSError as error:
+        raise StoreFormat(f"{place} cannot be opened: {error.strerror}") from error
+    raise StoreFormat(f"{place} is {file_kind(mode)}; a scene is a folder or a zip file")
+
+
+class FolderSource:
+    """A folder on a local disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._root = path
+
+    def _find(self, key: str) -> tuple[str, int]:
+        path = os.path.join(self._root, *key.split("/"))
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise KeyError(key) from None
+        # Opening a pipe or a device would wait or never end.
+        if not stat.S_ISREG(status.st_mode):
+            raise BrickCorrupt("it is not a file")
+        return path, status.st_size
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+        path, size = self._find(key)
+        _refuse_long(size, at_most)
+        with open(path, "rb", buffering=0) as file:
+            blob = file.read(size)
+        if blob is None or len(blob) != size:
+            raise BrickCorrupt(f"the file has {size} bytes, but fewer could be read")
+        return blob
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        return self._find(key)[1]
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`."""
+        for folder, _, names in os.walk(self._root):
+            prefix = Path(folder).relative_to(self._root)
+            yield from ((prefix / name).as_posix() for name in names)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
+_ENCRYPTED = 0x1
+_DIRECTORY_ERRORS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    struct.error,
+)
+"""What `zipfile` raises on a directory that makes no sense."""
+
+
+class ZipSource:
+    """A zip file of a scene folder's content; entries stored as they are, or deflated.
+
+    `zipfile` reads the directory; entries are read here, since its own reader allocates what an
+    entry inflates to before anyone can look at it, and takes a lock while it inflates.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
+        self._lock = threading.Lock()
+        try:
+            with zipfile.ZipFile(path) as archive:
+                infos = archive.infolist()
+            self._entries = _checked(infos, os.fstat(self._file.fileno()).st_size)
+        except _DIRECTORY_ERRORS as error:
+            self._file.close()
+            raise StoreFormat(f"{path} is not a scene in a zip file: {error}") from error
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+        entry = self._entries[key]
+        _refuse_long(entry.file_size, at_most)
+        # Deflate adds five bytes to each 16 kB that it cannot shrink: more than this is a lie.
+        _refuse_long(entry.compress_size, at_most + at_most // 1024 + 1024)
+        packed = self._packed(entry)
+        if entry.compress_type == zipfile.ZIP_STORED:
+            blob = packed
+        else:
+            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+            try:
+                blob = inflater.decompress(packed, entry.file_size + 1)
+            except zlib.error as error:
+                raise BrickCorrupt(f"its zip entry does not inflate: {error}") from error
+            if len(blob) != entry.file_size or not inflater.eof:
+                raise BrickCorrupt(f"its zip entry does not inflate to {entry.file_size} bytes")
+        if zlib.crc32(blob) != entry.CRC:
+            raise BrickCorrupt("its zip entry does not match its checksum")
+        return blob
+
+    def _packed(self, entry: zipfile.ZipInfo) -> bytes:
+        """Bytes of an entry as they lie in the file, its local header checked."""
+        with self._lock:
+            if self._file.closed:
+                raise StoreError("the scene is closed")
+            at = entry.header_offset
+            fixed = self._part(_LOCAL_HEADER.size, at)
+            if len(fixed) != _LOCAL_HEADER.size or fixed[:4] != b"PK\x03\x04":
+                raise BrickCorrupt("its zip entry has no header")
+            fields = _LOCAL_HEADER.unpack(fixed)
+            method, name_length, extra_length = fields[3], fields[9], fields[10]
+            at += _LOCAL_HEADER.size
+            rest = self._part(name_length + extra_length, at)
+            packed = self._part(entry.compress_size, at + name_length + extra_length)
+        encoding = "utf-8" if fields[2] & 0x800 else "cp437"
+        name = rest[:name_length].decode(encoding, "replace")
+        if method != entry.compress_type or name != entry.orig_filename:
+            raise BrickCorrupt("its zip entry and the zip file's directory contradict each other")
+        if len(packed) != entry.compress_size:
+            raise BrickCorrupt("the zip file ends within its entry")
+        return packed
+
+    def _part(self, n_bytes: int, at: int) -> bytes:
+        # Not by the file's own position, which a forked child shares.
+        return os.pread(self._file.fileno(), n_bytes, at)
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        return self._entries[key].file_size
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`."""
+        return iter(self._entries)
+
+    def close(self) -> None:
+        """Close the file, between two reads."""
+        with self._lock:
+            self._file.close()
+
+
+def _refuse_long(size: int, at_most: int) -> None:
+    if size > at_most:
+        raise BrickCorrupt(f"it has {size} bytes, and {at_most} at most are possible")
+
+
+def _checked(infos: list[zipfile.ZipInfo], file_bytes: int) -> dict[str, zipfile.ZipInfo]:
+    """The entries by key; ValueError, with the entry's name, for any that no scene would have."""
+    entries: dict[str, zipfile.ZipInfo] = {}
+    end = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        name = info.orig_filename
+        parts = name.removesuffix("/").split("/")
+        if any(p in ("", ".", "..") or "\\" in p or ":" in p or "\0" in p for p in parts):
+            raise ValueError(f"the name {name!r} in it leads out of the folder")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise ValueError(f"{name!r} in it is a link")
+        if info.flag_bits & _ENCRYPTED:
+            raise ValueError(f"{name!r} in it is encrypted")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{name!r} in it is neither stored nor deflated")
+        if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
+            raise ValueError(f"{name!r} in it has two different sizes")
+        # Entries that share bytes are how a small file holds a very large one.
+        if info.header_offset < end:
+            raise ValueError(f"{name!r} in it overlaps another entry")
+        end = info.header_offset + _LOCAL_HEADER.size + info.compress_size
+        if end > file_bytes:
+            raise ValueError(f"{name!r} in it reaches beyond the end of the file")
+        if name in entries:
+            raise ValueError(f"{name!r} is in it twice")
+        if not name.endswith("/"):
+            entries[name] = info
+    return entries

@@ -1,0 +1,216 @@
+"""Writes the chunks and documents of a scene: each chunk once, whole, by one writer.
+
+Arrays are written in rows that follow each other. Chunks know nothing of slabs or bricks, so who
+writes some rows of an array in the middle writes the chunks that these rows fill alone, and hands
+back the edges, which `write_edges` joins with those of the neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import google_crc32c
+import numpy as np
+from numcodecs import blosc
+from numpy.typing import NDArray
+
+from plenostream.errors import InternalError
+from plenostream.format.layout import (
+    ATTRIBUTES_KEY,
+    ArraySpec,
+    SceneMeta,
+    array_specs,
+    codec_metadata,
+    encode_attributes,
+)
+from plenostream.format.schema import check_attributes
+
+__all__ = [
+    "ChunkWriter",
+    "Edge",
+    "encode_chunk",
+    "fill_value",
+    "read_sound_chunk",
+    "write_documents",
+    "write_edges",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """Rows that fill a part of a chunk only."""
+
+    start: int
+    """Row of the array that the first one is."""
+    rows: NDArray[Any]
+
+
+def fill_value(spec: ArraySpec) -> float:
+    """What a missing chunk reads as for a plain Zarr reader: NaN where there is one, else 0."""
+    return float("nan") if np.dtype(spec.dtype).kind == "f" else 0
+
+
+def _compress(rows: NDArray[Any], spec: ArraySpec, codec: str) -> bytes:
+    settings = codec_metadata(spec, codec=codec)[1]["configuration"]
+    return bytes(
+        blosc.compress(
+            rows,
+            settings["cname"].encode(),
+            settings["clevel"],
+            blosc.SHUFFLE,
+            settings["blocksize"],
+            typesize=settings["typesize"],
+        )
+    )
+
+
+def encode_chunk(spec: ArraySpec, rows: NDArray[Any], *, codec: str) -> bytes:
+    """The stored bytes of a chunk of at most `chunk_shape[0]` rows, filled up to a whole one.
+
+    The same rows give the same bytes.
+    """
+    whole = np.full(spec.chunk_shape, fill_value(spec), np.dtype(spec.dtype).newbyteorder("<"))
+    whole[: len(rows)] = rows
+    # On the main thread numcodecs lets Blosc use threads of its own, and these put the blocks of
+    # a chunk in the order in which they happen to finish: 20 calls gave 20 different results.
+    if threading.current_thread() is threading.main_thread():
+        with ThreadPoolExecutor(1) as other:
+            packed = other.submit(_compress, whole, spec, codec).result()
+    else:
+        packed = _compress(whole, spec, codec)
+    return packed + _checksum(packed)
+
+
+def _checksum(packed: bytes) -> bytes:
+    return int(google_crc32c.value(packed)).to_bytes(4, "little")
+
+
+def read_sound_chunk(scene: Path, spec: ArraySpec, chunk: int) -> bytes | None:
+    """The stored bytes of a chunk, or None when it is missing or does not match its checksum."""
+    try:
+        stored = (scene / spec.chunk_key(chunk)).read_bytes()
+    except FileNotFoundError:
+        return None
+    return stored if _checksum(stored[:-4]) == stored[-4:] else None
+
+
+class ChunkWriter:
+    """Takes consecutive rows of one array from `start` on and writes the chunks they fill.
+
+    Memory: one chunk.
+    """
+
+    def __init__(self, scene: Path, spec: ArraySpec, *, codec: str, start: int) -> None:
+        self._scene, self._spec, self._codec = scene, spec, codec
+        self._next = start
+        """Row that comes next."""
+        self._begin = start
+        """First row that is held."""
+        self._held = np.empty(spec.chunk_shape, np.dtype(spec.dtype))
+        self._edges: list[Edge] = []
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Take `rows` [n, ...], of the array's own type."""
+        spec = self._spec
+        per_chunk = spec.chunk_shape[0]
+        if rows.dtype != self._held.dtype or self._next + len(rows) > spec.shape[0]:
+            raise InternalError(
+                f"{len(rows)} rows of {rows.dtype} at row {self._next} do not belong in "
+                f"{spec.name}, which has {spec.shape[0]} of {spec.dtype}"
+            )
+        done = 0
+        while done < len(rows):
+            at = self._next % per_chunk
+            piece = rows[done : done + per_chunk - at]
+            self._held[at : at + len(piece)] = piece
+            done += len(piece)
+            self._next += len(piece)
+            if self._next % per_chunk == 0:
+                self._flush()
+
+    def close(self) -> list[Edge]:
+        """Write the last chunk of the array if its end has come; the edges, in order."""
+        if self._begin < self._next:
+            self._flush()
+        return self._edges
+
+    def _flush(self) -> None:
+        spec = self._spec
+        chunk = self._begin // spec.chunk_shape[0]
+        first = chunk * spec.chunk_shape[0]
+        end = min(first + spec.chunk_shape[0], spec.shape[0])
+        rows = self._held[self._begin - first : self._next - first]
+        if self._begin == first and self._next == end:
+            path = self._scene / spec.chunk_key(chunk)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_chunk(spec, rows, codec=self._codec))
+        else:
+            self._edges.append(Edge(start=self._begin, rows=rows.copy()))
+        self._begin = self._next
+
+
+def _contiguous(spec: ArraySpec, edges: Iterable[Edge]) -> Iterator[Edge]:
+    end: int | None = None
+    for edge in edges:
+        if edge.start % spec.chunk_shape[0] and edge.start != end:
+            raise InternalError(f"{spec.name}: rows {end} to {edge.start} were not written")
+        end = edge.start + len(edge.rows)
+        yield edge
+
+
+def write_edges(scene: Path, spec: ArraySpec, edges: Iterable[Edge], *, codec: str) -> None:
+    """Write the chunks that `edges`, in order, make up together."""
+    by_chunk = groupby(_contiguous(spec, edges), key=lambda e: e.start // spec.chunk_shape[0])
+    for chunk, parts in by_chunk:
+        writer = ChunkWriter(scene, spec, codec=codec, start=chunk * spec.chunk_shape[0])
+        for part in parts:
+            writer.append(part.rows)
+        if writer.close():
+            raise InternalError(f"{spec.name}: chunk {chunk} was not written whole")
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
+    """Write the ``zarr.json`` of every array and group; that of the scene itself comes last.
+
+    It says `complete`: to be called when every chunk is there.
+
+    Raises
+    ------
+    StoreFormat : an attribute that no reader would take.
+    """
+    for name, spec in array_specs(meta).items():
+        fill = fill_value(spec)
+        document = {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": spec.shape,
+            "data_type": spec.dtype,
+            "chunk_grid": {
+                "name": "regular",
+                "configuration": {"chunk_shape": spec.chunk_shape},
+            },
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": fill if fill == fill else "NaN",
+            "codecs": codec_metadata(spec, codec=codec),
+            "attributes": {},
+            "storage_transformers": [],
+        }
+        _write_json(scene / name / "zarr.json", document)
+    group = {"zarr_format": 3, "node_type": "group"}
+    for name in ("bricks", "rows"):
+        _write_json(scene / name / "zarr.json", group | {"attributes": {}})
+    attributes = encode_attributes(meta, complete=True)
+    check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))
+    _write_json(scene / "zarr.json", group | {"attributes": attributes})

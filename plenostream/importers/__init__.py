@@ -1,0 +1,1 @@
+"""Other programs' models in, scenes out: a folder a program."""

@@ -1,0 +1,1 @@
+"""svox2 checkpoints (.npz) into scenes; the only package that imports dask."""

@@ -1,0 +1,286 @@
+"""What the arrays of a svox2 checkpoint mean, and whether they can be a scene.
+
+Opening reads headers and the few scalars; links and rows are only described, for whoever streams
+them. Everything that the headers alone show to be wrong is refused here.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import CheckpointError, InvalidInput
+from plenostream.field.basis import BASIS_DIMS
+from plenostream.field.grid import GridSpec
+from plenostream.files.paths import input_file, local_path
+from plenostream.importers.svox2.archive import STORED, Member, locate, read_directory
+from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
+from plenostream.importers.svox2.npy import ArrayHeader, parse_header
+from plenostream.importers.svox2.stream import MemberStream
+
+__all__ = ["Checkpoint", "StoredArray", "open_checkpoint"]
+
+_BASIS_SH, _BASIS_TEXTURE, _BASIS_MLP = 1, 4, 255
+_MAX_AXIS = 32_768
+"""Voxels an axis beyond which no such grid fits any disk; morton codes hold 2^21 bricks an axis."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredArray:
+    """An array of the archive: described, not read."""
+
+    path: str
+    """The archive."""
+    key: str
+    """Name of the array."""
+    member: Member
+    header: ArrayHeader
+
+    @property
+    def where(self) -> str:
+        """Archive and array, for messages."""
+        return f"{self.path}: {self.key}"
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """Type of the elements, in the byte order of the file."""
+        return self.header.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array; what the bytes of the member can hold, exactly."""
+        return self.header.shape
+
+    @property
+    def fortran_order(self) -> bool:
+        """True when the first axis varies fastest and this differs from C order."""
+        return self.header.fortran_order and sum(n > 1 for n in self.shape) > 1
+
+    @property
+    def columns(self) -> int:
+        """Values of a row, for an array of one or two axes."""
+        return self.shape[1] if len(self.shape) > 1 else 1
+
+    @property
+    def compressed(self) -> bool:
+        """True when the elements do not lie in the archive as they are."""
+        return self.member.method != STORED
+
+    @property
+    def file_offset(self) -> int:
+        """Where in the archive the first element lies, unless the array is compressed."""
+        return self.member.offset + self.header.data_offset
+
+    def stream(self) -> MemberStream:
+        """A stream that stands at the first element (a context manager)."""
+        stream = MemberStream(self.path, self.member)
+        try:
+            stream.read(self.header.data_offset)
+        except BaseException:
+            stream.__exit__()
+            raise
+        return stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A svox2 checkpoint whose headers and scalars are sound; links and rows are still unread."""
+
+    path: str
+    n_bytes: int
+    """Size of the file."""
+    grid: GridSpec
+    basis_dim: int
+    """Spherical harmonics per channel."""
+    n_rows: int
+    """Rows of densities and coefficients, whether links use them or not."""
+    links: StoredArray
+    """Row of each voxel [X, Y, Z], any integer type; negative: no voxel."""
+    tables: tuple[StoredArray, ...]
+    """density_data [n_rows, 1] and sh_data [n_rows, 3 basis_dim]; or, in the older dialect, one
+    array `data` [n_rows, 1 + 3 basis_dim] with the density first."""
+
+    @property
+    def sh_dtype(self) -> str:
+        """Type that holds the coefficients without loss, float64 excepted: float16 or float32."""
+        return "float16" if self.tables[-1].dtype.itemsize == 2 else "float32"
+
+
+def _describe(path: str, members: dict[str, Member]) -> dict[str, StoredArray]:
+    """The arrays by key; only those that mean something here are looked into."""
+    arrays = {}
+    with open(path, "rb") as file:
+        for key in _KEYS:
+            member = members.get(f"{key}.npy")
+            if member is None:
+                continue
+            where = f"{path}: {key}"
+            member = locate(file, member, where=path)
+            with MemberStream(path, member) as stream:
+                header = parse_header(stream.read, where=where)
+            if header.n_bytes != member.n_bytes:
+                raise CheckpointError(
+                    f"{where} claims {header.n_bytes} bytes (shape {header.shape}, "
+                    f"{header.dtype}) and the archive holds {member.n_bytes}"
+                )
+            arrays[key] = StoredArray(path=path, key=key, member=member, header=header)
+    return arrays
+
+
+_KEYS = ("links", "density_data", "sh_data", "data", "radius", "center", "basis_type")
+_REFUSED = {
+    "background_links": "background layers",
+    "background_data": "background layers",
+    "basis_data": "a learned texture basis",
+}
+
+
+def _small(array: StoredArray, sizes: tuple[int, ...], kinds: str) -> NDArray[np.generic]:
+    """The values of an array that must have one of `sizes` elements, flat."""
+    n = math.prod(array.shape)
+    if array.dtype.kind not in kinds or len(array.shape) > 1 or n not in sizes:
+        raise CheckpointError(
+            f"{array.where} has shape {array.shape} and type {array.dtype}; expected "
+            f"{' or '.join(map(str, sizes))} plain number{'s' if max(sizes) > 1 else ''}"
+        )
+    buffer = bytearray(n * array.dtype.itemsize)
+    with array.stream() as stream:
+        stream.readinto(memoryview(buffer))
+        stream.finish()
+    return np.frombuffer(buffer, array.dtype)
+
+
+def _vector(arrays: dict[str, StoredArray], key: str, default: float) -> tuple[float, float, float]:
+    if key not in arrays:
+        return default, default, default
+    values = [float(v) for v in _small(arrays[key], (1, 3), "iuf")]
+    x, y, z = values * 3 if len(values) == 1 else values
+    return x, y, z
+
+
+def _check_basis(arrays: dict[str, StoredArray], path: str) -> None:
+    if "basis_type" not in arrays:
+        return
+    basis = int(_small(arrays["basis_type"], (1,), "iu")[0])
+    learned = {_BASIS_TEXTURE: "a learned texture basis", _BASIS_MLP: "a learned MLP basis"}
+    if basis in learned:
+        raise CheckpointError(
+            f"{path} has {learned[basis]} (basis_type {basis}), which a scene cannot hold yet; "
+            "spherical harmonics (basis_type 1) are supported"
+        )
+    if basis != _BASIS_SH:
+        raise CheckpointError(f"{path}: basis_type {basis} is not known; 1 is spherical harmonics")
+
+
+def _check_links(links: StoredArray) -> tuple[int, int, int]:
+    if links.dtype.kind not in "iu":
+        raise CheckpointError(f"{links.where} are of type {links.dtype}; expected integers")
+    if len(links.shape) != 3:
+        raise CheckpointError(f"{links.where} has {len(links.shape)} axes; expected three")
+    x, y, z = links.shape
+    if min(links.shape) < 2 or max(links.shape) > _MAX_AXIS:
+        raise CheckpointError(
+            f"{links.where} has the shape {links.shape}; expected 2 to {_MAX_AXIS} voxels an axis"
+        )
+    return x, y, z
+
+
+def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[StoredArray, ...], int]:
+    """The arrays that hold the rows, and the number of coefficients of a row."""
+    if "data" in arrays:  # svox2 takes it before the other two
+        tables: tuple[StoredArray, ...] = (arrays["data"],)
+    else:
+        for key in ("density_data", "sh_data"):
+            if key not in arrays:
+                raise CheckpointError(f"{path} is not a svox2 checkpoint: it has no array {key}")
+        tables = (arrays["density_data"], arrays["sh_data"])
+    for table in tables:
+        if table.dtype.kind != "f" or table.dtype.itemsize not in (2, 4, 8):
+            raise CheckpointError(
+                f"{table.where} is of type {table.dtype}; expected float16, float32 or float64"
+            )
+        # A flat list of densities can only mean one thing.
+        if len(table.shape) != 2 and not (table.key == "density_data" and len(table.shape) == 1):
+            raise CheckpointError(f"{table.where} has the shape {table.shape}; expected two axes")
+    if len(tables) == 2:
+        density, sh = tables
+        if density.shape[1:] not in ((), (1,)):
+            raise CheckpointError(f"{density.where} has {density.shape[1]} columns; expected one")
+        if density.shape[0] != sh.shape[0]:
+            raise CheckpointError(
+                f"{path}: density_data has {density.shape[0]} rows and sh_data {sh.shape[0]}"
+            )
+    columns = tables[-1].shape[1] - (len(tables) == 1)
+    if columns not in [3 * dim for dim in BASIS_DIMS]:
+        raise CheckpointError(
+            f"{tables[-1].where} has {columns} coefficients a row; expected 3 channels of "
+            f"{', '.join(map(str, BASIS_DIMS))} spherical harmonics"
+        )
+    return tables, columns
+
+
+def _members(path: str) -> tuple[int, dict[str, Member]]:
+    """Size of the file `path`, and what is in the archive that it is."""
+    with open(path, "rb") as file:
+        n_bytes = file.seek(0, os.SEEK_END)
+        try:
+            return n_bytes, read_directory(file, where=path)
+        except CheckpointError as error:
+            if not (what := kind_of_file(path)):
+                raise
+            raise CheckpointError(f"{path} is not a svox2 checkpoint: {what}") from error
+
+
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """Open the svox2 checkpoint at `path` and check all that headers and scalars can show.
+
+    Nothing is ever unpickled, and no array is allocated before its header agrees with the bytes
+    that are there.
+
+    Raises
+    ------
+    InvalidInput : no path, a URL.
+    CheckpointError : not there, no file, damaged, hostile, or holding what a scene cannot
+        represent.
+    """
+    place = local_path(path, what="checkpoint")
+    if os.path.isdir(place):  # unlike Path.is_dir, no error for names that are too long
+        raise CheckpointError(f"{place} is not a svox2 checkpoint: {kind_of_file(str(place))}")
+    name = os.fspath(input_file(place, what="checkpoint", error=CheckpointError))
+    try:
+        n_bytes, members = _members(name)
+        for key, what in _REFUSED.items():
+            if f"{key}.npy" in members:
+                raise CheckpointError(
+                    f"{name} has {what} ({key}), which a scene cannot hold yet; "
+                    "leaving it out would change the picture"
+                )
+        arrays = _describe(name, members)
+    except OSError as error:
+        raise CheckpointError(f"{name} cannot be read: {error.strerror or error}") from error
+    if "links" not in arrays:
+        what = kind_of_archive(members) or "it has no array links"
+        raise CheckpointError(f"{name} is not a svox2 checkpoint: {what}")
+    _check_basis(arrays, name)
+    size = _check_links(arrays["links"])
+    tables, columns = _check_tables(arrays, name)
+    radius = _vector(arrays, "radius", 1.0)
+    center = _vector(arrays, "center", 0.0)
+    try:
+        grid = GridSpec(size=size, radius=radius, center=center)
+    except InvalidInput as error:
+        raise CheckpointError(f"{name}: {error}") from error
+    return Checkpoint(
+        path=name,
+        n_bytes=n_bytes,
+        grid=grid,
+        basis_dim=columns // 3,
+        n_rows=tables[0].shape[0],
+        links=arrays["links"],
+        tables=tables,
+    )

@@ -1,0 +1,318 @@
+"""Checkpoint in, scene out.
+
+1. Open: headers and scalars of the checkpoint; is the target free?
+2. Digest: the whole file once, for the scene's attributes and for `resume`.
+3. Scan: the links once (`scan`): which voxels are active, and in which order rows come.
+4. Rows: where they can be read along they are only checked, else they go through a file (`spill`).
+5. Pack: a Dask task a slab (`graph`, `slab`); chunks are written as they fill.
+6. Finish: tables, shared chunks, documents (`assemble`); then the scene moves to its target.
+
+Each step leaves a file when it is done, so that an interrupted conversion goes on from there.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from plenostream import __version__
+from plenostream.errors import CheckpointError
+from plenostream.field.grid import BrickGrid
+from plenostream.field.precision import density_unit
+from plenostream.files import durable
+from plenostream.files.paths import local_path
+from plenostream.format.layout import SceneMeta
+from plenostream.format.staging import Staging, flush_tree, write_atomically
+from plenostream.importers.svox2.assemble import assemble
+from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray, open_checkpoint
+from plenostream.importers.svox2.graph import n_workers, pack_slabs
+from plenostream.importers.svox2.report import ConvertReport
+from plenostream.importers.svox2.rows import RowSource, describe_table
+from plenostream.importers.svox2.scan import (
+    BITS_FILE,
+    ROWS_FILE,
+    LinkScan,
+    load_scan,
+    save_scan,
+    scan_links,
+    slab_planes,
+)
+from plenostream.importers.svox2.sizing import MemoryPlan, check_disk, plan_memory
+from plenostream.importers.svox2.slab import SlabJob, is_done
+from plenostream.importers.svox2.spill import (
+    check_stored,
+    needs_spill,
+    spill_bytes,
+    spill_table,
+    spilled_table,
+)
+from plenostream.options import ConvertOptions
+from plenostream.rules.bytesize import format_bytes
+
+__all__ = ["Progress", "convert"]
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of the step, how much of it is done, and how much there is."""
+
+_log = logging.getLogger(__name__)
+_PIECE_BYTES = 4 << 20
+_WORK_VERSION = 2
+"""Of the files that unfinished work consists of: raised when what one of them holds changes."""
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    options: ConvertOptions,
+    progress: Progress | None = None,
+) -> ConvertReport:
+    """Convert the svox2 checkpoint `source` into a scene at `target`.
+
+    Nothing that opens as a scene is at `target` before everything is written, and the same
+    checkpoint and options give the same bytes, whatever the memory and the number of workers.
+    With an active `dask.distributed` client the work runs on its cluster, whose workers must see
+    the same files.
+
+    Raises
+    ------
+    InvalidInput : a path that is none, a URL, a target that is the current folder or above it; a
+    scene whose lengths are beyond float32.
+    CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
+    StoreExists : the target is there, and replacing it was not asked for.
+    StoreError : it cannot be written, or there is not enough disk.
+    BudgetError : the memory allowed is too small for a single column of bricks.
+    """
+    began = time.perf_counter()
+    tell: Progress = progress or (lambda step, done, total: None)
+    staging = Staging(target, overwrite=options.overwrite)
+    path = os.path.abspath(
+        local_path(source, what="checkpoint")
+    )  # workers of a cluster may stand in other folders
+    checkpoint = open_checkpoint(path)
+    density_unit(checkpoint.grid)  # refuses what nobody could draw
+    stamp = _stamp(path)
+    digest = _digest(checkpoint, partial(tell, "digest"))
+    journal = {
+        "converter": __version__,
+        "work": _WORK_VERSION,
+        "source_digest": digest,
+        "source_bytes": checkpoint.n_bytes,
+        "brick_size": options.brick_size,
+        "dtype": options.dtype,
+        "codec": options.codec,
+    }
+    with staging.begin(journal, resume=options.resume):
+        steps = _Steps(checkpoint, staging, options, digest, tell)
+        meta = steps.run()
+        if _stamp(path) != stamp:
+            raise CheckpointError(f"{path} was changed while it was being converted")
+        scene_bytes = sum(f.stat().st_size for f in staging.scene.rglob("*") if f.is_file())
+        staging.publish()
+    return ConvertReport(
+        n_voxels=meta.n_voxels,
+        active_share=meta.n_voxels / float(np.prod(meta.grid.size, dtype=np.float64)),
+        n_bricks=meta.n_bricks,
+        occupied_share=meta.n_occupied / float(np.prod(meta.bricks.shape, dtype=np.float64)),
+        source_bytes=checkpoint.n_bytes,
+        scene_bytes=scene_bytes,
+        spill_bytes=steps.spilled_bytes,
+        planned_bytes=steps.planned_bytes,
+        density_rounding=steps.density_change,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(checkpoint: Checkpoint, progress: Callable[[int, int], None]) -> str:
+    """xxh3-64 of the file, 16 hexadecimal digits."""
+    digest = xxhash.xxh3_64()
+    buffer = bytearray(_PIECE_BYTES)
+    done = 0
+    try:
+        with open(checkpoint.path, "rb", buffering=0) as file:
+            while n := file.readinto(buffer):
+                digest.update(memoryview(buffer)[:n])
+                done += n
+                progress(done, checkpoint.n_bytes)
+    except OSError as error:
+        raise CheckpointError(f"{checkpoint.path} cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+class _Steps:
+    """Steps 3 to 6 of one conversion, and what they have to know of each other."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        staging: Staging,
+        options: ConvertOptions,
+        digest: str,
+        tell: Progress,
+    ) -> None:
+        self._checkpoint, self._options, self._tell = checkpoint, options, tell
+        self._digest = digest
+        self._work = staging.folder
+        self._bricks = BrickGrid(size=checkpoint.grid.size, brick_size=options.brick_size)
+        self.spilled_bytes = 0
+        self.planned_bytes = 0
+        self.density_change = 0.0
+
+    def run(self) -> SceneMeta:
+        """Make the scene, up to its documents."""
+        scan = self._scan()
+        slab_rows = scan.slab_rows(self._bricks)
+        memory = self._plan(scan, slab_rows)
+        meta = self._meta(scan, int(slab_rows.sum()))
+        job = SlabJob(
+            work=os.fspath(self._work),
+            meta=meta,
+            codec=self._options.codec,
+            source=self._rows(scan, memory, meta),
+            round_density=self._options.dtype == "float16",
+            voxels_before=scan.voxels_before(),
+            rows_before=np.concatenate([[0], np.cumsum(slab_rows)]),
+            column=memory.column,
+        )
+        self._pack(job, memory)
+        self._tell("finish", 0, 1)
+        meta, self.density_change = assemble(job)
+        self._tell("finish", 1, 1)
+        return meta
+
+    def _meta(self, scan: LinkScan, n_rows: int) -> SceneMeta:
+        """What is known of the scene before its slabs are packed; `assemble` fills in the rest."""
+        checkpoint = self._checkpoint
+        half = self._options.dtype == "float16"
+        return SceneMeta(
+            grid=checkpoint.grid,
+            brick_size=self._options.brick_size,
+            basis_dim=checkpoint.basis_dim,
+            n_bricks=0,
+            n_occupied=0,
+            n_voxels=scan.n_voxels,
+            n_rows=n_rows,
+            sh_dtype="float16" if half else checkpoint.sh_dtype,
+            density_rounding=0.0,
+            converter=__version__,
+            source_name=os.path.basename(checkpoint.path),
+            source_bytes=checkpoint.n_bytes,
+            source_digest=self._digest,
+            tables_digest="",
+        )
+
+    def _scan(self) -> LinkScan:
+        done = self._work / "scan.npz"
+        if done.exists():
+            return load_scan(done)
+        links = self._checkpoint.links
+        x, y, z = links.shape
+        turned = links.dtype.itemsize * x * y * z if links.fortran_order else 0
+        check_disk(self._work, turned + x * y * (-(-z // 8)), what="Reading the links")
+        scan = scan_links(
+            self._checkpoint, self._bricks, self._work, progress=partial(self._tell, "scan")
+        )
+        content = io.BytesIO()
+        save_scan(content, scan)
+        # `scan.npz` says that they are whole.
+        for name in (BITS_FILE, ROWS_FILE):
+            if (self._work / name).exists():
+                durable.flush_file(self._work / name)
+        write_atomically(done, content.getvalue())
+        return scan
+
+    def _plan(self, scan: LinkScan, slab_rows: NDArray[np.int64]) -> MemoryPlan:
+        slab_voxels = [scan.plane_voxels[a : b + 1].sum() for a, b in slab_planes(self._bricks)]
+        memory = plan_memory(
+            self._bricks,
+            row_bytes=sum(t.columns * t.dtype.itemsize for t in self._checkpoint.tables),
+            slab_voxels=int(max(slab_voxels)),
+            slab_rows=int(slab_rows.max()),
+            workers=min(n_workers(self._options.workers), len(slab_rows)),
+            allowed_bytes=self._options.host_bytes,
+        )
+        self.planned_bytes = memory.planned_bytes
+        return memory
+
+    def _rows(self, scan: LinkScan, memory: MemoryPlan, meta: SceneMeta) -> RowSource:
+        """Step 4: the rows, readable in the order of the voxels."""
+        tables = self._checkpoint.tables
+        self.spilled_bytes = sum(
+            spill_bytes(t, scan.n_voxels, in_order=scan.in_order) for t in tables
+        )
+        done = self._work / "rows.done"
+        if not done.exists():
+            scene = meta.n_rows * (4 + meta.sh_columns * np.dtype(meta.sh_dtype).itemsize)
+            if self.spilled_bytes:
+                _log.info(
+                    "rows go through a file: up to %s of disk beside the target",
+                    format_bytes(self.spilled_bytes),
+                )
+            check_disk(self._work, scene + self.spilled_bytes, what="Converting")
+            for table in tables:
+                self._make_readable(table, scan, memory)
+            if (self._work / "spill").exists():
+                flush_tree(self._work / "spill")
+            write_atomically(done, b"")
+        ready = tuple(
+            spilled_table(table, self._spill_folder(table))
+            if needs_spill(table, in_order=scan.in_order)
+            else describe_table(table)
+            for table in tables
+        )
+        return RowSource.of(self._checkpoint, ready, dtype=self._options.dtype)
+
+    def _spill_folder(self, table: StoredArray) -> Path:
+        return self._work / "spill" / table.key
+
+    def _make_readable(self, table: StoredArray, scan: LinkScan, memory: MemoryPlan) -> None:
+        """Spill a table, or check that what can be read along is sound."""
+        if not needs_spill(table, in_order=scan.in_order):
+            check_stored(table)
+            return
+        folder = self._spill_folder(table)
+        shutil.rmtree(folder, ignore_errors=True)  # what a killed run may have left
+        folder.mkdir(parents=True)
+        spill_table(
+            table,
+            folder,
+            n_voxels=scan.n_voxels,
+            rows_file=None if scan.in_order else self._work / ROWS_FILE,
+            memory_bytes=memory.spill_bytes,
+            progress=partial(self._tell, f"rows of {table.key}"),
+        )
+
+    def _pack(self, job: SlabJob, memory: MemoryPlan) -> None:
+        """Step 5: all slabs that are not packed yet."""
+        (self._work / "parts").mkdir(exist_ok=True)
+        job.stop_file.unlink(missing_ok=True)
+        n_slabs = len(job.rows_before) - 1
+        missing = [slab for slab in range(n_slabs) if not is_done(job, slab)]
+        # The largest first, so that no worker is left alone with one at the end.
+        missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
+        packed = n_slabs - len(missing)
+        self._tell("pack", packed, n_slabs)
+
+        def count() -> None:
+            nonlocal packed
+            packed += 1
+            self._tell("pack", packed, n_slabs)
+
+        pack_slabs(job, missing, in_flight=memory.in_flight, progress=count)

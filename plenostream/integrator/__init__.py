@@ -1,0 +1,1 @@
+"""What brings rays through bricks on a device: a folder a backend."""

@@ -1,0 +1,58 @@
+"""From ray state to picture, and the small reports in between."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, TILE_RAYS, RayConstants
+from plenostream.integrator.xla.kernels.state import COUNTERS, RayState
+
+__all__ = ["compose", "fresh_state", "live_tiles"]
+
+
+def fresh_state(n_rays: int) -> RayState:
+    """The state of `n_rays` rays that have met nothing yet (static count)."""
+    return RayState(
+        trans=jnp.ones(n_rays + 1, jnp.float32),
+        gathered=jnp.zeros((n_rays + 1, 4), jnp.float32),
+        counters=jnp.zeros(len(COUNTERS), jnp.int64),
+    )
+
+
+def live_tiles(state: RayState, rays: RayConstants) -> jax.Array:
+    """Which tiles of 64 rays still have a ray that can gather anything: [R / 64] bool."""
+    alive = (state.trans[:-1] > 0.0) & (rays.n_samples > 0)
+    return alive.reshape(-1, TILE_RAYS).any(axis=1)
+
+
+def compose(
+    state: RayState,
+    rays: RayConstants,
+    units_per_grid: jax.Array,
+    unit: jax.Array,
+    step: jax.Array,
+    background: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare;
+    and the counters. They take the place of the state, which is donated.
+
+    ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
+    ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
+    of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - |trans|``.
+    """
+    trans = jnp.maximum(state.trans, 0.0)
+    total_weight = 1.0 - jnp.abs(state.trans[:-1])
+    way = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * units_per_grid[:, None]
+    # World units come last: their squares may be beyond float32.
+    world_per_t = jnp.sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]) * unit
+    # As a sum for the last column: ``scale`` times what is there, ``shift`` on top.
+    scale = jnp.append(world_per_t * step.astype(jnp.float32), jnp.float32(0.0))
+    shift = jnp.append(total_weight * rays.t_min * world_per_t, jnp.float32(0.0))
+    is_depth = jnp.arange(4, dtype=jnp.int32)[None] == 3
+    values = jnp.where(
+        is_depth,
+        state.gathered * scale[:, None] + shift[:, None],
+        state.gathered + (trans * background)[:, None],
+    )
+    return values, 1.0 - trans, state.counters

@@ -1,0 +1,199 @@
+"""The renderer: keeps bricks on the device, and draws pictures and rays from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plenostream.cameras import Camera
+from plenostream.engine.pinhole import draw_picture, plan_picture
+from plenostream.engine.rays import draw_rays
+from plenostream.engine.resources import Resources
+from plenostream.errors import InvalidInput, PlenostreamError, shown
+from plenostream.field.precision import ChosenPrecision
+from plenostream.format.reader import SceneStore
+from plenostream.integrator.xla.device import is_forked, refuse_forked
+from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
+from plenostream.plan.budget import RenderPlan
+from plenostream.process.turns import Turns
+from plenostream.results import FrameStats, RayResult, RenderResult
+from plenostream.rules import real_rows
+
+__all__ = ["Renderer"]
+
+_NO_MORE_TASKS = "cannot schedule new futures"
+
+
+class Renderer:
+    """Renders a scene inside a device and a host budget; a context manager.
+
+    Bricks stay on the device from one picture to the next. It draws one picture at a time: a second
+    thread waits for its turn. After an error in a picture (a damaged brick, say) it can be used on.
+    Where JAX was used before `os.fork`, the child cannot render: start it with multiprocessing's
+    "spawn" or "forkserver".
+
+    Notes
+    -----
+    What is compiled depends on the scene's brick size and basis, on the pool, and on the number
+    of rays that are drawn together: some ten programs at the first picture, none at later ones of
+    the same size. A budget that the scene does not fit takes some ten more at the first, unless
+    they were compiled before: the kernels' temporaries have to be known to size the pool.
+    """
+
+    def __init__(
+        self,
+        scene: Any,
+        options: RenderOptions | None = None,
+        stream: StreamOptions | None = None,
+    ) -> None:
+        """Prepare to render `scene` (a `Scene` or `SceneStore`); allocates nothing on the device.
+
+        Raises
+        ------
+        InvalidInput : one of the three is of another type.
+        BudgetError : more device memory is allowed than the device grants.
+        DeviceError : JAX has no device, or was used before this process was forked.
+        StoreError : the scene is closed.
+        """
+        store = getattr(scene, "store", scene)
+        _require("scene", store, SceneStore, "a scene, such as open_scene(path) gives")
+        self.options = RenderOptions() if options is None else options
+        self.stream = StreamOptions() if stream is None else stream
+        _require("options", self.options, RenderOptions, "RenderOptions")
+        _require("stream", self.stream, StreamOptions, "StreamOptions")
+        self._turns = Turns(
+            "this renderer",
+            closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
+            one_at_a_time=True,
+        )
+        with store.in_use():
+            self._resources = Resources(store, self.options, self.stream)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the device arrays, the cache and the threads; waits for the picture in hand.
+
+        May be called again. Does nothing in a forked child: all of it belongs to the parent.
+
+        Raises
+        ------
+        InvalidInput : called in the middle of a picture, by the thread that draws it.
+        """
+        if not is_forked():
+            self._turns.close(self._resources.close)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The time in which a picture is drawn, by one thread, with the scene kept open."""
+        refuse_forked()
+        with self._turns.turn(), self._resources.store.in_use():
+            try:
+                yield
+            except RuntimeError as error:
+                # Python ends the threads of executors when the main thread is done.
+                if _NO_MORE_TASKS not in str(error):
+                    raise
+                raise PlenostreamError(
+                    "the program is ending, since its main thread is done, and no picture is drawn "
+                    "any more; have the main thread wait (join) for the threads that draw"
+                ) from error
+
+    @property
+    def precision(self) -> ChosenPrecision:
+        """The type of densities and coefficients on the device, and why it is that one."""
+        return self._resources.precision
+
+    def plan(self, camera: Camera) -> RenderPlan:
+        """What a picture will take; allocates nothing, neither on the device nor for bricks.
+
+        Raises
+        ------
+        BudgetError : it does not fit; the error names the smallest budget that works. Else as
+        `render`.
+        """
+        _require("camera", camera, Camera, "a Camera")
+        with self._turn():
+            return plan_picture(self._resources, camera)
+
+    def render(self, camera: Camera) -> RenderResult:
+        """The picture that `camera` takes.
+
+        Raises
+        ------
+        BudgetError : it does not fit; nothing was read. BrickCorrupt : a brick that it needs is
+        damaged; the error names it. DeviceError : the device failed, or JAX was used before this
+        process was forked. InvalidInput : the renderer is closed, or this very thread is drawing
+        with it (in a signal handler). StoreError : the scene is closed.
+        """
+        _require("camera", camera, Camera, "a Camera")
+        with self._turn():
+            stats, began = FrameStats(), time.perf_counter()
+            with self._resources.measured(stats):
+                pixels = draw_picture(self._resources, camera, stats)
+        stats.seconds = time.perf_counter() - began
+        return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
+
+    def render_rays(self, origins: ArrayLike, directions: ArrayLike) -> RayResult:
+        """Colours of any rays.
+
+        Parameters
+        ----------
+        origins, directions : real numbers [n, 3], world space; origins up to
+            `options.LARGEST_COORDINATE`, directions of any length above zero
+
+        Raises
+        ------
+        InvalidInput : shapes or values that mean nothing. Else as `render`.
+        """
+        start, course = _checked_rays(origins, directions)
+        with self._turn():
+            stats, began = FrameStats(), time.perf_counter()
+            with self._resources.measured(stats):
+                values = draw_rays(self._resources, start, course, stats)
+        rgb, alpha, depth = _cut(values)
+        stats.seconds = time.perf_counter() - began
+        return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)
+
+
+def _require(name: str, value: object, kind: type, said: str) -> None:
+    if not isinstance(value, kind):
+        raise InvalidInput(f"{name} is {shown(value)}; expected {said}")
+
+
+def _cut(
+    values: NDArray[np.float32],
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Colour [..., 3], alpha and depth [...] out of [..., 5], arrays of their own."""
+    rgb, alpha, depth = values[..., :3], values[..., 3], values[..., 4]
+    return np.ascontiguousarray(rgb), np.ascontiguousarray(alpha), np.ascontiguousarray(depth)
+
+
+def _checked_rays(
+    origins: ArrayLike, directions: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    start = real_rows("origins", origins, most=LARGEST_COORDINATE)
+    course = real_rows("directions", directions)
+    if len(start) != len(course):
+        raise InvalidInput(f"there are {len(start)} origins and {len(course)} directions")
+    still = np.flatnonzero((course == 0).all(-1))
+    if len(still):
+        raise InvalidInput(f"the direction of ray {still[0]} is zero; expected any other")
+    # By a power of two, which changes no digit: squares of the lengths would leave float64.
+    exponents = np.frexp(np.abs(course).max(axis=-1, initial=0.0))[1]
+    return start, np.ldexp(course, -exponents[:, None])

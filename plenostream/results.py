@@ -1,0 +1,95 @@
+"""What comes out of a render: pictures, colours of rays, and what they cost."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FrameStats", "RayResult", "RenderResult"]
+
+
+@dataclass(slots=True, kw_only=True)
+class FrameStats:
+    """Counters of one frame (a picture, or one call with arbitrary rays)."""
+
+    precision: str = ""
+    """Type of densities and coefficients on the device: float16 or float32."""
+    seconds: float = 0.0
+    """Wall time, from the call to the picture."""
+    waves: int = 0
+    """Waves that were drawn."""
+    bands: int = 0
+    """Parts that the frame was drawn in because of the budget or of the rays' directions."""
+    bricks_visible: int = 0
+    """Occupied bricks in view, each counted once per band."""
+    bricks_read: int = 0
+    """Bricks that were read and uploaded."""
+    bricks_culled: int = 0
+    """Bricks in view that were found hidden before they were read or drawn."""
+    bricks_evicted: int = 0
+    """Bricks that left the pool for others."""
+    bytes_read: int = 0
+    """Compressed bytes fetched from the scene's rows."""
+    bytes_uploaded: int = 0
+    """Bytes of bricks copied to the device."""
+    compiles: int = 0
+    """Programs compiled (or loaded from the compilation cache) in this frame."""
+    items: int = 0
+    """Pairs of a tile of 64 rays and a box that were tested."""
+    segments: int = 0
+    """Ray segments with at least one sample."""
+    samples_marched: int = 0
+    """Density samples taken."""
+    samples_shaded: int = 0
+    """Samples that contributed a colour."""
+    march_slots: int = 0
+    """Places in which density samples were computed, used or not."""
+    shade_slots: int = 0
+    """Places in which colours were computed, used or not."""
+    peak_device_bytes: int = 0
+    """Largest sum of live arrays and temporaries of running kernels on the device."""
+    planned_device_bytes: int = 0
+    """What the plan said it would be at most."""
+    allowed_device_bytes: int = 0
+    """The budget."""
+    peak_host_bytes: int = 0
+    """Largest sum of what the host budget counts: tables, view, cache, staging, items, picture."""
+    planned_host_bytes: int = 0
+    """What the plan said it would be at most."""
+    allowed_host_bytes: int = 0
+    """The host budget."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All counters as JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RenderResult:
+    """A picture."""
+
+    rgb: NDArray[np.float32]
+    """[H, W, 3]: colour over the background; may exceed 1, as in svox2."""
+    alpha: NDArray[np.float32]
+    """[H, W]: 1 - transmittance, in [0, 1]."""
+    depth: NDArray[np.float32]
+    """[H, W]: svox2's expected termination, world units along the ray, not divided by alpha."""
+    stats: FrameStats
+    """What it cost."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RayResult:
+    """The colours of arbitrary rays."""
+
+    rgb: NDArray[np.float32]
+    """[n, 3], as in `RenderResult`."""
+    alpha: NDArray[np.float32]
+    """[n]."""
+    depth: NDArray[np.float32]
+    """[n]."""
+    stats: FrameStats
+    """What it cost."""

@@ -1,0 +1,8 @@
+"""Reading ahead: worker threads, a bounded cache of decoded chunks, and bricks cut out of it."""
+
+from __future__ import annotations
+
+from plenostream.stream.chunk_cache import smallest_cache_bytes
+from plenostream.stream.fetcher import BrickFetcher, BrickRows
+
+__all__ = ["BrickFetcher", "BrickRows", "smallest_cache_bytes"]

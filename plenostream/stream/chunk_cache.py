@@ -1,0 +1,300 @@
+"""Decoded chunks in a cache of bounded size, filled by worker threads.
+
+A chunk is **wanted** while somebody has said that it will be needed, **in use** while somebody
+waits for it or copies from it, and idle otherwise. Room is made
+
+- for a chunk that is only wanted: by forgetting idle chunks, least recently used first;
+- for a chunk that somebody waits for: also by forgetting wanted ones, the last wanted first. They
+  are read again when their turn comes, so any cache that holds one chunk gets everything done.
+
+Decoded chunks lie in slots of one size, which are used again (`prefetch.slots`); what is being read
+counts with the most that its stored bytes can take as well.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import BudgetError, InternalError
+from plenostream.format.reader import SceneStore, chunk_bytes
+from plenostream.rules.bytesize import format_bytes
+from plenostream.stream.chunk_memory import Slot, Slots, slot_bytes
+
+__all__ = ["ChunkCache", "ChunkKey", "Counters", "smallest_cache_bytes"]
+
+ChunkKey = tuple[str, int]
+"""Array and number of a chunk."""
+_ROWS = ("rows/density", "rows/sh")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a cache has done so far."""
+
+    bytes_read: int = 0
+    """Stored (compressed) bytes fetched."""
+    chunks_read: int = 0
+    """Chunks fetched and decoded."""
+    hits: int = 0
+    """Chunks that were there, or asked for ahead, when they were needed."""
+    misses: int = 0
+    """Chunks that nobody had asked for ahead, or that had been forgotten again."""
+    peak_cache_bytes: int = 0
+    """Largest number of bytes held at a time, reads in flight included."""
+
+
+def smallest_cache_bytes(store: SceneStore) -> int:
+    """The smallest cache that any brick of the scene can be read through."""
+    return slot_bytes(_chunk_sizes(store)) + _stored_limit(store)
+
+
+def _chunk_sizes(store: SceneStore) -> list[int]:
+    return [chunk_bytes(store.specs[name]) for name in _ROWS]
+
+
+def _stored_limit(store: SceneStore) -> int:
+    return max(store.arrays[name].reading_bytes for name in _ROWS)
+
+
+class _State(Enum):
+    QUEUED = 1
+    READING = 2
+    READY = 3
+    FAILED = 4
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One chunk that is there, on its way, or failed."""
+
+    state: _State = _State.QUEUED
+    n_users: int = 0
+    slot: Slot | None = None
+    future: Future[tuple[NDArray[Any], int]] = field(default_factory=Future)
+
+
+class ChunkCache:
+    """See the module; all methods may be called from several threads."""
+
+    def __init__(self, store: SceneStore, *, cache_bytes: int, n_threads: int) -> None:
+        smallest = smallest_cache_bytes(store)
+        if cache_bytes < smallest:
+            raise BudgetError(
+                f"a chunk cache of {format_bytes(cache_bytes)} cannot hold one chunk of "
+                f"{store.path}; it takes at least {format_bytes(smallest)}",
+                planned_bytes=smallest,
+                allowed_bytes=cache_bytes,
+                smallest_bytes=smallest,
+            )
+        self.counters = Counters()
+        self._store = store
+        self._stored_limit = _stored_limit(store)
+        # A small cache has room for fewer reads at a time than there are threads.
+        self._n_parallel = min(n_threads, cache_bytes // smallest)
+        slot = slot_bytes(_chunk_sizes(store))
+        self._slots = Slots(
+            slot_bytes=slot,
+            n_slots=min(
+                (cache_bytes - self._n_parallel * self._stored_limit) // slot,
+                sum(store.specs[name].n_chunks for name in _ROWS),
+            ),
+        )
+        self._changed = threading.Condition()
+        self._entries: dict[ChunkKey, _Entry] = {}
+        self._wanted: Counter[ChunkKey] = Counter()
+        self._awaited: deque[ChunkKey] = deque()
+        self._queue: deque[ChunkKey] = deque()
+        self._idle: OrderedDict[ChunkKey, None] = OrderedDict()
+        self._reserved: OrderedDict[ChunkKey, None] = OrderedDict()
+        self._n_reading = 0
+        self._closed = False
+        self.n_decoded = 0
+        """Chunks decoded so far: the time on a clock that ticks with each."""
+        self.decoded_at = {name: np.zeros(store.specs[name].n_chunks, np.int64) for name in _ROWS}
+        """When each chunk was last decoded, on that clock; 0: never."""
+        self._threads = ThreadPoolExecutor(self._n_parallel, thread_name_prefix="plenostream-read")
+
+    def close(self) -> None:
+        """Forget what is queued, wait for the chunks being read, and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._awaited.clear()
+            self._queue.clear()
+            self._changed.notify_all()
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        with self._changed:
+            self._slots.release()
+            self._entries.clear()
+            self._idle.clear()
+            self._reserved.clear()
+
+    def want(self, keys: Iterable[tuple[ChunkKey, int]], *, first: bool = False) -> None:
+        """Have chunks read ahead, in order; each is wanted as many times more as its number says.
+
+        With `first` they go before everything queued so far, and are counted as hits and misses.
+        """
+        with self._changed:
+            self._refuse_closed()
+            queued: list[ChunkKey] = []
+            for key, times in keys:
+                self._wanted[key] += times
+                entry = self._entries.get(key)
+                if first:
+                    found = entry is not None
+                    self.counters.hits += found
+                    self.counters.misses += not found
+                if entry is None:
+                    self._entries[key] = entry = _Entry()
+                if entry.state is _State.QUEUED:
+                    queued.append(key)
+                self._sort_in(key, entry)
+            if first:
+                self._queue.extendleft(reversed(queued))
+            else:
+                self._queue.extend(queued)
+            self._start_reading()
+
+    def unwant(self, keys: Iterable[tuple[ChunkKey, int]]) -> None:
+        """Take back `want`; what nobody wants any more is not read, or may be forgotten."""
+        with self._changed:
+            for key, times in keys:
+                self._wanted[key] -= times
+                if self._wanted[key] <= 0:
+                    del self._wanted[key]
+                    self._tidy(key)
+            self._start_reading()
+
+    @contextmanager
+    def hold(self, key: ChunkKey) -> Iterator[NDArray[Any]]:
+        """The values of a chunk, which stays in the cache inside the `with`; waits for them.
+
+        Raises whatever reading it raised (BrickCorrupt); the next call tries again.
+        """
+        with self._changed:
+            entry = self._entries.get(key)
+            if entry is None:
+                # It had been forgotten again, to make room.
+                self.counters.misses += 1
+                self._entries[key] = entry = _Entry()
+            entry.n_users += 1
+            self._sort_in(key, entry)
+        try:
+            with self._changed:
+                if entry.state is _State.QUEUED:
+                    self._awaited.append(key)
+                    self._start_reading()
+                while entry.state in (_State.QUEUED, _State.READING) and not self._closed:
+                    self._changed.wait()
+            self._refuse_closed()
+            yield entry.future.result()[0]
+        finally:
+            with self._changed:
+                entry.n_users -= 1
+                if entry.state is _State.FAILED:
+                    self._forget(key, entry)
+                else:
+                    self._tidy(key)
+                self._start_reading()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise InternalError("bricks were asked for after their fetcher had been closed")
+
+    # What follows is called with the lock held.
+
+    def _start_reading(self) -> None:
+        """Start what is awaited, then what is queued, each in order, as threads and room allow.
+
+        Nothing overtakes a chunk that has to wait for room: it would take that room away.
+        """
+        for queue, awaited in ((self._awaited, True), (self._queue, False)):
+            while queue and not self._closed:
+                entry = self._entries.get(queue[0])
+                if entry is None or entry.state is not _State.QUEUED:
+                    queue.popleft()
+                    continue
+                if self._n_reading == self._n_parallel or not (slot := self._free_slot(awaited)):
+                    return
+                self._n_reading += 1
+                held = self._slots.allocated_bytes + self._n_reading * self._stored_limit
+                self.counters.peak_cache_bytes = max(self.counters.peak_cache_bytes, held)
+                entry.slot = slot
+                entry.state = _State.READING
+                key = queue.popleft()
+                entry.future = self._threads.submit(self._read, key, slot)
+                # Runs at once, inside this loop, when the chunk is read already.
+                # It knows the key alone: an entry that its own future refers to would outlive the
+                # cache, with the memory of all slots, until cycles are collected.
+                entry.future.add_done_callback(partial(self._finish, key))
+
+    def _free_slot(self, awaited: bool) -> Slot | None:
+        slot = self._slots.take()
+        if slot is None:
+            if self._idle:
+                key, _ = self._idle.popitem(last=False)
+            elif awaited and self._reserved:
+                key, _ = self._reserved.popitem(last=True)
+            else:
+                return None
+            slot = self._entries.pop(key).slot
+        return slot
+
+    def _sort_in(self, key: ChunkKey, entry: _Entry) -> None:
+        """Put a chunk where `_free_slot` finds it, as the one used last."""
+        self._idle.pop(key, None)
+        self._reserved.pop(key, None)
+        if entry.state is _State.READY and entry.n_users == 0:
+            (self._reserved if self._wanted[key] > 0 else self._idle)[key] = None
+
+    def _tidy(self, key: ChunkKey) -> None:
+        """Sort in a chunk that is used or wanted less than before."""
+        entry = self._entries.get(key)
+        if entry is None:
+            return
+        unneeded = entry.n_users == 0 and key not in self._wanted
+        if unneeded and entry.state in (_State.QUEUED, _State.FAILED):
+            self._forget(key, entry)
+        else:
+            self._sort_in(key, entry)
+
+    def _forget(self, key: ChunkKey, entry: _Entry) -> None:
+        if self._entries.get(key) is entry:
+            del self._entries[key]
+
+    # What follows runs in the threads.
+
+    def _read(self, key: ChunkKey, slot: Slot) -> tuple[NDArray[Any], int]:
+        stored = self._store.fetch_chunk(*key)
+        return self._store.decode_chunk(*key, stored, into=slot.memory), sum(
+            len(b or b"") for b in stored
+        )
+
+    def _finish(self, key: ChunkKey, future: Future[tuple[NDArray[Any], int]]) -> None:
+        with self._changed:
+            self._n_reading -= 1
+            entry = self._entries[key]  # nothing forgets a chunk while it is being read
+            if future.cancelled() or future.exception() is not None:
+                entry.state = _State.FAILED
+                if entry.slot is not None:
+                    self._slots.give_back(entry.slot)
+                    entry.slot = None
+            else:
+                entry.state = _State.READY
+                self.n_decoded += 1
+                self.decoded_at[key[0]][key[1]] = self.n_decoded
+                self.counters.chunks_read += 1
+                self.counters.bytes_read += future.result()[1]
+            self._tidy(key)
+            self._changed.notify_all()
+            self._start_reading()

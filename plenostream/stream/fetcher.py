@@ -1,0 +1,263 @@
+"""Bricks read ahead, cut out of decoded chunks and checked: what the renderer streams from."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plenostream.errors import BrickCorrupt, InternalError
+from plenostream.format.layout import brick_digest
+from plenostream.format.reader import SceneStore
+from plenostream.format.spans import Spans, chunk_ranges, row_runs, split_by_chunk
+from plenostream.stream.chunk_cache import ChunkCache, ChunkKey
+
+__all__ = ["BrickFetcher", "BrickRows"]
+
+_ROWS = ("rows/density", "rows/sh")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BrickRows:
+    """The rows of some bricks, one brick after another; n rows in all, arrays of their own."""
+
+    density: NDArray[np.float32]
+    """Density per row [n], per world unit."""
+    sh: NDArray[np.float16] | NDArray[np.float32]
+    """Coefficients per row [n, 3 dim], channel-major, in the type of the store."""
+    row_start: NDArray[np.int64]
+    """Rows of the k-th brick asked for are [row_start[k], row_start[k + 1])."""
+
+
+class BrickFetcher:
+    """Reads bricks ahead with threads of its own and hands them over; a context manager.
+
+    Parameters
+    ----------
+    cache_bytes : bound on the decoded chunks that are kept and the reads in flight together; what
+        `take` returns is not part of it
+    n_threads : threads that read and decode
+
+    Raises
+    ------
+    BudgetError : `cache_bytes` is below `smallest_cache_bytes`.
+    """
+
+    def __init__(self, store: SceneStore, *, cache_bytes: int, n_threads: int) -> None:
+        self._store = store
+        self._chunks = ChunkCache(store, cache_bytes=cache_bytes, n_threads=n_threads)
+        self._lock = threading.Lock()
+        self._n_requests = np.zeros(store.meta.n_bricks, np.int64)
+        # When each brick was last held against its digest, on the clock of `ChunkCache.n_decoded`.
+        self._checked_at = np.full(store.meta.n_bricks, -1, np.int64)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop reading and end the threads, each within the chunk that it is at."""
+        self._chunks.close()
+
+    @property
+    def bytes_read(self) -> int:
+        """Stored (compressed) bytes fetched so far."""
+        return self._chunks.counters.bytes_read
+
+    @property
+    def chunks_read(self) -> int:
+        """Chunks fetched and decoded so far."""
+        return self._chunks.counters.chunks_read
+
+    @property
+    def hits(self) -> int:
+        """Chunks that were there, or requested, when `take` needed them."""
+        return self._chunks.counters.hits
+
+    @property
+    def misses(self) -> int:
+        """Chunks that `take` had to ask for itself."""
+        return self._chunks.counters.misses
+
+    @property
+    def peak_cache_bytes(self) -> int:
+        """Largest number of bytes held at a time, reads in flight included."""
+        return self._chunks.counters.peak_cache_bytes
+
+    def request(self, brick_ids: ArrayLike) -> None:
+        """Have the chunks of bricks [k] read ahead, in this order, as far as the cache has room.
+
+        Returns at once. What was requested stays in the cache until it is taken or cancelled.
+        """
+        ids = self._checked(brick_ids)
+        with self._lock:
+            np.add.at(self._n_requests, ids, 1)
+            self._chunks.want(self._chunks_of(ids))
+
+    def cancel(self, brick_ids: ArrayLike | None = None) -> None:
+        """Take back every request for these bricks [k], or for all; others stay as they are."""
+        with self._lock:
+            if brick_ids is None:
+                ids = np.flatnonzero(self._n_requests)
+            else:
+                ids = np.unique(self._checked(brick_ids))
+            self._chunks.unwant(self._chunks_of(np.repeat(ids, self._n_requests[ids])))
+            self._n_requests[ids] = 0
+
+    def take(self, brick_ids: ArrayLike) -> BrickRows:
+        """The rows of bricks [k], in this order; waits for what is not there yet.
+
+        One request for each brick is done with afterwards. More chunks than the cache holds are
+        read piece by piece.
+
+        Raises
+        ------
+        BrickCorrupt : a chunk cannot be read, or a brick does not match its digest; named.
+        """
+        ids = self._checked(brick_ids)
+        spans = {name: self._spans(name, ids) for name in _ROWS}
+        keys = _in_order(spans)
+        tables, meta = self._store.tables, self._store.meta
+        n_rows = tables.row_start[ids + 1] - tables.row_start[ids]
+        row_start = np.concatenate([[0], np.cumsum(n_rows)])
+        n = int(row_start[-1])
+        out: dict[str, NDArray[Any]] = {
+            "rows/density": np.empty(n, np.float32),
+            "rows/sh": np.empty((n, meta.sh_columns), meta.sh_dtype),
+        }
+        now = self._chunks.n_decoded
+        # Wanted by this call before the requests are taken back, so that nothing is lost between.
+        self._chunks.want([(key, 1) for key in keys], first=True)
+        n_copied = 0
+        try:
+            self._settle_requests(ids)
+            for key, slices in keys.items():
+                with self._chunks.hold(key) as values:
+                    for low, high, at in slices:
+                        out[key[0]][at : at + high - low] = values[low:high]
+                self._chunks.unwant([(key, 1)])
+                n_copied += 1
+        except BrickCorrupt as error:
+            raise self._with_brick(error, ids) from error
+        finally:
+            self._chunks.unwant([(key, 1) for key in list(keys)[n_copied:]])
+        rows = BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
+        self._check_digests(ids, rows)
+        self._checked_at[ids] = now
+        return rows
+
+    def _checked(self, brick_ids: ArrayLike) -> NDArray[np.int64]:
+        ids = np.asarray(brick_ids).reshape(-1)
+        if ids.size == 0:
+            return np.zeros(0, np.int64)
+        n = self._store.meta.n_bricks
+        if ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= n:
+            raise InternalError(f"there are no such bricks among {n}: {ids[:8].tolist()} ...")
+        return ids.astype(np.int64)
+
+    def _chunks_of(self, ids: NDArray[np.int64]) -> list[tuple[ChunkKey, int]]:
+        """The chunks of bricks, each with the number of bricks that need it, in order of need."""
+        row_start = self._store.tables.row_start
+        first, count = row_start[ids], row_start[ids + 1] - row_start[ids]
+        found: list[tuple[int, ChunkKey, int]] = []
+        for name in _ROWS:
+            low, n = chunk_ranges(first, count, self._store.specs[name].chunk_shape[0])
+            brick = np.repeat(np.arange(len(ids)), n)
+            chunk = low[brick] + np.arange(len(brick)) - np.repeat(np.cumsum(n) - n, n)
+            each, at, times = np.unique(chunk, return_index=True, return_counts=True)
+            places = zip(brick[at].tolist(), each.tolist(), times.tolist(), strict=True)
+            found += [(place, (name, c), t) for place, c, t in places]
+        return [(key, times) for _, key, times in sorted(found)]
+
+    def _spans(self, name: str, ids: NDArray[np.int64]) -> Spans:
+        first, count = row_runs(self._store.tables.row_start, ids)
+        return split_by_chunk(first, count, self._store.specs[name].chunk_shape[0])
+
+    def _settle_requests(self, ids: NDArray[np.int64]) -> None:
+        with self._lock:
+            requested = np.unique(ids)
+            requested = requested[self._n_requests[requested] > 0]
+            self._n_requests[requested] -= 1
+            self._chunks.unwant(self._chunks_of(requested))
+
+    def _name(self, brick_id: int) -> str:
+        place = ", ".join(map(str, self._store.tables.index[brick_id].tolist()))
+        return f"brick {brick_id} at ({place})"
+
+    def _with_brick(self, error: BrickCorrupt, ids: NDArray[np.int64]) -> BrickCorrupt:
+        """The same error, with the first of the bricks that needs the chunk."""
+        if error.array is None or error.chunk is None:
+            return error
+        chunk_rows = self._store.specs[error.array].chunk_shape[0]
+        row_start = self._store.tables.row_start
+        touches = (row_start[ids] < (error.chunk + 1) * chunk_rows) & (
+            row_start[ids + 1] > error.chunk * chunk_rows
+        )
+        brick_id = int(ids[touches][0])
+        return BrickCorrupt(
+            f"{error} It holds rows of {self._name(brick_id)}.",
+            array=error.array,
+            chunk=error.chunk,
+            brick_id=brick_id,
+        )
+
+    def _last_decoded(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When the last of each brick's chunks was decoded, [k]."""
+        row_start = self._store.tables.row_start
+        latest = np.zeros(len(ids), np.int64)
+        for name in _ROWS:
+            low, n = chunk_ranges(
+                row_start[ids],
+                row_start[ids + 1] - row_start[ids],
+                self._store.specs[name].chunk_shape[0],
+            )
+            for nth in range(int(n.max(initial=0))):
+                more = n > nth
+                at = self._chunks.decoded_at[name][low[more] + nth]
+                latest[more] = np.maximum(latest[more], at)
+        return latest
+
+    def _check_digests(self, ids: NDArray[np.int64], rows: BrickRows) -> None:
+        """Those that have not been checked since their chunks were decoded: what stays in the cache
+        does not change."""
+        tables = self._store.tables
+        bounds = rows.row_start.tolist()
+        due = self._checked_at[ids] < self._last_decoded(ids)
+        due |= self._checked_at[ids] < 0
+        for place in np.flatnonzero(due).tolist():
+            brick_id = int(ids[place])
+            mine = slice(bounds[place], bounds[place + 1])
+            found = brick_digest(
+                tables.index[brick_id], tables.mask[brick_id], rows.density[mine], rows.sh[mine]
+            )
+            if found != tables.digest[brick_id]:
+                raise BrickCorrupt(
+                    f"{self._store.path}: {self._name(brick_id)} does not match its digest: its "
+                    "rows are not those that were written there. Convert the checkpoint again, or "
+                    "copy the scene again from where it is whole.",
+                    brick_id=brick_id,
+                )
+
+
+def _in_order(spans: dict[str, Spans]) -> dict[ChunkKey, list[tuple[int, int, int]]]:
+    """Slices (low, high, out) by chunk; chunks in the order in which the output needs them."""
+    slices: list[tuple[int, str, int, int, int]] = []
+    for name, s in spans.items():
+        rows = zip(s.out.tolist(), s.chunk.tolist(), s.low.tolist(), s.high.tolist(), strict=True)
+        slices += [(out, name, chunk, low, high) for out, chunk, low, high in rows]
+    slices.sort()
+    by_chunk: dict[ChunkKey, list[tuple[int, int, int]]] = {}
+    for out, name, chunk, low, high in slices:
+        by_chunk.setdefault((name, chunk), []).append((low, high, out))
+    return by_chunk

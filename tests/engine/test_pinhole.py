@@ -1,0 +1,75 @@
+"""Pictures put together from tiles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plenostream.cameras import Camera
+from plenostream.engine.pinhole import Pixels
+from plenostream.integrator.xla.kernels.geometry import TILE, TILE_RAYS
+
+
+def camera_of(width: int, height: int) -> Camera:
+    return Camera(
+        c2w=np.eye(4)[:3],
+        fx=30.0,
+        fy=30.0,
+        cx=width / 2,
+        cy=height / 2,
+        width=width,
+        height=height,
+    )
+
+
+def tiles_that_tell_where_they_are(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Colour and depth [t, 64, 4] and alpha [t, 64], made of each ray's column and row."""
+    columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
+    number, lane = np.ogrid[: rows * columns, :TILE_RAYS]
+    x = number % columns * TILE + lane % TILE
+    y = number // columns * TILE + lane // TILE
+    colour_and_depth = np.stack([x, y, x + y, -x], -1)
+    return colour_and_depth.astype(np.float32), (1000 * y + x).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(13, 21), (21, 13), (1, 1), (16, 8), (7, 64)], ids=str
+)
+@pytest.mark.parametrize("n_parts", [1, 2, 3])
+def test_every_pixel_gets_its_ray_whoever_drew_its_tile(
+    width: int, height: int, n_parts: int
+) -> None:
+    camera = camera_of(width, height)
+    tiles = tiles_that_tell_where_they_are(camera)
+    pixels, number = Pixels.empty(camera), np.arange(len(tiles[0]))
+    for part in reversed(range(n_parts)):
+        pixels.put(number[part::n_parts], *(a[part::n_parts] for a in tiles))
+    picture = pixels.cut(camera)
+    y, x = np.indices((height, width))
+    assert (picture.rgb == np.stack([x, y, x + y], -1)).all()
+    assert (picture.alpha == 1000 * y + x).all()
+    assert (picture.depth == -x).all()
+
+
+def test_tiles_of_a_band_leave_the_other_bands_alone() -> None:
+    camera = camera_of(13, 21)
+    tiles = tiles_that_tell_where_they_are(camera)
+    pixels = Pixels.empty(camera)
+    for array in (pixels.rgb, pixels.alpha, pixels.depth):
+        array[:] = -1000.0
+    pixels.put(np.array([2, 3]), *(a[2:4] for a in tiles))
+    assert (pixels.rgb[8:16] != -1000.0).all()
+    for array in (pixels.rgb, pixels.alpha, pixels.depth):
+        assert (array[:8] == -1000.0).all()
+        assert (array[16:] == -1000.0).all()
+
+
+def test_picture_that_was_cut_holds_nothing_but_itself() -> None:
+    camera = camera_of(13, 21)
+    picture = Pixels.empty(camera).cut(camera)
+    arrays = (picture.rgb, picture.alpha, picture.depth)
+    assert [array.shape for array in arrays] == [(21, 13, 3), (21, 13), (21, 13)]
+    assert picture.nbytes == 21 * 13 * 5 * 4
+    for array in arrays:
+        assert array.flags.c_contiguous
+        assert array.base is None or array.base.nbytes == array.nbytes

@@ -1,0 +1,80 @@
+"""The same work on a cluster of two processes gives the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from plenostream.errors import CheckpointError
+from plenostream.importers.svox2.convert import convert
+from plenostream.options import ConvertOptions
+from plenostream.testing.checkpoints import random_checkpoint
+
+distributed = pytest.importorskip("distributed", reason="needs dask.distributed")
+
+OPTIONS = ConvertOptions(brick_size=8)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """Two processes of one thread each."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as cluster:
+        yield cluster
+
+
+def files(scene: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(scene)): path.read_bytes()
+        for path in scene.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("host_memory", ["1GB", None], ids=["all at once", "one at a time"])
+def test_cluster_gives_the_same_bytes(
+    tmp_path: Path, cluster: Any, host_memory: str | None
+) -> None:
+    source = random_checkpoint(1, size=(150, 30, 30)).save(tmp_path / "a.npz")
+    here = convert(source, tmp_path / "here", ConvertOptions(brick_size=8, workers=1))
+    options = ConvertOptions(brick_size=8, host_memory=host_memory or here.planned_bytes)
+    told: list[int] = []
+
+    def progress(step: str, done: int, total: int) -> None:
+        if step == "pack":
+            told.append(done)
+
+    with distributed.Client(cluster):
+        convert(source, tmp_path / "cluster", options, progress)
+    assert files(tmp_path / "cluster") == files(tmp_path / "here")
+    assert told == [0, 1, 2, 3, 4, 5]
+
+
+def test_error_on_the_cluster_comes_back_and_leaves_nothing(tmp_path: Path, cluster: Any) -> None:
+    arrays = random_checkpoint(1, size=(150, 10, 10))
+    arrays.density[-1] = np.nan
+    source = arrays.save(tmp_path / "a.npz")
+    with distributed.Client(cluster), pytest.raises(CheckpointError, match="a density is nan"):
+        convert(source, tmp_path / "s", OPTIONS)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_work_that_was_interrupted_on_the_cluster_is_resumed_here(
+    tmp_path: Path, cluster: Any
+) -> None:
+    source = random_checkpoint(1, size=(150, 30, 30)).save(tmp_path / "a.npz")
+    convert(source, tmp_path / "whole", OPTIONS)
+
+    def interrupt(step: str, done: int, total: int) -> None:
+        if step == "pack" and done == 1:
+            raise KeyboardInterrupt
+
+    with distributed.Client(cluster), pytest.raises(KeyboardInterrupt):
+        convert(source, tmp_path / "s", OPTIONS, interrupt)
+    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+    assert files(tmp_path / "s") == files(tmp_path / "whole")

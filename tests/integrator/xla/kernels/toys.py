@@ -1,0 +1,132 @@
+"""Toys for the kernels: a checkpoint, rays from one eye, and pool and work items laid out by hand.
+
+No scheduler, store or pool: every block of cells of every brick is a box of its own, so the tests
+say what the kernels do with whatever they are given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from plenostream.integrator.xla.kernels.geometry import (
+    TILE_RAYS,
+    GridArrays,
+    RayConstants,
+    entry_bits,
+    ray_constants,
+)
+from plenostream.integrator.xla.kernels.lanes import pair_up
+from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RowLayout, WaveScalars
+from plenostream.integrator.xla.kernels.tuning import kernel_shape
+from plenostream.testing.checkpoints import CheckpointArrays
+
+TILES = 3
+MOST_ITEMS = 100
+BRICK = 8
+
+
+class Toy(NamedTuple):
+    """A checkpoint, rays from one eye, and everything that the integrator takes for them."""
+
+    checkpoint: CheckpointArrays
+    origins: np.ndarray
+    dirs: np.ndarray
+    pool: Pool
+    rays: RayConstants
+    scalars: WaveScalars
+    items: np.ndarray
+    shell: np.ndarray
+
+
+def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, dtype: str) -> Pool:
+    """All bricks of a checkpoint; voxel rows as in the checkpoint, one further for the empty row."""
+    edge = BRICK + 1
+    n = int(slots.max()) + 1
+    density = np.zeros((n, edge, edge, edge), dtype)
+    row_ids = np.zeros((n, edge, edge, edge), np.uint32)
+    origins = np.zeros((n, 3), np.int32)
+    for place, slot in zip(index, slots, strict=True):
+        inside = tuple(slice(p * BRICK, p * BRICK + edge) for p in place)
+        links = checkpoint.links[inside]
+        part = (slot, *map(slice, links.shape))
+        values = np.append(checkpoint.density, np.float32(0))
+        density[part] = np.where(links >= 0, values[links], 0).astype(dtype)
+        row_ids[part] = np.where(links >= 0, links + 1, 0)
+        origins[slot] = place * BRICK
+    dim = checkpoint.basis_dim
+    layout = RowLayout(dim)
+    rows = np.zeros((len(checkpoint.sh) + 1, layout.width), dtype)
+    for function in range(dim):
+        for channel in range(3):
+            column = checkpoint.sh[:, channel * dim + function]
+            rows[1:, layout.lane(function, channel)] = column
+    pairs = pair_up(jnp.asarray(density.reshape(n, -1))).reshape(-1)
+    return Pool(
+        density=pairs,
+        row_ids=jnp.asarray(row_ids.reshape(-1)),
+        rows=jnp.asarray(rows),
+        origins=jnp.asarray(origins),
+    )
+
+
+def make_toy(
+    checkpoint: CheckpointArrays,
+    *,
+    eye: tuple[float, float, float] = (1.7, 1.2, -1.4),
+    dtype: str = "float32",
+    **options: float,
+) -> Toy:
+    grid = checkpoint.grid
+    rng = np.random.default_rng(2)
+    targets = rng.uniform(-1.0, 1.0, (TILES * TILE_RAYS, 3)) * grid.radius + grid.center
+    origins = np.broadcast_to(np.array(eye), targets.shape).copy()
+    dirs = targets - origins
+    index = np.array(list(np.ndindex(*(-(-(n - 1) // BRICK) for n in grid.size))))
+    slots = rng.permutation(len(index) + 1)[: len(index)]
+    arrays = GridArrays(
+        jnp.asarray(np.array(grid.size, np.float64)),
+        jnp.asarray(grid.scale),
+        jnp.asarray(grid.offset),
+    )
+    values = {"step_size": 0.5, "near_clip": 0.0, "sigma_thresh": 1e-10, "stop_thresh": 1e-7}
+    values |= options
+    step, near = jnp.float64(values["step_size"]), jnp.float64(values["near_clip"])
+    set_up = jax.jit(partial(ray_constants, bits=entry_bits(grid.size)))
+    rays = set_up(
+        jnp.asarray(origins.T), jnp.asarray(dirs.T), jnp.ones(len(dirs), bool), arrays, step, near
+    )
+    home = np.clip(np.floor(grid.world_to_grid(eye) / BRICK), 0, index.max(0)).astype(int)
+    last = np.minimum((index + 1) * BRICK, np.array(grid.size) - 1) - index * BRICK
+    shell = np.abs(index - home).sum(-1)
+    box = np.repeat(np.argsort(shell, kind="stable"), TILES)
+    items = np.zeros((len(box), 4), np.int32)
+    items[:, 0] = np.tile(np.arange(TILES), len(index))
+    items[:, 1] = slots[box]
+    items[:, 3] = (last[box] << np.array([0, 8, 16])).sum(-1)
+    scalars = WaveScalars(
+        size=jnp.asarray(np.array(grid.size, np.int32)),
+        units_per_grid=jnp.asarray((1.0 / grid.scale).astype(np.float32)),
+        unit=jnp.float32(1.0),
+        step=step,
+        sigma_thresh=jnp.float32(values["sigma_thresh"]),
+        stop_thresh=jnp.float32(values["stop_thresh"]),
+    )
+    pool = pool_of(checkpoint, index, slots, dtype)
+    return Toy(checkpoint, origins, dirs, pool, rays, scalars, items, shell[box])
+
+
+def tiny_shape(checkpoint: CheckpointArrays, **sizes: int | bool) -> KernelShape:
+    """Blocks of a few items and lanes: many blocks, groups and rounds for few rays."""
+    tuned = kernel_shape(
+        "cpu",
+        brick_size=BRICK,
+        basis_dim=checkpoint.basis_dim,
+        entry_bits=entry_bits(checkpoint.size),
+    )
+    return replace(tuned, **({"items": 4, "lanes": 64, "shade": 32, "fences": False} | sizes))

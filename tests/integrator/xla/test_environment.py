@@ -1,0 +1,147 @@
+"""What is set up for JAX: memory, threads, and the folder of compiled kernels."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import jax
+import pytest
+
+from plenostream.integrator.xla import environment
+from plenostream.integrator.xla.environment import CACHE_BYTES, cache_folder, prepare_jax
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    """What a command sets for JAX must not reach other tests, nor the user's caches this one."""
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    # Set, so that JAX's own settings stay as they are.
+    os.environ["NPROC"] = "2"
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def test_keeps_compiled_kernels_in_the_users_cache() -> None:
+    prepare_jax()
+    folder = Path(os.environ["JAX_COMPILATION_CACHE_DIR"])
+    assert folder == Path(os.environ["XDG_CACHE_HOME"]) / "plenostream" / "jax"
+    assert folder.is_dir()
+
+
+def test_does_without_a_cache_where_none_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path / "file")
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    prepare_jax()
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
+def test_turns_off_preallocation() -> None:
+    prepare_jax()
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
+def test_leaves_what_the_user_set() -> None:
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = "elsewhere"
+    prepare_jax()
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"
+    assert os.environ["JAX_COMPILATION_CACHE_DIR"] == "elsewhere"
+
+
+@pytest.fixture
+def asynchronous() -> Iterator[Callable[[], bool]]:
+    """Tells whether JAX runs programs on a CPU in threads of its own; it does so at first."""
+    name = "jax_cpu_enable_async_dispatch"
+    before = jax.config.read(name)
+    jax.config.update(name, True)
+    yield lambda: jax.config.read(name)
+    jax.config.update(name, before)
+
+
+def test_leaves_the_cores_of_a_cpu_to_the_renderers_threads(
+    asynchronous: Callable[[], bool],
+) -> None:
+    del os.environ["NPROC"]
+    prepare_jax()
+    assert os.environ["NPROC"] == "1"
+    assert not asynchronous()
+
+
+def test_leaves_the_threads_that_the_user_asked_for(asynchronous: Callable[[], bool]) -> None:
+    os.environ["NPROC"] = "4"
+    prepare_jax()
+    assert os.environ["NPROC"] == "4"
+    assert asynchronous()
+
+
+def test_folder_of_compiled_kernels_has_a_bound() -> None:
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    prepare_jax()
+    assert os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] == str(CACHE_BYTES)
+
+
+def test_full_disk_has_kernels_compiled_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+    prepare_jax()
+    assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
+
+
+def test_entry_that_was_cut_off_is_dropped_unless_it_is_being_written() -> None:
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    folder = cache_folder()
+    folder.mkdir(parents=True)
+    for name in ("whole", "cut", "new"):
+        (folder / f"{name}-cache").write_bytes(b"kernel")
+    (folder / "whole-atime").write_bytes(bytes(8))
+    an_hour_ago = time.time() - 3600
+    os.utime(folder / "cut-cache", (an_hour_ago, an_hour_ago))
+    os.utime(folder / "whole-cache", (an_hour_ago, an_hour_ago))
+    prepare_jax()
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "new-cache",
+        "whole-atime",
+        "whole-cache",
+    ]
+
+
+@pytest.mark.parametrize("way", ["reading", "writing"])
+def test_what_jax_says_of_its_cache_is_not_shown(way: str) -> None:
+    with warnings.catch_warnings():
+        prepare_jax()
+        warnings.warn(
+            f"Error {way} persistent compilation cache entry for 'f': OSError", stacklevel=1
+        )
+
+
+def test_kernels_are_compiled_once_and_kept_within_the_bound(tmp_path: Path) -> None:
+    program = """
+        from plenostream.integrator.xla.environment import prepare_jax
+        prepare_jax()
+        import jax
+        for n in range(4):
+            jax.jit(lambda x: x * n)(1.0)
+    """
+    variables = {
+        **os.environ, "XDG_CACHE_HOME": str(tmp_path), "JAX_COMPILATION_CACHE_MAX_SIZE": "20000",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
+    }  # fmt: skip
+    variables.pop("JAX_COMPILATION_CACHE_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        env=variables, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    entries = list((tmp_path / "plenostream" / "jax").glob("*-cache"))
+    assert done.stderr == ""
+    assert entries
+    assert sum(entry.stat().st_size for entry in entries) <= 20_000

@@ -1,0 +1,179 @@
+"""Ctrl-C and its like end the program at once, at any moment, with nothing half made left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from plenostream.testing.checkpoints import CheckpointArrays
+
+SECONDS = 120
+FILM = ("render", "{scene}", "turn.mp4", "--orbit", "3000", "--size", "16x16")
+PICTURES = ("render", "{scene}", "new/turn/", "--orbit", "3000", "--size", "16x16")
+RENDERING = "rendering:"
+COMPILING = "Compiling"
+"""JAX says so before it compiles a program, if asked to."""
+
+
+@pytest.fixture(scope="module")
+def scene(gyroid: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
+    return make_scene(gyroid)
+
+
+class Running:
+    """A program that is under way; it writes both outputs to one pipe."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.told = ""
+
+    def wait_for(self, words: str) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.told += line
+            if words in line:
+                return
+        raise AssertionError(f"it never said {words!r}:\n{self.told}")
+
+    def end(self, number: int) -> int:
+        """Send a signal; the exit code."""
+        self._process.send_signal(number)
+        self.told += self._process.communicate(timeout=SECONDS)[0]
+        return self._process.returncode
+
+
+@contextmanager
+def running(
+    command: list[str], folder: Path, *, ignored: bool = False, **environment: str
+) -> Iterator[Running]:
+    # A suite started in the background ignores Ctrl-C, and so would its children. Not by preexec_fn:
+    # that forks, of which JAX warns.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            yield Running(process)
+        finally:
+            process.kill()
+
+
+def plenostream(scene: Path, *arguments: str) -> list[str]:
+    filled = [argument.format(scene=scene) for argument in arguments]
+    return [sys.executable, "-m", "plenostream", *filled]
+
+
+@pytest.mark.parametrize("arguments", [FILM, PICTURES], ids=["film", "folder"])
+def test_ctrl_c_in_the_middle_of_pictures_ends_with_130(
+    scene: Path, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    with running(plenostream(scene, *arguments), tmp_path) as program:
+        program.wait_for(RENDERING)
+        assert program.end(signal.SIGINT) == 130
+    assert "Traceback" not in program.told
+    assert program.told.endswith("\nplenostream: interrupted\n")
+
+
+def test_ctrl_c_in_the_middle_of_a_film_leaves_nothing(scene: Path, tmp_path: Path) -> None:
+    with running(plenostream(scene, *FILM), tmp_path) as program:
+        program.wait_for(RENDERING)
+        program.end(signal.SIGINT)
+    assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_while_kernels_are_compiled_ends_with_130_and_leaves_nothing(
+    scene: Path, tmp_path: Path
+) -> None:
+    place, cache = tmp_path / "place", tmp_path / "cache"
+    place.mkdir()
+    command = plenostream(scene, *FILM)
+    with running(command, place, XDG_CACHE_HOME=str(cache), JAX_LOG_COMPILES="1") as program:
+        program.wait_for(COMPILING)
+        assert program.end(signal.SIGINT) == 130
+    assert "Traceback" not in program.told
+    assert os.listdir(place) == []
+
+
+def test_ctrl_c_in_a_conversion_leaves_what_resume_goes_on_with(
+    gyroid_file: Path, tmp_path: Path
+) -> None:
+    command = plenostream(gyroid_file, "convert", "{scene}", "s")
+    with running(command, tmp_path) as program:
+        program.wait_for("scan:")
+        code = program.end(signal.SIGINT)
+    assert (code, os.listdir(tmp_path)) in [(130, [".s.partial"]), (0, ["s"])]
+    subprocess.run([*command, "--resume", "--overwrite", "-q"], cwd=tmp_path, check=True)
+    assert os.listdir(tmp_path) == ["s"]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_other_signals_to_end_leave_nothing_either(scene: Path, tmp_path: Path, name: str) -> None:
+    number = signal.Signals[name]
+    with running(plenostream(scene, *FILM), tmp_path) as program:
+        program.wait_for(RENDERING)
+        assert program.end(number) == 128 + number
+    assert program.told.endswith("\nplenostream: told to end\n")
+    assert os.listdir(tmp_path) == []
+
+
+def test_ctrl_c_that_was_ignored_at_the_start_stays_ignored(scene: Path, tmp_path: Path) -> None:
+    command = plenostream(scene, "render", "{scene}", "t.mp4", "--orbit", "3", "--size", "16x16")
+    with running(command, tmp_path, ignored=True) as program:
+        program.wait_for(RENDERING)
+        assert program.end(signal.SIGINT) == 0
+    assert os.listdir(tmp_path) == ["t.mp4"]
+
+
+UNDER_WAY = {
+    "the main thread computes": "while True: pass",
+    "the main thread waits": "threading.Event().wait()",
+    "another thread makes a file": """
+threading.Thread(target=lambda: make("b")).start()
+threading.Event().wait()
+""",
+}
+
+
+@pytest.mark.parametrize("moment", UNDER_WAY)
+def test_what_is_entered_is_cleared_away_whatever_the_threads_are_at(
+    tmp_path: Path, moment: str
+) -> None:
+    program = f"""
+from plenostream.process import interrupts
+interrupts.watch()
+import sys, threading
+from pathlib import Path
+from plenostream.process import leftovers
+
+def make(name):
+    with leftovers.temporary_file(Path(name)):
+        Path(name).touch()
+        print("made", name, flush=True)
+        threading.Event().wait()
+
+threading.Thread(target=make, args="a", daemon=True).start()
+while not Path("a").exists(): pass
+print("begun", flush=True)
+{textwrap.dedent(UNDER_WAY[moment])}
+"""
+    with running([sys.executable, "-c", program], tmp_path) as started:
+        started.wait_for("made b" if "file" in moment else "begun")
+        assert started.end(signal.SIGINT) == 130
+    assert os.listdir(tmp_path) == []
