@@ -64,7 +64,7 @@ _MOST_THREADS = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What the picture is (DESIGN section 1); svox2's defaults.
+    """What the picture is (`docs/rules.md`); svox2's defaults.
 
     Raises
     ------

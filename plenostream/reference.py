@@ -1,6 +1,6 @@
 """The written definition of the picture: a slow float64 NumPy renderer that tests compare with.
 
-It follows DESIGN section 1, which is svox2's CUDA kernel ``cuvol`` (``trace_ray_cuvol`` in
+It follows `docs/rules.md`: svox2's CUDA kernel ``cuvol`` (``trace_ray_cuvol`` in
 ``csrc/render_lerp_kernel_cuvol.cu``, ``ray_find_bounds`` and ``calc_sh`` in
 ``csrc/include/render_util.cuh``), without its end of rays at t = 2000. It has its own loader, its
 own affine map, its own spherical harmonics and its own sample lattice: a slip in the renderer

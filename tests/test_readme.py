@@ -1,4 +1,4 @@
-"""What the README says can be done is done here: its Python and its commands, as they stand."""
+"""What README and docs/ say can be done is done here: their Python and their commands, as they stand."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from plenostream.field.grid import GridSpec
 from plenostream.format.layout import SceneMeta, array_specs
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.name: path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+RUN = ("README.md", "usage.md")
+"""Pages whose commands are run, in this order."""
 
 
-def blocks(language: str) -> list[str]:
+def blocks(page: str, language: str) -> list[str]:
     """Fenced blocks of a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    text = PAGES[page].read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[list[str]]:
-    """Lines of the README that start with `plenostream`, without comments."""
-    lines = [line for block in blocks("") for line in block.splitlines()]
+def commands(page: str) -> list[list[str]]:
+    """Lines of a page's blocks that start with `plenostream`, without comments."""
+    lines = [line for block in blocks(page, "") for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in lines if line.startswith("plenostream ")]
 
 
@@ -42,35 +45,47 @@ def beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_python_blocks_run_one_after_the_other(
     beside_the_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main_job, plain_zarr = blocks("python")
+    (main_job,), (plain_zarr,) = blocks("README.md", "python"), blocks("format.md", "python")
     names: dict[str, Any] = {}
     exec(compile(main_job, "README.md", "exec"), names)
     image, plan = names["image"], names["plan"]
     assert image.rgb.shape == (200, 200, 3)
     assert image.stats.peak_device_bytes <= plan.planned_device_bytes
     assert str(plan.smallest_budget_bytes) in capsys.readouterr().out
-    exec(compile(plain_zarr, "README.md", "exec"), names)
+    exec(compile(plain_zarr, "format.md", "exec"), names)
     assert np.count_nonzero(names["density"]) == names["stop"] - names["start"]
 
 
+def test_no_page_has_blocks_that_are_not_run() -> None:
+    with_python = [name for name in PAGES if blocks(name, "python")]
+    assert sorted(with_python) == ["README.md", "format.md"]
+    assert sorted(name for name in PAGES if commands(name)) == sorted(RUN)
+
+
 def test_the_main_job_is_ten_lines() -> None:
-    code = [line for line in blocks("python")[0].splitlines() if line.strip()]
+    code = [line for line in blocks("README.md", "python")[0].splitlines() if line.strip()]
     assert len(code) <= 11
 
 
 @pytest.mark.slow
 def test_the_commands_run_in_order(beside_the_data: Path) -> None:
-    made = [words for words in commands() if words[1] != "bench"]
+    made = [words for page in RUN for words in commands(page)]
     assert [words[1] for words in made[:5]] == ["convert", "info", "verify", "render", "render"]
     for words in made:
         assert cli.main(words[1:]) == 0, words
     assert (beside_the_data / "view.png").stat().st_size > 10_000
     assert (beside_the_data / "turn.mp4").stat().st_size > 10_000
+    assert sorted(path.name for path in (beside_the_data / "views").iterdir()) == [
+        "frame_0000.png",
+        "frame_0003.png",
+    ]
 
 
 def test_the_tables_name_every_array_of_the_format() -> None:
-    named = set(re.findall(r"^\| `((?:bricks|rows)/\w+)` \|", README, re.MULTILINE))
-    assert named == set(array_specs(_any_meta()))
+    named = re.findall(r"^\| `((?:bricks|rows)/\w+)` \|", PAGES["format.md"].read_text(), re.M)
+    # Once as what they are; rows once more, with their chunks.
+    assert named[:-2] == list(array_specs(_any_meta()))
+    assert named[-2:] == ["rows/density", "rows/sh"]
 
 
 def _any_meta() -> SceneMeta:

@@ -102,14 +102,14 @@ class _Duplicate(Exception):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise _Duplicate(shown(key))
             seen.add(key)
-    return found
+    return members
 
 
 def _reason(error: Exception) -> str:

@@ -1,5 +1,4 @@
-"""Who is where in the pool: slots and pages, whom to let in, whom to let go. Pure policy, no arrays
-of voxels."""
+"""Allocates the pool's slots and pages to bricks, and chooses what to evict. It holds no voxels."""
 
 from __future__ import annotations
 
@@ -72,7 +71,7 @@ class Residency:
     def admit(self, bricks: NDArray[np.int64]) -> Admission:
         """Make room for a wave of bricks and give its missing ones their places.
 
-        None of the wave itself is let go. The waves come from `schedule.split_waves`, which only
+        None of the wave itself is let go. The waves come from `plan.split_waves`, which only
         makes such that fit.
         """
         self._clock += 1

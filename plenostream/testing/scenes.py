@@ -1,4 +1,4 @@
-"""A scene written the slow and plain way: straight from `store.layout`, brick by brick, with zarr.
+"""A scene written the slow and plain way: straight from `format.layout`, brick by brick, with zarr.
 
 Shares nothing with the converter but the layout, so it says what the converter has to write.
 """
@@ -35,7 +35,7 @@ from plenostream.testing.checkpoints import CheckpointArrays
 __all__ = ["SMALL_CHUNKS", "write_checkpoint_plain", "write_scene_plain", "zip_scene"]
 
 SMALL_CHUNKS = {"BRICKS_PER_CHUNK": 3, "DENSITY_ROWS_PER_CHUNK": 512, "SH_ROWS_PER_CHUNK": 256}
-"""Sizes that tests put in place of those of `store.layout`, so that tiny scenes have many chunks."""
+"""Sizes that tests put in place of those of `format.layout`, so that tiny scenes have many chunks."""
 Triple = tuple[float, float, float]
 
 

@@ -65,10 +65,10 @@ def test_picture_does_not_depend_on_the_unit_of_length(
 ) -> None:
     model = MODELS[name]
     expected = picture(make_scene(model), model, 1.0, precision)
-    found = picture(make_scene(scaled(model, unit)), model, unit, precision)
+    drawn = picture(make_scene(scaled(model, unit)), model, unit, precision)
     assert expected.alpha.max() > 0.5
-    assert np.abs(found.rgb - expected.rgb).max() <= LIMITS[precision]
-    assert np.abs(found.depth / unit - expected.depth).max() <= 50 * LIMITS[precision]
+    assert np.abs(drawn.rgb - expected.rgb).max() <= LIMITS[precision]
+    assert np.abs(drawn.depth / unit - expected.depth).max() <= 50 * LIMITS[precision]
 
 
 @pytest.mark.parametrize("precision", LIMITS)
@@ -98,9 +98,9 @@ def test_scene_so_wide_that_the_threshold_shows_is_drawn_as_the_reference_draws_
     stream = ps.StreamOptions(precision=precision)
     with ps.open_scene(make_scene(wide)) as opened, ps.Renderer(opened, stream=stream) as renderer:
         assert renderer.precision.name == "float32" or unit < 1e9
-        found = renderer.render_rays(origins, dirs)
+        drawn = renderer.render_rays(origins, dirs)
     expected = reference.render_rays(model_of(wide), origins, dirs)
-    off = np.abs(found.rgb - expected.rgb).max(axis=1)
+    off = np.abs(drawn.rgb - expected.rgb).max(axis=1)
     # A sample whose density is the threshold, to float32's last bits, is drawn by one of the two.
     assert np.mean(off > 1e-4) <= 0.01
     assert off.max() <= 0.05
@@ -174,10 +174,10 @@ def test_large_coefficients_are_drawn_in_float32_and_the_stats_say_so(make_scene
     model = MODELS["cube"]
     bright = replace(model, sh=model.sh.astype(np.float32) * np.float32(1e6))
     scene = make_scene(bright)
-    found = picture(scene, model, 1.0, "auto")
-    assert found.stats.precision == "float32"
-    assert np.isfinite(found.rgb).all()
-    assert (found.rgb == picture(scene, model, 1.0, "float32").rgb).all()
+    drawn = picture(scene, model, 1.0, "auto")
+    assert drawn.stats.precision == "float32"
+    assert np.isfinite(drawn.rgb).all()
+    assert (drawn.rgb == picture(scene, model, 1.0, "float32").rgb).all()
     with pytest.raises(ps.InvalidInput, match="precision"):
         picture(scene, model, 1.0, "float16")
 
