@@ -146,16 +146,16 @@ def imported_names(node: ast.Import | ast.ImportFrom, package: list[str]) -> lis
 
 def reserved_name(node: ast.AST) -> str | None:
     """What a statement or expression does that is for the command line alone."""
-    what: str | None = None
+    found: str | None = None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        what = node.func.id if node.func.id == "print" else None
+        found = node.func.id if node.func.id == "print" else None
     elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         name = f"{node.value.id}.{node.attr}"
-        what = name if name in {"os.environ", "os.getenv", "jax.config"} else None
+        found = name if name in {"os.environ", "os.getenv", "jax.config"} else None
     elif isinstance(node, ast.ExceptHandler):
         caught = ast.unparse(node.type) if node.type else "everything"
-        what = f"except {caught}" if caught in {"Exception", "everything"} else None
-    return what
+        found = f"except {caught}" if caught in {"Exception", "everything"} else None
+    return found
 
 
 SCANNED = [scan(path, dotted(path), path.read_text()) for path in MODULES]
@@ -172,26 +172,24 @@ def allowed_units(unit: str) -> set[str]:
 def upward(module: Module) -> Iterator[str]:
     if module.unit == "":
         return  # the package itself hands out names of every layer, late
-    for imported in module.imports:
-        own = imported.root == "plenostream" and imported.name != "plenostream"
-        if own and unit_of(imported.name) not in allowed_units(module.unit):
-            yield module.at(imported.line, f"{imported.name} is not below {module.unit}")
+    for found in module.imports:
+        own = found.root == "plenostream" and found.name != "plenostream"
+        if own and unit_of(found.name) not in allowed_units(module.unit):
+            yield module.at(found.line, f"{found.name} is not below {module.unit}")
 
 
 def over_the_fence(module: Module) -> Iterator[str]:
-    for imported in module.imports:
-        if module.unit not in FENCES.get(imported.root, {module.unit}):
-            yield module.at(
-                imported.line, f"{imported.root} is for {sorted(FENCES[imported.root])}"
-            )
+    for found in module.imports:
+        if module.unit not in FENCES.get(found.root, {module.unit}):
+            yield module.at(found.line, f"{found.root} is for {sorted(FENCES[found.root])}")
 
 
 def late(module: Module) -> Iterator[str]:
     if module.unit in FRONT | {""} or module.name in STARTING:
         return  # imports late on purpose, to start fast
-    for imported in module.imports:
-        if imported.late and imported.root == "plenostream":
-            yield module.at(imported.line, f"a late import hides a cycle: {imported.name}")
+    for found in module.imports:
+        if found.late and found.root == "plenostream":
+            yield module.at(found.line, f"a late import hides a cycle: {found.name}")
 
 
 def of_the_command_line(module: Module) -> Iterator[str]:
@@ -210,8 +208,8 @@ def test_module_has_a_layer() -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_module_obeys(rule: Callable[[Module], Iterator[str]]) -> None:
-    broken_rules = [broken for module in SCANNED for broken in rule(module)]
-    assert broken_rules == [], "\n".join(broken_rules)
+    found = [broken for module in SCANNED for broken in rule(module)]
+    assert found == [], "\n".join(found)
 
 
 @pytest.mark.parametrize(
@@ -268,8 +266,8 @@ def faults_of_public_names(name: str) -> Iterator[str]:
 
 def test_public_names_are_listed_in_order_and_exist() -> None:
     names = sorted(NAMES - {"plenostream.__main__"})  # running it is its use
-    faults = [fault for name in names for fault in faults_of_public_names(name)]
-    assert faults == [], "\n".join(faults)
+    found = [fault for name in names for fault in faults_of_public_names(name)]
+    assert found == [], "\n".join(found)
 
 
 def test_importing_the_package_leaves_heavy_libraries_alone() -> None:

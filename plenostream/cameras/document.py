@@ -102,14 +102,14 @@ class _Duplicate(Exception):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
+    found = dict(pairs)
+    if len(found) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise _Duplicate(shown(key))
             seen.add(key)
-    return members
+    return found
 
 
 def _reason(error: Exception) -> str:

@@ -35,18 +35,18 @@ def one_number(values: Mapping[str, Any], keys: Sequence[str]) -> float | None:
     ------
     CameraError : not a finite number, or spellings that contradict each other.
     """
-    numbers: dict[str, float] = {}
+    found: dict[str, float] = {}
     for key in keys:
         if key not in values:
             continue
         number = finite_number(values[key])
         if number is None:
             raise CameraError(f"`{key}` is {shown(values[key])}; expected a finite number")
-        numbers[key] = number
-    if len(set(numbers.values())) > 1:
-        text = ", ".join(f"`{key}` is {number:g}" for key, number in numbers.items())
+        found[key] = number
+    if len(set(found.values())) > 1:
+        text = ", ".join(f"`{key}` is {number:g}" for key, number in found.items())
         raise CameraError(f"{text}: they mean the same and contradict each other")
-    return next(iter(numbers.values()), None)
+    return next(iter(found.values()), None)
 
 
 def one_pixels(values: Mapping[str, Any], keys: Sequence[str]) -> int | None:

@@ -276,7 +276,7 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     Raises
     ------
     StoreFormat : no scene, a newer version, not complete, altered, or with an attribute that is
-        missing, of the wrong type or out of range (see `schema`); it is named.
+        missing, of the wrong type or out of range (see `store.schema`); it is named.
     """
     body = attributes.get(ATTRIBUTES_KEY)
     if not isinstance(body, dict):

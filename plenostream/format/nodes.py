@@ -1,6 +1,6 @@
 """The ``zarr.json`` documents of a scene: what they say of where and how its values are stored.
 
-Values are what `layout` promises, so shapes and types must be just that: one that was
+Values are what `store.layout` promises, so shapes and types must be just that: one that was
 altered would move every row. How they are stored is for Zarr to say: a scene that was copied with
 other chunks, codecs or attributes holds the same values, and is read as it lies.
 """
@@ -146,5 +146,5 @@ def _compare(document: Mapping[str, Any], expected: Mapping[str, Any], label: st
         if name not in document:
             raise StoreFormat(f"{label} has no entry {name!r}")
         # As JSON: true is not 1.
-        if (text := json.dumps(document[name])) != json.dumps(value):
-            raise StoreFormat(f"{label} has {name} {text[:300]}; expected {json.dumps(value)}")
+        if (found := json.dumps(document[name])) != json.dumps(value):
+            raise StoreFormat(f"{label} has {name} {found[:300]}; expected {json.dumps(value)}")

@@ -1,7 +1,7 @@
 """Open a scene and read its chunks, from a folder or a zip file.
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
-row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`).
+row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`store.codecs`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Where the values of an array lie: which stored chunks hold a chunk of rows, and their values.
 
-Readers ask for chunks of rows as `layout` cuts them. The converter stores just these. A copy
+Readers ask for chunks of rows as `store.layout` cuts them. The converter stores just these. A copy
 of a scene may be cut in any other way; then one chunk of rows is put together from several.
 """
 

@@ -17,7 +17,7 @@ __all__ = ["BrickTables", "content_faults", "structure_faults"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrickTables:
-    """One entry per stored brick, n in all; read-only arrays (see `layout`)."""
+    """One entry per stored brick, n in all; read-only arrays (see `store.layout`)."""
 
     index: NDArray[np.int32]
     """Brick coordinates [n, 3]."""
@@ -72,11 +72,11 @@ def content_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
             faults.append(f"{name} has values that are negative or not finite")
     if (n := int(tables.occupied.sum())) != meta.n_occupied:
         faults.append(f"bricks/density_max has {n} occupied bricks, expected {meta.n_occupied}")
-    digest = tables_digest({f"bricks/{name}": getattr(tables, name) for name in tables.__slots__})
-    if not faults and digest != meta.tables_digest:
+    found = tables_digest({f"bricks/{name}": getattr(tables, name) for name in tables.__slots__})
+    if not faults and found != meta.tables_digest:
         faults.append(
             "bricks/ has arrays that are not those which were written with this scene: their "
-            f"digest is {digest}, expected {meta.tables_digest}"
+            f"digest is {found}, expected {meta.tables_digest}"
         )
     return faults
 

@@ -1,7 +1,7 @@
 """The scheduler: which bricks a picture needs, in which order, in which waves, as which work items.
 
 NumPy over boxes and items, never over rays; it returns values and touches no device and no file
-(`docs/design.md`, Scheduler).
+(DESIGN section 4).
 """
 
 from plenostream.plan.blocks import BlockMap, block_shape, map_blocks, walk_size

@@ -7,7 +7,7 @@ waits for it or copies from it, and idle otherwise. Room is made
 - for a chunk that somebody waits for: also by forgetting wanted ones, the last wanted first. They
   are read again when their turn comes, so any cache that holds one chunk gets everything done.
 
-Decoded chunks lie in buffers of one size, which are used again (`chunk_memory`); what is being read
+Decoded chunks lie in slots of one size, which are used again (`prefetch.slots`); what is being read
 counts with the most that its stored bytes can take as well.
 """
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from plenostream.errors import BudgetError, InternalError
 from plenostream.format.reader import SceneStore, chunk_bytes
 from plenostream.rules.bytesize import format_bytes
-from plenostream.stream.chunk_memory import ChunkBuffer, ChunkBuffers, buffer_bytes
+from plenostream.stream.chunk_memory import Slot, Slots, slot_bytes
 
 __all__ = ["ChunkCache", "ChunkKey", "Counters", "smallest_cache_bytes"]
 
@@ -56,7 +56,7 @@ class Counters:
 
 def smallest_cache_bytes(store: SceneStore) -> int:
     """The smallest cache that any brick of the scene can be read through."""
-    return buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
+    return slot_bytes(_chunk_sizes(store)) + _stored_limit(store)
 
 
 def _chunk_sizes(store: SceneStore) -> list[int]:
@@ -80,7 +80,7 @@ class _Entry:
 
     state: _State = _State.QUEUED
     n_users: int = 0
-    buffer: ChunkBuffer | None = None
+    slot: Slot | None = None
     future: Future[tuple[NDArray[Any], int]] = field(default_factory=Future)
 
 
@@ -102,11 +102,11 @@ class ChunkCache:
         self._stored_limit = _stored_limit(store)
         # A small cache has room for fewer reads at a time than there are threads.
         self._n_parallel = min(n_threads, cache_bytes // smallest)
-        size = buffer_bytes(_chunk_sizes(store))
-        self._buffers = ChunkBuffers(
-            buffer_bytes=size,
-            n_buffers=min(
-                (cache_bytes - self._n_parallel * self._stored_limit) // size,
+        slot = slot_bytes(_chunk_sizes(store))
+        self._slots = Slots(
+            slot_bytes=slot,
+            n_slots=min(
+                (cache_bytes - self._n_parallel * self._stored_limit) // slot,
                 sum(store.specs[name].n_chunks for name in _ROWS),
             ),
         )
@@ -134,7 +134,7 @@ class ChunkCache:
             self._changed.notify_all()
         self._threads.shutdown(wait=True, cancel_futures=True)
         with self._changed:
-            self._buffers.release()
+            self._slots.release()
             self._entries.clear()
             self._idle.clear()
             self._reserved.clear()
@@ -151,9 +151,9 @@ class ChunkCache:
                 self._wanted[key] += times
                 entry = self._entries.get(key)
                 if first:
-                    is_held = entry is not None
-                    self.counters.hits += is_held
-                    self.counters.misses += not is_held
+                    found = entry is not None
+                    self.counters.hits += found
+                    self.counters.misses += not found
                 if entry is None:
                     self._entries[key] = entry = _Entry()
                 if entry.state is _State.QUEUED:
@@ -224,36 +224,34 @@ class ChunkCache:
                 if entry is None or entry.state is not _State.QUEUED:
                     queue.popleft()
                     continue
-                if self._n_reading == self._n_parallel or not (
-                    buffer := self._free_buffer(awaited)
-                ):
+                if self._n_reading == self._n_parallel or not (slot := self._free_slot(awaited)):
                     return
                 self._n_reading += 1
-                held = self._buffers.allocated_bytes + self._n_reading * self._stored_limit
+                held = self._slots.allocated_bytes + self._n_reading * self._stored_limit
                 self.counters.peak_cache_bytes = max(self.counters.peak_cache_bytes, held)
-                entry.buffer = buffer
+                entry.slot = slot
                 entry.state = _State.READING
                 key = queue.popleft()
-                entry.future = self._threads.submit(self._read, key, buffer)
+                entry.future = self._threads.submit(self._read, key, slot)
                 # Runs at once, inside this loop, when the chunk is read already.
                 # It knows the key alone: an entry that its own future refers to would outlive the
-                # cache, with the memory of all buffers, until cycles are collected.
+                # cache, with the memory of all slots, until cycles are collected.
                 entry.future.add_done_callback(partial(self._finish, key))
 
-    def _free_buffer(self, awaited: bool) -> ChunkBuffer | None:
-        buffer = self._buffers.take()
-        if buffer is None:
+    def _free_slot(self, awaited: bool) -> Slot | None:
+        slot = self._slots.take()
+        if slot is None:
             if self._idle:
                 key, _ = self._idle.popitem(last=False)
             elif awaited and self._reserved:
                 key, _ = self._reserved.popitem(last=True)
             else:
                 return None
-            buffer = self._entries.pop(key).buffer
-        return buffer
+            slot = self._entries.pop(key).slot
+        return slot
 
     def _sort_in(self, key: ChunkKey, entry: _Entry) -> None:
-        """Put a chunk where `_free_buffer` finds it, as the one used last."""
+        """Put a chunk where `_free_slot` finds it, as the one used last."""
         self._idle.pop(key, None)
         self._reserved.pop(key, None)
         if entry.state is _State.READY and entry.n_users == 0:
@@ -276,9 +274,9 @@ class ChunkCache:
 
     # What follows runs in the threads.
 
-    def _read(self, key: ChunkKey, buffer: ChunkBuffer) -> tuple[NDArray[Any], int]:
+    def _read(self, key: ChunkKey, slot: Slot) -> tuple[NDArray[Any], int]:
         stored = self._store.fetch_chunk(*key)
-        return self._store.decode_chunk(*key, stored, into=buffer.memory), sum(
+        return self._store.decode_chunk(*key, stored, into=slot.memory), sum(
             len(b or b"") for b in stored
         )
 
@@ -288,9 +286,9 @@ class ChunkCache:
             entry = self._entries[key]  # nothing forgets a chunk while it is being read
             if future.cancelled() or future.exception() is not None:
                 entry.state = _State.FAILED
-                if entry.buffer is not None:
-                    self._buffers.give_back(entry.buffer)
-                    entry.buffer = None
+                if entry.slot is not None:
+                    self._slots.give_back(entry.slot)
+                    entry.slot = None
             else:
                 entry.state = _State.READY
                 self.n_decoded += 1

@@ -170,15 +170,15 @@ class BrickFetcher:
         """The chunks of bricks, each with the number of bricks that need it, in order of need."""
         row_start = self._store.tables.row_start
         first, count = row_start[ids], row_start[ids + 1] - row_start[ids]
-        needs: list[tuple[int, ChunkKey, int]] = []
+        found: list[tuple[int, ChunkKey, int]] = []
         for name in _ROWS:
             low, n = chunk_ranges(first, count, self._store.specs[name].chunk_shape[0])
             brick = np.repeat(np.arange(len(ids)), n)
             chunk = low[brick] + np.arange(len(brick)) - np.repeat(np.cumsum(n) - n, n)
             each, at, times = np.unique(chunk, return_index=True, return_counts=True)
             places = zip(brick[at].tolist(), each.tolist(), times.tolist(), strict=True)
-            needs += [(place, (name, c), t) for place, c, t in places]
-        return [(key, times) for _, key, times in sorted(needs)]
+            found += [(place, (name, c), t) for place, c, t in places]
+        return [(key, times) for _, key, times in sorted(found)]
 
     def _spans(self, name: str, ids: NDArray[np.int64]) -> Spans:
         first, count = row_runs(self._store.tables.row_start, ids)
@@ -238,10 +238,10 @@ class BrickFetcher:
         for place in np.flatnonzero(due).tolist():
             brick_id = int(ids[place])
             mine = slice(bounds[place], bounds[place + 1])
-            digest = brick_digest(
+            found = brick_digest(
                 tables.index[brick_id], tables.mask[brick_id], rows.density[mine], rows.sh[mine]
             )
-            if digest != tables.digest[brick_id]:
+            if found != tables.digest[brick_id]:
                 raise BrickCorrupt(
                     f"{self._store.path}: {self._name(brick_id)} does not match its digest: its "
                     "rows are not those that were written there. Convert the checkpoint again, or "

@@ -111,7 +111,7 @@ def ray_constants(
     bits: int,
     fences: bool = False,
 ) -> RayConstants:
-    """The lattice of each ray (`docs/rules.md`; svox2 `render_util.cuh`, ray_find_bounds).
+    """The lattice of each ray (DESIGN section 1; svox2 `render_util.cuh`, ray_find_bounds).
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def ray_constants(
     Notes
     -----
     ``d = v * scale``, ``world_per_t = 1 / |d|``, ``t_min = max(near / world_per_t, entry)``. An
-    axis with a direction of exactly 0 puts no bound on the ray, wherever the origin is (`docs/rules.md`, rule 4);
+    axis with a direction of exactly 0 puts no bound on the ray, wherever the origin is (rule 4);
     since positions are clamped to the voxel centres, moving the origin there changes nothing, and
     lets the slab tests further on stay ordinary.
     """
