@@ -26,7 +26,7 @@ CODE = [
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_REPOSITORY = re.compile(r"`((?:plenostream|tests|tools|docs|data|\.ci)/[\w./-]+)[^`]*`")
+_REPOSITORY = re.compile(r"`(?:\./)?((?:plenostream|tests|tools|docs|data|\.ci)/[\w./-]+)[^`]*`")
 _CITED = re.compile(r"docs/rules\.md`?, rules? (\d+)(?: and (\d+))?")
 _ELSEWHERE = re.compile(r"\b(?:DESIGN|STYLE)\b|\bissue \d|(?<!docs/rules\.md`, )\brules? \d")
 """Citations of what is not in the repository, or not by its name."""

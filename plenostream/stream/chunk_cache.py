@@ -7,7 +7,7 @@ waits for it or copies from it, and idle otherwise. Room is made
 - for a chunk that somebody waits for: also by forgetting wanted ones, the last wanted first. They
   are read again when their turn comes, so any cache that holds one chunk gets everything done.
 
-Decoded chunks lie in slots of one size, which are used again (`prefetch.slots`); what is being read
+Decoded chunks lie in buffers of one size, which are used again (`chunk_memory`); what is being read
 counts with the most that its stored bytes can take as well.
 """
 

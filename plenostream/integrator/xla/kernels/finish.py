@@ -40,8 +40,9 @@ def compose(
     and the counters. They take the place of the state, which is donated.
 
     ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
-    ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
-    of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - |trans|``.
+    ``weight * t * world_per_t``, not divided by alpha (`docs/rules.md`, rules 15 and 16). The
+    state holds the sum of ``weight * k``; ``t = t_min + k step``, and the weights add up to
+    ``1 - |trans|``.
     """
     trans = jnp.maximum(state.trans, 0.0)
     total_weight = 1.0 - jnp.abs(state.trans[:-1])

@@ -1,4 +1,4 @@
-"""The integrator: brings rays through the bricks of a wave, front to back (DESIGN section 5.3).
+"""The integrator: brings rays through the bricks of a wave, front to back.
 
 ::
 

@@ -18,7 +18,7 @@ __all__ = ["Listing", "Segments", "list_segments", "start_segments"]
 
 _BEYOND = 1e6
 """Where the outer faces of boxes at the border of the grid are moved: positions are clamped there,
-so the border's voxels reach to the end of every ray (rule 9)."""
+so the border's voxels reach to the end of every ray (`docs/rules.md`, rule 9)."""
 _STEEPEST = 1e30
 _CLASSES_AT_ONCE = 3
 """Counters of 7 bits that a float32 holds exactly."""
@@ -57,7 +57,7 @@ class Segments(NamedTuple):
     along: jax.Array
     """[3, L] f32: from one sample to the next."""
     top: jax.Array
-    """[3, L] f32: largest position inside the brick (rule 9: clamped at the border)."""
+    """[3, L] f32: largest position inside the brick (clamped at the border: `docs/rules.md`, rule 9)."""
     tau: jax.Array
     """[L] f32: minus the length of a step, in `WaveScalars.unit`."""
 

@@ -58,7 +58,7 @@ def shade_samples(
     shape: KernelShape,
     call: Callable[..., Any],
 ) -> jax.Array:
-    """Add weight * colour of the listed samples to their rays (rules 12 and 13).
+    """Add weight * colour of the listed samples to their rays (`docs/rules.md`, rules 12 and 13).
 
     Parameters
     ----------
