@@ -46,9 +46,9 @@ class FrameStats:
     samples_shaded: int = 0
     """Samples that contributed a colour."""
     march_slots: int = 0
-    """Places in which density samples were computed, used or not."""
+    """Density samples computed, those past the end of a segment included."""
     shade_slots: int = 0
-    """Places in which colours were computed, used or not."""
+    """Colours computed, those of padding included."""
     peak_device_bytes: int = 0
     """Largest sum of live arrays and temporaries of running kernels on the device."""
     planned_device_bytes: int = 0

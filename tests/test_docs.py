@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -83,6 +84,15 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert {f"docs/{page.name}" for page in DOCS.iterdir()} <= {
         link.split("#")[0] for link in linked
     }
+
+
+def test_source_distribution_holds_what_the_readme_links_to() -> None:
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
+    included = hatch["build"]["targets"]["sdist"]["include"]
+    links = _LINK.findall(prose(ROOT / "README.md"))
+    linked = {link.partition("#")[0].partition("/")[0] for link in links if ":" not in link}
+    assert {"docs", "data", "CHANGELOG.md"} <= linked
+    assert linked <= {name.removeprefix("/") for name in included}
 
 
 def test_readme_is_short() -> None:

@@ -28,22 +28,23 @@ __all__ = [
 ]
 
 _LARGEST = {"float16": 65504.0, "float32": 1e30}
-"""Densities beyond these are as opaque; in float16 they would be infinite, in float32 sums of
-them could be."""
+"""Largest densities on the device, per `density_unit`. A voxel of this density is opaque already;
+larger ones would be infinite in float16, and their sums could be in float32."""
 _BRIGHTEST = 1e30
-"""Of a sample: sums of such colours are finite in float32."""
+"""Largest colour of a sample: sums of such colours are finite in float32."""
 _COLOUR_SHIFT = 1 / 32
-"""Change of a colour by rounding coefficients to float16 that is taken for safe."""
+"""Largest change of a colour, by rounding coefficients to float16, that counts as safe."""
 _THRESHOLD = 1e-3
-"""Optical depth of a sample at the threshold from which on it matters on which side it is rounded."""
+"""Largest optical depth of a sample of density `sigma_thresh` that counts as safe in float16: above
+it, it shows whether rounding puts the sample on one side of the threshold or the other."""
 _STEADY_BITS = 20
-"""Binary digits that densities have in every unit of length: fewer than float32's 24."""
+"""Binary digits of a density that do not depend on the scene's unit of length; float32 has 24."""
 _DENSITIES_AT_ONCE = 1 << 16
-"""Rounded in float64, which takes several times their bytes."""
+"""Densities that are rounded together: float64 temporaries take several times their bytes."""
 _TINY, _HUGE = 2.0**-120, 2.0**120
 """World lengths that float32 holds, with room for sums and for a depth beyond the volume."""
 _STRETCHED = 1e12
-"""Of a voxel: how many times as long as wide float32 still holds."""
+"""Largest ratio of a voxel's edges that float32 holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ class ChosenPrecision:
     name: str
     """float16 or float32."""
     why: str
-    """What makes it float32 where nobody asked for that, or what float16 that was asked for does to
-    the picture, as a clause; else empty."""
+    """A clause for messages: why `auto` took float32, or what float16, where it was asked for, may change
+    in the picture. Empty where there is nothing to say."""
 
 
 def brightest(sh_bound: NDArray[np.floating]) -> float:

@@ -7,8 +7,8 @@ it uses is taken apart when the interpreter ends, and that is a segmentation fau
 call into a library it waits for the end of it.
 
 So these signals are blocked, in the main thread before it starts any other, and a thread waits
-for them. It clears away what is entered in `leftovers` and ends the process, without the end of the
-interpreter and whatever the other threads are at.
+for them. It removes what is entered in `leftovers` and ends the process at once: the interpreter is
+not taken apart, and other threads may still be working.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""What a process must not leave behind, should it be told to end in the middle of its work.
+"""Temporary files, folders and child processes, to be removed when a signal ends the process.
 
-Whoever makes something that is not to stay enters it first: a file that is written aside, a folder
-made for files to come, another process. An error or `KeyboardInterrupt` is answered where it was
-made, as ever. A signal to the program is not: the thread that takes it clears away what is entered
-and ends the process (`interrupts`), whatever the other threads are at.
+Whatever makes one enters it here first. An error or `KeyboardInterrupt` removes it in the `with`
+that made it. A signal does not reach that `with`: the thread that takes the signal removes all that
+is entered and ends the process (`interrupts`), while other threads may still be working.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ __all__ = [
 ]
 
 _gate = threading.RLock()
-"""Held while the list changes; by `clear_away` for good, so that nothing is made after it."""
+"""Held while the list changes. `clear_away` never releases it, so that nothing is made after it."""
 _entered: list[Callable[[], object]] = []
 
 
@@ -42,28 +41,28 @@ def _entry(remove: Callable[[], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def temporary_file(path: Path) -> Iterator[None]:
-    """`path` is about to be made, and has another name, or is gone, when the block ends."""
+    """A file at `path` that is about to be made; before the `with` ends it is renamed or removed."""
     with _entry(lambda: os.unlink(path)):
         yield
 
 
 @contextlib.contextmanager
 def temporary_folder(path: str | os.PathLike[str]) -> Iterator[None]:
-    """The same for a folder with all that is in it."""
+    """The same for a folder, with all that is in it."""
     with _entry(lambda: shutil.rmtree(path)):
         yield
 
 
 @contextlib.contextmanager
 def folder_if_empty(path: Path) -> Iterator[None]:
-    """A folder that is about to be made, and stays if there is something in it."""
+    """A folder that is about to be made; it is removed only while it is empty."""
     with _entry(lambda: os.rmdir(path)):
         yield
 
 
 @contextlib.contextmanager
 def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
-    """A process that would go on without this one."""
+    """A child process, which would otherwise outlive this one."""
 
     def end() -> None:
         process.kill()
@@ -76,7 +75,7 @@ def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
 def clear_away() -> None:
     """Remove all that is entered, the latest first; nothing can be entered any more.
 
-    For a process that ends at once: threads that would enter something wait for good.
+    For a process that ends at once: a thread that would enter something waits until then.
     """
     _gate.acquire()
     for remove in reversed(_entered):

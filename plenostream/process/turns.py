@@ -1,7 +1,7 @@
-"""Turns at a thing that threads share, so that it is closed while nobody is at it.
+"""Turns of threads at a shared resource, so that it is closed only while no thread uses it.
 
-Whoever uses it takes a turn for as long as that lasts. Closing lets nobody in any more, waits for
-those who are at it, and only then gives back what the thing holds.
+A thread takes a turn for as long as it uses the resource. Closing refuses new turns, waits for those
+that are running, and then gives back what the resource holds.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """Turns at one thing: one at a time, in the order in which they were asked for, or any number.
+    """Turns at one resource: one at a time, in the order of asking, or any number at once.
 
     Parameters
     ----------
     name : what it is, for messages
-    closed : the error for those who come after `close`
+    closed : makes the error for a thread that asks for a turn after `close`
     one_at_a_time : whether others wait until a turn has ended
     """
 
@@ -39,7 +39,7 @@ class Turns:
         self._process = os.getpid()
         self._changed = threading.Condition()
         self._turns: dict[object, int] = {}
-        """Those who are at it, with their threads."""
+        """Running turns, each with the number of its thread."""
         self._waiting: list[object] = []
 
     def _leave_parent(self) -> None:
@@ -49,7 +49,7 @@ class Turns:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """A turn, once it is there.
+        """Waits for a turn, which lasts until the `with` ends.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Turns:
             )
 
     def close(self, give_back: Callable[[], None]) -> None:
-        """Let nobody in, wait for those who are at it, then call `give_back`, the first time only.
+        """Refuse new turns, wait for those that are running, then call `give_back`, the first time only.
 
         Raises
         ------
@@ -109,6 +109,6 @@ class Turns:
                 self._is_closed = True
 
     def refuse_closed(self) -> None:
-        """Raise the error for those who come after `close`, once all turns have ended."""
+        """Raise that error once `close` has ended."""
         if self._is_closed:
             raise self._closed_error()
