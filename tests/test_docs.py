@@ -123,6 +123,14 @@ def test_nothing_is_cited_that_is_not_in_the_repository() -> None:
     assert cited == []
 
 
+def test_layers_of_the_design_are_those_of_the_package() -> None:
+    section = (DOCS / "design.md").read_text().split("## Layers")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`([\w./]+)`", row)}
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / "plenostream" / name).exists()] == []
+
+
 def test_format_names_every_attribute() -> None:
     section = (DOCS / "format.md").read_text().split("## Attributes")[1].split("\n## ")[0]
     named = {
