@@ -12,6 +12,8 @@ from typing import Annotated, Literal, get_args
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
     Choice,
+    Colour,
+    DeviceName,
     Frames,
     Memory,
     Names,
@@ -72,12 +74,11 @@ class RenderOptions:
     """
 
     background: Annotated[
-        float,
-        Number(
-            least=0, most=1, words=(("white", 1.0), ("black", 0.0)),
-            help="Brightness behind everything, in all channels.",
+        float | tuple[float, float, float],
+        Colour(
+            help="Colour behind everything: one number for all channels, or red, green and blue."
         ),
-    ] = 1.0  # fmt: skip
+    ] = 1.0
     step_size: Annotated[
         float,
         Number(
@@ -110,16 +111,29 @@ class RenderOptions:
     def __post_init__(self) -> None:
         check_record(self)
 
+    @property
+    def background_rgb(self) -> tuple[float, float, float]:
+        """`background` as red, green and blue."""
+        given = self.background
+        return given if isinstance(given, tuple) else (given, given, given)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
-    """How the picture is made: precision on the device, and the memory allowed.
+    """How the picture is made: where, in which precision, and in what memory.
 
     Raises
     ------
     InvalidInput : a value against its rule.
     """
 
+    device: Annotated[
+        str | None,
+        DeviceName(
+            platforms=("cpu", "gpu", "cuda", "rocm"), unsaid="the first that JAX prefers",
+            help="Device that draws, counted from 0 where there are several.",
+        ),
+    ] = None  # fmt: skip
     precision: Annotated[
         Precision,
         Choice(

@@ -87,7 +87,7 @@ def render(
             began = time.perf_counter()
             with (
                 _opened_output(
-                    target, cameras, background=options.background, fps=fps, overwrite=overwrite
+                    target, cameras, background=options.background_rgb, fps=fps, overwrite=overwrite
                 ) as writer,
                 Progress(quiet=settings.quiet, unit="frames") as progress,
             ):
@@ -113,7 +113,7 @@ def _opened_output(
     target: Target,
     cameras: list[NumberedCamera],
     *,
-    background: float,
+    background: tuple[float, float, float],
     fps: float,
     overwrite: bool,
 ) -> AbstractContextManager[Writer]:

@@ -63,7 +63,7 @@ def _draw_lot(
     tiles, workers = frame.sizes.tiles, resources.workers
     packets = Packets(resources.device, resources.programs, resources.grid_arrays(), tiles)
     values = np.empty((len(origins), 5), np.float32)
-    values[:] = (*[resources.options.background] * 3, 0.0, 0.0)
+    values[:] = (*resources.options.background_rgb, 0.0, 0.0)
     for octant, members in packets.octants(workers, origins, directions):
         with workers:
             packets.set_up(workers, origins[members], directions[members])

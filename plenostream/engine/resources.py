@@ -22,6 +22,7 @@ from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.geometry import GridArrays, entry_bits
 from plenostream.integrator.xla.kernels.state import WaveScalars
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
+from plenostream.integrator.xla.named_device import named_device
 from plenostream.integrator.xla.pool import BrickPool
 from plenostream.integrator.xla.programs import Programs
 from plenostream.options import RenderOptions, StreamOptions
@@ -46,7 +47,9 @@ class Resources:
         self._unit = density_unit(meta.grid)
         self.store = store
         self.options = options
-        self.device = Device(stream.device_bytes, stream.n_threads)
+        self.device = Device(
+            stream.device_bytes, stream.n_threads, device=named_device(stream.device)
+        )
         self.table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
         self._shape = kernel_shape(
             self.device.platform,
@@ -140,7 +143,7 @@ class Resources:
             pages=self.planner.pages,
             scalars=self._scalars(),
             unit=self._unit,
-            background=self.device.put(np.float32(self.options.background)),
+            background=self.device.put(np.array(self.options.background_rgb, np.float32)),
             sizes=sizes,
             n_ahead=host.n_ahead,
         )

@@ -310,7 +310,7 @@ class Programs:
                 self._struct((3,), jnp.float32),
                 self._struct((), jnp.float32),
                 self._struct((), jnp.float64),
-                self._struct((), jnp.float32),
+                self._struct((3,), jnp.float32),
             ),
             donate=(0,),
         )

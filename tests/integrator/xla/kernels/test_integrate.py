@@ -57,8 +57,8 @@ def run(
 
 def picture(toy: Toy, state: RayState) -> np.ndarray:
     """Red, green, blue, alpha and depth [rays, 5] over white."""
-    scalars = toy.scalars
-    rest = (scalars.units_per_grid, scalars.unit, scalars.step, jnp.float32(1.0))
+    scalars, white = toy.scalars, jnp.ones(3, jnp.float32)
+    rest = (scalars.units_per_grid, scalars.unit, scalars.step, white)
     values, alpha, _ = map(np.asarray, jax.jit(compose)(state, toy.rays, *rest))
     # The last place is the spare ray's.
     return np.insert(values, 3, alpha, axis=1)[:-1]
