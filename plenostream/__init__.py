@@ -37,18 +37,20 @@ if TYPE_CHECKING:
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
+    from plenostream.importers.svox2.convert import convert
     from plenostream.importers.svox2.report import ConvertReport
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, RayResult, RenderResult
-    from plenostream.scene import Scene, convert, open_scene
+    from plenostream.scene import Scene, open_scene
 
 _HOMES = {
-    "scene": ("Scene", "convert", "open_scene"),
+    "scene": ("Scene", "open_scene"),
     "plan.budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
+    "importers.svox2.convert": ("convert",),
     "importers.svox2.report": ("ConvertReport",),
     "integrator.xla.environment": ("prepare_jax",),
     "errors": (

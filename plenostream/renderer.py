@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +17,13 @@ from plenostream.engine.rays import draw_rays
 from plenostream.engine.resources import Resources
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
-from plenostream.format.reader import SceneStore
 from plenostream.integrator.xla.device import is_forked, refuse_forked
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
 from plenostream.process.turns import Turns
 from plenostream.results import FrameStats, RayResult, RenderResult
 from plenostream.rules import real_rows
+from plenostream.scene import Scene
 
 __all__ = ["Renderer"]
 
@@ -48,11 +48,11 @@ class Renderer:
 
     def __init__(
         self,
-        scene: Any,
+        scene: Scene,
         options: RenderOptions | None = None,
         stream: StreamOptions | None = None,
     ) -> None:
-        """Prepare to render `scene` (a `Scene` or `SceneStore`); allocates nothing on the device.
+        """Prepare to render `scene`, which stays open meanwhile; allocates nothing on the device.
 
         Raises
         ------
@@ -61,8 +61,7 @@ class Renderer:
         DeviceError : JAX has no device, or was used before this process was forked.
         StoreError : the scene is closed.
         """
-        store = getattr(scene, "store", scene)
-        _require("scene", store, SceneStore, "a scene, such as open_scene(path) gives")
+        _require("scene", scene, Scene, "a Scene, such as open_scene(path) gives")
         self.options = RenderOptions() if options is None else options
         self.stream = StreamOptions() if stream is None else stream
         _require("options", self.options, RenderOptions, "RenderOptions")
@@ -72,8 +71,8 @@ class Renderer:
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
             one_at_a_time=True,
         )
-        with store.in_use():
-            self._resources = Resources(store, self.options, self.stream)
+        with scene.store.in_use():
+            self._resources = Resources(scene.store, self.options, self.stream)
 
     def __enter__(self) -> Self:
         return self
