@@ -42,8 +42,8 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("scene")
 @click.argument("out")
 @camera_options
-@rule_option("--outputs", "outputs", OUTPUTS, default="rgb")
-@rule_option("--fps", "fps", FPS, default=30.0)
+@rule_option("--outputs", rule=OUTPUTS, default="rgb")
+@rule_option("--fps", rule=FPS, default=30.0)
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
