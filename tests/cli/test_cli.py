@@ -114,6 +114,7 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any)
     # Set, so that JAX's own settings stay as they are.
     os.environ["NPROC"] = "2"
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["XDG_CACHE_HOME"]
 
 
 @pytest.fixture

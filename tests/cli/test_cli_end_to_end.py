@@ -34,6 +34,7 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any)
     """What a command sets for JAX must not reach other tests, nor the user's caches this one."""
     monkeypatch.setattr(os, "environ", dict(os.environ))
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = os.environ["XDG_CACHE_HOME"]
 
 
 @pytest.fixture(scope="module")
