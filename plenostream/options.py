@@ -23,6 +23,7 @@ from plenostream.rules import (
     Truth,
     Whole,
     check_record,
+    described,
 )
 from plenostream.rules.bytesize import parse_bytes
 
@@ -64,9 +65,10 @@ LARGEST_EDGE = 65_536
 _MOST_THREADS = 1024
 
 
+@described
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What the picture is (DESIGN section 1); svox2's defaults.
+    """What the picture is: svox2's `RenderOptions`, with its defaults.
 
     Raises
     ------
@@ -118,6 +120,7 @@ class RenderOptions:
         return given if isinstance(given, tuple) else (given, given, given)
 
 
+@described
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
     """How the picture is made: where, in which precision, and in what memory.
@@ -178,6 +181,7 @@ class StreamOptions:
         return parse_bytes(self.host_memory, name="host_memory")
 
 
+@described
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
     """How a checkpoint becomes a scene.

@@ -43,7 +43,12 @@ class Renderer:
     What is compiled depends on the scene's brick size and basis, on the pool, and on the number
     of rays that are drawn together: some ten programs at the first picture, none at later ones of
     the same size. A budget that the scene does not fit takes some ten more at the first, unless
-    they were compiled before: the kernels' temporaries have to be known to size the pool.
+    they were compiled before: the kernels' temporaries have to be known to size the pool. The next
+    process compiles them again, unless they are kept on disk (`prepare_jax`).
+
+    On a GPU, JAX takes 75 % of the memory when it first looks for devices; the budget is then a
+    share of that. XLA_PYTHON_CLIENT_PREALLOCATE=false, before that moment, has it take what it
+    needs (`prepare_jax` sets it).
     """
 
     def __init__(

@@ -125,9 +125,6 @@ class Memory(Rule):
         parse_bytes(value, name=name)  # type: ignore[arg-type]
         return value
 
-    def parse(self, text: str) -> object:
-        return text
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size(Rule):
@@ -184,6 +181,3 @@ class Truth(Rule):
         if not isinstance(value, bool | np.bool_):
             raise self.refusal(name, value)
         return bool(value)
-
-    def parse(self, text: str) -> object:
-        return text

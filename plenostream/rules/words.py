@@ -71,9 +71,6 @@ class DeviceName(Rule):
                 return value
         raise self.refusal(name, value)
 
-    def parse(self, text: str) -> object:
-        return text
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names(Rule):
@@ -138,9 +135,6 @@ class Frames(Rule):
         if len(set(numbers)) < len(numbers):
             raise InvalidInput(f"{name} is {shown(value)}; a number was named before")
         return [range(n, n + 1) for n in numbers]
-
-    def parse(self, text: str) -> object:
-        return text
 
 
 def parse_frames(text: str, *, name: str = "frames") -> list[range]:
