@@ -234,7 +234,7 @@ FRAMES = Frames(unsaid="all", help="Which views of the file, counted from 0.")
 SCENE_SCALE = Number(
     least=_SMALL,
     most=_LARGE,
-    words=(("auto", "auto"),),
+    words=("auto",),
     help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
     "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.",
 )
