@@ -49,7 +49,7 @@ from plenostream.field.precision import ChosenPrecision
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
 from plenostream.results import FrameStats
 
-COMMANDS = ("bench", "convert", "info", "plan", "points", "render", "verify")
+COMMANDS = ("convert", "info", "plan", "points", "render", "verify")
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from gpucheck.hlo import Operation, operations
 from gpucheck.machine import Code, Resources
+from gpucheck.operations import Operation, operations
 
 __all__ = ["Kernel", "look_into", "nbytes"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gpucheck.hlo import Operation
 from gpucheck.kernel import Kernel
 from gpucheck.memory import Case
+from gpucheck.operations import Operation
 from gpucheck.target import GRANTED_SHARE, Target
 from plenostream.rules.bytesize import format_bytes
 
