@@ -1,4 +1,4 @@
-"""What `tools/bench` does: measure frames, streaming, opening, decoding, converting and starting.
+"""What `tools/bench` does: measure frames, streaming, opening, decoding and converting.
 
 Every figure is the median of repeats that take turns with what they are compared with, so that a
 machine that slows down meanwhile slows all of them. Importing this package imports none of its

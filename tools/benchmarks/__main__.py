@@ -71,7 +71,7 @@ def bench() -> None:
 def models(quick: bool, models: str | None, rounds: int, folder: Path, target: Path | None) -> None:
     """Measure everything on the models that are here, beside the native baseline of ../shared.
 
-    Frames, streaming, first frames, orbits, reads, conversion, start-up, profiles, as one table.
+    Frames, streaming, first frames, orbits, reads, decoding, conversion, profiles, as one table.
     Takes a quarter of an hour, some minutes more and 20 GB of disk the first time.
     """
     # Compiled programs are kept apart from the user's, so that a run depends on earlier runs only.

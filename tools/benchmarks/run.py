@@ -1,4 +1,4 @@
-"""One run of the benchmark: the models one after another, then what holds for all of them."""
+"""One run of the benchmark: the models one after another, as one table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -30,16 +30,15 @@ from benchmarks.models import (
 from benchmarks.native import build_native, native_rivals
 from benchmarks.profile import profile_frame, profile_rows
 from benchmarks.scene import Effort, measure_scene, scene_rows
-from benchmarks.startup import measure_startup, startup_rows
-from benchmarks.table import Row, as_json, ratio, table_lines
+from benchmarks.table import Row, as_json, table_lines
 from benchmarks.timing import Contestant, Say
 from plenostream.errors import InvalidInput
 from plenostream.options import RenderOptions, StreamOptions
 
-__all__ = ["FULL", "QUICK", "Plan", "machine", "run_models"]
+__all__ = ["FULL", "QUICK", "Plan", "run_models"]
 
 _SMALLEST = "still_128"
-"""In every checkout; what starting is measured with."""
+"""In every checkout."""
 _TILED_OF = "still_512"
 _TILED_MEMORY = "1GB"
 """Holds the copy in view, and none of the others: a pool for all of them would take 16 GB."""
@@ -66,12 +65,8 @@ QUICK = Plan(
 """Everything once, on the smallest model: proves that it works, measures little."""
 
 
-@dataclass(slots=True)
-class _Results:
-    """What has been found, for people and as JSON values."""
-
-    columns: dict[str, list[Row]] = field(default_factory=dict)
-    told: dict[str, Any] = field(default_factory=dict)
+_Found = tuple[list[Row], dict[str, Any]]
+"""The figures of a model, for people and as JSON values."""
 
 
 def run_models(
@@ -87,31 +82,28 @@ def run_models(
         raise InvalidInput(f"{', '.join(sorted(unknown))}: not here; there are {', '.join(here)}")
     folders.made.mkdir(parents=True, exist_ok=True)
     native = build_native(folders.native, folders.made / "native", say)
-    found, about = _Results(), machine()
-    told: dict[str, Any] = {"machine": about, "models": found.told}
+    about = _machine()
+    columns: dict[str, list[Row]] = {}
+    told: dict[str, Any] = {"machine": about, "models": {}}
 
     def prefixed(name: str) -> Say:
         return lambda what: say(f"{name}: {what}")
 
     for name in names:
         if name == TILED:
-            _run_tiled(found, folders, plan, prefixed(name))
+            found = _run_tiled(folders, plan, prefixed(name))
         else:
             model = prepare(folders, name, prefixed(name))
-            _run_model(found, model, native, plan, prefixed(name))
+            found = _run_model(model, native, plan, prefixed(name))
+        columns[name], told["models"][name] = found
         save(told)
-    small = prepare(folders, _SMALLEST, say)
-    startup = measure_startup(small.scene, rounds=plan.effort.rounds, say=say)
     about["load_after"] = os.getloadavg()
-    told["startup"] = as_json(startup)
     save(told)
     lines = [_machine_line(about), "Medians, in brackets quartiles; ratios are of medians.", ""]
-    return [*lines, *table_lines(found.columns), *table_lines({"": startup_rows(startup)})]
+    return [*lines, *table_lines(columns)]
 
 
-def _run_model(
-    found: _Results, model: Model, native: ModuleType | None, plan: Plan, say: Say
-) -> None:
+def _run_model(model: Model, native: ModuleType | None, plan: Plan, say: Say) -> _Found:
     camera, path, rivals = model.camera(plan.size), str(model.scene), nobody
     with ps.open_scene(model.scene) as scene:
         orbit = ps.orbit_cameras(scene.grid, plan.orbit, size=plan.size)
@@ -133,12 +125,7 @@ def _run_model(
     conversion = measure_conversion(
         model.checkpoint, model.scene.parent, repeats=effort.repeats, say=say
     )
-    first, second = figures.first_frame["warm"].whole, figures.first_frame["warm"].second
-    allowed = conversion.loading.median + 2 * second.median
     rows = [*scene_rows(figures), *conversion_rows(conversion)]
-    rows += [
-        Row("conversion", "first frame / (numpy.load + 2 frames)", ratio(first.median, allowed))
-    ]
     told = {**as_json(figures), "conversion": as_json(conversion), "profiles": {}}
     for line in ("resident", "pool 1/4"):
         say(f"profile: {line}")
@@ -147,10 +134,10 @@ def _run_model(
         profile = apart({}, profile_frame, path, camera, options=options, stream=stream, n_frames=3)
         rows += profile_rows(line, profile)
         told["profiles"][line] = as_json(profile)
-    found.columns[model.name], found.told[model.name] = rows, told
+    return rows, told
 
 
-def _run_tiled(found: _Results, folders: Folders, plan: Plan, say: Say) -> None:
+def _run_tiled(folders: Folders, plan: Plan, say: Say) -> _Found:
     """A view of one copy among many, taking turns with the same view of the model alone."""
     model = prepare(folders, _TILED_OF, say)
     many = prepare_tiled(folders, model, say)
@@ -179,10 +166,10 @@ def _run_tiled(found: _Results, folders: Folders, plan: Plan, say: Say) -> None:
             rivals=rivals,
             say=say,
         )
-    found.columns[TILED], found.told[TILED] = scene_rows(figures), as_json(figures)
+    return scene_rows(figures), as_json(figures)
 
 
-def machine() -> dict[str, Any]:
+def _machine() -> dict[str, Any]:
     """What the figures depend on."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     names = ("jax", "jaxlib", "numpy", "zarr", "numcodecs")
