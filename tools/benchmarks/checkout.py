@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ from benchmarks.timing import Contestant
 from plenostream.cameras import Camera
 from plenostream.errors import PlenostreamError
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.process.leftovers import child_process
 
 __all__ = ["other_checkout"]
 
@@ -63,27 +62,24 @@ def _told(record: Any) -> dict[str, Any]:
 
 @contextmanager
 def _drawing(checkout: Path, asked: str) -> Iterator[Contestant]:
-    with (
-        subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, asked],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=checkout,  # first on its path
-            env={**os.environ, "PYTHONPATH": str(checkout)},
-        ) as process,
-        child_process(process),
-    ):
+    # Its input ends when this process does, or is done with it, and then so does it.
+    with subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM, asked],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,  # or closing would try to write once more what nobody reads
+        cwd=checkout,  # first on its path
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         into, out = process.stdin, process.stdout
 
         def draw() -> float:
-            try:
-                print("draw", file=into, flush=True)
+            seconds = b""
+            with suppress(BrokenPipeError):
+                into.write(b"\n")
                 seconds = out.readline()
-            except BrokenPipeError:
-                seconds = ""
             if not seconds:
                 raise PlenostreamError(f"{checkout} cannot draw this view, see above")
             return float(seconds)

@@ -14,7 +14,6 @@ from benchmarks.timing import Say, Timing
 from plenostream.cameras import Camera
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.process.leftovers import temporary_folder
 from plenostream.renderer import Renderer
 from plenostream.scene import open_scene
 
@@ -56,10 +55,7 @@ def first_frames(
     The disk's cache is warm if the scene has been read before. The compile cache is a folder of
     this measurement's own.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="plenostream-compiled-") as cache,
-        temporary_folder(cache),
-    ):
+    with tempfile.TemporaryDirectory(prefix="plenostream-compiled-") as cache:
         environment = {
             "JAX_COMPILATION_CACHE_DIR": cache,
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
