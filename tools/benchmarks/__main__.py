@@ -31,12 +31,13 @@ _json_option = click.option(
     metavar="FILE",
     help="Also write the figures as JSON.",
 )
-
-
-def _rounds_option(default: int) -> Any:
-    help_text = "Turns of each contestant."
-    kind = click.IntRange(1, 1000)
-    return click.option("--rounds", type=kind, default=default, show_default=True, help=help_text)
+_rounds_option = click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=7,
+    show_default=True,
+    help="Turns of each contestant.",
+)
 
 
 def _say(what: str) -> None:
@@ -60,7 +61,7 @@ def bench() -> None:
 @bench.command()
 @click.option("--quick", is_flag=True, help="still_128, small pictures, everything once: a minute.")
 @click.option("--models", metavar="NAMES", help="Such as still_128,still_512; all unless said.")
-@_rounds_option(7)
+@_rounds_option
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
@@ -95,7 +96,7 @@ def models(quick: bool, models: str | None, rounds: int, folder: Path, target: P
 @click.argument("path", metavar="SCENE")
 @camera_options
 @click.option("--parts", metavar="NAMES", help="Such as orbit,reads; all unless said.")
-@_rounds_option(7)
+@_rounds_option
 @click.option(
     "--against",
     type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
@@ -121,7 +122,7 @@ def scene(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     prepare_jax()
     from benchmarks.checkout import other_checkout
-    from benchmarks.frames import nobody
+    from benchmarks.frames import Rivals, nobody
     from benchmarks.scene import PARTS, Effort, measure_scene, scene_rows
     from benchmarks.table import as_json, table_lines
 
@@ -132,7 +133,7 @@ def scene(
         )
     cameras = _cameras(path, flags, orbit=_ORBIT)
     with ExitStack() as stack:
-        rivals = nobody
+        rivals: Rivals = nobody
         if against is not None:
             rivals = stack.enter_context(other_checkout(against, path, cameras[0], options))
         effort = Effort(rounds=rounds, repeats=min(rounds, Effort().repeats), parts=asked)

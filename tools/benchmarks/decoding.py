@@ -99,7 +99,9 @@ def _take_bricks(fetcher: BrickFetcher, n_bricks: int) -> None:
 
 def decoding_rows(rates: DecodeRates | None) -> Iterator[Row]:
     """Bytes a second, and how much faster than Zarr's arrays."""
-    for name, timing in rates.ways.items() if rates else ():
+    if rates is None:
+        return
+    for name, timing in rates.ways.items():
         rate = format_bytes(round(rates.n_bytes / timing.median))
         yield Row("decoding rows", name, f"{rate}/s")
         if name != _ZARR:

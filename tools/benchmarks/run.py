@@ -17,7 +17,7 @@ from typing import Any
 import plenostream as ps
 from benchmarks.apart import apart
 from benchmarks.conversion import conversion_rows, measure_conversion
-from benchmarks.frames import nobody
+from benchmarks.frames import Rivals, nobody
 from benchmarks.models import (
     TILED,
     Folders,
@@ -104,7 +104,8 @@ def run_models(
 
 
 def _run_model(model: Model, native: ModuleType | None, plan: Plan, say: Say) -> _Found:
-    camera, path, rivals = model.camera(plan.size), str(model.scene), nobody
+    camera, path = model.camera(plan.size), str(model.scene)
+    rivals: Rivals = nobody
     with ps.open_scene(model.scene) as scene:
         orbit = ps.orbit_cameras(scene.grid, plan.orbit, size=plan.size)
     if native is not None:
