@@ -31,8 +31,8 @@ RANKS = {
     "importers": 2,
     "stream": 2,
     "engine": 3,
+    "scene": 3,
     "renderer": 4,
-    "scene": 4,
     "cli": 5,
     "__main__": 6,
 }

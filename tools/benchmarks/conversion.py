@@ -17,6 +17,7 @@ import numpy as np
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
+import plenostream as ps
 from benchmarks.apart import apart, peak_resident_bytes, resident_bytes
 from benchmarks.table import Row, ratio, spread
 from benchmarks.timing import Say, Timing
@@ -24,7 +25,6 @@ from plenostream.format.layout import array_specs, codec_metadata
 from plenostream.format.reader import open_store
 from plenostream.format.writer import fill_value
 from plenostream.rules.bytesize import format_bytes
-from plenostream.scene import convert
 
 __all__ = ["ConversionRun", "conversion_rows", "measure_conversion"]
 
@@ -97,7 +97,7 @@ def _remove(*folders: Path) -> None:
 
 def _convert(checkpoint: Path, scene: Path) -> _Converted:
     before = resident_bytes()
-    report = convert(checkpoint, scene)
+    report = ps.convert(checkpoint, scene)
     return _Converted(report.seconds, report.scene_bytes, peak_resident_bytes(), before)
 
 
