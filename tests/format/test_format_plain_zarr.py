@@ -48,14 +48,14 @@ def read_back(scene: Path, target: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def assert_same(values: dict[str, np.ndarray], checkpoint: CheckpointArrays) -> None:
+def assert_same(found: dict[str, np.ndarray], checkpoint: CheckpointArrays) -> None:
     active = checkpoint.links >= 0
     rows = checkpoint.links[active]
-    np.testing.assert_array_equal(values["active"], active)
-    np.testing.assert_array_equal(values["density"][active], checkpoint.density[rows])
-    np.testing.assert_array_equal(values["sh"][active], checkpoint.sh[rows], strict=True)
-    np.testing.assert_array_equal(values["radius"], checkpoint.radius)
-    np.testing.assert_array_equal(values["center"], checkpoint.center)
+    np.testing.assert_array_equal(found["active"], active)
+    np.testing.assert_array_equal(found["density"][active], checkpoint.density[rows])
+    np.testing.assert_array_equal(found["sh"][active], checkpoint.sh[rows], strict=True)
+    np.testing.assert_array_equal(found["radius"], checkpoint.radius)
+    np.testing.assert_array_equal(found["center"], checkpoint.center)
 
 
 CHECKPOINT = random_checkpoint(
