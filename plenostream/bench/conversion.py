@@ -19,9 +19,8 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from plenostream.bench.apart import answer, ask, peak_resident_bytes, resident_bytes
 from plenostream.bench.timing import Say, Timing
-from plenostream.format.layout import array_specs, codec_metadata
+from plenostream.format.layout import array_specs, codec_metadata, fill_value
 from plenostream.format.reader import open_store
-from plenostream.format.writer import fill_value
 from plenostream.scene import convert
 
 __all__ = ["ConversionRun", "measure_conversion"]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from plenostream.errors import StoreError, StoreFormat
-from plenostream.format import layout
 from plenostream.format.reader import open_store
 from plenostream.format.verify import verify
 from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
-from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
+from plenostream.testing.scenes import write_checkpoint_plain
 
 ARRAYS = [
     *("bricks/index", "bricks/row_start", "bricks/mask", "bricks/boxes", "bricks/density_max"),
@@ -25,12 +24,7 @@ ARRAYS = [
 DOCUMENTS = ["", "bricks", "rows", *ARRAYS]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, rows in SMALL_CHUNKS.items():
-            patch.setattr(layout, name, rows)
-        yield
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")

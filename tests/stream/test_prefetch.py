@@ -21,19 +21,14 @@ from plenostream.format import layout
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.format.spans import row_runs, split_by_chunk
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
-from plenostream.stream.chunk_memory import Slots
+from plenostream.stream.chunk_memory import ChunkMemory
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
 LARGE = 64_000_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, rows in SMALL_CHUNKS.items():
-            patch.setattr(layout, name, rows)
-        yield
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")
@@ -378,20 +373,20 @@ class TestDamage:
                 f.take([0])
 
 
-def test_slots_that_the_system_refuses_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buffers_that_the_system_refuses_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(shape: Any, dtype: Any) -> None:
         raise MemoryError
 
-    slots = Slots(slot_bytes=8 << 20, n_slots=3)
-    slot = slots.take()
-    assert slot is not None
+    memory = ChunkMemory(buffer_bytes=8 << 20, n_buffers=3)
+    buffer = memory.take()
+    assert buffer is not None
     monkeypatch.setattr("plenostream.stream.chunk_memory.np.empty", refuse)
-    assert slots.take() is None
-    slots.give_back(slot)
-    assert slots.take() is slot
-    assert slots.allocated_bytes == 8 << 20
+    assert memory.take() is None
+    memory.give_back(buffer)
+    assert memory.take() is buffer
+    assert memory.allocated_bytes == 8 << 20
     with pytest.raises(MemoryError):
-        Slots(slot_bytes=64, n_slots=3).take()
+        ChunkMemory(buffer_bytes=64, n_buffers=3).take()
 
 
 runs = st.lists(st.tuples(st.integers(0, 500), st.integers(1, 90)), max_size=12)
