@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.lattice import GridArrays
 from plenostream.integrator.xla.kernels.geometry import (
-    TILE_RAYS,
-    GridArrays,
     RayConstants,
     entry_bits,
     ray_constants,
@@ -97,7 +98,13 @@ def make_toy(
     values = {"step_size": 0.5, "near_clip": 0.0, "sigma_thresh": 1e-10, "stop_thresh": 1e-7}
     values |= options
     step, near = jnp.float64(values["step_size"]), jnp.float64(values["near_clip"])
-    set_up = jax.jit(partial(ray_constants, bits=entry_bits(grid.size)))
+    set_up = jax.jit(
+        partial(
+            ray_constants,
+            bits=entry_bits(grid.size),
+            basis=SphericalHarmonics(checkpoint.basis_dim),
+        )
+    )
     rays = set_up(
         jnp.asarray(origins.T), jnp.asarray(dirs.T), jnp.ones(len(dirs), bool), arrays, step, near
     )
