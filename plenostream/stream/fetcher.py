@@ -14,7 +14,7 @@ from plenostream.format.layout import ROW_ARRAYS, brick_digest
 from plenostream.format.reader import SceneStore
 from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
 from plenostream.process.closing import Closing
-from plenostream.stream.chunk_cache import ChunkCache, ChunkKey
+from plenostream.stream.chunk_cache import ChunkCache, ChunkKey, Counters
 
 __all__ = ["BrickFetcher", "BrickRows"]
 
@@ -58,29 +58,9 @@ class BrickFetcher(Closing):
         self._chunks.close()
 
     @property
-    def bytes_read(self) -> int:
-        """Stored (compressed) bytes fetched so far."""
-        return self._chunks.counters.bytes_read
-
-    @property
-    def chunks_read(self) -> int:
-        """Chunks fetched and decoded so far."""
-        return self._chunks.counters.chunks_read
-
-    @property
-    def hits(self) -> int:
-        """Chunks that were there, or requested, when `take` needed them."""
-        return self._chunks.counters.hits
-
-    @property
-    def misses(self) -> int:
-        """Chunks that `take` had to ask for itself."""
-        return self._chunks.counters.misses
-
-    @property
-    def peak_cache_bytes(self) -> int:
-        """Largest number of bytes held at a time, reads in flight included."""
-        return self._chunks.counters.peak_cache_bytes
+    def counters(self) -> Counters:
+        """What has been read so far, and what `take` found ready or not."""
+        return self._chunks.counters
 
     def request(self, brick_ids: ArrayLike) -> None:
         """Have the chunks of bricks [k] read ahead, in this order, as far as the cache has room.

@@ -97,7 +97,7 @@ def test_take_gives_the_rows_of_the_store(
     with BrickFetcher(store, cache_bytes=cache_bytes, n_threads=n_threads) as fetcher:
         fetcher.request(ids)
         assert_rows(fetcher.take(ids), store, ids)
-        assert fetcher.peak_cache_bytes <= cache_bytes
+        assert fetcher.counters.peak_cache_bytes <= cache_bytes
 
 
 @given(data=st.data())
@@ -117,7 +117,7 @@ def test_any_sequence_of_requests_and_takes_is_exact(folder: Path, data: st.Data
                     fetcher.cancel(ids or None)
                 else:
                     assert_rows(fetcher.take(ids), store, ids)
-            assert fetcher.peak_cache_bytes <= cache_bytes
+            assert fetcher.counters.peak_cache_bytes <= cache_bytes
 
 
 def test_empty_scene_gives_nothing(tmp_path: Path) -> None:
@@ -159,8 +159,8 @@ def test_every_chunk_is_read_once_when_the_cache_holds_all(store: SceneStore) ->
         for some in np.array_split(np.random.default_rng(2).permutation(ids), 5):
             fetcher.request(some)
             fetcher.take(some)
-        assert fetcher.chunks_read == n_chunks(store)
-        assert fetcher.bytes_read == sum(
+        assert fetcher.counters.chunks_read == n_chunks(store)
+        assert fetcher.counters.bytes_read == sum(
             store.chunk_stored_bytes(name, chunk)
             for name in ("rows/density", "rows/sh")
             for chunk in range(store.specs[name].n_chunks)
@@ -195,13 +195,16 @@ def test_requested_chunks_are_hits_and_others_misses(store: SceneStore) -> None:
     ids = np.arange(store.meta.n_bricks)
     with BrickFetcher(store, cache_bytes=LARGE, n_threads=2) as fetcher:
         fetcher.take(ids)
-        assert (fetcher.hits, fetcher.misses) == (0, n_chunks(store))
+        assert (fetcher.counters.hits, fetcher.counters.misses) == (0, n_chunks(store))
         fetcher.take(ids)
-        assert (fetcher.hits, fetcher.misses) == (n_chunks(store), n_chunks(store))
+        assert (fetcher.counters.hits, fetcher.counters.misses) == (
+            n_chunks(store),
+            n_chunks(store),
+        )
     with BrickFetcher(store, cache_bytes=LARGE, n_threads=2) as fetcher:
         fetcher.request(ids)
         fetcher.take(ids)
-        assert (fetcher.hits, fetcher.misses) == (n_chunks(store), 0)
+        assert (fetcher.counters.hits, fetcher.counters.misses) == (n_chunks(store), 0)
 
 
 def test_chunks_are_read_in_the_order_of_the_request(store: SceneStore) -> None:
@@ -222,7 +225,7 @@ def test_reading_ahead_stops_when_the_cache_is_full(store: SceneStore) -> None:
         fetcher.request(ids)
         fetcher.take(ids[:1])
         # Five slots, and those that the first brick gave back: not the whole scene.
-        assert fetcher.chunks_read < n_chunks(store) / 4
+        assert fetcher.counters.chunks_read < n_chunks(store) / 4
 
 
 def test_what_was_read_ahead_stays_until_it_is_taken(store: SceneStore) -> None:
@@ -232,7 +235,7 @@ def test_what_was_read_ahead_stays_until_it_is_taken(store: SceneStore) -> None:
         fetcher.request(first)
         fetcher.request(rest)
         fetcher.take(first)
-        assert fetcher.misses == 0
+        assert fetcher.counters.misses == 0
 
 
 def test_cancelled_request_is_not_read(store: SceneStore) -> None:

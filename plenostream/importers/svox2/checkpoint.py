@@ -75,6 +75,11 @@ class StoredArray:
         return self.shape[1] if len(self.shape) > 1 else 1
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return self.columns * self.dtype.itemsize
+
+    @property
     def compressed(self) -> bool:
         """True when the elements do not lie in the archive as they are."""
         return self.entry.compress_type != ZIP_STORED

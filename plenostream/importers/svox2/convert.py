@@ -240,7 +240,7 @@ class _Steps:
         slab_voxels = [scan.plane_voxels[a : b + 1].sum() for a, b in slab_planes(self._bricks)]
         memory = plan_memory(
             self._bricks,
-            row_bytes=sum(t.columns * t.dtype.itemsize for t in self._checkpoint.tables),
+            row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
             slab_voxels=int(max(slab_voxels)),
             slab_rows=int(slab_rows.max()),
             workers=min(n_workers(self._options.workers), len(slab_rows)),

@@ -105,11 +105,6 @@ class RowSource:
             sh_dtype="float16" if dtype == "float16" else checkpoint.sh_dtype,
         )
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row as read, all tables together."""
-        return sum(table.row_bytes for table in self.tables)
-
     def read(
         self, starts: NDArray[np.int64], stops: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.floating]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.importers.svox2.checkpoint import StoredArray
-from plenostream.importers.svox2.rows import RowTable
+from plenostream.importers.svox2.rows import RowTable, describe_table
 
 __all__ = ["check_stored", "needs_spill", "spill_bytes", "spill_table", "spilled_table"]
 
@@ -37,7 +37,7 @@ def spill_bytes(table: StoredArray, n_voxels: int, *, in_order: bool) -> int:
     """Disk that `spill_table` takes at its worst moment; 0 where there is nothing to spill."""
     if not needs_spill(table, in_order=in_order):
         return 0
-    row = table.columns * table.dtype.itemsize
+    row = table.row_bytes
     raw = table.entry.file_size if _needs_unpacking(table) else 0
     # Reordering: the rows on their way and at their end, and the pairs that say where they go.
     return raw + n_voxels * (row if in_order else 2 * row + 8 + 16)
@@ -78,15 +78,10 @@ def _row_batches(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic
 def _column_batches(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]]:
     """The same for arrays in Fortran order, where each column lies by itself."""
     n_rows, columns = table.shape
-    column = RowTable(
-        path=table.path,
-        offset=table.file_offset,
-        dtype=table.dtype.str,
-        columns=1,
-    )
+    column = replace(describe_table(table), columns=1)
     unpacked = plan.work / f"{table.key}.unpacked"
     if _needs_unpacking(table):
-        column = RowTable(path=os.fspath(unpacked), offset=0, dtype=table.dtype.str, columns=1)
+        column = replace(column, path=os.fspath(unpacked), offset=0)
         _unpack(table, unpacked)
     else:
         check_stored(table)
@@ -129,9 +124,8 @@ def spill_table(
     ------
     CheckpointError : damaged data.
     """
-    row_bytes = table.columns * table.dtype.itemsize
     # Rows, the same gathered, sorted pairs and their order: about three rows and 64 bytes each.
-    plan = _Plan(batch=max(1024, memory_bytes // (3 * row_bytes + 64)), work=work)
+    plan = _Plan(batch=max(1024, memory_bytes // (3 * table.row_bytes + 64)), work=work)
     batches = _progressing(_row_batches(table, plan), table.shape[0], progress)
     with open(work / _SPILLED, "wb") as file:
         if rows_file is None:
