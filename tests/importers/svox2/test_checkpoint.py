@@ -67,11 +67,11 @@ def unpacked(path: Path, *, piece: int) -> bytes:
 
 
 def test_sound_checkpoint_is_described_without_reading_its_rows(tmp_path: Path) -> None:
-    found = open_checkpoint(save(tmp_path / "a.npz"))
-    assert found.grid.size == (3, 4, 5)
-    assert found.grid.radius == (1, 2, 3)
-    assert found.grid.center == (0, -1, 0.5)
-    assert (found.basis_dim, found.n_rows, found.sh_dtype) == (9, 2, "float16")
+    checkpoint = open_checkpoint(save(tmp_path / "a.npz"))
+    assert checkpoint.grid.size == (3, 4, 5)
+    assert checkpoint.grid.radius == (1, 2, 3)
+    assert checkpoint.grid.center == (0, -1, 0.5)
+    assert (checkpoint.basis_dim, checkpoint.n_rows, checkpoint.sh_dtype) == (9, 2, "float16")
 
 
 def test_missing_radius_and_center_are_one_and_zero(tmp_path: Path) -> None:
@@ -87,8 +87,10 @@ def test_single_radius_and_center_count_for_all_axes(tmp_path: Path) -> None:
 
 def test_older_dialect_has_the_density_in_its_first_column(tmp_path: Path) -> None:
     data = np.zeros((2, 13), np.float32)
-    found = open_checkpoint(save(tmp_path / "a.npz", data=data, density_data=None, sh_data=None))
-    assert (found.basis_dim, found.n_rows, len(found.tables)) == (4, 2, 1)
+    checkpoint = open_checkpoint(
+        save(tmp_path / "a.npz", data=data, density_data=None, sh_data=None)
+    )
+    assert (checkpoint.basis_dim, checkpoint.n_rows, len(checkpoint.tables)) == (4, 2, 1)
 
 
 @pytest.mark.parametrize("basis_dim", [1, 4, 9, 16, 25])
@@ -189,8 +191,8 @@ def test_headers_as_numpy_writes_them_are_read(
     dtype: str, shape: tuple[int, ...], fortran: bool
 ) -> None:
     text = f"{{'descr': {dtype!r}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n"
-    found = parse_header(header(text), where="w")
-    assert (found.dtype, found.shape, found.fortran_order) == (np.dtype(dtype), shape, fortran)
+    parsed = parse_header(header(text), where="w")
+    assert (parsed.dtype, parsed.shape, parsed.fortran_order) == (np.dtype(dtype), shape, fortran)
 
 
 @given(st.text(alphabet="{}()[]'\",:<f48TrueFalsedcrhpotn_ ", max_size=120))

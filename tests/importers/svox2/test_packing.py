@@ -66,8 +66,8 @@ def boxes_of(voxel: tuple[int, int, int], *, size: int, brick_size: int) -> list
     bricks = BrickGrid(size=(size,) * 3, brick_size=brick_size)
     positive = np.zeros((1, *(bricks.edge,) * 3), np.bool_)
     positive[(0, *voxel)] = True
-    found = tight_boxes(positive, np.zeros((1, 3), np.int32), bricks)[0]
-    return found.tolist()  # type: ignore[no-any-return]
+    boxes = tight_boxes(positive, np.zeros((1, 3), np.int32), bricks)[0]
+    return boxes.tolist()  # type: ignore[no-any-return]
 
 
 def test_voxel_fills_the_eight_cells_around_it() -> None:
