@@ -42,11 +42,11 @@ def random_links(seed: int, size: tuple[int, int, int]) -> NDArray[np.int32]:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("block", [1, 300, 1 << 20])
+@pytest.mark.parametrize("batch", [1, 300, 1 << 20])
 def test_active_voxels_are_found_however_links_are_stored_and_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, block: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, batch: int
 ) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(scan_module, "_BATCH_BYTES", batch)
     links = np.asarray(random_links(1, (9, 7, 11)), order=order)
     scan, active = scanned(tmp_path, links)
     np.testing.assert_array_equal(active, links >= 0)
@@ -58,7 +58,7 @@ def test_active_voxels_are_found_however_links_are_stored_and_read(
 def test_rows_in_another_order_are_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK_BYTES", 500)
+    monkeypatch.setattr(scan_module, "_BATCH_BYTES", 500)
     links = random_links(2, (9, 7, 11))
     active = np.argwhere(links >= 0)
     first, second = (active[-2], active[-1]) if late else (active[0], active[-1])
