@@ -21,7 +21,7 @@ from plenostream.bench.apart import answer, ask, peak_resident_bytes, resident_b
 from plenostream.bench.timing import Say, Timing
 from plenostream.format.layout import array_specs, codec_metadata, fill_value
 from plenostream.format.reader import open_store
-from plenostream.scene import convert
+from plenostream.importers.svox2.convert import convert
 
 __all__ = ["ConversionRun", "measure_conversion"]
 
