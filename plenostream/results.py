@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FrameStats", "RayResult", "RenderResult"]
+__all__ = ["FrameStats", "Progress", "RayResult", "RenderResult"]
+
+Progress = Callable[[str, int, int], None]
+"""Told the name of a step, how much of it is done, and how much there is."""
 
 
 @dataclass(slots=True, kw_only=True)

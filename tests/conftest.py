@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from plenostream.format import layout
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
+from plenostream.testing.scenes import SMALL_CHUNKS
 
 # Set through the environment, so that the tests of NumPy-only modules need not import jax and
 # that the processes which tests start are held to the same rules.
@@ -74,6 +76,15 @@ def tiny() -> CheckpointArrays:
 def tiny_checkpoint(tiny: CheckpointArrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same as a file."""
     return tiny.save(tmp_path_factory.mktemp("checkpoints") / "tiny.npz")
+
+
+@pytest.fixture(scope="module")
+def small_chunks() -> Iterator[None]:
+    """Scenes are written and read with chunks of a few rows, so that small ones have several."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, rows in SMALL_CHUNKS.items():
+            patch.setattr(layout, name, rows)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A JSON document from a stranger, read within bounds on its size and on the memory it takes."""
+"""Reads a JSON document from an untrusted file, within bounds on its size and on memory."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ class _Duplicate(Exception):
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    document = dict(pairs)
+    if len(document) != len(pairs):
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
                 raise _Duplicate(shown(key))
             seen.add(key)
-    return found
+    return document
 
 
 def _reason(error: Exception) -> str:

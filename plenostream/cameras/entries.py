@@ -135,9 +135,9 @@ def _size(
     name = values.get("file_path")
     if name is not None and not isinstance(name, str):
         raise CameraError(f"`file_path` is {shown(name)}; expected the name of a picture")
-    found = _size_of_picture(folder, name) if name else None
-    if found is not None:
-        return found
+    size = _size_of_picture(folder, name) if name else None
+    if size is not None:
+        return size
     lacking = f" ({shown(name)} is no PNG or JPEG picture in {folder})" if name else ""
     pixels = [key for key in ("fl_x", "fx", "fl_y", "fy", "cx", "cy") if key in values]
     if pixels:

@@ -1,4 +1,4 @@
-"""Cameras read from JSON files, which come from strangers and are checked value by value.
+"""Cameras read from JSON files, which are not trusted: each value is checked.
 
 ======================= =========================================== ============== =============
 kind                    told by                                     axes           `auto` scale
@@ -125,16 +125,16 @@ def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:
 
 def _entries(document: dict[str, Any], path: Path) -> tuple[Kind, list[dict[str, Any]]]:
     """Which kind the file is, by the list that it has, and the list; it is taken out."""
-    found = [kind for kind in KINDS if document.get(kind.entries) is not None]
-    if len(found) != 1:
-        names = " and ".join(f"`{kind.entries}`" for kind in found)
+    kinds = [kind for kind in KINDS if document.get(kind.entries) is not None]
+    if len(kinds) != 1:
+        names = " and ".join(f"`{kind.entries}`" for kind in kinds)
         raise CameraError(
             f"the camera file {path} has {names}: which of them counts?"
-            if found
+            if kinds
             else f"the camera file {path} has neither `frames` (NeRF-synthetic, instant-ngp, "
             "nerfstudio) nor `camera_path` (nerfstudio) nor `views`"
         )
-    (kind,) = found
+    (kind,) = kinds
     entries = document.pop(kind.entries)
     if not isinstance(entries, list) or not entries:
         raise CameraError(

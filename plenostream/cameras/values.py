@@ -1,4 +1,4 @@
-"""Numbers from strangers: what counts as one."""
+"""Checks numbers of camera files and of callers: real, finite, not a truth value."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def one_number(values: Mapping[str, Any], keys: Sequence[str]) -> float | None:
     ------
     CameraError : not a finite number, or spellings that contradict each other.
     """
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for key in keys:
         if key not in values:
             continue
         number = finite_number(values[key])
         if number is None:
             raise CameraError(f"`{key}` is {shown(values[key])}; expected a finite number")
-        found[key] = number
-    if len(set(found.values())) > 1:
-        text = ", ".join(f"`{key}` is {number:g}" for key, number in found.items())
+        numbers[key] = number
+    if len(set(numbers.values())) > 1:
+        text = ", ".join(f"`{key}` is {number:g}" for key, number in numbers.items())
         raise CameraError(f"{text}: they mean the same and contradict each other")
-    return next(iter(found.values()), None)
+    return next(iter(numbers.values()), None)
 
 
 def one_pixels(values: Mapping[str, Any], keys: Sequence[str]) -> int | None:

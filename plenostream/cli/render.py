@@ -94,7 +94,7 @@ def render(
                 progress.update("rendering", 0, len(cameras))
                 for number, camera in cameras:
                     result = renderer.render(camera)
-                    writer.write(number, rgb=result.rgb, alpha=result.alpha, depth=result.depth)
+                    writer.write(number, result)
                     frames.append(result.stats.to_dict())
                     del result  # before the next picture takes as much again
                     progress.update("rendering", len(frames), len(cameras))

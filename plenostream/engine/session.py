@@ -191,7 +191,7 @@ class Session:
             raise
         host.note("tables", self.store.tables.nbytes + self.table.nbytes)
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
-        host.note("cache", fetcher.peak_cache_bytes)
+        host.note("cache", fetcher.counters.peak_cache_bytes)
 
     def _residency_of(self, layout: Layout) -> Residency:
         """The table of the pool; a picture that takes more beside the pool gets another one."""
@@ -218,13 +218,13 @@ class Session:
     @property
     def _bytes_read(self) -> int:
         kept = self._kept
-        return kept.read_before + (kept.fetcher.bytes_read if kept.fetcher else 0)
+        return kept.read_before + (kept.fetcher.counters.bytes_read if kept.fetcher else 0)
 
     def _drop_fetcher(self) -> None:
         kept = self._kept
         if kept.fetcher is not None:
             kept.fetcher.close()
-            kept.read_before += kept.fetcher.bytes_read
+            kept.read_before += kept.fetcher.counters.bytes_read
             kept.fetcher = None
 
     @property

@@ -8,16 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, OutputError
 from plenostream.export.pixels import colour_8bit
 from plenostream.export.targets import Target
 from plenostream.files.atomic import AsideFile, atomic_file, made_folders, writing
 from plenostream.options import FPS
+from plenostream.results import RenderResult
 
 __all__ = ["FilmWriter", "film_output"]
 
@@ -32,7 +31,7 @@ _BT709 = 1
 def film_output(
     target: Target, *, sizes: Sequence[tuple[int, int]], fps: float, overwrite: bool
 ) -> Iterator[FilmWriter]:
-    """A writer of frames into one film, which is at its place once the block has ended well.
+    """A writer of frames into one film, which is at its place once the `with` has ended well.
 
     Parameters
     ----------
@@ -96,18 +95,10 @@ class FilmWriter:
         self._path, self._file = path, file
         self._container, self._stream = container, stream
 
-    def write(
-        self,
-        number: int,
-        *,
-        rgb: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        depth: NDArray[np.float32],
-    ) -> None:
-        """Append a frame: rgb [H, W, 3]; the others have no place in a film."""
-        del number, alpha, depth
-        picture = av.VideoFrame.from_ndarray(colour_8bit(rgb), format="rgb24")
-        frame = picture.reformat(
+    def write(self, number: int, picture: RenderResult) -> None:
+        """Append the colours of a frame; alpha and depth have no place in a film."""
+        colours = av.VideoFrame.from_ndarray(colour_8bit(picture.rgb), format="rgb24")
+        frame = colours.reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )
         with _translated(self._path, self._file):

@@ -24,6 +24,7 @@ from plenostream.export.pixels import (
 from plenostream.export.targets import Target, frame_files, target_files
 from plenostream.files.atomic import atomic_file, checked_output, made_folders, try_place, writing
 from plenostream.files.foreign import copy_written
+from plenostream.results import RenderResult
 
 __all__ = ["StillWriter", "still_output", "write_exr", "write_npy", "write_png"]
 
@@ -61,32 +62,24 @@ class StillWriter:
         """Depths (world units) that red and blue stand for: those of the first frame with any."""
         self._target, self._background, self._overwrite = target, background, overwrite
 
-    def write(
-        self,
-        number: int,
-        *,
-        rgb: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        depth: NDArray[np.float32],
-    ) -> None:
-        """Write frame `number`: rgb [H, W, 3], alpha [H, W], depth [H, W] (world units)."""
+    def write(self, number: int, picture: RenderResult) -> None:
+        """Write frame `number`."""
         files = frame_files(self._target, number)
-        shown = {"rgb": rgb, "alpha": alpha, "depth": depth}
-        shown = {name: shown[name] for name in self._target.outputs}
+        shown = {name: getattr(picture, name) for name in self._target.outputs}
         if files.main is not None:
             if self._target.kind == "png":
-                picture = _png_pixels(shown, background=self._background)
-                self._save(write_png, files.main, picture)
+                pixels = _png_pixels(shown, background=self._background)
+                self._save(write_png, files.main, pixels)
             elif self._target.kind == "npy":
                 self._save(write_npy, files.main, _stacked(shown))
             else:
                 self._save(write_exr, files.main, shown)
         if files.depth_values is not None:
-            self._save(write_npy, files.depth_values, depth)
+            self._save(write_npy, files.depth_values, picture.depth)
         if files.depth_picture is not None:
             # One range for all frames: a colour means the same depth throughout.
-            self.depth_span = self.depth_span or depth_range(depth, alpha)
-            colours = depth_8bit(depth, alpha, self.depth_span)
+            self.depth_span = self.depth_span or depth_range(picture.depth, picture.alpha)
+            colours = depth_8bit(picture.depth, picture.alpha, self.depth_span)
             self._save(write_png, files.depth_picture, colours)
 
     def notes(self) -> list[str]:

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from plenostream.errors import InvalidInput, OutputError
 from plenostream.files.paths import local_path, outside_scenes
 from plenostream.options import OUTPUTS
+from plenostream.results import RenderResult
 
 __all__ = [
     "FrameFiles",
@@ -29,7 +27,7 @@ Kind = Literal["png", "npy", "exr", "mp4"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A path, understood."""
+    """What an output path stands for."""
 
     path: Path
     kind: Kind
@@ -50,15 +48,8 @@ class Writer(Protocol):
     written: list[Path]
     """Finished files, in order."""
 
-    def write(
-        self,
-        number: int,
-        *,
-        rgb: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        depth: NDArray[np.float32],
-    ) -> None:
-        """Write frame `number`: rgb [H, W, 3], alpha [H, W], depth [H, W] (world units)."""
+    def write(self, number: int, picture: RenderResult) -> None:
+        """Write frame `number`."""
 
     def notes(self) -> list[str]:
         """What a reader of the files should know, a line each."""

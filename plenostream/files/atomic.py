@@ -102,16 +102,16 @@ class AsideFile(io.FileIO):
 
 @contextlib.contextmanager
 def atomic_file(path: PathLike, *, overwrite: bool, what: str = "output") -> Iterator[AsideFile]:
-    """An open file in the folder of `path`; it becomes `path` when the block ends well.
+    """An open file in the folder of `path`; it becomes `path` when the `with` ends well.
 
-    When the block raises (Ctrl-C included) it is removed. An error of writing that the block did
-    not let through is raised at its end. What else the block raises is passed on as it is: it may
-    run for long and do more than write.
+    When the `with` raises (Ctrl-C included) it is removed. An error of writing that was not let
+    through inside it is raised at its end. What else is raised inside is passed on as it is: it
+    may run for long and do more than write.
 
     Raises
     ------
     InvalidInput, OutputError : as for `checked_output`; what the system says against making the
-        file, writing it (when the block ends) or renaming it.
+        file, writing it (when the `with` ends) or renaming it.
     """
     real = checked_output(path, overwrite=overwrite, what=what)
     # Short, so that whatever name the target may have, this one may too.
@@ -154,7 +154,7 @@ def try_place(path: PathLike, *, what: str) -> None:
 
 @contextlib.contextmanager
 def made_folders(folder: Path) -> Iterator[None]:
-    """Make `folder` and what is missing above it; if the block raises, those still empty go again.
+    """Make `folder` and what is missing above it; if the `with` raises, those still empty go again.
 
     Raises
     ------

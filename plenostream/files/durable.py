@@ -1,4 +1,4 @@
-"""What survives a power cut: contents on the disk before a name points to them.
+"""Flushes files before they are renamed, so that a power cut leaves the old or the new content.
 
 A renaming may reach the disk before the bytes of the file that was renamed; after a power cut an
 empty file then has the right name. So the bytes go first, then the name, then the folder that

@@ -1,4 +1,4 @@
-"""Files of libraries that write by name alone, and tell little or nothing of what went wrong."""
+"""Writes files with libraries that take a name instead of a file, and hide errors of writing."""
 
 from __future__ import annotations
 

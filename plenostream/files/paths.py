@@ -1,4 +1,4 @@
-"""What a path that somebody names may be: one rule for everything that is read or written.
+"""Checks paths that users name, by one rule for everything that is read or written.
 
 A path is taken as text first (`local_path`), then as something to read (`input_file`) or as
 something to write (`outside_scenes`, `apart_from`). Nothing is opened or made here, so a refusal

@@ -1,4 +1,4 @@
-"""What the tables say about a brick, computed again from its rows: to compare, not to render.
+"""Computes again, from the rows of a brick, what the tables say about it; for `verify`.
 
 Written apart from the converter, so that a slip there is found here.
 """
@@ -141,7 +141,7 @@ def _boxes(
     return boxes
 
 
-def _same_boxes(stored: NDArray[np.uint8], found: NDArray[np.int64]) -> bool:
+def _same_boxes(stored: NDArray[np.uint8], computed: NDArray[np.int64]) -> bool:
     """Whether boxes [blocks, 6] are the same; all empty ones (lower = upper) are."""
     empty = (stored[:, :3] == stored[:, 3:]).all(axis=-1)
-    return bool(np.where(empty, ~found.any(axis=-1), (stored == found).all(axis=-1)).all())
+    return bool(np.where(empty, ~computed.any(axis=-1), (stored == computed).all(axis=-1)).all())

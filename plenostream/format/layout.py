@@ -48,15 +48,21 @@ from plenostream.format.schema import check_attributes
 __all__ = [
     "ATTRIBUTES_KEY",
     "FORMAT_VERSION",
+    "GROUPS",
+    "ROW_ARRAYS",
     "SLAB_BRICKS",
+    "TABLES",
     "ArraySpec",
     "SceneMeta",
     "array_specs",
     "brick_digest",
+    "check_counts",
     "codec_metadata",
     "decode_attributes",
     "encode_attributes",
+    "fill_value",
     "morton_key",
+    "storage_entries",
     "tables_digest",
 ]
 
@@ -68,10 +74,12 @@ SLAB_BRICKS = 4
 BRICKS_PER_CHUNK = 4096
 DENSITY_ROWS_PER_CHUNK = 65_536
 SH_ROWS_PER_CHUNK = 8192
-_TABLES = tuple(
-    f"bricks/{name}"
-    for name in ("index", "row_start", "mask", "boxes", "density_max", "sh_bound", "digest")
-)
+GROUPS = ("bricks", "rows")
+"""Groups below the root."""
+TABLES = ("index", "row_start", "mask", "boxes", "density_max", "sh_bound", "digest")
+"""Arrays of the group `bricks`, in the order in which `tables_digest` takes them."""
+ROW_ARRAYS = ("rows/density", "rows/sh")
+"""Arrays of the group `rows`."""
 _LARGEST_TYPESIZE = 255
 """Blosc shuffles elements of at most this many bytes."""
 
@@ -143,6 +151,11 @@ class ArraySpec:
         """Bytes of one element along the first axis, decoded."""
         return math.prod(self.shape[1:]) * np.dtype(self.dtype).itemsize
 
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a decoded chunk; the last one of an array is stored padded to the same size."""
+        return self.chunk_shape[0] * self.row_bytes
+
     def chunk_key(self, chunk: int) -> str:
         """Key of a chunk's bytes inside the store, such as ``rows/sh/c/3/0``."""
         return "/".join([self.name, "c", str(chunk)] + ["0"] * (len(self.shape) - 1))
@@ -192,6 +205,25 @@ def codec_metadata(spec: ArraySpec, *, codec: str) -> list[dict[str, Any]]:
     ]
 
 
+def fill_value(spec: ArraySpec) -> float:
+    """What a missing chunk reads as for a plain Zarr reader: NaN where there is one, else 0."""
+    return math.nan if np.dtype(spec.dtype).kind == "f" else 0
+
+
+def storage_entries(spec: ArraySpec, *, codec: str) -> dict[str, Any]:
+    """What an array's ``zarr.json`` says of how it is stored."""
+    fill = fill_value(spec)
+    return {
+        "chunk_grid": {
+            "name": "regular",
+            "configuration": {"chunk_shape": list(spec.chunk_shape)},
+        },
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": "NaN" if math.isnan(fill) else fill,
+        "codecs": codec_metadata(spec, codec=codec),
+    }
+
+
 def brick_digest(
     index: NDArray[np.int32],
     mask: NDArray[np.uint8],
@@ -220,8 +252,8 @@ def tables_digest(tables: Mapping[str, NDArray[Any]]) -> str:
     boxes and bounds, and wrong ones would hide bricks from a render.
     """
     digest = xxhash.xxh3_64()
-    for name in _TABLES:
-        values = np.ascontiguousarray(tables[name])
+    for name in TABLES:
+        values = np.ascontiguousarray(tables[f"bricks/{name}"])
         digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
     return digest.hexdigest()
 
@@ -276,7 +308,7 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     Raises
     ------
     StoreFormat : no scene, a newer version, not complete, altered, or with an attribute that is
-        missing, of the wrong type or out of range (see `store.schema`); it is named.
+        missing, of the wrong type or out of range (see `schema`); it is named.
     """
     body = attributes.get(ATTRIBUTES_KEY)
     if not isinstance(body, dict):
@@ -305,3 +337,23 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     # Attributes that are not known here are let be: a later version may add some.
     known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name != "grid"}
     return SceneMeta(**known | {"grid": grid, "density_rounding": float(rest["density_rounding"])})
+
+
+def check_counts(meta: SceneMeta, *, where: str) -> None:
+    """Refuse (StoreFormat) counts that contradict each other, before anything is allocated by them.
+
+    Each attribute by itself was checked when it was decoded.
+    """
+    x, y, z = meta.bricks.shape
+    for name, low, high, why in (
+        ("n_bricks", 0, x * y * z, f"a grid of {x} x {y} x {z} bricks"),
+        ("n_occupied", 0, meta.n_bricks, "n_bricks"),
+        ("n_rows", meta.n_bricks, meta.n_bricks * meta.bricks.voxels, "n_bricks and brick_size"),
+        # A voxel lies in one brick at least and in eight at most.
+        ("n_voxels", -(-meta.n_rows // 8), meta.n_rows, "n_rows"),
+    ):
+        if not low <= getattr(meta, name) <= high:
+            raise StoreFormat(
+                f"{where}: the attributes have {name} {getattr(meta, name)}; expected {low} to "
+                f"{high}, by {why}"
+            )

@@ -1,6 +1,6 @@
 """The ``zarr.json`` documents of a scene: what they say of where and how its values are stored.
 
-Values are what `store.layout` promises, so shapes and types must be just that: one that was
+Values are what `layout` promises, so shapes and types must be just that: one that was
 altered would move every row. How they are stored is for Zarr to say: a scene that was copied with
 other chunks, codecs or attributes holds the same values, and is read as it lies.
 """
@@ -13,31 +13,30 @@ from typing import Any
 
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
 from plenostream.format.codecs import DecodeError
-from plenostream.format.layout import ArraySpec
+from plenostream.format.layout import ArraySpec, SceneMeta, check_counts, decode_attributes
 from plenostream.format.source import ByteSource, ZipSource
 from plenostream.format.stored import StoredArray, stored_array
 
-__all__ = ["GROUPS", "check_group_node", "read_array_node", "read_attributes"]
+__all__ = ["check_group_node", "read_array_node", "read_meta"]
 
-GROUPS = ("bricks", "rows")
-"""Groups below the root."""
 _LARGEST_DOCUMENT = 1 << 20
 """Bytes of the largest ``zarr.json`` that is looked at; ours have about 1000, and consolidated
 metadata repeats those of all arrays."""
 _GROUP = {"zarr_format": 3, "node_type": "group"}
-_STORAGE = ("chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "storage_transformers")
+_STORAGE = ("chunk_grid", "chunk_key_encoding", "fill_value", "codecs")
 """Entries that say how an array is stored."""
 _ANNOTATIONS = ("attributes", "dimension_names")
 """Entries that change no value."""
 
 
-def read_attributes(source: ByteSource, *, where: str) -> dict[str, Any]:
-    """Attributes of the root group; `where` is said in errors.
+def read_meta(source: ByteSource, *, where: str) -> SceneMeta:
+    """What a scene says about itself in the document of its root group; `where` is said in errors.
 
     Raises
     ------
     StoreNotFound : there is no root group, so nothing here is a scene.
-    StoreFormat : its document cannot be read, or is not that of a group.
+    StoreFormat : its document cannot be read, is not that of a group, or describes no scene; see
+        `decode_attributes` and `check_counts`.
     """
     try:
         source.size("zarr.json")
@@ -51,7 +50,9 @@ def read_attributes(source: ByteSource, *, where: str) -> dict[str, Any]:
     if not isinstance(attributes, dict):
         raise StoreFormat(f"{where} is not a plenostream scene: zarr.json has no attributes")
     _compare(document, _GROUP, f"{where}: zarr.json")
-    return attributes
+    meta = decode_attributes(attributes, where=where)
+    check_counts(meta, where=where)
+    return meta
 
 
 def check_group_node(source: ByteSource, name: str, *, where: str) -> None:
@@ -79,17 +80,12 @@ def read_array_node(source: ByteSource, spec: ArraySpec, *, where: str) -> Store
         "data_type": spec.dtype,
     }
     storage = {name: document.pop(name, None) for name in _STORAGE}
+    transformers = document.pop("storage_transformers", None)
     _compare(document, expected, label)
-    if storage["storage_transformers"] not in (None, []):
+    if transformers not in (None, []):
         raise StoreFormat(f"{label} has storage_transformers, which are not known here")
     try:
-        return stored_array(
-            spec,
-            chunk_grid=storage["chunk_grid"],
-            key_encoding=storage["chunk_key_encoding"],
-            fill_value=storage["fill_value"],
-            codecs=storage["codecs"],
-        )
+        return stored_array(spec, **storage)
     except DecodeError as error:
         raise StoreFormat(f"{label} cannot be read here: {error}") from error
 
@@ -146,5 +142,5 @@ def _compare(document: Mapping[str, Any], expected: Mapping[str, Any], label: st
         if name not in document:
             raise StoreFormat(f"{label} has no entry {name!r}")
         # As JSON: true is not 1.
-        if (found := json.dumps(document[name])) != json.dumps(value):
-            raise StoreFormat(f"{label} has {name} {found[:300]}; expected {json.dumps(value)}")
+        if (stored := json.dumps(document[name])) != json.dumps(value):
+            raise StoreFormat(f"{label} has {name} {stored[:300]}; expected {json.dumps(value)}")

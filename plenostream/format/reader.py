@@ -1,7 +1,7 @@
 """Open a scene and read its chunks, from a folder or a zip file.
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
-row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`store.codecs`).
+row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`).
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BrickCorrupt, StoreError, StoreFormat
+from plenostream.errors import BrickCorrupt, StoreError
 from plenostream.format.codecs import DecodeError
-from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, decode_attributes
-from plenostream.format.nodes import GROUPS, check_group_node, read_array_node, read_attributes
+from plenostream.format.layout import GROUPS, ArraySpec, SceneMeta, array_specs
+from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.source import ByteSource, open_source
 from plenostream.format.stored import as_converted
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
+from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 
-__all__ = ["SceneStore", "check_meta", "chunk_bytes", "open_store"]
+__all__ = ["SceneStore", "open_store"]
 
 _MOST_ABSENT = 64 << 20
 """Bytes of a table that may be left out since they are its fill value. Zarr leaves out such chunks
@@ -45,8 +45,7 @@ def open_store(path: str | os.PathLike[str]) -> SceneStore:
     where = os.fspath(path)
     source = open_source(path)
     try:
-        meta = decode_attributes(read_attributes(source, where=where), where=where)
-        check_meta(meta, where=where)
+        meta = read_meta(source, where=where)
         store = SceneStore(path=where, source=source, meta=meta)
         for group in GROUPS:
             check_group_node(source, group, where=where)
@@ -66,27 +65,7 @@ def open_store(path: str | os.PathLike[str]) -> SceneStore:
     return store
 
 
-def check_meta(meta: SceneMeta, *, where: str) -> None:
-    """Refuse (StoreFormat) counts that contradict each other, before anything is allocated by them.
-
-    Each attribute by itself was checked when it was decoded.
-    """
-    x, y, z = meta.bricks.shape
-    for name, low, high, why in (
-        ("n_bricks", 0, x * y * z, f"a grid of {x} x {y} x {z} bricks"),
-        ("n_occupied", 0, meta.n_bricks, "n_bricks"),
-        ("n_rows", meta.n_bricks, meta.n_bricks * meta.bricks.voxels, "n_bricks and brick_size"),
-        # A voxel lies in one brick at least and in eight at most.
-        ("n_voxels", -(-meta.n_rows // 8), meta.n_rows, "n_rows"),
-    ):
-        if not low <= getattr(meta, name) <= high:
-            raise StoreFormat(
-                f"{where}: the attributes have {name} {getattr(meta, name)}; expected {low} to "
-                f"{high}, by {why}"
-            )
-
-
-class SceneStore:
+class SceneStore(Closing):
     """An open scene. Reading is safe from several threads at once; a context manager.
 
     Attributes
@@ -114,17 +93,6 @@ class SceneStore:
             one_at_a_time=False,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Give back the files, when nobody is in the middle of `in_use`; tables stay readable.
 
@@ -135,7 +103,7 @@ class SceneStore:
         self._uses.close(self._source.close)
 
     def in_use(self) -> AbstractContextManager[None]:
-        """A block in which the scene stays open: `close` waits for the end of it.
+        """A `with` in which the scene stays open: `close` waits for the end of it.
 
         Raises
         ------
@@ -202,15 +170,14 @@ class SceneStore:
     ) -> NDArray[Any]:
         """The values of a chunk of rows from `fetch_chunk`, trimmed to the array's length.
 
-        With `into` (at least `chunk_bytes` of them) they lie in that memory.
+        With `into` (at least `ArraySpec.chunk_bytes`) they lie in that memory.
 
         Raises
         ------
         BrickCorrupt : wrong checksum or size, not decodable, or values that are not finite.
         """
         spec = self.specs[name]
-        expected = chunk_bytes(spec)
-        memory = np.empty(expected, np.uint8) if into is None else into[:expected]
+        memory = np.empty(spec.chunk_bytes, np.uint8) if into is None else into[: spec.chunk_bytes]
         try:
             values = self.arrays[name].decode(chunk, stored, memory)
         except DecodeError as error:
@@ -273,11 +240,6 @@ class SceneStore:
             array=spec.name,
             chunk=chunk,
         )
-
-
-def chunk_bytes(spec: ArraySpec) -> int:
-    """Bytes of a decoded chunk; the last one of an array is stored padded to the same size."""
-    return spec.chunk_shape[0] * spec.row_bytes
 
 
 def _all_finite(values: NDArray[Any]) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import stat
-import struct
 import threading
 import zipfile
 import zlib
@@ -15,8 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
+from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound, shown
 from plenostream.files.paths import file_kind, local_path
+from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 
 __all__ = ["ByteSource", "FolderSource", "ZipSource", "open_source"]
 
@@ -112,16 +112,8 @@ class FolderSource:
         """Nothing is held open."""
 
 
-_LOCAL_HEADER = struct.Struct("<4s5H3I2H")
-_ENCRYPTED = 0x1
-_DIRECTORY_ERRORS = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    ValueError,
-    OverflowError,
-    struct.error,
-)
-"""What `zipfile` raises on a directory that makes no sense."""
+_MOST_DIRECTORY_BYTES = 64 << 20
+"""Of a zip file's directory: entries of 800,000 chunks."""
 
 
 class ZipSource:
@@ -135,12 +127,16 @@ class ZipSource:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
         self._lock = threading.Lock()
         try:
-            with zipfile.ZipFile(path) as archive:
-                infos = archive.infolist()
-            self._entries = _checked(infos, os.fstat(self._file.fileno()).st_size)
-        except _DIRECTORY_ERRORS as error:
+            entries = read_entries(
+                path,
+                methods=(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
+                directory_bytes=_MOST_DIRECTORY_BYTES,
+            )
+            _check_names(entries)
+        except ZipError as error:
             self._file.close()
             raise StoreFormat(f"{path} is not a scene in a zip file: {error}") from error
+        self._entries = {name: e for name, e in entries.items() if not name.endswith("/")}
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
@@ -168,19 +164,11 @@ class ZipSource:
         with self._lock:
             if self._file.closed:
                 raise StoreError("the scene is closed")
-            at = entry.header_offset
-            fixed = self._part(_LOCAL_HEADER.size, at)
-            if len(fixed) != _LOCAL_HEADER.size or fixed[:4] != b"PK\x03\x04":
-                raise BrickCorrupt("its zip entry has no header")
-            fields = _LOCAL_HEADER.unpack(fixed)
-            method, name_length, extra_length = fields[3], fields[9], fields[10]
-            at += _LOCAL_HEADER.size
-            rest = self._part(name_length + extra_length, at)
-            packed = self._part(entry.compress_size, at + name_length + extra_length)
-        encoding = "utf-8" if fields[2] & 0x800 else "cp437"
-        name = rest[:name_length].decode(encoding, "replace")
-        if method != entry.compress_type or name != entry.orig_filename:
-            raise BrickCorrupt("its zip entry and the zip file's directory contradict each other")
+            try:
+                offset = packed_offset(self._part, entry)
+            except ZipError as error:
+                raise BrickCorrupt(str(error)) from error
+            packed = self._part(entry.compress_size, offset)
         if len(packed) != entry.compress_size:
             raise BrickCorrupt("the zip file ends within its entry")
         return packed
@@ -208,31 +196,11 @@ def _refuse_long(size: int, at_most: int) -> None:
         raise BrickCorrupt(f"it has {size} bytes, and {at_most} at most are possible")
 
 
-def _checked(infos: list[zipfile.ZipInfo], file_bytes: int) -> dict[str, zipfile.ZipInfo]:
-    """The entries by key; ValueError, with the entry's name, for any that no scene would have."""
-    entries: dict[str, zipfile.ZipInfo] = {}
-    end = 0
-    for info in sorted(infos, key=lambda info: info.header_offset):
-        name = info.orig_filename
+def _check_names(entries: dict[str, zipfile.ZipInfo]) -> None:
+    """Refuse (ZipError) names that no file of a scene's folder has."""
+    for name, entry in entries.items():
         parts = name.removesuffix("/").split("/")
         if any(p in ("", ".", "..") or "\\" in p or ":" in p or "\0" in p for p in parts):
-            raise ValueError(f"the name {name!r} in it leads out of the folder")
-        if stat.S_ISLNK(info.external_attr >> 16):
-            raise ValueError(f"{name!r} in it is a link")
-        if info.flag_bits & _ENCRYPTED:
-            raise ValueError(f"{name!r} in it is encrypted")
-        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise ValueError(f"{name!r} in it is neither stored nor deflated")
-        if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
-            raise ValueError(f"{name!r} in it has two different sizes")
-        # Entries that share bytes are how a small file holds a very large one.
-        if info.header_offset < end:
-            raise ValueError(f"{name!r} in it overlaps another entry")
-        end = info.header_offset + _LOCAL_HEADER.size + info.compress_size
-        if end > file_bytes:
-            raise ValueError(f"{name!r} in it reaches beyond the end of the file")
-        if name in entries:
-            raise ValueError(f"{name!r} is in it twice")
-        if not name.endswith("/"):
-            entries[name] = info
-    return entries
+            raise ZipError(f"the name {shown(name)} in it leads out of the folder")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise ZipError(f"{shown(name)} in it is a link")

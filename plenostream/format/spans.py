@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Spans", "chunk_ranges", "row_runs", "split_by_chunk"]
+__all__ = ["Spans", "row_runs", "split_by_chunk", "touched_chunks"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,10 +39,7 @@ def split_by_chunk(first: NDArray[np.int64], count: NDArray[np.int64], chunk_row
     """The slices of runs of rows (`row_runs`), one for each chunk that a run touches; runs are
     written to the output one after another."""
     at = np.cumsum(count) - count
-    low_chunk, n_touched = chunk_ranges(first, count, chunk_rows)
-    run = np.repeat(np.arange(len(first)), n_touched)
-    within = np.arange(len(run)) - np.repeat(np.cumsum(n_touched) - n_touched, n_touched)
-    chunk = low_chunk[run] + within
+    run, chunk = touched_chunks(first, count, chunk_rows)
     low = np.maximum(first[run], chunk * chunk_rows)
     high = np.minimum(first[run] + count[run], (chunk + 1) * chunk_rows)
     return Spans(
@@ -53,9 +50,15 @@ def split_by_chunk(first: NDArray[np.int64], count: NDArray[np.int64], chunk_row
     )
 
 
-def chunk_ranges(
+def touched_chunks(
     first: NDArray[np.int64], count: NDArray[np.int64], chunk_rows: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First chunk and number of chunks that each run of rows touches; every run has a row."""
+    """Each run of rows with each chunk that it touches: numbers of runs and of chunks [t], rising.
+
+    Every run has a row.
+    """
     low = first // chunk_rows
-    return low, (first + count - 1) // chunk_rows - low + 1
+    n_touched = (first + count - 1) // chunk_rows - low + 1
+    run = np.repeat(np.arange(len(first)), n_touched)
+    before = np.cumsum(n_touched) - n_touched
+    return run, low[run] + np.arange(len(run)) - before[run]

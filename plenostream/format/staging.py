@@ -86,7 +86,6 @@ class Staging:
     target : Path     where the scene will be
     folder : Path     the place beside it
     scene : Path      the scene in the making, in `folder`
-    resumed : bool    True when the work of an earlier run is there
     """
 
     def __init__(self, target: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -111,7 +110,6 @@ class Staging:
         self._overwrite = overwrite
         self.folder = self.target.with_name(f".{self.target.name}.partial")
         self.scene = self.folder / "scene"
-        self.resumed = False
         self._lock: int | None = None
         if self.target.suffix == ".zip":
             raise InvalidInput(
@@ -185,7 +183,6 @@ class Staging:
                     "with other options or by another version; convert without --resume to start "
                     "anew"
                 )
-            self.resumed = True
             return
         for entry in self.folder.iterdir():
             if entry.is_dir():

@@ -1,6 +1,6 @@
 """Where the values of an array lie: which stored chunks hold a chunk of rows, and their values.
 
-Readers ask for chunks of rows as `store.layout` cuts them. The converter stores just these. A copy
+Readers ask for chunks of rows as `layout` cuts them. The converter stores just these. A copy
 of a scene may be cut in any other way; then one chunk of rows is put together from several.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.format.codecs import Chain, DecodeError, parse_chain
-from plenostream.format.layout import ArraySpec, codec_metadata
+from plenostream.format.layout import ArraySpec, storage_entries
 
 __all__ = ["StoredArray", "as_converted", "stored_array"]
 
@@ -75,10 +75,6 @@ class StoredArray:
         rows = self.chain.shape[0]
         yield from product(range(low // rows, -(-high // rows)), *map(range, self._grid()[1:]))
 
-    def all_places(self) -> Iterator[tuple[int, ...]]:
-        """All stored chunks, in C order."""
-        return product(*map(range, self._grid()))
-
     def decode(
         self, chunk: int, stored: Sequence[bytes | None], memory: NDArray[np.uint8]
     ) -> NDArray[Any]:
@@ -111,17 +107,16 @@ class StoredArray:
 
 def as_converted(spec: ArraySpec) -> StoredArray:
     """How the converter stores an array; as far as reading goes, compressors are the same."""
-    return stored_array(
-        spec,
-        chunk_grid={"name": "regular", "configuration": {"chunk_shape": list(spec.chunk_shape)}},
-        key_encoding={"name": "default", "configuration": {"separator": "/"}},
-        fill_value="NaN" if np.dtype(spec.dtype).kind == "f" else 0,
-        codecs=codec_metadata(spec, codec="zstd"),
-    )
+    return stored_array(spec, **storage_entries(spec, codec="zstd"))
 
 
 def stored_array(
-    spec: ArraySpec, *, chunk_grid: object, key_encoding: object, fill_value: object, codecs: object
+    spec: ArraySpec,
+    *,
+    chunk_grid: object,
+    chunk_key_encoding: object,
+    fill_value: object,
+    codecs: object,
 ) -> StoredArray:
     """How an array is stored, from the entries of its ``zarr.json``.
 
@@ -132,7 +127,7 @@ def stored_array(
     shape = _chunk_shape(spec, chunk_grid)
     dtype = np.dtype(spec.dtype)
     chain = parse_chain(codecs, shape=shape, dtype=dtype, fill=_fill(dtype, fill_value))
-    prefix, separator = _key_encoding(key_encoding)
+    prefix, separator = _key_encoding(chunk_key_encoding)
     return StoredArray(spec=spec, chain=chain, prefix=prefix, separator=separator)
 
 

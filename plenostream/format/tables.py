@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BLOCK_SIZE
-from plenostream.format.layout import SceneMeta, tables_digest
+from plenostream.format.layout import TABLES, SceneMeta, tables_digest
 
 __all__ = ["BrickTables", "content_faults", "structure_faults"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrickTables:
-    """One entry per stored brick, n in all; read-only arrays (see `store.layout`)."""
+    """One entry per stored brick, n in all; read-only arrays (see `layout`)."""
 
     index: NDArray[np.int32]
     """Brick coordinates [n, 3]."""
@@ -37,7 +37,7 @@ class BrickTables:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> BrickTables:
         """The tables from arrays by name (``bricks/index``, ...), which become read-only."""
-        values = {name: arrays[f"bricks/{name}"] for name in cls.__slots__}
+        values = {name: arrays[f"bricks/{name}"] for name in TABLES}
         for array in values.values():
             array.flags.writeable = False
         return cls(**values)
@@ -50,7 +50,7 @@ class BrickTables:
     @property
     def nbytes(self) -> int:
         """Bytes that the tables hold in memory."""
-        return sum(int(getattr(self, name).nbytes) for name in self.__slots__)
+        return sum(int(getattr(self, name).nbytes) for name in TABLES)
 
 
 def structure_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
@@ -72,11 +72,11 @@ def content_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
             faults.append(f"{name} has values that are negative or not finite")
     if (n := int(tables.occupied.sum())) != meta.n_occupied:
         faults.append(f"bricks/density_max has {n} occupied bricks, expected {meta.n_occupied}")
-    found = tables_digest({f"bricks/{name}": getattr(tables, name) for name in tables.__slots__})
-    if not faults and found != meta.tables_digest:
+    digest = tables_digest({f"bricks/{name}": getattr(tables, name) for name in TABLES})
+    if not faults and digest != meta.tables_digest:
         faults.append(
             "bricks/ has arrays that are not those which were written with this scene: their "
-            f"digest is {found}, expected {meta.tables_digest}"
+            f"digest is {digest}, expected {meta.tables_digest}"
         )
     return faults
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -13,19 +13,18 @@ from numpy.typing import NDArray
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat
 from plenostream.field.precision import density_rounding, density_unit
 from plenostream.format.facts import brick_faults, mask_faults
-from plenostream.format.layout import decode_attributes
-from plenostream.format.nodes import GROUPS, check_group_node, read_array_node, read_attributes
-from plenostream.format.reader import SceneStore, check_meta
+from plenostream.format.layout import GROUPS, ROW_ARRAYS
+from plenostream.format.nodes import check_group_node, read_array_node, read_meta
+from plenostream.format.reader import SceneStore
 from plenostream.format.source import open_source
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.format.verify_report import Fault, VerifyReport
+from plenostream.results import Progress
 
 __all__ = ["verify"]
 
 _MOST_FAULTS = 10_000
 """A scene with more is not looked at further: a hostile one can name any number of chunks."""
-Progress = Callable[[str, int, int], None]
-"""Called with a word for the work, the chunks done and the chunks in all."""
 
 
 def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
@@ -42,8 +41,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     """
     where = os.fspath(path)
     with closing(open_source(path)) as source:
-        meta = decode_attributes(read_attributes(source, where=where), where=where)
-        check_meta(meta, where=where)
+        meta = read_meta(source, where=where)
         store = SceneStore(path=where, source=source, meta=meta)
         check = _Check(store, progress or (lambda word, done, n: None))
         for group in GROUPS:
@@ -114,10 +112,9 @@ class _Check:
 
     def rows_alone(self) -> None:
         """Decode every chunk of rows, not knowing the bricks that they belong to."""
-        for name, spec in self._store.specs.items():
-            if name.startswith("rows/"):
-                for chunk in range(spec.n_chunks):
-                    self._chunk(name, chunk)
+        for name in ROW_ARRAYS:
+            for chunk in range(self._store.specs[name].n_chunks):
+                self._chunk(name, chunk)
 
     def masks(self, tables: BrickTables) -> None:
         """Count the voxels of the masks, and hold those that bricks share against each other."""

@@ -24,11 +24,14 @@ from numpy.typing import NDArray
 from plenostream.errors import InternalError
 from plenostream.format.layout import (
     ATTRIBUTES_KEY,
+    GROUPS,
     ArraySpec,
     SceneMeta,
     array_specs,
     codec_metadata,
     encode_attributes,
+    fill_value,
+    storage_entries,
 )
 from plenostream.format.schema import check_attributes
 
@@ -36,7 +39,6 @@ __all__ = [
     "ChunkWriter",
     "Edge",
     "encode_chunk",
-    "fill_value",
     "read_sound_chunk",
     "write_documents",
     "write_edges",
@@ -50,11 +52,6 @@ class Edge:
     start: int
     """Row of the array that the first one is."""
     rows: NDArray[Any]
-
-
-def fill_value(spec: ArraySpec) -> float:
-    """What a missing chunk reads as for a plain Zarr reader: NaN where there is one, else 0."""
-    return float("nan") if np.dtype(spec.dtype).kind == "f" else 0
 
 
 def _compress(rows: NDArray[Any], spec: ArraySpec, codec: str) -> bytes:
@@ -191,25 +188,18 @@ def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
     StoreFormat : an attribute that no reader would take.
     """
     for name, spec in array_specs(meta).items():
-        fill = fill_value(spec)
         document = {
             "zarr_format": 3,
             "node_type": "array",
             "shape": spec.shape,
             "data_type": spec.dtype,
-            "chunk_grid": {
-                "name": "regular",
-                "configuration": {"chunk_shape": spec.chunk_shape},
-            },
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": fill if fill == fill else "NaN",
-            "codecs": codec_metadata(spec, codec=codec),
+            **storage_entries(spec, codec=codec),
             "attributes": {},
             "storage_transformers": [],
         }
         _write_json(scene / name / "zarr.json", document)
     group = {"zarr_format": 3, "node_type": "group"}
-    for name in ("bricks", "rows"):
+    for name in GROUPS:
         _write_json(scene / name / "zarr.json", group | {"attributes": {}})
     attributes = encode_attributes(meta, complete=True)
     check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))

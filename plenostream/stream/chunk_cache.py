@@ -27,15 +27,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import BudgetError, InternalError
-from plenostream.format.reader import SceneStore, chunk_bytes
+from plenostream.format.layout import ROW_ARRAYS
+from plenostream.format.reader import SceneStore
 from plenostream.rules.bytesize import format_bytes
-from plenostream.stream.chunk_memory import Slot, Slots, slot_bytes
+from plenostream.stream.chunk_memory import Buffer, ChunkMemory, buffer_bytes
 
 __all__ = ["ChunkCache", "ChunkKey", "Counters", "smallest_cache_bytes"]
 
 ChunkKey = tuple[str, int]
 """Array and number of a chunk."""
-_ROWS = ("rows/density", "rows/sh")
 
 
 @dataclass(slots=True)
@@ -56,15 +56,15 @@ class Counters:
 
 def smallest_cache_bytes(store: SceneStore) -> int:
     """The smallest cache that any brick of the scene can be read through."""
-    return slot_bytes(_chunk_sizes(store)) + _stored_limit(store)
+    return buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
 
 
 def _chunk_sizes(store: SceneStore) -> list[int]:
-    return [chunk_bytes(store.specs[name]) for name in _ROWS]
+    return [store.specs[name].chunk_bytes for name in ROW_ARRAYS]
 
 
 def _stored_limit(store: SceneStore) -> int:
-    return max(store.arrays[name].reading_bytes for name in _ROWS)
+    return max(store.arrays[name].reading_bytes for name in ROW_ARRAYS)
 
 
 class _State(Enum):
@@ -80,7 +80,7 @@ class _Entry:
 
     state: _State = _State.QUEUED
     n_users: int = 0
-    slot: Slot | None = None
+    buffer: Buffer | None = None
     future: Future[tuple[NDArray[Any], int]] = field(default_factory=Future)
 
 
@@ -102,12 +102,12 @@ class ChunkCache:
         self._stored_limit = _stored_limit(store)
         # A small cache has room for fewer reads at a time than there are threads.
         self._n_parallel = min(n_threads, cache_bytes // smallest)
-        slot = slot_bytes(_chunk_sizes(store))
-        self._slots = Slots(
-            slot_bytes=slot,
-            n_slots=min(
-                (cache_bytes - self._n_parallel * self._stored_limit) // slot,
-                sum(store.specs[name].n_chunks for name in _ROWS),
+        n_bytes = buffer_bytes(_chunk_sizes(store))
+        self._memory = ChunkMemory(
+            buffer_bytes=n_bytes,
+            n_buffers=min(
+                (cache_bytes - self._n_parallel * self._stored_limit) // n_bytes,
+                sum(store.specs[name].n_chunks for name in ROW_ARRAYS),
             ),
         )
         self._changed = threading.Condition()
@@ -121,7 +121,9 @@ class ChunkCache:
         self._closed = False
         self.n_decoded = 0
         """Chunks decoded so far: the time on a clock that ticks with each."""
-        self.decoded_at = {name: np.zeros(store.specs[name].n_chunks, np.int64) for name in _ROWS}
+        self.decoded_at = {
+            name: np.zeros(store.specs[name].n_chunks, np.int64) for name in ROW_ARRAYS
+        }
         """When each chunk was last decoded, on that clock; 0: never."""
         self._threads = ThreadPoolExecutor(self._n_parallel, thread_name_prefix="plenostream-read")
 
@@ -134,7 +136,7 @@ class ChunkCache:
             self._changed.notify_all()
         self._threads.shutdown(wait=True, cancel_futures=True)
         with self._changed:
-            self._slots.release()
+            self._memory.release()
             self._entries.clear()
             self._idle.clear()
             self._reserved.clear()
@@ -151,9 +153,8 @@ class ChunkCache:
                 self._wanted[key] += times
                 entry = self._entries.get(key)
                 if first:
-                    found = entry is not None
-                    self.counters.hits += found
-                    self.counters.misses += not found
+                    self.counters.hits += entry is not None
+                    self.counters.misses += entry is None
                 if entry is None:
                     self._entries[key] = entry = _Entry()
                 if entry.state is _State.QUEUED:
@@ -224,34 +225,36 @@ class ChunkCache:
                 if entry is None or entry.state is not _State.QUEUED:
                     queue.popleft()
                     continue
-                if self._n_reading == self._n_parallel or not (slot := self._free_slot(awaited)):
+                if self._n_reading == self._n_parallel:
+                    return
+                if (buffer := self._free_buffer(awaited)) is None:
                     return
                 self._n_reading += 1
-                held = self._slots.allocated_bytes + self._n_reading * self._stored_limit
+                held = self._memory.allocated_bytes + self._n_reading * self._stored_limit
                 self.counters.peak_cache_bytes = max(self.counters.peak_cache_bytes, held)
-                entry.slot = slot
+                entry.buffer = buffer
                 entry.state = _State.READING
                 key = queue.popleft()
-                entry.future = self._threads.submit(self._read, key, slot)
+                entry.future = self._threads.submit(self._read, key, buffer)
                 # Runs at once, inside this loop, when the chunk is read already.
                 # It knows the key alone: an entry that its own future refers to would outlive the
-                # cache, with the memory of all slots, until cycles are collected.
+                # cache, with all of its memory, until cycles are collected.
                 entry.future.add_done_callback(partial(self._finish, key))
 
-    def _free_slot(self, awaited: bool) -> Slot | None:
-        slot = self._slots.take()
-        if slot is None:
+    def _free_buffer(self, awaited: bool) -> Buffer | None:
+        buffer = self._memory.take()
+        if buffer is None:
             if self._idle:
                 key, _ = self._idle.popitem(last=False)
             elif awaited and self._reserved:
                 key, _ = self._reserved.popitem(last=True)
             else:
                 return None
-            slot = self._entries.pop(key).slot
-        return slot
+            buffer = self._entries.pop(key).buffer
+        return buffer
 
     def _sort_in(self, key: ChunkKey, entry: _Entry) -> None:
-        """Put a chunk where `_free_slot` finds it, as the one used last."""
+        """Put a chunk where `_free_buffer` finds it, as the one used last."""
         self._idle.pop(key, None)
         self._reserved.pop(key, None)
         if entry.state is _State.READY and entry.n_users == 0:
@@ -274,11 +277,10 @@ class ChunkCache:
 
     # What follows runs in the threads.
 
-    def _read(self, key: ChunkKey, slot: Slot) -> tuple[NDArray[Any], int]:
+    def _read(self, key: ChunkKey, buffer: Buffer) -> tuple[NDArray[Any], int]:
         stored = self._store.fetch_chunk(*key)
-        return self._store.decode_chunk(*key, stored, into=slot.memory), sum(
-            len(b or b"") for b in stored
-        )
+        n_bytes = sum(len(blob or b"") for blob in stored)
+        return self._store.decode_chunk(*key, stored, into=buffer), n_bytes
 
     def _finish(self, key: ChunkKey, future: Future[tuple[NDArray[Any], int]]) -> None:
         with self._changed:
@@ -286,9 +288,9 @@ class ChunkCache:
             entry = self._entries[key]  # nothing forgets a chunk while it is being read
             if future.cancelled() or future.exception() is not None:
                 entry.state = _State.FAILED
-                if entry.slot is not None:
-                    self._slots.give_back(entry.slot)
-                    entry.slot = None
+                if entry.buffer is not None:
+                    self._memory.give_back(entry.buffer)
+                    entry.buffer = None
             else:
                 entry.state = _State.READY
                 self.n_decoded += 1

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError
-from plenostream.format.layout import brick_digest
+from plenostream.format.layout import ROW_ARRAYS, brick_digest
 from plenostream.format.reader import SceneStore
-from plenostream.format.spans import Spans, chunk_ranges, row_runs, split_by_chunk
-from plenostream.stream.chunk_cache import ChunkCache, ChunkKey
+from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
+from plenostream.process.closing import Closing
+from plenostream.stream.chunk_cache import ChunkCache, ChunkKey, Counters
 
 __all__ = ["BrickFetcher", "BrickRows"]
-
-_ROWS = ("rows/density", "rows/sh")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -33,7 +31,7 @@ class BrickRows:
     """Rows of the k-th brick asked for are [row_start[k], row_start[k + 1])."""
 
 
-class BrickFetcher:
+class BrickFetcher(Closing):
     """Reads bricks ahead with threads of its own and hands them over; a context manager.
 
     Parameters
@@ -55,45 +53,14 @@ class BrickFetcher:
         # When each brick was last held against its digest, on the clock of `ChunkCache.n_decoded`.
         self._checked_at = np.full(store.meta.n_bricks, -1, np.int64)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Stop reading and end the threads, each within the chunk that it is at."""
         self._chunks.close()
 
     @property
-    def bytes_read(self) -> int:
-        """Stored (compressed) bytes fetched so far."""
-        return self._chunks.counters.bytes_read
-
-    @property
-    def chunks_read(self) -> int:
-        """Chunks fetched and decoded so far."""
-        return self._chunks.counters.chunks_read
-
-    @property
-    def hits(self) -> int:
-        """Chunks that were there, or requested, when `take` needed them."""
-        return self._chunks.counters.hits
-
-    @property
-    def misses(self) -> int:
-        """Chunks that `take` had to ask for itself."""
-        return self._chunks.counters.misses
-
-    @property
-    def peak_cache_bytes(self) -> int:
-        """Largest number of bytes held at a time, reads in flight included."""
-        return self._chunks.counters.peak_cache_bytes
+    def counters(self) -> Counters:
+        """What has been read so far, and what `take` found ready or not."""
+        return self._chunks.counters
 
     def request(self, brick_ids: ArrayLike) -> None:
         """Have the chunks of bricks [k] read ahead, in this order, as far as the cache has room.
@@ -126,7 +93,7 @@ class BrickFetcher:
         BrickCorrupt : a chunk cannot be read, or a brick does not match its digest; named.
         """
         ids = self._checked(brick_ids)
-        spans = {name: self._spans(name, ids) for name in _ROWS}
+        spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
         keys = _in_order(spans)
         tables, meta = self._store.tables, self._store.meta
         n_rows = tables.row_start[ids + 1] - tables.row_start[ids]
@@ -170,15 +137,13 @@ class BrickFetcher:
         """The chunks of bricks, each with the number of bricks that need it, in order of need."""
         row_start = self._store.tables.row_start
         first, count = row_start[ids], row_start[ids + 1] - row_start[ids]
-        found: list[tuple[int, ChunkKey, int]] = []
-        for name in _ROWS:
-            low, n = chunk_ranges(first, count, self._store.specs[name].chunk_shape[0])
-            brick = np.repeat(np.arange(len(ids)), n)
-            chunk = low[brick] + np.arange(len(brick)) - np.repeat(np.cumsum(n) - n, n)
+        needed: list[tuple[int, ChunkKey, int]] = []
+        for name in ROW_ARRAYS:
+            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
             each, at, times = np.unique(chunk, return_index=True, return_counts=True)
             places = zip(brick[at].tolist(), each.tolist(), times.tolist(), strict=True)
-            found += [(place, (name, c), t) for place, c, t in places]
-        return [(key, times) for _, key, times in sorted(found)]
+            needed += [(place, (name, c), t) for place, c, t in places]
+        return [(key, times) for _, key, times in sorted(needed)]
 
     def _spans(self, name: str, ids: NDArray[np.int64]) -> Spans:
         first, count = row_runs(self._store.tables.row_start, ids)
@@ -215,17 +180,11 @@ class BrickFetcher:
     def _last_decoded(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """When the last of each brick's chunks was decoded, [k]."""
         row_start = self._store.tables.row_start
+        first, count = row_start[ids], row_start[ids + 1] - row_start[ids]
         latest = np.zeros(len(ids), np.int64)
-        for name in _ROWS:
-            low, n = chunk_ranges(
-                row_start[ids],
-                row_start[ids + 1] - row_start[ids],
-                self._store.specs[name].chunk_shape[0],
-            )
-            for nth in range(int(n.max(initial=0))):
-                more = n > nth
-                at = self._chunks.decoded_at[name][low[more] + nth]
-                latest[more] = np.maximum(latest[more], at)
+        for name in ROW_ARRAYS:
+            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
+            np.maximum.at(latest, brick, self._chunks.decoded_at[name][chunk])
         return latest
 
     def _check_digests(self, ids: NDArray[np.int64], rows: BrickRows) -> None:
@@ -238,10 +197,10 @@ class BrickFetcher:
         for place in np.flatnonzero(due).tolist():
             brick_id = int(ids[place])
             mine = slice(bounds[place], bounds[place + 1])
-            found = brick_digest(
+            digest = brick_digest(
                 tables.index[brick_id], tables.mask[brick_id], rows.density[mine], rows.sh[mine]
             )
-            if found != tables.digest[brick_id]:
+            if digest != tables.digest[brick_id]:
                 raise BrickCorrupt(
                     f"{self._store.path}: {self._name(brick_id)} does not match its digest: its "
                     "rows are not those that were written there. Convert the checkpoint again, or "

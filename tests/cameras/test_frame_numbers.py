@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,6 @@ import pytest
 from plenostream.cameras import load_cameras
 from plenostream.errors import InvalidInput
 from plenostream.rules import parse_frames
-
-IDENTITY = np.eye(4).tolist()
-ANGLE = 0.6911112070083618
-
-
-def write_json(path: Path, document: object) -> Path:
-    path.write_text(json.dumps(document))
-    return path
-
-
-@pytest.fixture
-def transforms(tmp_path: Path) -> Path:
-    """A NeRF-synthetic file of 13 frames at x = 0, 3, 6, ..."""
-    frames = []
-    for number in range(13):
-        matrix = np.eye(4)
-        matrix[0, 3] = 3.0 * number
-        frames.append({"file_path": f"./train/r_{number}", "transform_matrix": matrix.tolist()})
-    return write_json(tmp_path / "transforms.json", {"camera_angle_x": ANGLE, "frames": frames})
 
 
 class TestFrames:

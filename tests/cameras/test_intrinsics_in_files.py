@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from camera_files import IDENTITY, write_json
 
 from plenostream.cameras import Camera, load_cameras
 from plenostream.errors import CameraError
-
-IDENTITY = np.eye(4).tolist()
-ANGLE = 0.6911112070083618
-
-
-def write_json(path: Path, document: object) -> Path:
-    path.write_text(json.dumps(document))
-    return path
 
 
 class TestIntrinsicsInFile:

@@ -6,13 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from camera_files import IDENTITY
 
 from plenostream.cameras import Camera, load_cameras
 from plenostream.errors import CameraError
-
-IDENTITY = np.eye(4).tolist()
 
 
 def load(folder: Path, *, frame: dict[str, Any] | None = None, **top: Any) -> Camera:

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
+from camera_files import ANGLE, write_png_header
 
 from plenostream.cameras import load_cameras
-
-IDENTITY = np.eye(4).tolist()
-ANGLE = 0.6911112070083618
-
-
-def write_json(path: Path, document: object) -> Path:
-    path.write_text(json.dumps(document))
-    return path
-
-
-def write_png_header(path: Path, width: int, height: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height))
-
-
-@pytest.fixture
-def transforms(tmp_path: Path) -> Path:
-    """A NeRF-synthetic file of 13 frames at x = 0, 3, 6, ..."""
-    frames = []
-    for number in range(13):
-        matrix = np.eye(4)
-        matrix[0, 3] = 3.0 * number
-        frames.append({"file_path": f"./train/r_{number}", "transform_matrix": matrix.tolist()})
-    return write_json(tmp_path / "transforms.json", {"camera_angle_x": ANGLE, "frames": frames})
 
 
 class TestNerfSynthetic:

@@ -40,8 +40,8 @@ class TestCamera:
             camera.c2w[0, 3] = 1.0
 
     def test_accepts_rotations_rounded_to_three_decimals(self) -> None:
-        exact = look_at_camera((3.0, -2.0, 1.5), (0.1, 0.2, 0.3)).c2w
-        make_camera(c2w=np.round(exact, 3))
+        rounded = np.round(look_at_camera((3.0, -2.0, 1.5), (0.1, 0.2, 0.3)).c2w, 3)
+        np.testing.assert_array_equal(make_camera(c2w=rounded).c2w, rounded)
 
     @pytest.mark.parametrize(
         ("c2w", "message"),

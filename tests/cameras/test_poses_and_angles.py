@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from camera_files import write_png_header
 
 from plenostream.cameras import Camera, load_cameras, look_at_camera
 from plenostream.errors import CameraError
@@ -25,11 +25,6 @@ def load(folder: Path, document: dict[str, Any], **options: Any) -> list[Camera]
     path = folder / "transforms.json"
     path.write_text(json.dumps(document))
     return load_cameras(path, **options)
-
-
-def write_png_header(path: Path, width: int, height: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height))
 
 
 class TestPoses:

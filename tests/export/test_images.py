@@ -20,8 +20,13 @@ from plenostream.export.film import film_output
 from plenostream.export.pixels import colour_8bit, depth_8bit, depth_range, psnr
 from plenostream.export.stills import still_output
 from plenostream.export.targets import Writer, choose_target
+from plenostream.results import FrameStats, RenderResult
 
 Frame = dict[str, NDArray[np.float32]]
+
+
+def picture(frame: Frame) -> RenderResult:
+    return RenderResult(**frame, stats=FrameStats())
 
 
 @pytest.fixture
@@ -51,7 +56,7 @@ def render_to(
     with still_output(
         target, numbers=[0], background=background, overwrite=overwrite
     ) as writer:  # fmt: skip
-        writer.write(0, **frame)
+        writer.write(0, picture(frame))
     return [path.name for path in writer.written]
 
 
@@ -66,7 +71,7 @@ def write_one_and_then(
     happen: Callable[[], object], output: AbstractContextManager[Writer], frame: Frame
 ) -> None:
     with output as writer:
-        writer.write(0, **frame)
+        writer.write(0, picture(frame))
         happen()
 
 
@@ -167,9 +172,9 @@ class TestDepthColours:
         target = choose_target(tmp_path / "out", outputs=("depth",), n_frames=2)
         farther = {**frame, "depth": frame["depth"] + frame["alpha"]}
         with still_output(target, numbers=[0, 1], background=1.0, overwrite=False) as writer:
-            writer.write(0, **frame)
+            writer.write(0, picture(frame))
             span = writer.depth_span
-            writer.write(1, **farther)
+            writer.write(1, picture(farther))
         assert span is not None
         assert writer.depth_span == span
 
@@ -216,8 +221,8 @@ class TestTargets:
     def test_folders_have_files_named_by_frame_number(self, tmp_path: Path, frame: Frame) -> None:
         target = choose_target(tmp_path / "new" / "out", outputs=("rgb", "depth"), n_frames=2)
         with still_output(target, numbers=[3, 12], background=1.0, overwrite=False) as writer:
-            writer.write(3, **frame)
-            writer.write(12, **frame)
+            writer.write(3, picture(frame))
+            writer.write(12, picture(frame))
         assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == [
             "frame_0003.png", "frame_0003_depth.npy", "frame_0003_depth.png",
             "frame_0012.png", "frame_0012_depth.npy", "frame_0012_depth.png",
@@ -267,7 +272,7 @@ class TestFilm:
             target, sizes=[size] * len(frames), fps=fps, overwrite=False
         ) as writer:  # fmt: skip
             for number, rgb in enumerate(frames):
-                writer.write(number, rgb=rgb, alpha=nothing, depth=nothing)
+                writer.write(number, picture({"rgb": rgb, "alpha": nothing, "depth": nothing}))
         assert writer.written == [path]
 
     def test_is_h264_that_browsers_play_with_its_index_in_front(self, tmp_path: Path) -> None:

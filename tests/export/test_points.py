@@ -44,10 +44,10 @@ def test_every_dense_voxel_comes_once_where_it_is(
 ) -> None:
     density = np.where(gyroid.links >= 0, gyroid.density[gyroid.links], 0)
     expected = gyroid.grid.grid_to_world(np.argwhere(density > 1.0))
-    found, _ = cloud_of(gyroid, tmp_path, brick_size=brick_size, min_density=1.0)
+    points, _ = cloud_of(gyroid, tmp_path, brick_size=brick_size, min_density=1.0)
     assert len(expected) > 0
     np.testing.assert_array_equal(
-        found[np.lexsort(found.T[::-1])], expected[np.lexsort(expected.T[::-1])]
+        points[np.lexsort(points.T[::-1])], expected[np.lexsort(expected.T[::-1])]
     )
 
 

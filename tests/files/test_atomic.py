@@ -16,15 +16,17 @@ from plenostream.export.stills import write_exr, write_npy, write_png
 from plenostream.export.targets import choose_target
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.foreign import copy_written
+from plenostream.results import FrameStats, RenderResult
 
 NOISE = np.random.default_rng(1).random((32, 48, 3), np.float32)
+PICTURE = RenderResult(rgb=NOISE, alpha=NOISE[..., 0], depth=NOISE[..., 0], stats=FrameStats())
 
 
 def film(path: Path) -> None:
     target = choose_target(path, outputs=("rgb",), n_frames=3)
     with film_output(target, sizes=[(48, 32)] * 3, fps=25, overwrite=True) as writer:
         for number in range(3):
-            writer.write(number, rgb=NOISE, alpha=NOISE[..., 0], depth=NOISE[..., 0])
+            writer.write(number, PICTURE)
 
 
 def record(path: Path) -> None:

@@ -62,11 +62,15 @@ def test_a_file_that_cannot_be_flushed_does_not_get_the_name(
 def test_a_file_system_that_cannot_flush_folders_is_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refusals = []
+
     def refused(descriptor: int) -> None:
+        refusals.append(descriptor)
         raise OSError(errno.EINVAL, "Invalid argument")
 
     monkeypatch.setattr(os, "fsync", refused)
     durable.flush_folder(tmp_path)
+    assert len(refusals) == 1
 
 
 def test_a_name_in_the_current_folder_is_replaced_too(

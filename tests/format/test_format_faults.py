@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from plenostream.errors import StoreError, StoreFormat
-from plenostream.format import layout
 from plenostream.format.reader import open_store
 from plenostream.format.verify import verify
 from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
-from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
+from plenostream.testing.scenes import write_checkpoint_plain
 
 ARRAYS = [
     *("bricks/index", "bricks/row_start", "bricks/mask", "bricks/boxes", "bricks/density_max"),
@@ -25,12 +24,7 @@ ARRAYS = [
 DOCUMENTS = ["", "bricks", "rows", *ARRAYS]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, rows in SMALL_CHUNKS.items():
-            patch.setattr(layout, name, rows)
-        yield
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")
@@ -121,9 +115,9 @@ def test_damaged_chunk_is_found(
     chunks = chunks_of(scene, array)
     assert len(chunks) > 1
     damage(chunks[0], chunks[1])
-    found = verify(scene)
-    assert not found.ok
-    assert any(array in fault.message or array == fault.array for fault in found.faults) or (
+    report = verify(scene)
+    assert not report.ok
+    assert any(array in fault.message or array == fault.array for fault in report.faults) or (
         # A swap of sound chunks of rows shows at the bricks, of tables at what contradicts them.
         damage in (swap_with_the_next, copy_of_the_next)
     )
@@ -173,16 +167,16 @@ def test_flipped_bit_in_a_document_is_found_or_changes_nothing(scene: Path, name
         broken[int(rng.integers(len(content)))] ^= 1 << int(rng.integers(8))
         document.write_bytes(broken)
         try:
-            found = not verify(scene).ok
+            noticed = not verify(scene).ok
         except StoreFormat:
-            found = True
+            noticed = True
         try:
             again = read_all(scene)
         except StoreError:
-            assert found, bytes(broken)
+            assert noticed, bytes(broken)
             continue
         # How values are stored, and notes beside them, may change as long as the values do not.
-        assert found or name or json.loads(broken) == meaning, bytes(broken)
+        assert noticed or name or json.loads(broken) == meaning, bytes(broken)
         np.testing.assert_array_equal(again[0], density)
         np.testing.assert_array_equal(again[1], sh)
 

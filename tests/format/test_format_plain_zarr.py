@@ -48,14 +48,14 @@ def read_back(scene: Path, target: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def assert_same(found: dict[str, np.ndarray], checkpoint: CheckpointArrays) -> None:
+def assert_same(read: dict[str, np.ndarray], checkpoint: CheckpointArrays) -> None:
     active = checkpoint.links >= 0
     rows = checkpoint.links[active]
-    np.testing.assert_array_equal(found["active"], active)
-    np.testing.assert_array_equal(found["density"][active], checkpoint.density[rows])
-    np.testing.assert_array_equal(found["sh"][active], checkpoint.sh[rows], strict=True)
-    np.testing.assert_array_equal(found["radius"], checkpoint.radius)
-    np.testing.assert_array_equal(found["center"], checkpoint.center)
+    np.testing.assert_array_equal(read["active"], active)
+    np.testing.assert_array_equal(read["density"][active], checkpoint.density[rows])
+    np.testing.assert_array_equal(read["sh"][active], checkpoint.sh[rows], strict=True)
+    np.testing.assert_array_equal(read["radius"], checkpoint.radius)
+    np.testing.assert_array_equal(read["center"], checkpoint.center)
 
 
 CHECKPOINT = random_checkpoint(

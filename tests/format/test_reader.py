@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import zarr
 
-from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
+from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
 from plenostream.format import layout
 from plenostream.format.layout import ATTRIBUTES_KEY, FORMAT_VERSION, encode_attributes
 from plenostream.format.reader import SceneStore, open_store
@@ -23,15 +23,9 @@ from plenostream.testing.checkpoints import (
     random_checkpoint,
     single_voxel_checkpoint,
 )
-from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain, zip_scene
+from plenostream.testing.scenes import write_checkpoint_plain, zip_scene
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, rows in SMALL_CHUNKS.items():
-            patch.setattr(layout, name, rows)
-        yield
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +101,8 @@ def test_stored_size_of_a_chunk_is_that_of_its_file(scene: SceneStore, folder: P
 def test_opening_reads_no_row(copy: Path) -> None:
     shutil.rmtree(copy / "rows" / "sh" / "c")
     shutil.rmtree(copy / "rows" / "density" / "c")
-    open_store(copy).close()
+    with open_store(copy) as store, pytest.raises(BrickCorrupt, match="rows/density.*is missing"):
+        store.read_chunk("rows/density", 0)
 
 
 @pytest.mark.parametrize(
@@ -313,14 +308,17 @@ def test_table_with_a_value_that_is_not_finite_does_not_open(copy: Path) -> None
         open_store(copy)
 
 
-def test_other_blosc_settings_are_read_as_well(copy: Path) -> None:
+def test_other_blosc_settings_are_read_as_well(copy: Path, scene: SceneStore) -> None:
     document = json.loads((copy / "rows" / "sh" / "zarr.json").read_text())
     document["codecs"][1]["configuration"] |= {"clevel": 9, "typesize": 2}
     edit(copy, "rows/sh", codecs=document["codecs"])
-    open_store(copy).close()
+    with open_store(copy) as store:
+        np.testing.assert_array_equal(store.read_array("rows/sh"), scene.read_array("rows/sh"))
 
 
 def test_closing_twice_is_allowed(folder: Path, tmp_path: Path) -> None:
     store = open_store(zip_scene(folder, tmp_path / "s.zip"))
     store.close()
     store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.read_chunk("rows/sh", 0)

@@ -57,20 +57,21 @@ def test_error_leaves_nothing(tmp_path: Path) -> None:
 def test_interruption_leaves_the_work_for_resuming(tmp_path: Path) -> None:
     interrupted(tmp_path / "s")
     with begin(tmp_path / "s", resume=True) as staging:
-        assert staging.resumed
         assert (staging.folder / "mark").exists()
 
 
 def test_work_is_dropped_without_resume(tmp_path: Path) -> None:
     interrupted(tmp_path / "s")
     with begin(tmp_path / "s") as staging:
-        assert not staging.resumed
         assert not (staging.folder / "mark").exists()
 
 
 def test_resuming_where_nothing_was_begun_starts_anew(tmp_path: Path) -> None:
     with begin(tmp_path / "s", resume=True) as staging:
-        assert not staging.resumed
+        assert sorted(path.name for path in staging.folder.iterdir()) == [
+            "journal.json", "lock", "scene",
+        ]  # fmt: skip
+        assert list(staging.scene.iterdir()) == []
 
 
 def test_work_of_another_conversion_is_not_resumed(tmp_path: Path) -> None:

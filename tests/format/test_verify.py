@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 import zarr
 
 from plenostream.errors import StoreFormat, StoreNotFound
-from plenostream.format import layout
 from plenostream.format.info import info_lines, scene_info
 from plenostream.format.layout import SceneMeta, encode_attributes, tables_digest
 from plenostream.format.reader import open_store
@@ -27,15 +25,9 @@ from plenostream.testing.checkpoints import (
     random_checkpoint,
     single_voxel_checkpoint,
 )
-from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain, zip_scene
+from plenostream.testing.scenes import write_checkpoint_plain, zip_scene
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, rows in SMALL_CHUNKS.items():
-            patch.setattr(layout, name, rows)
-        yield
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")

@@ -21,19 +21,14 @@ from plenostream.format import layout
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.format.spans import row_runs, split_by_chunk
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
-from plenostream.stream.chunk_memory import Slots
+from plenostream.stream.chunk_memory import ChunkMemory
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
 LARGE = 64_000_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _small_chunks() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, rows in SMALL_CHUNKS.items():
-            patch.setattr(layout, name, rows)
-        yield
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +97,7 @@ def test_take_gives_the_rows_of_the_store(
     with BrickFetcher(store, cache_bytes=cache_bytes, n_threads=n_threads) as fetcher:
         fetcher.request(ids)
         assert_rows(fetcher.take(ids), store, ids)
-        assert fetcher.peak_cache_bytes <= cache_bytes
+        assert fetcher.counters.peak_cache_bytes <= cache_bytes
 
 
 @given(data=st.data())
@@ -122,7 +117,7 @@ def test_any_sequence_of_requests_and_takes_is_exact(folder: Path, data: st.Data
                     fetcher.cancel(ids or None)
                 else:
                     assert_rows(fetcher.take(ids), store, ids)
-            assert fetcher.peak_cache_bytes <= cache_bytes
+            assert fetcher.counters.peak_cache_bytes <= cache_bytes
 
 
 def test_empty_scene_gives_nothing(tmp_path: Path) -> None:
@@ -164,8 +159,8 @@ def test_every_chunk_is_read_once_when_the_cache_holds_all(store: SceneStore) ->
         for some in np.array_split(np.random.default_rng(2).permutation(ids), 5):
             fetcher.request(some)
             fetcher.take(some)
-        assert fetcher.chunks_read == n_chunks(store)
-        assert fetcher.bytes_read == sum(
+        assert fetcher.counters.chunks_read == n_chunks(store)
+        assert fetcher.counters.bytes_read == sum(
             store.chunk_stored_bytes(name, chunk)
             for name in ("rows/density", "rows/sh")
             for chunk in range(store.specs[name].n_chunks)
@@ -200,13 +195,16 @@ def test_requested_chunks_are_hits_and_others_misses(store: SceneStore) -> None:
     ids = np.arange(store.meta.n_bricks)
     with BrickFetcher(store, cache_bytes=LARGE, n_threads=2) as fetcher:
         fetcher.take(ids)
-        assert (fetcher.hits, fetcher.misses) == (0, n_chunks(store))
+        assert (fetcher.counters.hits, fetcher.counters.misses) == (0, n_chunks(store))
         fetcher.take(ids)
-        assert (fetcher.hits, fetcher.misses) == (n_chunks(store), n_chunks(store))
+        assert (fetcher.counters.hits, fetcher.counters.misses) == (
+            n_chunks(store),
+            n_chunks(store),
+        )
     with BrickFetcher(store, cache_bytes=LARGE, n_threads=2) as fetcher:
         fetcher.request(ids)
         fetcher.take(ids)
-        assert (fetcher.hits, fetcher.misses) == (n_chunks(store), 0)
+        assert (fetcher.counters.hits, fetcher.counters.misses) == (n_chunks(store), 0)
 
 
 def test_chunks_are_read_in_the_order_of_the_request(store: SceneStore) -> None:
@@ -227,7 +225,7 @@ def test_reading_ahead_stops_when_the_cache_is_full(store: SceneStore) -> None:
         fetcher.request(ids)
         fetcher.take(ids[:1])
         # Five slots, and those that the first brick gave back: not the whole scene.
-        assert fetcher.chunks_read < n_chunks(store) / 4
+        assert fetcher.counters.chunks_read < n_chunks(store) / 4
 
 
 def test_what_was_read_ahead_stays_until_it_is_taken(store: SceneStore) -> None:
@@ -237,7 +235,7 @@ def test_what_was_read_ahead_stays_until_it_is_taken(store: SceneStore) -> None:
         fetcher.request(first)
         fetcher.request(rest)
         fetcher.take(first)
-        assert fetcher.misses == 0
+        assert fetcher.counters.misses == 0
 
 
 def test_cancelled_request_is_not_read(store: SceneStore) -> None:
@@ -378,20 +376,20 @@ class TestDamage:
                 f.take([0])
 
 
-def test_slots_that_the_system_refuses_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_buffers_that_the_system_refuses_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(shape: Any, dtype: Any) -> None:
         raise MemoryError
 
-    slots = Slots(slot_bytes=8 << 20, n_slots=3)
-    slot = slots.take()
-    assert slot is not None
+    memory = ChunkMemory(buffer_bytes=8 << 20, n_buffers=3)
+    buffer = memory.take()
+    assert buffer is not None
     monkeypatch.setattr("plenostream.stream.chunk_memory.np.empty", refuse)
-    assert slots.take() is None
-    slots.give_back(slot)
-    assert slots.take() is slot
-    assert slots.allocated_bytes == 8 << 20
+    assert memory.take() is None
+    memory.give_back(buffer)
+    assert memory.take() is buffer
+    assert memory.allocated_bytes == 8 << 20
     with pytest.raises(MemoryError):
-        Slots(slot_bytes=64, n_slots=3).take()
+        ChunkMemory(buffer_bytes=64, n_buffers=3).take()
 
 
 runs = st.lists(st.tuples(st.integers(0, 500), st.integers(1, 90)), max_size=12)

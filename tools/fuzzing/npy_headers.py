@@ -1,13 +1,10 @@
-"""Headers of .npy arrays, held against what NumPy reads."""
+"""Headers of .npy arrays."""
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 from pathlib import Path
-
-import numpy as np
 
 from fuzzing.target import Raw
 from plenostream.importers.svox2.npy import parse_header
@@ -51,18 +48,8 @@ class NpyHeaders:
         return raw(case) if rng.random() < 0.3 else mutate_header(case, rng, raw)
 
     def read(self, case: bytes, folder: Path) -> None:
-        header = parse_header(io.BytesIO(case).read, where="array")
+        header = parse_header(case, where="array")
         assert header.n_bytes >= header.data_offset, "an array has a negative size"
-        file = io.BytesIO(case)
-        version = np.lib.format.read_magic(file)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(version)
-        if read is not None:
-            found = read(file)
-            ours = (header.shape, header.fortran_order, header.dtype)
-            assert ours == found, f"NumPy reads {found}, and not {ours}"
 
 
 def mutate_header(case: bytes, rng: random.Random, raw: Raw) -> bytes:

@@ -1,4 +1,4 @@
-"""Makes a scene of slabs that are all packed: tables, shared chunks, documents."""
+"""Assembles a scene from its packed slabs: tables, chunks that slabs share, documents."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from itertools import chain
 
 import numpy as np
 
-from plenostream.format.layout import SceneMeta, array_specs, tables_digest
+from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs, tables_digest
 from plenostream.format.writer import ChunkWriter, write_documents, write_edges
-from plenostream.importers.svox2.slab import ROW_ARRAYS, TABLES, SlabJob, load_part
+from plenostream.importers.svox2.slab import PART_TABLES, SlabJob, load_part
 
 __all__ = ["assemble"]
 
@@ -22,7 +22,7 @@ def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
     The tables (some 700 bytes a brick at B = 16) are held in memory, as they are by readers.
     """
     parts = [load_part(job, slab) for slab in range(len(job.rows_before) - 1)]
-    joined = {name: np.concatenate([part.tables[name] for part in parts]) for name in TABLES}
+    joined = {name: np.concatenate([part.tables[name] for part in parts]) for name in PART_TABLES}
     counts = joined.pop("n_rows")
     joined["row_start"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     tables = {f"bricks/{name}": values for name, values in joined.items()}

@@ -8,24 +8,28 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from zipfile import ZIP_STORED, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import CheckpointError, InvalidInput, printable
+from plenostream.errors import CheckpointError, InvalidInput, printable, shown
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import input_file, local_path
-from plenostream.importers.svox2.archive import STORED, Member, locate, read_directory
+from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
-from plenostream.importers.svox2.npy import ArrayHeader, parse_header
-from plenostream.importers.svox2.stream import MemberStream
+from plenostream.importers.svox2.npy import HEADER_BYTES, ArrayHeader, parse_header
+from plenostream.importers.svox2.unpacking import METHODS, MemberStream
 from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["Checkpoint", "StoredArray", "open_checkpoint"]
 
+_MAX_DIRECTORY_BYTES = 1 << 18
+"""A checkpoint has a dozen arrays; a directory beyond this is an attack on our memory."""
 _BASIS_SH, _BASIS_TEXTURE, _BASIS_MLP = 1, 4, 255
 _MAX_AXIS = 32_768
 """Voxels an axis beyond which no such grid fits any disk; morton codes hold 2^21 bricks an axis."""
@@ -39,7 +43,10 @@ class StoredArray:
     """The archive."""
     key: str
     """Name of the array."""
-    member: Member
+    entry: ZipInfo
+    """What the archive's directory says of it."""
+    packed_offset: int
+    """Where in the archive its bytes begin, packed as they are."""
     header: ArrayHeader
 
     @property
@@ -68,18 +75,42 @@ class StoredArray:
         return self.shape[1] if len(self.shape) > 1 else 1
 
     @property
+    def row_bytes(self) -> int:
+        """Bytes of a row."""
+        return self.columns * self.dtype.itemsize
+
+    @property
     def compressed(self) -> bool:
         """True when the elements do not lie in the archive as they are."""
-        return self.member.method != STORED
+        return self.entry.compress_type != ZIP_STORED
 
     @property
     def file_offset(self) -> int:
         """Where in the archive the first element lies, unless the array is compressed."""
-        return self.member.offset + self.header.data_offset
+        return self.packed_offset + self.header.data_offset
+
+    def batches(self, columns: int, n_rows: int) -> Iterator[NDArray[Any]]:
+        """All elements, in the order in which they lie, as rows of `columns`: `n_rows` at a time.
+
+        Each batch is an array [rows, columns] of its own, in native byte order. The checksum is
+        known to be right when the last one has been asked for.
+
+        Raises
+        ------
+        CheckpointError : damaged data.
+        """
+        left = math.prod(self.shape) // columns
+        with self.stream() as stream:
+            while left:
+                rows = np.empty((min(left, n_rows), columns), self.dtype)
+                stream.readinto(rows.reshape(-1).view(np.uint8).data)
+                yield rows.astype(self.dtype.newbyteorder("="), copy=False)
+                left -= len(rows)
+            stream.finish()
 
     def stream(self) -> MemberStream:
         """A stream that stands at the first element (a context manager)."""
-        stream = MemberStream(self.path, self.member)
+        stream = MemberStream(self.path, self.entry, self.packed_offset)
         try:
             stream.read(self.header.data_offset)
         except BaseException:
@@ -156,24 +187,35 @@ class Checkpoint:
         return [printable(line) for line in lines]
 
 
-def _describe(path: str, members: dict[str, Member]) -> dict[str, StoredArray]:
+def _describe(path: str, entries: dict[str, ZipInfo]) -> dict[str, StoredArray]:
     """The arrays by key; only those that mean something here are looked into."""
     arrays = {}
-    with open(path, "rb") as file:
+    with open(path, "rb", buffering=0) as file:
+        n_file = os.fstat(file.fileno()).st_size
         for key in _KEYS:
-            member = members.get(f"{key}.npy")
-            if member is None:
+            entry = entries.get(f"{key}.npy")
+            if entry is None:
                 continue
             where = f"{path}: {key}"
-            member = locate(file, member, where=path)
-            with MemberStream(path, member) as stream:
-                header = parse_header(stream.read, where=where)
-            if header.n_bytes != member.n_bytes:
+            try:
+                offset = packed_offset(lambda n, at: os.pread(file.fileno(), n, at), entry)
+            except ZipError as error:
+                raise CheckpointError(f"{where}: {error}") from error
+            if offset + entry.compress_size > n_file:
                 raise CheckpointError(
-                    f"{where} claims {header.n_bytes} bytes (shape {header.shape}, "
-                    f"{header.dtype}) and the archive holds {member.n_bytes}"
+                    f"{where} should have {entry.compress_size} bytes in the archive, "
+                    f"which holds {max(0, n_file - offset)} from there on"
                 )
-            arrays[key] = StoredArray(path=path, key=key, member=member, header=header)
+            with MemberStream(path, entry, offset) as stream:
+                header = parse_header(stream.read(HEADER_BYTES), where=where)
+            if header.n_bytes != entry.file_size:
+                raise CheckpointError(
+                    f"{where} claims {header.n_bytes} bytes (shape {shown(header.shape)}, "
+                    f"{header.dtype}) and the archive holds {entry.file_size}"
+                )
+            arrays[key] = StoredArray(
+                path=path, key=key, entry=entry, packed_offset=offset, header=header
+            )
     return arrays
 
 
@@ -193,11 +235,8 @@ def _small(array: StoredArray, sizes: tuple[int, ...], kinds: str) -> NDArray[np
             f"{array.where} has shape {array.shape} and type {array.dtype}; expected "
             f"{' or '.join(map(str, sizes))} plain number{'s' if max(sizes) > 1 else ''}"
         )
-    buffer = bytearray(n * array.dtype.itemsize)
-    with array.stream() as stream:
-        stream.readinto(memoryview(buffer))
-        stream.finish()
-    return np.frombuffer(buffer, array.dtype)
+    (values,) = array.batches(1, n)
+    return values[:, 0]
 
 
 def _vector(arrays: dict[str, StoredArray], key: str, default: float) -> tuple[float, float, float]:
@@ -269,16 +308,14 @@ def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[Stor
     return tables, columns
 
 
-def _members(path: str) -> tuple[int, dict[str, Member]]:
-    """Size of the file `path`, and what is in the archive that it is."""
-    with open(path, "rb") as file:
-        n_bytes = file.seek(0, os.SEEK_END)
-        try:
-            return n_bytes, read_directory(file, where=path)
-        except CheckpointError as error:
-            if not (what := kind_of_file(path)):
-                raise
+def _entries(path: str) -> dict[str, ZipInfo]:
+    """What is in the archive `path`."""
+    try:
+        return read_entries(path, methods=METHODS, directory_bytes=_MAX_DIRECTORY_BYTES)
+    except ZipError as error:
+        if what := kind_of_file(path):
             raise CheckpointError(f"{path} is not a svox2 checkpoint: {what}") from error
+        raise CheckpointError(f"{path} is not an .npz archive that can be read: {error}") from error
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
@@ -298,18 +335,19 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise CheckpointError(f"{place} is not a svox2 checkpoint: {kind_of_file(str(place))}")
     name = os.fspath(input_file(place, what="checkpoint", error=CheckpointError))
     try:
-        n_bytes, members = _members(name)
+        n_bytes = os.path.getsize(name)
+        entries = _entries(name)
         for key, what in _REFUSED.items():
-            if f"{key}.npy" in members:
+            if f"{key}.npy" in entries:
                 raise CheckpointError(
                     f"{name} has {what} ({key}), which a scene cannot hold yet; "
                     "leaving it out would change the picture"
                 )
-        arrays = _describe(name, members)
+        arrays = _describe(name, entries)
     except OSError as error:
         raise CheckpointError(f"{name} cannot be read: {error.strerror or error}") from error
     if "links" not in arrays:
-        what = kind_of_archive(members) or "it has no array links"
+        what = kind_of_archive(entries) or "it has no array links"
         raise CheckpointError(f"{name} is not a svox2 checkpoint: {what}")
     _check_basis(arrays, name)
     size = _check_links(arrays["links"])

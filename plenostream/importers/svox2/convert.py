@@ -3,7 +3,7 @@
 1. Open: headers and scalars of the checkpoint; is the target free?
 2. Digest: the whole file once, for the scene's attributes and for `resume`.
 3. Scan: the links once (`scan`): which voxels are active, and in which order rows come.
-4. Rows: where they can be read along they are only checked, else they go through a file (`spill`).
+4. Rows: checked where they can be read in place, else written to a file in voxel order (`spill`).
 5. Pack: a Dask task a slab (`graph`, `slab`); chunks are written as they fill.
 6. Finish: tables, shared chunks, documents (`assemble`); then the scene moves to its target.
 
@@ -57,12 +57,10 @@ from plenostream.importers.svox2.spill import (
     spilled_table,
 )
 from plenostream.options import ConvertOptions
+from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["Progress", "convert"]
-
-Progress = Callable[[str, int, int], None]
-"""Told the name of the step, how much of it is done, and how much there is."""
+__all__ = ["convert"]
 
 _log = logging.getLogger(__name__)
 _PIECE_BYTES = 4 << 20
@@ -166,7 +164,7 @@ def _digest(checkpoint: Checkpoint, progress: Callable[[int, int], None]) -> str
 
 
 class _Steps:
-    """Steps 3 to 6 of one conversion, and what they have to know of each other."""
+    """Steps 3 to 6 of one conversion: their common inputs, and the numbers that they report."""
 
     def __init__(
         self,
@@ -251,7 +249,7 @@ class _Steps:
         slab_voxels = [scan.plane_voxels[a : b + 1].sum() for a, b in slab_planes(self._bricks)]
         memory = plan_memory(
             self._bricks,
-            row_bytes=sum(t.columns * t.dtype.itemsize for t in self._checkpoint.tables),
+            row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
             slab_voxels=int(max(slab_voxels)),
             slab_rows=int(slab_rows.max()),
             workers=min(n_workers(self._options.workers), len(slab_rows)),
@@ -292,7 +290,7 @@ class _Steps:
         return self._work / "spill" / table.key
 
     def _make_readable(self, table: StoredArray, scan: LinkScan, memory: MemoryPlan) -> None:
-        """Spill a table, or check that what can be read along is sound."""
+        """Spill a table, or check the bytes of one that can be read in place."""
         if not needs_spill(table, in_order=scan.in_order):
             check_stored(table)
             return

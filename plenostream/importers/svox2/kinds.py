@@ -1,7 +1,6 @@
-"""What a file that is no svox2 checkpoint is instead, told by its content; nothing is unpickled.
+"""Recognises files that are not svox2 checkpoints by their content; nothing is unpickled.
 
-People convert what they have. Where it is certain what that is, the error says so, and what reads
-it.
+Where the kind of a file is certain, the error names it, and the program that reads it.
 """
 
 from __future__ import annotations

@@ -1,26 +1,39 @@
-"""Headers of .npy arrays, parsed without evaluating anything and checked before they are believed."""
+"""Headers of .npy arrays: read by NumPy, within bounds, and checked before they are believed."""
 
 from __future__ import annotations
 
-import ast
+import io
 import math
-import re
-import struct
-from collections.abc import Callable
+import tokenize
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib import format as npy
 
-from plenostream.errors import CheckpointError
+from plenostream.errors import CheckpointError, shown
 
-__all__ = ["ArrayHeader", "parse_header"]
+__all__ = ["HEADER_BYTES", "ArrayHeader", "parse_header"]
 
-_MAGIC = b"\x93NUMPY"
-_MAX_HEADER_BYTES = 10_000
-"""numpy refuses longer ones as well."""
-_MAX_BRACKETS = 16
-"""An honest header has three pairs; deep nesting exhausts the stack of the parser."""
-_NUMBER_TYPE = re.compile(r"[<>=|]?[?biufcSUOVmM]\d{0,6}")
+HEADER_BYTES = 10_012
+"""The longest header that NumPy reads, and what says that it is one."""
+_READERS = {
+    (1, 0): npy.read_array_header_1_0,
+    (2, 0): npy.read_array_header_2_0,
+    # Differs in the names of a record's fields alone, and records are refused.
+    (3, 0): npy.read_array_header_2_0,
+}
+_HEADER_ERRORS = (
+    ValueError,
+    TypeError,
+    SyntaxError,
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    tokenize.TokenError,
+)
+"""What NumPy and Python's parser raise on a header that makes no sense."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,74 +52,37 @@ class ArrayHeader:
         return self.data_offset + math.prod(self.shape) * self.dtype.itemsize
 
 
-def _parse_dict(text: str, where: str) -> dict[object, object]:
-    if sum(map(text.count, "([{")) > _MAX_BRACKETS:
-        raise CheckpointError(f"{where}: the array's header is nested too deeply")
+def parse_header(head: bytes, *, where: str) -> ArrayHeader:
+    """The header of the array that begins with `head`: HEADER_BYTES of it, or all there are.
+
+    Raises
+    ------
+    CheckpointError : not an array of plain numbers, or with a header that cannot be; `where` is
+        said.
+    """
+    file = io.BytesIO(head)
     try:
-        # Literals only: names, calls and operators are errors, not evaluated.
-        value = ast.literal_eval(text.strip(" \n"))
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise CheckpointError(f"{where}: the array's header is not a plain description") from error
-    if not isinstance(value, dict) or value.keys() != {"descr", "fortran_order", "shape"}:
+        version = npy.read_magic(file)
+    except ValueError as error:
+        raise CheckpointError(f"{where} is not an .npy array") from error
+    if version not in _READERS:
+        raise CheckpointError(f"{where} has the unknown .npy version {version[0]}.{version[1]}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about headers of Python 2, which are read
+            shape, fortran_order, dtype = _READERS[version](file)
+    except _HEADER_ERRORS as error:
         raise CheckpointError(
-            f"{where}: the array's header must hold descr, fortran_order and shape, no more"
-        )
-    return value
-
-
-def _parse_dtype(descr: object, where: str) -> np.dtype[np.generic]:
-    if not isinstance(descr, str):
-        raise CheckpointError(f"{where} is an array of records; expected plain numbers")
-    if not _NUMBER_TYPE.fullmatch(descr):
-        raise CheckpointError(f"{where} has elements of the unknown type {descr[:40]!r}")
-    try:
-        dtype = np.dtype(descr)
-    except TypeError as error:
-        raise CheckpointError(f"{where} has elements of the unknown type {descr!r}") from error
+            f"{where}: the array's header cannot be read: {str(error)[:100]}"
+        ) from error
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise CheckpointError(f"{where} has the impossible shape {shown(shape)}")
     if dtype.hasobject:
         raise CheckpointError(
             f"{where} is an array of pickled Python objects; these are never opened"
         )
-    return dtype
-
-
-def parse_header(read: Callable[[int], bytes], *, where: str) -> ArrayHeader:
-    """The header of the array whose first bytes `read(n)` returns, piece by piece.
-
-    Raises
-    ------
-    CheckpointError : not an array, or with a header that cannot be; `where` is said.
-    """
-    prefix = read(8)
-    if len(prefix) < 8 or not prefix.startswith(_MAGIC):
-        raise CheckpointError(f"{where} is not an .npy array")
-    version = (prefix[6], prefix[7])
-    if version not in ((1, 0), (2, 0), (3, 0)):
-        raise CheckpointError(f"{where} has the unknown .npy version {version[0]}.{version[1]}")
-    layout = "<H" if version == (1, 0) else "<L"
-    encoding = "utf-8" if version == (3, 0) else "latin1"
-    raw_length = read(struct.calcsize(layout))
-    if len(raw_length) < struct.calcsize(layout):
-        raise CheckpointError(f"{where}: the array's header is cut off")
-    (length,) = struct.unpack(layout, raw_length)
-    if length > _MAX_HEADER_BYTES:
-        raise CheckpointError(f"{where}: the array's header is said to have {length} bytes")
-    raw = read(length)
-    if len(raw) < length:
-        raise CheckpointError(f"{where}: the array's header is cut off")
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"{where}: the array's header is not text") from error
-    values = _parse_dict(text, where)
-    shape, fortran_order = values["shape"], values["fortran_order"]
-    if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
-        raise CheckpointError(f"{where} has the impossible shape {str(shape)[:80]}")
-    if type(fortran_order) is not bool:
-        raise CheckpointError(f"{where}: fortran_order is neither True nor False")
+    if dtype.names is not None or dtype.subdtype is not None:
+        raise CheckpointError(f"{where} is an array of records; expected plain numbers")
     return ArrayHeader(
-        dtype=_parse_dtype(values["descr"], where),
-        shape=shape,
-        fortran_order=fortran_order,
-        data_offset=len(prefix) + len(raw_length) + length,
+        dtype=dtype, shape=shape, fortran_order=fortran_order, data_offset=file.tell()
     )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid
 from plenostream.format.layout import morton_key
 
-__all__ = ["BrickBox", "PackedBricks", "pack_bricks", "sh_norms", "tight_boxes"]
+__all__ = ["BrickBox", "CutBricks", "cut_bricks", "sh_norms", "tight_boxes"]
 
 _NORM_ROWS = 1 << 14
 
@@ -34,7 +34,7 @@ class BrickBox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PackedBricks:
+class CutBricks:
     """The bricks of a box that hold an active voxel, n in Morton order, with r rows."""
 
     index: NDArray[np.int32]
@@ -108,12 +108,12 @@ def _sorted_rows(
     return key[order], source[order]
 
 
-def pack_bricks(
+def cut_bricks(
     active: NDArray[np.bool_],
     density: NDArray[np.float32],
     norms: NDArray[np.float32],
     box: BrickBox,
-) -> PackedBricks:
+) -> CutBricks:
     """Cut the voxels of `box` into bricks.
 
     Parameters
@@ -149,7 +149,7 @@ def pack_bricks(
     if n:
         np.maximum(np.maximum.reduceat(row_density, first), 0, out=density_max)
         sh_bound = np.maximum.reduceat(norms[source], first, axis=0)
-    return PackedBricks(
+    return CutBricks(
         index=index,
         row_start=row_start,
         source=source,

@@ -1,4 +1,4 @@
-"""Where the rows of densities and coefficients are read from: files in which they lie in order."""
+"""Reads rows of densities and coefficients from files in which they lie in voxel order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError
 from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray
-from plenostream.importers.svox2.stream import read_exactly
+from plenostream.importers.svox2.unpacking import read_exactly
 
 __all__ = ["RowSource", "RowTable", "describe_table", "merge_runs"]
 
@@ -104,11 +104,6 @@ class RowSource:
             where=checkpoint.path,
             sh_dtype="float16" if dtype == "float16" else checkpoint.sh_dtype,
         )
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row as read, all tables together."""
-        return sum(table.row_bytes for table in self.tables)
 
     def read(
         self, starts: NDArray[np.int64], stops: NDArray[np.int64]

@@ -36,7 +36,7 @@ BITS_FILE = "active.bits"
 ROWS_FILE = "rows.i64"
 """Row of each active voxel, int64, in C order of the voxels; only where rows are in no order."""
 
-_BLOCK_BYTES = 8 << 20
+_BATCH_BYTES = 8 << 20
 _ARANGE = 1 << 20
 
 
@@ -102,23 +102,15 @@ def load_scan(path: Path) -> LinkScan:
 
 
 def _lines(links: StoredArray, work: Path) -> Iterator[NDArray[np.integer]]:
-    """The links as blocks of whole lines along z, [lines, Z], native byte order."""
+    """The links as batches of whole lines along z, [lines, Z], native byte order."""
     if links.fortran_order:
-        yield from fortran_lines(links, work, block_bytes=_BLOCK_BYTES)
-        return
-    x, y, z = links.shape
-    n_lines = x * y
-    per_block = max(1, _BLOCK_BYTES // (z * links.dtype.itemsize))
-    with links.stream() as stream:
-        for start in range(0, n_lines, per_block):
-            block = np.empty((min(per_block, n_lines - start), z), links.dtype)
-            stream.readinto(block.reshape(-1).view(np.uint8).data)
-            yield block.astype(links.dtype.newbyteorder("="), copy=False)
-        stream.finish()
+        return fortran_lines(links, work, batch_bytes=_BATCH_BYTES)
+    z = links.shape[2]
+    return links.batches(z, max(1, _BATCH_BYTES // (z * links.dtype.itemsize)))
 
 
 class _RowOrder:
-    """Follows the rows of the active voxels; writes them down once they leave their order."""
+    """Checks that active voxels have the rows 0, 1, 2, ...; writes all rows to a file if not."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -14,7 +14,7 @@ from plenostream.rules.bytesize import format_bytes
 __all__ = ["MemoryPlan", "check_disk", "plan_memory"]
 
 _BASE_BYTES = 40_000_000
-"""The scan's blocks, the tables at the end, the allocator's slack (measured: 20 to 30 MB)."""
+"""The scan's batches of links, the tables at the end, the allocator's slack (measured: 20 to 30 MB)."""
 _TASK_BYTES = 24_000_000
 """A task's gathered rows, chunks and compressed chunks, whatever its slab holds."""
 _VOXEL_BYTES = 5

@@ -19,16 +19,23 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.precision import density_rounding, density_unit, float16_densities
-from plenostream.format.layout import SLAB_BRICKS, SceneMeta, array_specs, brick_digest, morton_key
+from plenostream.format.layout import (
+    ROW_ARRAYS,
+    SLAB_BRICKS,
+    TABLES,
+    SceneMeta,
+    array_specs,
+    brick_digest,
+    morton_key,
+)
 from plenostream.format.staging import write_atomically
 from plenostream.format.writer import ChunkWriter, Edge, read_sound_chunk
-from plenostream.importers.svox2.packing import BrickBox, PackedBricks, pack_bricks, sh_norms
+from plenostream.importers.svox2.packing import BrickBox, CutBricks, cut_bricks, sh_norms
 from plenostream.importers.svox2.rows import RowSource, merge_runs
 from plenostream.importers.svox2.scan import BITS_FILE, slab_planes
 
 __all__ = [
-    "ROW_ARRAYS",
-    "TABLES",
+    "PART_TABLES",
     "SlabJob",
     "SlabPart",
     "is_done",
@@ -36,9 +43,8 @@ __all__ = [
     "pack_slab",
 ]
 
-ROW_ARRAYS = ("rows/density", "rows/sh")
-TABLES = ("index", "n_rows", "mask", "boxes", "density_max", "sh_bound", "digest")
-"""What a part says about each of its bricks."""
+PART_TABLES = tuple("n_rows" if name == "row_start" else name for name in TABLES)
+"""What a part says about each of its bricks: the scene's tables, with counts instead of starts."""
 _GROUP_ROWS = 1 << 17
 """Rows that are gathered, digested and handed to the writers at a time."""
 
@@ -79,10 +85,10 @@ class SlabJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SlabPart:
-    """What is left of a slab when its whole chunks are written."""
+    """What a packed slab leaves to `assemble`: its tables, and its rows of shared chunks."""
 
     tables: dict[str, NDArray[Any]]
-    """By name (see TABLES), one entry per brick."""
+    """By name (see PART_TABLES), one entry per brick."""
     edges: dict[str, list[Edge]]
     """Rows of chunks that are shared with other slabs, by array."""
     density_change: float
@@ -196,7 +202,7 @@ def _pack_column(
     if job.round_density:
         density = float16_densities(density, unit)
         rounding = density_rounding(density, unit)
-    packed = pack_bricks(active, density, sh_norms(sh), box)
+    packed = cut_bricks(active, density, sh_norms(sh), box)
     return SlabPart(
         tables={
             "index": packed.index,
@@ -214,7 +220,7 @@ def _pack_column(
 
 
 def _write_rows(
-    packed: PackedBricks,
+    packed: CutBricks,
     density: NDArray[np.float32],
     sh: NDArray[np.floating],
     writers: dict[str, ChunkWriter],
@@ -257,7 +263,7 @@ def load_part(job: SlabJob, slab: int) -> SlabPart:
     """The part of a slab that is done."""
     with np.load(job.part_file(slab), allow_pickle=False) as values:
         return SlabPart(
-            tables={name: values[name] for name in TABLES},
+            tables={name: values[name] for name in PART_TABLES},
             edges={
                 name: [
                     Edge(start=start, rows=values[f"{name}.{number}"])

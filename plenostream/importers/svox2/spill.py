@@ -1,4 +1,4 @@
-"""Puts rows that cannot be read along into a file beside the target, in C order of the voxels.
+"""Writes rows that cannot be read in place to a file beside the target, in C order of the voxels.
 
 Needed where rows are compressed, in Fortran order, or in another order than the voxels. All of it
 works with a bounded number of rows in memory and reads and writes files from front to back:
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.importers.svox2.checkpoint import StoredArray
-from plenostream.importers.svox2.rows import RowTable
+from plenostream.importers.svox2.rows import RowTable, describe_table
 
 __all__ = ["check_stored", "needs_spill", "spill_bytes", "spill_table", "spilled_table"]
 
@@ -37,8 +37,8 @@ def spill_bytes(table: StoredArray, n_voxels: int, *, in_order: bool) -> int:
     """Disk that `spill_table` takes at its worst moment; 0 where there is nothing to spill."""
     if not needs_spill(table, in_order=in_order):
         return 0
-    row = table.columns * table.dtype.itemsize
-    raw = table.member.n_bytes if _needs_unpacking(table) else 0
+    row = table.row_bytes
+    raw = table.entry.file_size if _needs_unpacking(table) else 0
     # Reordering: the rows on their way and at their end, and the pairs that say where they go.
     return raw + n_voxels * (row if in_order else 2 * row + 8 + 16)
 
@@ -63,42 +63,30 @@ def _needs_unpacking(table: StoredArray) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    block: int
+    batch: int
     """Rows that are held at a time."""
     work: Path
 
 
-def _row_blocks(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]]:
-    """All rows of an array in blocks of `plan.block`, [n, columns], native byte order."""
-    n_rows, columns = table.shape[0], table.columns
+def _row_batches(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]]:
+    """All rows of an array in batches of `plan.batch`, [n, columns], native byte order."""
     if table.fortran_order:
-        yield from _column_blocks(table, plan)
-        return
-    with table.stream() as stream:
-        for start in range(0, n_rows, plan.block):
-            rows = np.empty((min(plan.block, n_rows - start), columns), table.dtype)
-            stream.readinto(rows.reshape(-1).view(np.uint8).data)
-            yield rows.astype(table.dtype.newbyteorder("="), copy=False)
-        stream.finish()
+        return _column_batches(table, plan)
+    return table.batches(table.columns, plan.batch)
 
 
-def _column_blocks(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]]:
+def _column_batches(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.generic]]:
     """The same for arrays in Fortran order, where each column lies by itself."""
     n_rows, columns = table.shape
-    column = RowTable(
-        path=table.path,
-        offset=table.file_offset,
-        dtype=table.dtype.str,
-        columns=1,
-    )
+    column = replace(describe_table(table), columns=1)
     unpacked = plan.work / f"{table.key}.unpacked"
     if _needs_unpacking(table):
-        column = RowTable(path=os.fspath(unpacked), offset=0, dtype=table.dtype.str, columns=1)
+        column = replace(column, path=os.fspath(unpacked), offset=0)
         _unpack(table, unpacked)
     else:
         check_stored(table)
-    for start in range(0, n_rows, plan.block):
-        stop = min(start + plan.block, n_rows)
+    for start in range(0, n_rows, plan.batch):
+        stop = min(start + plan.batch, n_rows)
         starts = np.arange(columns) * n_rows + start
         values = column.read(starts, starts + (stop - start))
         yield np.ascontiguousarray(values.reshape(columns, stop - start).T)
@@ -106,7 +94,7 @@ def _column_blocks(table: StoredArray, plan: _Plan) -> Iterator[NDArray[np.gener
 
 
 def _unpack(table: StoredArray, path: Path) -> None:
-    left = table.member.n_bytes - table.header.data_offset
+    left = table.entry.file_size - table.header.data_offset
     with table.stream() as stream, open(path, "wb") as file:
         while left:
             piece = stream.read(min(left, _PIECE_BYTES))
@@ -136,26 +124,25 @@ def spill_table(
     ------
     CheckpointError : damaged data.
     """
-    row_bytes = table.columns * table.dtype.itemsize
     # Rows, the same gathered, sorted pairs and their order: about three rows and 64 bytes each.
-    plan = _Plan(block=max(1024, memory_bytes // (3 * row_bytes + 64)), work=work)
-    blocks = _progressing(_row_blocks(table, plan), table.shape[0], progress)
+    plan = _Plan(batch=max(1024, memory_bytes // (3 * table.row_bytes + 64)), work=work)
+    batches = _progressing(_row_batches(table, plan), table.shape[0], progress)
     with open(work / _SPILLED, "wb") as file:
         if rows_file is None:
             left = n_voxels
-            for rows in blocks:
+            for rows in batches:
                 file.write(np.ascontiguousarray(rows[:left]).data)
                 left -= min(left, len(rows))
         else:
-            for rows in _reorder(blocks, rows_file, n_voxels, table, plan):
+            for rows in _reorder(batches, rows_file, n_voxels, table, plan):
                 file.write(np.ascontiguousarray(rows).data)
 
 
 def _progressing(
-    blocks: Iterator[NDArray[np.generic]], n_rows: int, progress: Callable[[int, int], None]
+    batches: Iterator[NDArray[np.generic]], n_rows: int, progress: Callable[[int, int], None]
 ) -> Iterator[NDArray[np.generic]]:
     done = 0
-    for rows in blocks:
+    for rows in batches:
         yield rows
         done += len(rows)
         progress(done, n_rows)
@@ -176,40 +163,40 @@ def _take(path: Path, dtype: np.dtype[np.generic], columns: int) -> NDArray[np.g
 
 
 def _reorder(
-    blocks: Iterator[NDArray[np.generic]],
+    batches: Iterator[NDArray[np.generic]],
     rows_file: Path,
     n_voxels: int,
     table: StoredArray,
     plan: _Plan,
 ) -> Iterator[NDArray[np.generic]]:
-    """The row of each voxel, in the order of the voxels, in blocks of `plan.block`."""
+    """The row of each voxel, in the order of the voxels, in batches of `plan.batch`."""
     index, native = np.dtype(np.int64), table.dtype.newbyteorder("=")
 
-    def aside(kind: str, block: int) -> Path:
-        return plan.work / f"{table.key}.{kind}.{block}"
+    def aside(kind: str, batch: int) -> Path:
+        return plan.work / f"{table.key}.{kind}.{batch}"
 
-    # 1. Which voxels want rows of which block of the source.
-    for voxel, rows in _voxels_by_block(rows_file, n_voxels, plan.block):
-        source = rows // plan.block
+    # 1. Which voxels want rows of which batch of the source.
+    for voxel, rows in _voxels_by_batch(rows_file, n_voxels, plan.batch):
+        source = rows // plan.batch
         order = np.argsort(source, kind="stable")
         for at in _runs(source[order]):
             chosen = order[at]
             pairs = np.stack([rows[chosen], voxel[chosen]], axis=1)
             _append(aside("pairs", int(source[chosen[0]])), pairs)
-    # 2. Read the source along; hand each row to the block of voxels that wants it.
-    for block, values in enumerate(blocks):
-        wanted = _take(aside("pairs", block), index, 2).astype(np.int64, copy=False)
-        target = wanted[:, 1] // plan.block
+    # 2. Read the source along; hand each row to the batch of voxels that wants it.
+    for batch, values in enumerate(batches):
+        wanted = _take(aside("pairs", batch), index, 2).astype(np.int64, copy=False)
+        target = wanted[:, 1] // plan.batch
         for at in _runs(target):
             to = int(target[at.start])
-            _append(aside("held", to), values[wanted[at, 0] - block * plan.block])
+            _append(aside("held", to), values[wanted[at, 0] - batch * plan.batch])
             _append(aside("places", to), wanted[at, 1])
-    # 3. Each block of voxels has all its rows now: put them in order.
-    for block in range(-(-n_voxels // plan.block)):
-        rows_held = _take(aside("held", block), native, table.columns)
-        places = _take(aside("places", block), index, 1)[:, 0].astype(np.int64, copy=False)
+    # 3. Each batch of voxels has all its rows now: put them in order.
+    for batch in range(-(-n_voxels // plan.batch)):
+        rows_held = _take(aside("held", batch), native, table.columns)
+        places = _take(aside("places", batch), index, 1)[:, 0].astype(np.int64, copy=False)
         ordered = np.empty_like(rows_held)
-        ordered[places - block * plan.block] = rows_held
+        ordered[places - batch * plan.batch] = rows_held
         yield ordered
 
 
@@ -221,11 +208,11 @@ def _runs(values: NDArray[np.int64]) -> list[slice]:
     return [slice(a, b) for a, b in pairwise(cuts)]
 
 
-def _voxels_by_block(
-    rows_file: Path, n_voxels: int, block: int
+def _voxels_by_batch(
+    rows_file: Path, n_voxels: int, batch: int
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Numbers of voxels and their rows, `block` at a time."""
+    """Numbers of voxels and their rows, `batch` at a time."""
     with open(rows_file, "rb") as file:
-        for start in range(0, n_voxels, block):
-            rows = np.fromfile(file, np.int64, min(block, n_voxels - start))
+        for start in range(0, n_voxels, batch):
+            rows = np.fromfile(file, np.int64, min(batch, n_voxels - start))
             yield np.arange(start, start + len(rows)), rows

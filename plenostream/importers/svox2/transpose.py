@@ -1,8 +1,8 @@
 """Reads links that were stored in Fortran order as lines along z, by way of a file.
 
 In Fortran order x varies fastest, so the planes that a slab needs are scattered over the whole
-array. Blocks of planes of constant z are turned around in memory and written side by side; then
-each slab of x is one contiguous piece of every block.
+array. Batches of planes of constant z are turned around in memory and written side by side; then
+each slab of x is one contiguous piece of every batch.
 """
 
 from __future__ import annotations
@@ -16,33 +16,30 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.importers.svox2.checkpoint import StoredArray
-from plenostream.importers.svox2.stream import read_exactly
+from plenostream.importers.svox2.unpacking import read_exactly
 
 __all__ = ["fortran_lines"]
 
 
 def fortran_lines(
-    links: StoredArray, work: Path, *, block_bytes: int
+    links: StoredArray, work: Path, *, batch_bytes: int
 ) -> Iterator[NDArray[np.integer]]:
-    """The links as blocks of whole lines along z, [lines, Z], native byte order, in C order.
+    """The links as batches of whole lines along z, [lines, Z], native byte order, in C order.
 
-    Holds about `2 * block_bytes`, or a plane where that is more. Takes as much disk in `work`
-    as the links have bytes, until the last block is drawn.
+    Holds about `2 * batch_bytes`, or a plane where that is more. Takes as much disk in `work`
+    as the links have bytes, until the last batch is drawn.
     """
     size_x, size_y, size_z = links.shape
     native = links.dtype.newbyteorder("=")
-    z_step = max(1, block_bytes // (size_x * size_y * native.itemsize))
-    x_step = max(1, block_bytes // (size_y * size_z * native.itemsize))
+    z_step = max(1, batch_bytes // (size_x * size_y * native.itemsize))
+    x_step = max(1, batch_bytes // (size_y * size_z * native.itemsize))
     path = work / "links.turned"
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with links.stream() as stream, open(fd, "wb", closefd=False) as file:
-            for z in range(0, size_z, z_step):
-                block = np.empty((min(z_step, size_z - z), size_y, size_x), links.dtype)
-                stream.readinto(block.reshape(-1).view(np.uint8).data)
-                turned = np.ascontiguousarray(block.transpose(2, 1, 0), native)
-                file.write(turned.data)
-            stream.finish()
+        with open(fd, "wb", closefd=False) as file:
+            for planes in links.batches(size_x * size_y, z_step):
+                turned = planes.reshape(-1, size_y, size_x).transpose(2, 1, 0)
+                file.write(np.ascontiguousarray(turned).data)
         line_bytes = size_y * native.itemsize
         for x in range(0, size_x, x_step):
             n_x = min(x_step, size_x - x)

@@ -189,9 +189,9 @@ def test_links_that_share_a_row_each_get_it(tmp_path: Path) -> None:
         sh=np.arange(6, dtype=np.float16).reshape(2, 3),
     )
     convert(save(tmp_path / "a.npz", arrays), tmp_path / "s", options())
-    found = contents(tmp_path / "s")
-    assert found["rows/density"].tolist() == [3.0] * 3
-    assert found["rows/sh"].tolist() == [[3.0, 4.0, 5.0]] * 3
+    values = contents(tmp_path / "s")
+    assert values["rows/density"].tolist() == [3.0] * 3
+    assert values["rows/sh"].tolist() == [[3.0, 4.0, 5.0]] * 3
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

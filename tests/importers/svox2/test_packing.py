@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenostream.field.grid import BrickGrid
-from plenostream.importers.svox2.packing import BrickBox, pack_bricks, sh_norms, tight_boxes
+from plenostream.importers.svox2.packing import BrickBox, cut_bricks, sh_norms, tight_boxes
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -18,7 +18,7 @@ def test_boxes_of_bricks_hold_each_row_once_for_each_brick(seed: int) -> None:
     active = rng.random(bricks.size) < 0.1
     n = int(active.sum())
     box = BrickBox(bricks=bricks, lower=(0, 0, 0), upper=bricks.shape)
-    packed = pack_bricks(active, np.ones(n, np.float32), np.ones((n, 3), np.float32), box)
+    packed = cut_bricks(active, np.ones(n, np.float32), np.ones((n, 3), np.float32), box)
     voxels = np.argwhere(active)
     shared = [
         (v % 8 == 0) & (v > 0) & (v < size - 1)
@@ -39,7 +39,7 @@ def test_part_of_a_grid_gives_the_same_bricks_as_the_whole() -> None:
         box = BrickBox(bricks=bricks, lower=lower, upper=upper)
         cut = tuple(slice(*box.voxels(axis)) for axis in range(3))
         part = active[cut]
-        return pack_bricks(part, density[cut][part], norms[cut][part], box), density[cut][part]
+        return cut_bricks(part, density[cut][part], norms[cut][part], box), density[cut][part]
 
     whole, _ = pack((0, 0, 0), bricks.shape)
     part, part_density = pack((1, 2, 3), (3, 4, 5))
@@ -56,7 +56,7 @@ def test_empty_box_has_no_bricks() -> None:
     bricks = BrickGrid(size=(9, 9, 9), brick_size=8)
     box = BrickBox(bricks=bricks, lower=(0, 0, 0), upper=(1, 1, 1))
     none = np.zeros((9, 9, 9), np.bool_)
-    packed = pack_bricks(none, np.empty(0, np.float32), np.empty((0, 3), np.float32), box)
+    packed = cut_bricks(none, np.empty(0, np.float32), np.empty((0, 3), np.float32), box)
     assert packed.row_start.tolist() == [0]
     assert packed.index.shape == (0, 3)
     assert packed.boxes.shape == (0, 1, 6)
@@ -66,8 +66,8 @@ def boxes_of(voxel: tuple[int, int, int], *, size: int, brick_size: int) -> list
     bricks = BrickGrid(size=(size,) * 3, brick_size=brick_size)
     positive = np.zeros((1, *(bricks.edge,) * 3), np.bool_)
     positive[(0, *voxel)] = True
-    found = tight_boxes(positive, np.zeros((1, 3), np.int32), bricks)[0]
-    return found.tolist()  # type: ignore[no-any-return]
+    boxes = tight_boxes(positive, np.zeros((1, 3), np.int32), bricks)[0]
+    return boxes.tolist()  # type: ignore[no-any-return]
 
 
 def test_voxel_fills_the_eight_cells_around_it() -> None:

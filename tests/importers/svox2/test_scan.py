@@ -26,12 +26,12 @@ def scanned(
     np.savez(folder / "a.npz", links=links, **rows)
     x, y, z = links.shape
     bricks = BrickGrid(size=(x, y, z), brick_size=brick_size)
-    found = scan_links(
+    scan = scan_links(
         open_checkpoint(folder / "a.npz"), bricks, folder, progress=lambda done, total: None
     )
     bits = np.fromfile(folder / BITS_FILE, np.uint8).reshape(x, y, -1)
     active = np.unpackbits(bits, axis=2, bitorder="little", count=z).astype(np.bool_)
-    return found, active
+    return scan, active
 
 
 def random_links(seed: int, size: tuple[int, int, int]) -> NDArray[np.int32]:
@@ -42,30 +42,30 @@ def random_links(seed: int, size: tuple[int, int, int]) -> NDArray[np.int32]:
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-@pytest.mark.parametrize("block", [1, 300, 1 << 20])
+@pytest.mark.parametrize("batch", [1, 300, 1 << 20])
 def test_active_voxels_are_found_however_links_are_stored_and_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, block: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: Any, batch: int
 ) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(scan_module, "_BATCH_BYTES", batch)
     links = np.asarray(random_links(1, (9, 7, 11)), order=order)
-    found, active = scanned(tmp_path, links)
+    scan, active = scanned(tmp_path, links)
     np.testing.assert_array_equal(active, links >= 0)
-    np.testing.assert_array_equal(found.plane_voxels, (links >= 0).sum(axis=(1, 2)))
-    assert found.in_order
+    np.testing.assert_array_equal(scan.plane_voxels, (links >= 0).sum(axis=(1, 2)))
+    assert scan.in_order
 
 
 @pytest.mark.parametrize("late", [False, True])
 def test_rows_in_another_order_are_written_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
-    monkeypatch.setattr(scan_module, "_BLOCK_BYTES", 500)
+    monkeypatch.setattr(scan_module, "_BATCH_BYTES", 500)
     links = random_links(2, (9, 7, 11))
     active = np.argwhere(links >= 0)
     first, second = (active[-2], active[-1]) if late else (active[0], active[-1])
     a, b = links[tuple(first)], links[tuple(second)]
     links[tuple(first)], links[tuple(second)] = b, a
-    found, _ = scanned(tmp_path, links)
-    assert not found.in_order
+    scan, _ = scanned(tmp_path, links)
+    assert not scan.in_order
     rows = np.fromfile(tmp_path / ROWS_FILE, np.int64)
     np.testing.assert_array_equal(rows, links[links >= 0])
 
@@ -78,13 +78,13 @@ def test_rows_of_slabs_are_counted_ahead(
     tmp_path_factory: pytest.TempPathFactory, size: tuple[int, int, int], brick_size: int
 ) -> None:
     links = random_links(3, size)
-    found, _ = scanned(tmp_path_factory.mktemp("scan"), links, brick_size)
+    scan, _ = scanned(tmp_path_factory.mktemp("scan"), links, brick_size)
     bricks = BrickGrid(size=size, brick_size=brick_size)
     expected = np.zeros(-(-bricks.shape[0] // 4), np.int64)
     for x, y, z in np.ndindex(*bricks.shape):
         cut = tuple(slice(i * brick_size, (i + 1) * brick_size + 1) for i in (x, y, z))
         expected[x // 4] += np.count_nonzero(links[cut] >= 0)
-    np.testing.assert_array_equal(found.slab_rows(bricks), expected)
+    np.testing.assert_array_equal(scan.slab_rows(bricks), expected)
 
 
 def test_slabs_share_the_planes_between_them() -> None:

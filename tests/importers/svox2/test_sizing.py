@@ -25,8 +25,8 @@ def plan(allowed: int, **changes: Any) -> MemoryPlan:
 
 
 def test_large_memory_takes_whole_slabs_by_all_workers() -> None:
-    found = plan(40 * 10**9)
-    assert (found.column, found.in_flight) == (32, 4)
+    memory = plan(40 * 10**9)
+    assert (memory.column, memory.in_flight) == (32, 4)
 
 
 @pytest.mark.parametrize("allowed", [200 * 10**6, 10**9, 3 * 10**9, 10 * 10**9])
@@ -35,9 +35,9 @@ def test_plan_is_within_what_is_allowed(allowed: int) -> None:
 
 
 def test_pieces_shrink_before_workers_idle() -> None:
-    found = plan(10**9)
-    assert found.in_flight == 4
-    assert found.column < 32
+    memory = plan(10**9)
+    assert memory.in_flight == 4
+    assert memory.column < 32
 
 
 def test_smallest_memory_works_and_a_byte_less_does_not() -> None:

@@ -54,8 +54,8 @@ def test_rows_come_out_in_the_order_of_the_voxels(
     table = table_of(tmp_path / "a.npz", sh, packed=packed)
     rows = rng.integers(0, 5000, 7000) if mixed else None
     (tmp_path / "work").mkdir()
-    found = spilled(table, tmp_path / "work", rows, 7000 if mixed else 4500)
-    np.testing.assert_array_equal(found, sh[rows] if mixed else sh[:4500])
+    ordered = spilled(table, tmp_path / "work", rows, 7000 if mixed else 4500)
+    np.testing.assert_array_equal(ordered, sh[rows] if mixed else sh[:4500])
 
 
 def test_no_voxels_need_no_rows(tmp_path: Path) -> None:
@@ -85,8 +85,8 @@ def test_only_what_cannot_be_read_along_is_spilled(
 def test_table_is_read_where_it_lies(tmp_path: Path) -> None:
     sh = np.arange(90, dtype=np.float32).reshape(30, 3)
     table = describe_table(table_of(tmp_path / "a.npz", sh, packed=False))
-    found = table.read(np.array([2, 20]), np.array([5, 21]))
-    np.testing.assert_array_equal(found, sh[[2, 3, 4, 20]])
+    some = table.read(np.array([2, 20]), np.array([5, 21]))
+    np.testing.assert_array_equal(some, sh[[2, 3, 4, 20]])
 
 
 @given(st.lists(st.integers(0, 3), max_size=20))

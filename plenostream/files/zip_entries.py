@@ -1,0 +1,118 @@
+"""Reads the directory of an untrusted zip file: checked entries, and where their bytes lie.
+
+`zipfile` reads the directory. Its own readers of entries are not used: they hide where the
+bytes lie, hold a lock while they read, and unpack bzip2 and LZMA without a bound.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zipfile
+from collections.abc import Callable, Collection
+from zipfile import ZipInfo
+
+from plenostream.errors import shown
+
+__all__ = ["ZipError", "packed_offset", "read_entries"]
+
+_HEADER = struct.Struct("<4s5H3I2H")
+"""What stands before an entry's name and bytes."""
+_ENCRYPTED = 0x1 | 0x40 | 0x2000
+_UTF8 = 0x800
+_DIRECTORY_ERRORS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    ValueError,
+    OverflowError,
+    struct.error,
+)
+"""What `zipfile` raises on a directory that makes no sense."""
+
+
+class ZipError(ValueError):
+    """A zip file that is broken, or made to do harm; says what is wrong with which entry."""
+
+
+class _BoundedFile(io.FileIO):
+    """A file of which only so much is read at a time: `zipfile` holds directories of any length."""
+
+    def __init__(self, path: str | os.PathLike[str], at_most: int) -> None:
+        super().__init__(path)
+        self._at_most = at_most
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > self._at_most:
+            raise zipfile.BadZipFile(
+                f"its directory has {size} bytes, and {self._at_most} at most are possible"
+            )
+        return super().read(size) or b""
+
+
+def read_entries(
+    path: str | os.PathLike[str], *, methods: Collection[int], directory_bytes: int
+) -> dict[str, ZipInfo]:
+    """The entries of the zip file `path`, by name and in the order of their bytes; none is read.
+
+    Parameters
+    ----------
+    methods : of compression that entries may have, such as `zipfile.ZIP_STORED`
+    directory_bytes : the most that the directory may have; each 46 of them may become an entry
+
+    Raises
+    ------
+    ZipError : no zip file, cut off, or with an entry that nobody would make in good faith.
+    OSError : the system says no.
+    """
+    with _BoundedFile(path, directory_bytes) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                infos = archive.infolist()
+        except _DIRECTORY_ERRORS as error:
+            raise ZipError(str(error)) from error
+        file_bytes = file.seek(0, os.SEEK_END)
+    entries: dict[str, ZipInfo] = {}
+    end = 0
+    for info in sorted(infos, key=lambda info: info.header_offset):
+        name = shown(info.orig_filename)
+        if info.flag_bits & _ENCRYPTED:
+            raise ZipError(f"{name} in it is encrypted")
+        if info.compress_type not in methods:
+            raise ZipError(
+                f"{name} in it is compressed with method {info.compress_type}, which is not read here"
+            )
+        if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
+            raise ZipError(f"{name} in it is stored as it is, and has two different sizes")
+        # Entries that share bytes are how a small file holds a very large one.
+        if info.header_offset < end:
+            raise ZipError(f"{name} in it overlaps another entry, or begins before the file")
+        end = info.header_offset + _HEADER.size + info.compress_size
+        if end > file_bytes:
+            raise ZipError(
+                f"{name} in it reaches beyond the end of the file: to byte {end} of {file_bytes}"
+            )
+        if info.orig_filename in entries:
+            raise ZipError(f"{name} is in it twice; which one is meant is unknown")
+        entries[info.orig_filename] = info
+    return entries
+
+
+def packed_offset(read: Callable[[int, int], bytes], entry: ZipInfo) -> int:
+    """Where the packed bytes of an entry begin; its own header is held against the directory.
+
+    `read(n_bytes, offset)` gives bytes of the file, fewer at its end.
+
+    Raises
+    ------
+    ZipError : they contradict each other.
+    """
+    fixed = read(_HEADER.size, entry.header_offset)
+    if len(fixed) != _HEADER.size or not fixed.startswith(b"PK\x03\x04"):
+        raise ZipError("its zip entry has no header")
+    _, _, flags, method, *_, n_name, n_extra = _HEADER.unpack(fixed)
+    raw = read(n_name, entry.header_offset + _HEADER.size)
+    name = raw.decode("utf-8" if flags & _UTF8 else "cp437", errors="replace")
+    if name != entry.orig_filename or method != entry.compress_type or flags & _ENCRYPTED:
+        raise ZipError("its zip entry and the zip file's directory contradict each other")
+    return entry.header_offset + _HEADER.size + int(n_name) + int(n_extra)
