@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,9 @@ settings.load_profile("dev")
 _LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
 """Words of the reasons for which a test is skipped that would have run elsewhere."""
 
+_KEPT_SECONDS = 7 * 24 * 3600
+"""After which a compiled program is made anew, which bounds the folder."""
+
 _NEEDS_SHARED = "needs the folder `shared` beside this checkout (recorded svox2 outputs, models)"
 
 
@@ -49,6 +53,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, n in reasons.items():
         if any(word in reason for word in _LACKS):
             terminalreporter.write_line(f"{n} skipped, not tried here: {reason}", yellow=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep compiled programs for all processes of a run, and in pytest's own cache for the next.
+
+    XLA's compiler takes most of the suite's time. JAX finds a program by what it is made of: the
+    operations, the compiler and its settings. `--cache-clear` makes everything anew.
+    """
+    # A worker has its controller's; `-p no:cacheprovider` does without.
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
+        folder = config.cache.mkdir("compiled")
+        for entry in folder.iterdir():
+            if time.time() - entry.stat().st_mtime > _KEPT_SECONDS:
+                entry.unlink(missing_ok=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    # Small programs are many; JAX would keep those only that take a second.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with the most slow tests first, so that no worker is left with one at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.hookimpl(trylast=True)

@@ -15,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data"
 
+UV = (sys.executable, "-m", "uv")
+
 pytestmark = pytest.mark.slow
 
 # Nothing of the checkout, and none of the strictness of the tests, may reach the new one.
@@ -34,11 +36,15 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
+def install(programs: Path, package: Path, *how: str) -> None:
+    run(*UV, "pip", "install", "--python", programs / "python", *how, package, cwd=package.parent)
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel that `python -m build` makes, by way of a source distribution."""
+    """The wheel that is made by way of a source distribution."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
+    run(*UV, "build", "--out-dir", folder, ROOT, cwd=folder)
     (path,) = folder.glob("*.whl")
     return path
 
@@ -47,8 +53,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of a new environment in which the wheel is installed."""
     folder = tmp_path_factory.mktemp("environment")
-    run(sys.executable, "-m", "venv", folder, cwd=folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", "-qq", wheel, cwd=folder)
+    run(*UV, "venv", "--clear", "--python", sys.executable, folder, cwd=folder)
+    install(folder / "bin", wheel)
     return folder / "bin"
 
 
@@ -78,6 +84,5 @@ def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Pa
 
 def test_checkout_installs_as_a_folder(programs: Path, tmp_path: Path) -> None:
     # Over the wheel, whose dependencies are the same; what differs is the build, from the tree.
-    run(programs / "python", "-m", "pip", "uninstall", "-qq", "-y", "plenostream", cwd=tmp_path)
-    run(programs / "python", "-m", "pip", "install", "-qq", ROOT, cwd=tmp_path)
+    install(programs, ROOT, "--reinstall-package", "plenostream")
     assert run(programs / "plenostream", "--version", cwd=tmp_path).strip()

@@ -23,8 +23,10 @@ case "$*" in
   *"import ensurepip, venv"*) [ ! -e "$LOG.no-venv" ] ;;
   *"import open3d"*) [ ! -e "$LOG.no-open3d" ] ;;
   "-m venv "*) echo "venv" >>"$LOG"; mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
-  "-m pip "*)
-    echo "pip ${*: -1}" >>"$LOG"
+  "-m pip install "*) echo "pip ${*: -1}" >>"$LOG"; cp "$0" "${0%/*}/uv" ;;
+  "-m pip config "*) exit 1 ;;
+  "pip install "*)
+    echo "uv ${*: -1}" >>"$LOG"
     [ ! -e "$LOG.killed" ] || kill -9 $PPID
     [ ! -e "$LOG.no-network" ] ;;
   *) echo "unexpected: $*" >>"$LOG"; exit 9 ;;
@@ -90,7 +92,7 @@ def checkout(tmp_path: Path) -> Checkout:
 
 def test_first_run_makes_an_environment_and_installs_the_package(checkout: Checkout) -> None:
     assert checkout.set_up().returncode == 0
-    assert checkout.done() == ["venv", "pip "]
+    assert checkout.done() == ["venv", "pip uv", "uv "]
 
 
 def test_second_run_does_nothing_and_says_nothing(checkout: Checkout) -> None:
@@ -106,7 +108,7 @@ def test_environment_that_a_killed_run_left_is_made_anew(checkout: Checkout) -> 
     flag.unlink()
     checkout.done()
     assert checkout.set_up().returncode == 0
-    assert checkout.done() == ["venv", "pip "]
+    assert checkout.done() == ["venv", "pip uv", "uv "]
 
 
 def test_environment_whose_update_was_killed_is_made_anew(checkout: Checkout) -> None:
@@ -116,7 +118,7 @@ def test_environment_whose_update_was_killed_is_made_anew(checkout: Checkout) ->
     flag.unlink()
     checkout.done()
     assert checkout.set_up("run").returncode == 0
-    assert checkout.done() == ["venv", "pip "]
+    assert checkout.done() == ["venv", "pip uv", "uv "]
 
 
 def test_failed_installation_ends_with_a_message_and_is_tried_again(checkout: Checkout) -> None:
@@ -134,14 +136,14 @@ def test_changed_requirements_are_installed_into_the_same_environment(checkout: 
     with (checkout.root / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
     assert checkout.set_up().returncode == 0
-    assert checkout.done() == ["pip "]
+    assert checkout.done() == ["uv "]
 
 
 def test_environment_of_the_gate_serves_the_demo_but_not_the_reverse(checkout: Checkout) -> None:
     checkout.set_up("run")
     checkout.done()
     checkout.set_up("dev")
-    assert checkout.done() == ["pip [dev,points]"]
+    assert checkout.done() == ["uv [dev,points]"]
     checkout.set_up("run")
     assert checkout.done() == []
 
@@ -151,7 +153,7 @@ def test_environment_of_a_moved_checkout_is_made_anew(checkout: Checkout) -> Non
     checkout.done()
     checkout.root = checkout.root.rename(checkout.root.with_name("moved"))
     checkout.set_up()
-    assert checkout.done() == ["venv", "pip "]
+    assert checkout.done() == ["venv", "pip uv", "uv "]
 
 
 def test_environment_of_somebody_else_is_left_alone(checkout: Checkout) -> None:

@@ -104,7 +104,9 @@ def test_ctrl_c_while_kernels_are_compiled_ends_with_130_and_leaves_nothing(
     place, cache = tmp_path / "place", tmp_path / "cache"
     place.mkdir()
     command = plenostream(scene, *FILM)
-    with running(command, place, XDG_CACHE_HOME=str(cache), JAX_LOG_COMPILES="1") as program:
+    # A folder of its own: otherwise programs that other tests compiled would be read from disk.
+    environment = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_LOG_COMPILES": "1"}
+    with running(command, place, **environment) as program:
         program.wait_for(COMPILING)
         assert program.end(signal.SIGINT) == 130
     assert "Traceback" not in program.told
