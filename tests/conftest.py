@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from plenostream.integrator.xla.environment import cache_folder
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
 
 # Set through the environment, so that the tests of NumPy-only modules need not import jax and
@@ -30,7 +32,7 @@ _LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
 """Words of the reasons for which a test is skipped that would have run elsewhere."""
 
 _KEPT_SECONDS = 7 * 24 * 3600
-"""After which a compiled program is made anew, which bounds the folder."""
+"""After which a compiled program is made anew; this bounds the folder."""
 
 _NEEDS_SHARED = "needs the folder `shared` beside this checkout (recorded svox2 outputs, models)"
 
@@ -55,19 +57,21 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{n} skipped, not tried here: {reason}", yellow=True)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Keep compiled programs for all processes of a run, and in pytest's own cache for the next.
+def pytest_configure() -> None:
+    """Keep compiled programs, for all processes of this run and for the next one.
 
-    XLA's compiler takes most of the suite's time. JAX finds a program by what it is made of: the
-    operations, the compiler and its settings. `--cache-clear` makes everything anew.
+    XLA's compiler takes most of the suite's time. JAX finds a program by what it is made of:
+    operations, compiler, settings. Nothing is compiled anew but what was changed, and all of it
+    once a week. JAX_COMPILATION_CACHE_DIR, set to an empty folder, makes a run compile everything.
     """
-    # A worker has its controller's; `-p no:cacheprovider` does without.
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and hasattr(config, "cache"):
-        folder = config.cache.mkdir("compiled")
-        for entry in folder.iterdir():
-            if time.time() - entry.stat().st_mtime > _KEPT_SECONDS:
-                entry.unlink(missing_ok=True)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # a worker has its controller's
+        with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written to
+            folder = cache_folder().with_name("tests")
+            folder.mkdir(parents=True, exist_ok=True)
+            for entry in folder.iterdir():
+                if time.time() - entry.stat().st_mtime > _KEPT_SECONDS:
+                    entry.unlink(missing_ok=True)
+            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     # Small programs are many; JAX would keep those only that take a second.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 

@@ -80,7 +80,10 @@ def plenostream(scene: Path, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "plenostream", *filled]
 
 
-@pytest.mark.parametrize("arguments", [FILM, PICTURES], ids=["film", "folder"])
+@pytest.mark.parametrize(
+    "arguments",
+    [pytest.param(FILM, id="film"), pytest.param(PICTURES, id="folder", marks=pytest.mark.slow)],
+)
 def test_ctrl_c_in_the_middle_of_pictures_ends_with_130(
     scene: Path, tmp_path: Path, arguments: tuple[str, ...]
 ) -> None:
@@ -91,6 +94,7 @@ def test_ctrl_c_in_the_middle_of_pictures_ends_with_130(
     assert program.told.endswith("\nplenostream: interrupted\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_middle_of_a_film_leaves_nothing(scene: Path, tmp_path: Path) -> None:
     with running(plenostream(scene, *FILM), tmp_path) as program:
         program.wait_for(RENDERING)
@@ -98,6 +102,7 @@ def test_ctrl_c_in_the_middle_of_a_film_leaves_nothing(scene: Path, tmp_path: Pa
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_kernels_are_compiled_ends_with_130_and_leaves_nothing(
     scene: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +130,7 @@ def test_ctrl_c_in_a_conversion_leaves_what_resume_goes_on_with(
     assert os.listdir(tmp_path) == ["s"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
 def test_other_signals_to_end_leave_nothing_either(scene: Path, tmp_path: Path, name: str) -> None:
     number = signal.Signals[name]
@@ -135,6 +141,7 @@ def test_other_signals_to_end_leave_nothing_either(scene: Path, tmp_path: Path, 
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_that_was_ignored_at_the_start_stays_ignored(scene: Path, tmp_path: Path) -> None:
     command = plenostream(scene, "render", "{scene}", "t.mp4", "--orbit", "3", "--size", "16x16")
     with running(command, tmp_path, ignored=True) as program:

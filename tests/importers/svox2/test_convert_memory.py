@@ -53,6 +53,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_model_of_256_takes_less_than_250_mb_though_more_is_allowed(
     shared: Path, tmp_path: Path
 ) -> None:
@@ -66,6 +67,7 @@ def test_model_of_256_obeys_a_bound_of_250_mb(shared: Path, tmp_path: Path) -> N
     assert grown <= planned <= 250_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed", [150_000_000, 400_000_000])
 def test_dense_model_obeys_its_bound(dense: Path, tmp_path: Path, allowed: int) -> None:
     grown, planned = measure(dense, tmp_path / "s", host_memory=allowed, brick_size=8, workers=2)
