@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import xxhash
 from hypothesis import settings
 
 from plenostream.integrator.xla.environment import cache_folder
@@ -31,8 +32,9 @@ settings.load_profile("dev")
 _LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
 """Words of the reasons for which a test is skipped that would have run elsewhere."""
 
-_KEPT_SECONDS = 7 * 24 * 3600
-"""After which a compiled program is made anew; this bounds the folder."""
+_KERNELS = Path(__file__).resolve().parents[1] / "plenostream" / "integrator"
+_KEPT_SECONDS = 24 * 3600
+"""For how long programs of other kernels are kept."""
 
 _NEEDS_SHARED = "needs the folder `shared` beside this checkout (recorded svox2 outputs, models)"
 
@@ -58,22 +60,26 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_configure() -> None:
-    """Keep compiled programs, for all processes of this run and for the next one.
+    """Keep compiled programs, for all processes of this run and for later ones of the same kernels.
 
-    XLA's compiler takes most of the suite's time. JAX finds a program by what it is made of:
-    operations, compiler, settings. Nothing is compiled anew but what was changed, and all of it
-    once a week. JAX_COMPILATION_CACHE_DIR, set to an empty folder, makes a run compile everything.
+    XLA's compiler takes most of the suite's time. JAX finds a program by its operations and the
+    compiler's settings, and reads it as it was compiled, names of Python functions included: hence
+    a folder for each state of the kernels' source. JAX_COMPILATION_CACHE_DIR, set to an empty
+    folder, makes a run compile everything.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # a worker has its controller's
-        with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written to
-            folder = cache_folder().with_name("tests")
-            folder.mkdir(parents=True, exist_ok=True)
-            for entry in folder.iterdir():
-                if time.time() - entry.stat().st_mtime > _KEPT_SECONDS:
-                    entry.unlink(missing_ok=True)
-            os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
     # Small programs are many; JAX would keep those only that take a second.
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker has its controller's
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written to
+        source = b"".join(path.read_bytes() for path in sorted(_KERNELS.rglob("*.py")))
+        folder = cache_folder().with_name("tests") / xxhash.xxh3_64_hexdigest(source)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        for other in folder.parent.iterdir():
+            if time.time() - other.stat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
