@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras import Camera
-from plenostream.engine.pinhole import draw_picture, plan_picture
-from plenostream.engine.rays import draw_rays
-from plenostream.engine.resources import Resources
+from plenostream.engine.opening import open_session
+from plenostream.engine.picture import PictureJob
+from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
 from plenostream.format.reader import SceneStore
@@ -73,7 +73,7 @@ class Renderer:
             one_at_a_time=True,
         )
         with store.in_use():
-            self._resources = Resources(store, self.options, self.stream)
+            self._session, self._precision = open_session(store, self.options, self.stream)
 
     def __enter__(self) -> Self:
         return self
@@ -96,13 +96,13 @@ class Renderer:
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
         if not is_forked():
-            self._turns.close(self._resources.close)
+            self._turns.close(self._session.close)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The time in which a picture is drawn, by one thread, with the scene kept open."""
         refuse_forked()
-        with self._turns.turn(), self._resources.store.in_use():
+        with self._turns.turn(), self._session.store.in_use():
             try:
                 yield
             except RuntimeError as error:
@@ -117,7 +117,7 @@ class Renderer:
     @property
     def precision(self) -> ChosenPrecision:
         """The type of densities and coefficients on the device, and why it is that one."""
-        return self._resources.precision
+        return self._precision
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.
@@ -129,7 +129,7 @@ class Renderer:
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            return plan_picture(self._resources, camera)
+            return PictureJob(self._session, camera).plan()
 
     def render(self, camera: Camera) -> RenderResult:
         """The picture that `camera` takes.
@@ -143,9 +143,8 @@ class Renderer:
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            stats, began = FrameStats(), time.perf_counter()
-            with self._resources.measured(stats):
-                pixels = draw_picture(self._resources, camera, stats)
+            began = time.perf_counter()
+            pixels, stats = PictureJob(self._session, camera).draw()
         stats.seconds = time.perf_counter() - began
         return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
 
@@ -163,9 +162,10 @@ class Renderer:
         """
         start, course = _checked_rays(origins, directions)
         with self._turn():
-            stats, began = FrameStats(), time.perf_counter()
-            with self._resources.measured(stats):
-                values = draw_rays(self._resources, start, course, stats)
+            began, stats = time.perf_counter(), FrameStats()
+            values = np.empty((0, 5), np.float32)
+            if len(start):
+                values, stats = RaysJob(self._session, start, course).draw()
         rgb, alpha, depth = _cut(values)
         stats.seconds = time.perf_counter() - began
         return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)

@@ -44,8 +44,8 @@ APART = {"reference": set(), "testing": {*CORE, *RANKS, "reference"}}
 """For tests and tools alone: what each may import. No other module may import them."""
 
 FENCES = {
-    "jax": {"integrator", "engine"},
-    "jaxlib": {"integrator", "engine"},
+    "jax": {"integrator"},
+    "jaxlib": {"integrator"},
     "dask": {"importers"},
     "distributed": {"importers"},
     "cv2": {"export"},

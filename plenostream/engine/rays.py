@@ -2,119 +2,112 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.engine.frame import Frame
-from plenostream.engine.packets import Packets, walk_pairs
-from plenostream.engine.resources import Resources
+from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import packet_view
-from plenostream.integrator.xla.kernels.geometry import TILE_RAYS
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import RaySource
+from plenostream.plan import View
 from plenostream.results import FrameStats
 
-__all__ = ["draw_rays"]
+__all__ = ["RaysJob"]
+
+_OCTANTS = 8
 
 
-def draw_rays(
-    resources: Resources,
-    origins: NDArray[np.float64],
-    directions: NDArray[np.float64],
-    stats: FrameStats,
-) -> NDArray[np.float32]:
-    """Colour, alpha and depth [n, 5] of world rays [n, 3].
-
-    Raises
-    ------
-    BudgetError, BrickCorrupt, DeviceError : see `Renderer.render`.
-    """
-    n = len(origins)
-    values = np.empty((n, 5), np.float32)
-    if n == 0:
-        return values
-    planner, host_planner = resources.planner, resources.host_planner
-    least = planner.least_ray_tiles
-    at_once = host_planner.rays_at_once(n, least_tiles=least)
-    sizes, items, _ = planner.rays(n, at_once.tiles)
-    room = sizes.tiles * resources.device.n_parts
-    at_once = replace(at_once, tiles=room)
-    host = host_planner.rays(n, at_once)
-    # Each of eight octants may leave one packet that is not full.
-    lot = (room - 8) * TILE_RAYS
-    with resources.frame(sizes, items, host, stats) as frame:
-        frame.host.note("caller", origins.nbytes + directions.nbytes + values.nbytes)
-        for first in range(0, n, lot):
-            part = slice(first, first + lot)
-            some = origins[part], directions[part]
-            values[part] = _draw_lot(resources, frame, *some, at_once.pairs, stats)
-    return values
+def world_rays(xp: Any, origins: Any, dirs: Any, valid: Any) -> tuple[Any, Any, Any]:
+    """Rays that are given: origins and directions [n, 64, 3] f64, and which there are [n, 64]."""
+    return origins.reshape(-1, 3).T, dirs.reshape(-1, 3).T, valid.reshape(-1)
 
 
-def _draw_lot(
-    resources: Resources,
-    frame: Frame,
-    origins: NDArray[np.float64],
-    directions: NDArray[np.float64],
-    pairs_at_once: int,
-    stats: FrameStats,
-) -> NDArray[np.float32]:
-    tiles, workers = frame.sizes.tiles, resources.workers
-    packets = Packets(resources.device, resources.programs, resources.grid_arrays(), tiles)
-    values = np.empty((len(origins), 5), np.float32)
-    values[:] = (*[resources.options.background] * 3, 0.0, 0.0)
-    for octant, members in packets.octants(workers, origins, directions):
-        with workers:
-            packets.set_up(workers, origins[members], directions[members])
-            for worker in workers.all:
-                worker.state = resources.programs.fresh(tiles)()
-            n_packets = -(-len(members) // TILE_RAYS)
-            _draw_packets(resources, frame, octant, n_packets, pairs_at_once, stats)
-            drawn = np.empty((tiles * len(workers.all), TILE_RAYS, 5), np.float32)
-            frame.compose(partial(_place, drawn, len(workers.all)), stats)
-        values[members] = drawn.reshape(-1, 5)[: len(members)]
-        stats.bands += 1
-    return values
-
-
-def _place(
-    drawn: NDArray[np.float32],
-    n_parts: int,
-    part: int,
-    values: NDArray[np.float32],
-    alpha: NDArray[np.float32],
-) -> None:
-    """Put the packets of a part, see `frame.Place`, into `drawn` [packets, 64, 5]."""
-    mine = drawn[part::n_parts]
-    mine[..., :3], mine[..., 3], mine[..., 4] = values[..., :3], alpha, values[..., 3]
-
-
-def _draw_packets(
-    resources: Resources,
-    frame: Frame,
-    octant: int,
-    n_packets: int,
-    pairs_at_once: int,
-    stats: FrameStats,
-) -> None:
-    """Bring the workers' packets of rays, all of one octant, through what they meet."""
-    device, planner, tiles = resources.device, resources.planner, frame.sizes.tiles
-    blocks, occupied = resources.blocks()
-    portions = walk_pairs(
-        resources.workers,
-        device,
-        resources.programs.walk(tiles, planner.walk_words, planner.walk_steps),
-        (
-            occupied,
-            device.put(np.array(blocks.shape, np.int32)),
-            device.put(np.float64(resources.options.step_size)),
-        ),
-        n_packets=n_packets,
-        n_blocks=blocks.n_blocks,
-        at_once=pairs_at_once,
+def packets_of(origins: NDArray[np.float64], directions: NDArray[np.float64]) -> RaySource:
+    """Packets of 64 rays each, in the order given."""
+    n, n_packets = len(origins), -(-len(origins) // TILE_RAYS)
+    whole = np.ones((2, n_packets * TILE_RAYS, 3))
+    whole[0, :n], whole[1, :n] = origins, directions
+    start, course = whole.reshape(2, n_packets, TILE_RAYS, 3)
+    valid = (np.arange(n_packets * TILE_RAYS) < n).reshape(-1, TILE_RAYS)
+    ones = np.ones((1, TILE_RAYS, 3))
+    return RaySource(
+        make=world_rays,
+        per_tile=(start, course, valid),
+        nothing=(ones, ones, np.zeros((1, TILE_RAYS), bool)),
+        shared=(),
+        packets=True,
     )
-    index = resources.store.tables.index
-    for packet, block in portions:
-        box = blocks.boxes_of(block)
-        frame.draw(packet_view(resources.table, index, octant, packet, box), stats)
+
+
+class RaysJob:
+    """Colours of arbitrary rays, planned."""
+
+    def __init__(
+        self, session: Session, origins: NDArray[np.float64], directions: NDArray[np.float64]
+    ) -> None:
+        """World rays [n, 3], n > 0. Raises BudgetError where they do not fit; allocates nothing."""
+        self._session = session
+        self._origins, self._directions = origins, directions
+        kind = packets_of(origins[:1], directions[:1])
+        self._layout, self._at_once = session.planner.packets(kind, len(origins))
+
+    def draw(self) -> tuple[NDArray[np.float32], FrameStats]:
+        """Colour, alpha and depth [n, 5], and what it cost."""
+        values = np.empty((len(self._origins), 5), np.float32)
+        values[:, :3] = self._session.options.background
+        values[:, 3:] = 0.0
+        held = {"caller": self._origins.nbytes + self._directions.nbytes + values.nbytes}
+        stats = self._session.draw(self._layout, self._lots(values), held)
+        return values, stats
+
+    def _lots(self, values: NDArray[np.float32]) -> Iterator[Lot]:
+        # Each of eight octants may leave one packet that is not full.
+        most = (self._layout.sizes.n_tiles - _OCTANTS) * TILE_RAYS
+        for first in range(0, len(values), most):
+            part = slice(first, first + most)
+            origins, directions = self._origins[part], self._directions[part]
+            for octant, members in self._octants(origins, directions):
+                mine = members + first
+                rays = packets_of(origins[members], directions[members])
+                drawn = np.empty((rays.n_tiles, TILE_RAYS, 5), np.float32)
+
+                def place(
+                    number: NDArray[np.int64],
+                    colour: NDArray[np.float32],
+                    alpha: NDArray[np.float32],
+                    drawn: NDArray[np.float32] = drawn,
+                ) -> None:
+                    drawn[number, :, :3] = colour[..., :3]
+                    drawn[number, :, 3] = alpha
+                    drawn[number, :, 4] = colour[..., 3]
+
+                yield Lot(rays=rays, views=self._views(octant, rays.n_tiles), place=place)
+                values[mine] = drawn.reshape(-1, 5)[: len(mine)]
+
+    def _octants(
+        self, origins: NDArray[np.float64], directions: NDArray[np.float64]
+    ) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        """The rays [n, 3] by octant: (octant, their places in an order that makes narrow packets).
+
+        Rays that miss the volume are in none.
+        """
+        integrator = self._session.integrator
+        try:
+            integrator.begin(packets_of(origins, directions), self._layout.sizes.n_tiles)
+            keys = integrator.octant_keys()[: len(origins)]
+        finally:
+            integrator.drop()
+        order = np.argsort(keys, kind="stable")
+        octant = keys[order] >> 32
+        for number in range(_OCTANTS):
+            members = order[octant == number]
+            if len(members):
+                yield number, members
+
+    def _views(self, octant: int, n_packets: int) -> Iterator[View]:
+        table, index = self._session.table, self._session.store.tables.index
+        for packet, box in self._session.integrator.boxes_met(n_packets, self._at_once.pairs):
+            yield packet_view(table, index, octant, packet, box)

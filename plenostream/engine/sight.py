@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
-from plenostream.integrator.xla.kernels.geometry import TILE
+from plenostream.field.tiles import TILE
 from plenostream.plan import BoxTable, PacketView, PinholeView, project_boxes, shells_of
 
 __all__ = ["camera_view", "packet_view"]

@@ -1,11 +1,14 @@
-"""Real spherical harmonics as Plenoxels use them: degree 0 to 4, 1 to 25 functions."""
+"""Basis functions of a ray's direction: real spherical harmonics as Plenoxels use them."""
 
 from __future__ import annotations
 
-__all__ = ["BASIS_DIMS", "C0", "C1", "C2", "C3", "C4"]
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["BASIS_DIMS", "C0", "SphericalHarmonics"]
 
 BASIS_DIMS = (1, 4, 9, 16, 25)
-"""Numbers of functions that exist: (degree + 1) squared."""
+"""Numbers of functions that exist: (degree + 1) squared, degree 0 to 4."""
 
 # Normalisation constants of the real spherical harmonics, in the order and with the signs of
 # svox2 (which took them from PlenOctrees): closed forms sqrt(k / pi), to float64.
@@ -38,3 +41,53 @@ C4 = (
     -1.7701307697799304,
     0.6258357354491761,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SphericalHarmonics:
+    """The first `dim` functions; order and signs are svox2's (`svox2/utils.py`, eval_sh_bases).
+
+    Equal for equal `dim`, so that what is compiled for one serves the other.
+    """
+
+    dim: int
+
+    def __call__(self, dirs: Any) -> list[Any]:
+        """Values at unit directions [3, n] of NumPy or JAX: `dim` arrays [n] of their type."""
+        x, y, z, basis_dim = dirs[0], dirs[1], dirs[2], self.dim
+        values = [0.0 * x + C0]
+        if basis_dim > 1:
+            values += [-C1 * y, C1 * z, -C1 * x]
+        if basis_dim > 4:
+            xx, yy, zz = x * x, y * y, z * z
+            xy, yz, xz = x * y, y * z, x * z
+            values += [
+                C2[0] * xy,
+                C2[1] * yz,
+                C2[2] * (2.0 * zz - xx - yy),
+                C2[3] * xz,
+                C2[4] * (xx - yy),
+            ]
+        if basis_dim > 9:
+            values += [
+                C3[0] * y * (3.0 * xx - yy),
+                C3[1] * xy * z,
+                C3[2] * y * (4.0 * zz - xx - yy),
+                C3[3] * z * (2.0 * zz - 3.0 * xx - 3.0 * yy),
+                C3[4] * x * (4.0 * zz - xx - yy),
+                C3[5] * z * (xx - yy),
+                C3[6] * x * (xx - 3.0 * yy),
+            ]
+        if basis_dim > 16:
+            values += [
+                C4[0] * xy * (xx - yy),
+                C4[1] * yz * (3.0 * xx - yy),
+                C4[2] * xy * (7.0 * zz - 1.0),
+                C4[3] * yz * (7.0 * zz - 3.0),
+                C4[4] * (zz * (35.0 * zz - 30.0) + 3.0),
+                C4[5] * xz * (7.0 * zz - 3.0),
+                C4[6] * (xx - yy) * (7.0 * zz - 1.0),
+                C4[7] * xz * (xx - 3.0 * yy),
+                C4[8] * (xx * (xx - 3.0 * yy) - yy * (3.0 * xx - yy)),
+            ]
+        return values

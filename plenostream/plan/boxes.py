@@ -41,8 +41,8 @@ class BoxTable:
     """[m, 3]: first cell."""
     high: NDArray[np.int32]
     """[m, 3]: one past the last cell."""
-    packed: NDArray[np.int32]
-    """[m, 2]: the corners inside the brick, as a work item holds them."""
+    corners: NDArray[np.uint8]
+    """[m, 6]: first cell and one past the last inside the brick."""
     group_low: NDArray[np.int32] = field(init=False)
     """[g, 3]: first cell of the boxes [GROUP g, GROUP (g + 1))."""
     group_high: NDArray[np.int32] = field(init=False)
@@ -60,7 +60,7 @@ class BoxTable:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        arrays = (self.brick, self.block, self.low, self.high, self.packed)
+        arrays = (self.brick, self.block, self.low, self.high, self.corners)
         return sum(array.nbytes for array in (*arrays, self.group_low, self.group_high))
 
 
@@ -94,17 +94,13 @@ def build_boxes(
     side = bricks.blocks_per_axis
     inside = np.stack([block // (side * side), block // side % side, block % side], -1)
     origin = index[brick] * bricks.brick_size
-    local = np.concatenate([low[brick, block], high[brick, block]], -1).astype(np.int32)
-    shifts = np.array([0, 8, 16], np.int32)
-    packed = np.stack(
-        [(local[:, :3] << shifts).sum(-1), (local[:, 3:] << shifts).sum(-1)], -1
-    ).astype(np.int32)
+    corners = boxes[brick, block]
     return BoxTable(
         brick=brick.astype(np.int32),
         block=(index[brick] * side + inside).astype(np.int32),
-        low=origin + local[:, :3],
-        high=origin + local[:, 3:],
-        packed=packed,
+        low=origin + corners[:, :3],
+        high=origin + corners[:, 3:],
+        corners=corners,
     )
 
 

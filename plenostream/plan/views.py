@@ -1,7 +1,7 @@
-"""What a bundle of rays sees of a scene: the bricks it may need, and the work items in them.
+"""What a bundle of rays sees of a scene: the bricks it may need, and which tiles may meet which boxes.
 
 `PinholeView` is for rays through the pixels of a camera, `PacketView` for any rays at all. From
-here on the two are the same: bricks with shells, and items.
+here on the two are the same: bricks with shells, and pairs of a tile and a box.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.field.tiles import Pairs
 from plenostream.plan.boxes import BoxTable, Rects, rects_alive
-from plenostream.plan.items import Items, expand_rects
 
-__all__ = ["ITEMS_AT_ONCE", "PacketView", "PinholeView", "View"]
+__all__ = ["PAIRS_AT_ONCE", "PacketView", "PinholeView", "View", "expand_rects"]
 
-ITEMS_AT_ONCE = 65_536
-"""Items that are made at once; bounds the host memory of pictures of any size."""
+PAIRS_AT_ONCE = 65_536
+"""Pairs that are made at once; bounds the host memory of pictures of any size."""
 
 
 class View(Protocol):
@@ -38,8 +38,8 @@ class View(Protocol):
         """Which of `bricks` [b] no live ray can reach; `alive` [tiles or more]: the live tiles."""
         ...
 
-    def items(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Items]:
-        """Items in the bricks that are `wanted` [bricks of the scene], front to back, in portions."""
+    def pairs(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Pairs]:
+        """Pairs in the bricks that are `wanted` [bricks of the scene], front to back, in portions."""
         ...
 
 
@@ -77,15 +77,15 @@ class PinholeView:
         seen = self._brick[rects_alive(self._rects, alive[: rows * columns].reshape(rows, columns))]
         return ~np.isin(bricks, seen)
 
-    def items(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Items]:
-        """See `View.items`."""
+    def pairs(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Pairs]:
+        """See `View.pairs`."""
         mine = np.flatnonzero(wanted[self._brick])
         counts = (self._rects.last[mine] - self._rects.first[mine]).prod(-1)
         total = np.cumsum(counts)
         start = 0
         while start < len(mine):
             done = total[start - 1] if start else 0
-            stop = max(start + 1, int(np.searchsorted(total, done + ITEMS_AT_ONCE, "right")))
+            stop = max(start + 1, int(np.searchsorted(total, done + PAIRS_AT_ONCE, "right")))
             part = mine[start:stop]
             rects = Rects(self._rects.box[part], self._rects.first[part], self._rects.last[part])
             yield expand_rects(rects, self._shells[part], alive, self._grid[1])
@@ -105,8 +105,8 @@ class PacketView:
     ) -> None:
         """Take pairs of `packet` and `box` [i], with the shell of each pair's box [i]."""
         order = np.argsort(box_shells, kind="stable")
-        self._items = Items(tile=packet[order], box=box[order], shell=box_shells[order])
-        self._brick = table.brick[self._items.box]
+        self._pairs = Pairs(tile=packet[order], box=box[order], shell=box_shells[order])
+        self._brick = table.brick[self._pairs.box]
         self.bricks = np.unique(self._brick).astype(np.int64)
         self.shells = brick_shells[self.bricks]
 
@@ -114,19 +114,44 @@ class PacketView:
     def nbytes(self) -> int:
         """See `View.nbytes`."""
         mine = (self._brick, self.bricks, self.shells)
-        return self._items.nbytes + sum(array.nbytes for array in mine)
+        return self._pairs.nbytes + sum(array.nbytes for array in mine)
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""
-        return ~np.isin(bricks, self._brick[alive[self._items.tile]])
+        return ~np.isin(bricks, self._brick[alive[self._pairs.tile]])
 
-    def items(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Items]:
-        """See `View.items`."""
+    def pairs(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Pairs]:
+        """See `View.pairs`."""
         keep = wanted[self._brick]
         if alive is not None:
-            keep &= alive[self._items.tile]
+            keep &= alive[self._pairs.tile]
         picked = np.flatnonzero(keep)
-        for start in range(0, len(picked), ITEMS_AT_ONCE):
-            part = picked[start : start + ITEMS_AT_ONCE]
-            whole = self._items
-            yield Items(whole.tile[part], whole.box[part], whole.shell[part])
+        for start in range(0, len(picked), PAIRS_AT_ONCE):
+            part = picked[start : start + PAIRS_AT_ONCE]
+            whole = self._pairs
+            yield Pairs(whole.tile[part], whole.box[part], whole.shell[part])
+
+
+def expand_rects(
+    rects: Rects, shells: NDArray[np.int64], alive: NDArray[np.bool_] | None, columns: int
+) -> Pairs:
+    """Pairs of each box with each tile of its rectangle that has live rays.
+
+    Parameters
+    ----------
+    shells : [v]            shell of each rectangle's box, never falling
+    alive : [tiles] or None for all
+    columns : int           tiles per row; a tile's number is row * columns + column
+    """
+    extent = rects.last - rects.first
+    count = extent[:, 0] * extent[:, 1]
+    which = np.repeat(np.arange(len(count)), count)
+    within = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    width = extent[which, 0]
+    row, column = within // width, within % width
+    tile = (rects.first[which, 1] + row) * columns + rects.first[which, 0] + column
+    box, shell = rects.box[which], shells[which]
+    if alive is not None:
+        keep = alive[tile]
+        tile, box, shell = tile[keep], box[keep], shell[keep]
+    return Pairs(tile=tile, box=box, shell=shell)

@@ -97,7 +97,7 @@ def test_camera_at_the_limits_of_its_rules_gives_a_finite_picture(
 
 @pytest.mark.parametrize(
     "memory",
-    [{}, {"host_memory": "64MB"}, {"device_memory": "30MB"}],
+    [{}, {"host_memory": "64MB"}, {"device_memory": "32MB"}],
     ids=["default", "host", "device"],
 )
 def test_too_many_threads_are_told_how_many_would_do(scene: Path, memory: dict[str, Any]) -> None:

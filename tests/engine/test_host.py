@@ -10,8 +10,9 @@ import pytest
 
 import plenostream as ps
 from plenostream.engine import host as host_module
-from plenostream.engine.host import HostLedger, HostPlanner
-from plenostream.engine.resources import Resources
+from plenostream.engine.host import HostPlanner
+from plenostream.engine.ledger import HostLedger
+from plenostream.engine.opening import open_session
 from plenostream.format.reader import open_store
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import open_renderer, rays_around
@@ -27,7 +28,7 @@ def scene(gyroid: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
 def planner(scene: Path, host_memory: int) -> HostPlanner:
     stream = ps.StreamOptions(host_memory=host_memory, n_threads=2)
     with open_store(scene) as store:
-        return Resources(store, ps.RenderOptions(), stream).host_planner
+        return open_session(store, ps.RenderOptions(), stream)[0].host_planner
 
 
 def smallest_for_rays(scene: Path, n: int) -> int:

@@ -10,7 +10,8 @@ import pytest
 from plenostream.cameras import Camera, look_at_camera
 from plenostream.engine.sight import camera_view
 from plenostream.field.grid import BrickGrid, GridSpec
-from plenostream.plan import BoxTable, Items, build_boxes
+from plenostream.field.tiles import Pairs
+from plenostream.plan import BoxTable, build_boxes
 from plenostream.plan import boxes as boxes_module
 from plenostream.plan.boxes import Rects, project_boxes, rects_alive
 from plenostream.testing.pictures import rays_of
@@ -76,9 +77,8 @@ def test_box_knows_its_brick_its_block_and_its_corners_inside_the_brick(brick_si
     )
     assert (table.block == table.low // 8).all()
     origin = index[table.brick] * bricks.brick_size
-    for column, corner in ((0, table.low), (1, table.high)):
-        unpacked = table.packed[:, column, None] >> np.array([0, 8, 16]) & 255
-        assert (unpacked == corner - origin).all()
+    assert (table.corners[:, :3] == table.low - origin).all()
+    assert (table.corners[:, 3:] == table.high - origin).all()
 
 
 def test_brick_that_is_not_occupied_has_no_boxes() -> None:
@@ -89,15 +89,15 @@ def test_brick_that_is_not_occupied_has_no_boxes() -> None:
     assert table.brick.tolist() == [1]
 
 
-def items_of(scene: Scene, camera: Camera, top: int, bottom: int) -> Items:
+def items_of(scene: Scene, camera: Camera, top: int, bottom: int) -> Pairs:
     view = camera_view(scene.table, scene.index, GRID, scene.bricks, camera, top=top, bottom=bottom)
     everything = np.ones(len(scene.index), np.bool_)
-    parts = list(view.items(everything, None))
+    parts = list(view.pairs(everything, None))
     joined = {
         name: np.concatenate([np.empty(0, np.int64), *(getattr(part, name) for part in parts)])
         for name in ("tile", "box", "shell")
     }
-    return Items(**joined)
+    return Pairs(**joined)
 
 
 def sampled_boxes(scene: Scene, camera: Camera) -> set[tuple[int, int, int]]:

@@ -11,25 +11,25 @@ import jax.numpy as jnp
 import pytest
 
 from plenostream.field.grid import BrickGrid
+from plenostream.integrator.xla.blocks import walk_size
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
 from plenostream.integrator.xla.programs import Programs
-from plenostream.plan import walk_size
+from plenostream.testing.sources import PACKETS, PIXELS
 
 N_SLOTS, N_PAGES, TILES = 3000, 200_000, 10_048
 """A pool of 300 MB, and a picture of 800 x 800."""
 WORDS, STEPS = walk_size(BrickGrid(size=(512, 512, 512), brick_size=16))
 
-SIZES: dict[str, tuple[int, ...]] = {
+SIZES: dict[str, tuple[Any, ...]] = {
     "compose": (TILES,),
     "empty_pool": (N_SLOTS, N_PAGES),
     "fresh": (TILES,),
     "integrate": (TILES, N_SLOTS, N_PAGES),
     "keys": (TILES,),
     "live_tiles": (TILES,),
-    "pinhole": (TILES,),
+    "set_up": (PIXELS, TILES),
     "walk": (TILES, WORDS, STEPS),
-    "world_rays": (TILES,),
     "write_bricks": (N_SLOTS, N_PAGES),
     "write_rows": (N_SLOTS, N_PAGES),
 }
@@ -40,7 +40,7 @@ class Recorder(Programs):
 
     def _program(  # type: ignore[override]
         self,
-        key: tuple[str | int, ...],
+        key: tuple[Any, ...],
         function: Callable[..., Any],
         args: Callable[[], tuple[Any, ...]],
         donate: tuple[int, ...] = (),
@@ -79,6 +79,12 @@ def test_integrator_lowers_for_cuda_with_any_basis_and_precision(
     basis_dim: int, dtype: str
 ) -> None:
     exported = lowered_for_cuda("integrate", basis_dim=basis_dim, dtype=dtype)
+    assert exported.platforms == ("cuda",)
+
+
+def test_any_rays_are_set_up_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIZES, "set_up", (PACKETS, TILES))
+    exported = lowered_for_cuda("set_up", basis_dim=9, dtype="float16")
     assert exported.platforms == ("cuda",)
 
 

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from plenostream.errors import DeviceError
+from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.compiled import compiled_once
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.kernels.state import PAGE_ROWS, KernelShape, Pool
+from plenostream.integrator.xla.kernels.state import KernelShape, Pool
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
-from plenostream.integrator.xla.programs import BATCH_BRICKS, BATCH_PAGES, Program, Programs
+from plenostream.integrator.xla.programs import Program, Programs
+from plenostream.integrator.xla.structs import BATCH_BRICKS, BATCH_PAGES, n_bytes
+from plenostream.testing.sources import PIXELS
 
 SHAPE = kernel_shape("cpu", brick_size=8, basis_dim=1, entry_bits=23)
 N_SLOTS, N_PAGES = 40, 600
@@ -62,8 +65,7 @@ def test_upload_writes_into_the_pool_that_is_there(kind: str) -> None:
 
 
 def pool_bytes(programs: Programs, n_slots: int, n_pages: int) -> int:
-    structs = programs.pool_structs(n_slots, n_pages)
-    return sum(int(np.prod(s.shape)) * s.dtype.itemsize for s in structs)
+    return n_bytes(programs.structs.pool(n_slots, n_pages))
 
 
 @pytest.mark.parametrize("name", ["write_bricks", "write_rows"])
@@ -83,7 +85,7 @@ def test_temporaries_of_the_integrator_do_not_grow_with_rays_or_pool() -> None:
 
 def test_setting_up_rays_takes_float64_for_some_tiles_at_a_time_only() -> None:
     programs = make_programs()
-    small, large = programs.pinhole(64).temp_bytes, programs.pinhole(4096).temp_bytes
+    small, large = (programs.set_up(PIXELS, tiles).temp_bytes for tiles in (64, 4096))
     # Twelve float64 numbers a ray would be 25 MB.
     assert large <= small + 100_000
 

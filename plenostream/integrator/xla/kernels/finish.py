@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, TILE_RAYS, RayConstants
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, RayConstants
 from plenostream.integrator.xla.kernels.state import COUNTERS, RayState
 
 __all__ = ["compose", "fresh_state", "live_tiles"]
@@ -23,7 +24,8 @@ def fresh_state(n_rays: int) -> RayState:
 def live_tiles(state: RayState, rays: RayConstants) -> jax.Array:
     """Which tiles of 64 rays still have a ray that can gather anything: [R / 64] bool."""
     alive = (state.trans[:-1] > 0.0) & (rays.n_samples > 0)
-    return alive.reshape(-1, TILE_RAYS).any(axis=1)
+    live: jax.Array = alive.reshape(-1, TILE_RAYS).any(axis=1)
+    return live
 
 
 def compose(
@@ -53,6 +55,6 @@ def compose(
     values = jnp.where(
         is_depth,
         state.gathered * scale[:, None] + shift[:, None],
-        state.gathered + (trans * background)[:, None],
+        state.gathered + trans[:, None] * jnp.append(background, jnp.float32(0.0))[None],
     )
     return values, 1.0 - trans, state.counters

@@ -25,7 +25,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from plenostream.integrator.xla.kernels.geometry import RayConstants
-from plenostream.integrator.xla.kernels.harmonics import harmonics
 from plenostream.integrator.xla.kernels.lanes import fence, take
 from plenostream.integrator.xla.kernels.march import compact, march
 from plenostream.integrator.xla.kernels.segments import Listing, list_segments, start_segments
@@ -92,11 +91,7 @@ def _march_listing(
         live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.n_segments - head
         ids = jnp.where(live, lax.dynamic_slice(listing.ids, (head,), (shape.lanes,)), 0)
         segments = start_segments(ids, rays, listing, scalars, shape, call)
-        functions = call(
-            lambda view: jnp.stack(harmonics(view[0], view[1], view[2], shape.basis_dim)),
-            segments.view,
-        )
-        basis = basis_rows(functions, shape.layout, call)
+        basis = basis_rows(call(take, rays.basis, segments.ray), shape.layout, call)
         n = jnp.where(live, take(listing.n, ids), 0)
         longest = jnp.max(n)
         before = take(state.trans, segments.ray)

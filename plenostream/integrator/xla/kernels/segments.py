@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, TILE_RAYS, RayConstants
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, RayConstants
 from plenostream.integrator.xla.kernels.lanes import round_to_int, take
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool, WaveScalars
 
@@ -57,8 +58,6 @@ class Segments(NamedTuple):
     """[3, L] f32: from one sample to the next."""
     top: jax.Array
     """[3, L] f32: largest position inside the brick (rule 9: clamped at the border)."""
-    view: jax.Array
-    """[3, L] f32: unit direction of the ray in the world."""
     tau: jax.Array
     """[L] f32: minus the length of a step, in `WaveScalars.unit`."""
 
@@ -232,16 +231,15 @@ def start_segments(
         last = jnp.minimum(scalars.size[:, None] - 1 - corner, shape.brick_size)
         return at, along, last.astype(jnp.float32)
 
-    def direction(course: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def step_length(course: jax.Array) -> jax.Array:
         unit = course.astype(jnp.float32) * 2.0**-DIRECTION_BITS
-        world = unit * scalars.units_per_grid[:, None]
-        x, y, z = world[0], world[1], world[2]
-        units_per_t = jnp.sqrt(x * x + y * y + z * z)
-        return world / units_per_t[None], -scalars.step.astype(jnp.float32) * units_per_t
+        way = unit * scalars.units_per_grid[:, None]
+        x, y, z = way[0], way[1], way[2]
+        return -scalars.step.astype(jnp.float32) * jnp.sqrt(x * x + y * y + z * z)
 
     item, ray, k_first, slot = call(look_up, ids)
     entry, course, corner = call(look_up_axes, item, ray)
     at, along, top = call(place, k_first, entry, course, corner)
-    view, tau = call(direction, course)
+    tau = call(step_length, course)
     base = slot.astype(jnp.uint32) * jnp.uint32(shape.voxels)
-    return Segments(ray, k_first, base, at, along, top, view, tau)
+    return Segments(ray, k_first, base, at, along, top, tau)

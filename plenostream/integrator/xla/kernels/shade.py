@@ -33,16 +33,16 @@ class Samples(NamedTuple):
 
 
 def basis_rows(values: jax.Array, layout: RowLayout, call: Callable[..., Any]) -> jax.Array:
-    """Functions [basis_dim, L] at the directions of segments, in the lanes of a colour row: [L, W]."""
+    """Functions [L, basis_dim] of the rays of segments, in the lanes of a colour row: [L, W]."""
 
     def spread(values: jax.Array) -> jax.Array:
         # A sum over the functions vectorises; a product of matrices or a gather takes three times
         # as long.
         lanes = np.array(layout.functions)
-        total = jnp.zeros((values.shape[1], layout.width), jnp.float32)
+        total = jnp.zeros((values.shape[0], layout.width), jnp.float32)
         for function in range(layout.basis_dim):
             here = jnp.asarray(lanes == function, jnp.float32)
-            total = total + values[function][:, None] * here[None]
+            total = total + values[:, function, None] * here[None]
         return total
 
     rows: jax.Array = call(spread, values)

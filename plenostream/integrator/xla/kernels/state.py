@@ -14,7 +14,6 @@ import jax
 __all__ = [
     "COUNTERS",
     "ITEM_COLUMNS",
-    "PAGE_ROWS",
     "KernelShape",
     "Pool",
     "RayState",
@@ -24,9 +23,6 @@ __all__ = [
 
 COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_slots", "shade_slots")
 """What the integrator counts, in the order of `RayState.counters`."""
-
-PAGE_ROWS = 16
-"""Colour rows of a page, the unit in which the pool's rows are handed out."""
 
 ITEM_COLUMNS = ("tile", "slot", "low", "high")
 """Columns of a work item, int32: tile of rays, slot of the brick, and the corners of the box of

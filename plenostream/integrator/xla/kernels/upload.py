@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.kernels.lanes import pair_up
-from plenostream.integrator.xla.kernels.state import PAGE_ROWS, Pool, RowLayout
+from plenostream.integrator.xla.kernels.state import Pool, RowLayout
 
 __all__ = ["write_bricks", "write_rows"]
 

@@ -12,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenostream.cameras import look_at_camera
+from plenostream.cameras.rays import pinhole_rays
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import GridSpec
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.lattice import GridArrays
 from plenostream.integrator.xla.kernels.geometry import (
     DIRECTION_BITS,
-    TILE_RAYS,
-    GridArrays,
     RayConstants,
     entry_bits,
-    pinhole_rays,
     ray_constants,
 )
 from plenostream.testing.pictures import rays_around, rays_of
@@ -31,6 +32,7 @@ GRIDS = {
     "large": GridSpec(size=(2048, 2048, 1024)),
 }
 STEP = 0.5
+BASIS = SphericalHarmonics(4)
 ONE_ULP = 1e-9
 """float64 at 2000 grid units resolves 5e-13; a division and some sums lie between."""
 
@@ -48,7 +50,7 @@ def constants(
     near: float = 0.0,
     fences: bool = False,
 ) -> RayConstants:
-    setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size), fences=fences))
+    setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size), fences=fences, basis=BASIS))
     every = jnp.ones(len(origins), bool)
     rest = (arrays(grid), jnp.float64(STEP), jnp.float64(near))
     return setup(jnp.asarray(origins.T), jnp.asarray(dirs.T), every, *rest)
@@ -135,7 +137,14 @@ def test_ray_of_a_place_without_a_pixel_has_no_samples() -> None:
     flags = jnp.asarray(np.array([True, False]))
     dirs = jnp.asarray(np.array([[1.0, 0.1, 0.1]] * 2).T)
     rays = ray_constants(
-        jnp.zeros((3, 2)), dirs, flags, arrays(grid), jnp.float64(0.5), jnp.float64(0.0), bits=23
+        jnp.zeros((3, 2)),
+        dirs,
+        flags,
+        arrays(grid),
+        jnp.float64(0.5),
+        jnp.float64(0.0),
+        bits=23,
+        basis=BASIS,
     )
     assert (rays.n_samples > 0).tolist() == [True, False]
 
@@ -160,6 +169,7 @@ def test_tile_holds_the_rays_of_its_pixels_row_by_row(data: st.DataObject) -> No
     intrinsics = jnp.asarray(np.array([camera.fx, camera.fy, camera.cx, camera.cy]))
     with jax.enable_x64(True):
         origins, dirs, valid = pinhole_rays(
+            jnp,
             jnp.asarray(np.array([[column, row]], np.int32)),
             jnp.asarray(camera.c2w),
             intrinsics,
@@ -179,5 +189,5 @@ def test_tile_holds_the_rays_of_its_pixels_row_by_row(data: st.DataObject) -> No
 def test_tile_left_of_the_picture_has_no_pixels() -> None:
     # What the places of a part that have no tile are filled with.
     tiles = jnp.asarray(np.array([[-8, -8]], np.int32))
-    valid = pinhole_rays(tiles, jnp.eye(3, 4), jnp.ones(4), jnp.asarray([9, 9], jnp.int32))[2]
+    valid = pinhole_rays(jnp, tiles, jnp.eye(3, 4), jnp.ones(4), jnp.asarray([9, 9], jnp.int32))[2]
     assert not valid.any()

@@ -13,8 +13,8 @@ import pytest
 from toys import MOST_ITEMS, TILES, Toy, make_toy, tiny_shape
 
 from plenostream import reference
+from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.xla.kernels.finish import compose, fresh_state, live_tiles
-from plenostream.integrator.xla.kernels.geometry import TILE_RAYS
 from plenostream.integrator.xla.kernels.integrate import integrate
 from plenostream.integrator.xla.kernels.state import COUNTERS, KernelShape, RayState
 from plenostream.testing import checkpoints
@@ -58,7 +58,7 @@ def run(
 def picture(toy: Toy, state: RayState) -> np.ndarray:
     """Red, green, blue, alpha and depth [rays, 5] over white."""
     scalars = toy.scalars
-    rest = (scalars.units_per_grid, scalars.unit, scalars.step, jnp.float32(1.0))
+    rest = (scalars.units_per_grid, scalars.unit, scalars.step, jnp.ones(3, jnp.float32))
     values, alpha, _ = map(np.asarray, jax.jit(compose)(state, toy.rays, *rest))
     # The last place is the spare ray's.
     return np.insert(values, 3, alpha, axis=1)[:-1]

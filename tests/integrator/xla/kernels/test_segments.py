@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from toys import TILES, Toy, make_toy, tiny_shape
 
+from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.xla.kernels.finish import fresh_state
-from plenostream.integrator.xla.kernels.geometry import TILE_RAYS
 from plenostream.integrator.xla.kernels.lanes import fence
 from plenostream.integrator.xla.kernels.march import compact
 from plenostream.integrator.xla.kernels.segments import Listing, list_segments

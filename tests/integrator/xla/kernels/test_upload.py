@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from plenostream.field.basis import BASIS_DIMS
+from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.kernels.lanes import pair_dtype, unpair
-from plenostream.integrator.xla.kernels.state import PAGE_ROWS, Pool, RowLayout
+from plenostream.integrator.xla.kernels.state import Pool, RowLayout
 from plenostream.integrator.xla.kernels.upload import write_bricks, write_rows
 
 N_SLOTS, N_PAGES, VOXELS = 5, 7, 27

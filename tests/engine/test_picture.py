@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from plenostream.cameras import Camera
-from plenostream.engine.pinhole import Pixels
-from plenostream.integrator.xla.kernels.geometry import TILE, TILE_RAYS
+from plenostream.engine.picture import Pixels
+from plenostream.field.tiles import TILE, TILE_RAYS
 
 
 def camera_of(width: int, height: int) -> Camera:

@@ -7,19 +7,17 @@ import pytest
 from hypothesis import given
 
 from plenostream.field.grid import BrickGrid
-from plenostream.plan import BoxTable, block_shape, map_blocks, walk_size
+from plenostream.integrator.interface import Boxes
+from plenostream.integrator.xla.blocks import block_shape, map_blocks, walk_size
 from plenostream.testing.strategies import brick_grids
 
 
-def table_at(blocks: np.ndarray) -> BoxTable:
+def table_at(blocks: np.ndarray) -> Boxes:
     n = len(blocks)
-    nothing = np.zeros((n, 3), np.int32)
-    return BoxTable(
+    return Boxes(
         brick=np.zeros(n, np.int32),
         block=blocks.astype(np.int32),
-        low=nothing,
-        high=nothing,
-        packed=np.zeros((n, 2), np.int32),
+        corners=np.zeros((n, 6), np.uint8),
     )
 
 

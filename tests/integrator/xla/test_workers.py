@@ -8,8 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from plenostream.engine.host import QUEUED_CALLS
-from plenostream.engine.workers import Worker, Workers
+from plenostream.integrator.xla.workers import QUEUED_CALLS, Worker, Workers
 
 
 @pytest.fixture
@@ -68,11 +67,11 @@ def test_work_that_is_dropped_takes_its_errors_and_the_rays_along(workers: Worke
         gate.wait()
         raise ValueError("nobody listens any more")
 
-    with workers:
-        worker.submit(first)
-        worker.submit(ran.append, "second")
-        started.wait()
-        threading.Timer(0.05, gate.set).start()
+    worker.submit(first)
+    worker.submit(ran.append, "second")
+    started.wait()
+    threading.Timer(0.05, gate.set).start()
+    workers.drop()
     assert ran == []
     assert worker.rays is worker.state is None
     # It can be used on.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BrickGrid
-from plenostream.plan.boxes import BoxTable
+from plenostream.integrator.interface import Boxes
 
 __all__ = ["BlockMap", "block_shape", "map_blocks", "walk_size"]
 
@@ -41,7 +41,7 @@ class BlockMap:
     number: NDArray[np.int64]
     """[m]: occupied blocks, rising."""
     box: NDArray[np.int64]
-    """[m]: row of each one's box in the `BoxTable`."""
+    """[m]: row of each one's box in `Boxes`."""
 
     @property
     def n_blocks(self) -> int:
@@ -65,9 +65,9 @@ class BlockMap:
         return self.box[np.searchsorted(self.number, blocks)]
 
 
-def map_blocks(table: BoxTable, bricks: BrickGrid) -> BlockMap:
+def map_blocks(boxes: Boxes, bricks: BrickGrid) -> BlockMap:
     """The occupied blocks of a scene."""
     shape = block_shape(bricks)
-    number = np.ravel_multi_index(tuple(table.block.T.astype(np.int64)), shape).astype(np.int64)
+    number = np.ravel_multi_index(tuple(boxes.block.T.astype(np.int64)), shape).astype(np.int64)
     order = np.argsort(number)
     return BlockMap(shape=shape, number=number[order], box=order)

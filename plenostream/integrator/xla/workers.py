@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
-from plenostream.engine.host import QUEUED_CALLS
 from plenostream.integrator.xla.kernels.geometry import RayConstants
 from plenostream.integrator.xla.kernels.state import RayState
 
-__all__ = ["Worker", "Workers"]
+__all__ = ["QUEUED_CALLS", "Worker", "Workers"]
+
+QUEUED_CALLS = 4
+"""Calls of the integrator that wait for their turn, per part."""
 
 
 class Worker:
@@ -62,20 +63,13 @@ class Worker:
 
 
 class Workers:
-    """The workers of a renderer; a context manager for the time that rays are drawn together."""
+    """The workers of an integrator."""
 
     def __init__(self, n_parts: int) -> None:
         self.all = [Worker(part) for part in range(n_parts)]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def drop(self) -> None:
+        """Let all let go of their rays."""
         for worker in self.all:
             worker.drop()
 

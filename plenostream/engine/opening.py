@@ -1,0 +1,58 @@
+"""From a scene and options to a session: which numbers, which integrator, what is refused."""
+
+from __future__ import annotations
+
+import math
+
+from plenostream.engine.session import Session, sample_rule, scene_shape
+from plenostream.errors import InvalidInput
+from plenostream.field.grid import GridSpec
+from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
+from plenostream.format.reader import SceneStore
+from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.integrator import XlaIntegrator
+from plenostream.options import RenderOptions, StreamOptions
+from plenostream.plan import build_boxes
+
+__all__ = ["open_session"]
+
+_MOST_SAMPLES = 1 << 22
+"""Samples on a ray that an integrator can tell apart: their numbers are made in float32."""
+
+
+def open_session(
+    store: SceneStore, options: RenderOptions, stream: StreamOptions
+) -> tuple[Session, ChosenPrecision]:
+    """Everything that drawing a scene takes; allocates nothing on the device.
+
+    Raises
+    ------
+    BudgetError, DeviceError : see `Device`. InvalidInput : the step is too short for the grid, or
+    the scene has numbers that the precision asked for does not hold.
+    """
+    meta, tables = store.meta, store.tables
+    _check_step(meta.grid, options.step_size)
+    density_unit(meta.grid)  # refuses what float32 does not hold
+    precision = choose_precision(
+        stream.precision,
+        sh_bound=tables.sh_bound[tables.occupied],
+        sh_dtype=meta.sh_dtype,
+        threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
+    )
+    table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
+    integrator = XlaIntegrator(
+        Device(stream.device_bytes, stream.n_threads),
+        scene_shape(store, table),
+        sample_rule(options),
+        precision=precision.name,
+    )
+    return Session(store, options, table, integrator, host_bytes=stream.host_bytes), precision
+
+
+def _check_step(grid: GridSpec, step_size: float) -> None:
+    diagonal = math.hypot(*grid.size)
+    if diagonal / step_size >= _MOST_SAMPLES:
+        least = diagonal / _MOST_SAMPLES
+        raise InvalidInput(
+            f"step_size is {step_size}; in a grid of {grid.size} voxels it must be above {least:.2g}"
+        )

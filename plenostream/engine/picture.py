@@ -1,0 +1,161 @@
+"""Pictures that a pinhole camera takes, drawn in bands of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.cameras import Camera
+from plenostream.cameras.rays import pinhole_rays
+from plenostream.engine.planner import Layout
+from plenostream.engine.session import Lot, Session
+from plenostream.engine.sight import camera_view
+from plenostream.field.tiles import TILE
+from plenostream.integrator.interface import RaySource
+from plenostream.plan import View, plan_waves
+from plenostream.plan.budget import RenderPlan
+from plenostream.results import FrameStats
+
+__all__ = ["PictureJob", "Pixels"]
+
+_LEFT_OF_THE_PICTURE = np.full((1, 2), -TILE, np.int32)
+"""Corner of a tile that has no pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pixels:
+    """A picture in the making."""
+
+    rgb: NDArray[np.float32]
+    """[height, width, 3]."""
+    alpha: NDArray[np.float32]
+    """[height, width]."""
+    depth: NDArray[np.float32]
+    """[height, width]."""
+
+    @classmethod
+    def empty(cls, camera: Camera) -> Self:
+        """Room for all tiles that a camera's picture lies in."""
+        size = -(-camera.height // TILE) * TILE, -(-camera.width // TILE) * TILE
+        return cls(*(np.empty(shape, np.float32) for shape in ((*size, 3), size, size)))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.rgb.nbytes + self.alpha.nbytes + self.depth.nbytes
+
+    def put(
+        self, number: NDArray[np.int64], values: NDArray[np.float32], alpha: NDArray[np.float32]
+    ) -> None:
+        """Fill in tiles: colour and depth [t, 64, 4], alpha [t, 64]; `number` [t] counts the tiles
+        row by row."""
+        row, column = np.divmod(number, self.alpha.shape[1] // TILE)
+        for whole, part in (
+            (self.rgb, values[..., :3]),
+            (self.alpha, alpha),
+            (self.depth, values[..., 3]),
+        ):
+            rows, columns = (length // TILE for length in whole.shape[:2])
+            tiled = whole.reshape(rows, TILE, columns, TILE, *whole.shape[2:])
+            tiled[row, :, column] = part.reshape(-1, TILE, TILE, *part.shape[2:])
+
+    def cut(self, camera: Camera) -> Self:
+        """The picture without what its tiles reach beyond it."""
+        arrays = (self.rgb, self.alpha, self.depth)
+        cut = (array[: camera.height, : camera.width] for array in arrays)
+        return type(self)(*(np.ascontiguousarray(array) for array in cut))
+
+
+class PictureJob:
+    """A camera's picture, planned: `plan` says what `draw` then does."""
+
+    def __init__(self, session: Session, camera: Camera) -> None:
+        """Raises BudgetError where the picture does not fit; allocates nothing."""
+        self._session = session
+        self._camera = camera
+        self._layout: Layout = session.planner.picture(
+            self._rays(0, 0), camera.width, camera.height
+        )
+
+    def plan(self) -> RenderPlan:
+        """What the picture will take."""
+        layout, pages = self._layout, self._session.pages
+        sizes, costs = layout.sizes, self._session.integrator.device_costs(self._rays(0, 0))
+        waves, shown = 0, np.zeros(len(pages), bool)
+        for top, bottom in self._bands():
+            view = self._view(top, bottom)
+            room = {"n_slots": sizes.n_slots, "n_pages": sizes.n_pages - 1}
+            waves += len(plan_waves(view.shells, pages[view.bricks], **room))
+            shown[view.bricks] = True
+        n_shown, n_pages = int(shown.sum()), int(pages[shown].sum())
+        return RenderPlan(
+            device_items=layout.device_items,
+            host_items=layout.host.items,
+            allowed_device_bytes=self._session.integrator.allowed_bytes,
+            allowed_host_bytes=self._session.host_bytes,
+            smallest_budget_bytes=layout.smallest_device_bytes,
+            smallest_host_bytes=layout.host.needs.smallest_bytes,
+            working_set_bytes=n_shown * costs.slot_bytes + n_pages * costs.page_bytes,
+            n_slots=sizes.n_slots,
+            n_bands=layout.n_bands,
+            bricks_visible=n_shown,
+            waves=waves,
+        )
+
+    def draw(self) -> tuple[Pixels, FrameStats]:
+        """The picture, and what it cost."""
+        pixels = Pixels.empty(self._camera)
+        # Twice, where the picture has to be cut out of its tiles in the end.
+        held = {"picture": 2 * pixels.nbytes}
+        stats = self._session.draw(self._layout, self._lots(pixels), held)
+        return pixels.cut(self._camera), stats
+
+    def _bands(self) -> Iterator[tuple[int, int]]:
+        """Pixel rows [top, bottom) that are drawn together."""
+        height = self._layout.band_rows * TILE
+        for top in range(0, self._camera.height, height):
+            yield top, min(top + height, self._camera.height)
+
+    def _lots(self, pixels: Pixels) -> Iterator[Lot]:
+        columns = -(-self._camera.width // TILE)
+        for top, bottom in self._bands():
+            first = top // TILE * columns
+
+            def place(
+                number: NDArray[np.int64],
+                values: NDArray[np.float32],
+                alpha: NDArray[np.float32],
+                first: int = first,
+            ) -> None:
+                pixels.put(first + number, values, alpha)
+
+            views = (self._view(*rows) for rows in ((top, bottom),))
+            yield Lot(rays=self._rays(top, bottom), views=views, place=place)
+
+    def _rays(self, top: int, bottom: int) -> RaySource:
+        """Those of the pixel rows [top, bottom), tile by tile."""
+        camera = self._camera
+        columns, rows = -(-camera.width // TILE), -(-(bottom - top) // TILE)
+        row, column = np.divmod(np.arange(rows * columns), columns)
+        corners = np.stack([column * TILE, row * TILE + top], -1).astype(np.int32)
+        return RaySource(
+            make=pinhole_rays,
+            per_tile=(corners,),
+            nothing=(_LEFT_OF_THE_PICTURE,),
+            shared=(
+                camera.c2w,
+                np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float64),
+                np.array([camera.width, camera.height], np.int32),
+            ),
+        )
+
+    def _view(self, top: int, bottom: int) -> View:
+        session = self._session
+        meta, index = session.store.meta, session.store.tables.index
+        return camera_view(
+            session.table, index, meta.grid, meta.bricks, self._camera, top=top, bottom=bottom
+        )

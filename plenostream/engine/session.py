@@ -1,0 +1,229 @@
+"""What a renderer keeps from one picture to the next: integrator, pool, cache of chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.engine.frame import Frame
+from plenostream.engine.host import HostPlan, HostPlanner
+from plenostream.engine.ledger import HostLedger
+from plenostream.engine.planner import Layout, Planner
+from plenostream.errors import DeviceError
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.format.reader import SceneStore
+from plenostream.integrator.interface import (
+    Boxes,
+    Integrator,
+    Place,
+    RaySource,
+    SampleRule,
+    SceneShape,
+)
+from plenostream.options import RenderOptions
+from plenostream.plan import PAIRS_AT_ONCE, BoxTable, View
+from plenostream.results import FrameStats
+from plenostream.stream import BrickFetcher
+from plenostream.stream.residency import Residency
+from plenostream.stream.supply import BrickSupply, pages_of
+
+__all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
+
+_COMPOSED_RAY = 20
+"""Bytes of one ray: colour, depth and alpha."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lot:
+    """Rays that are drawn together."""
+
+    rays: RaySource
+    views: Iterator[View]
+    """What they may meet; asked for once the rays are set up."""
+    place: Place
+    """Takes what comes of them."""
+
+
+def scene_shape(store: SceneStore, table: BoxTable) -> SceneShape:
+    """What an integrator knows of a scene."""
+    counts = np.diff(store.tables.row_start)[store.tables.occupied]
+    return SceneShape(
+        grid=store.meta.grid,
+        bricks=store.meta.bricks,
+        basis_dim=store.meta.basis_dim,
+        sh_dtype=store.meta.sh_dtype,
+        largest_rows=int(counts.max(initial=0)),
+        n_rows=int(counts.sum()),
+        boxes=Boxes(brick=table.brick, block=table.block, corners=table.corners),
+    )
+
+
+def sample_rule(options: RenderOptions) -> SampleRule:
+    """What happens at a sample."""
+    return SampleRule(
+        step_size=options.step_size,
+        sigma_thresh=options.sigma_thresh,
+        stop_thresh=options.stop_thresh,
+        near_clip=options.near_clip,
+    )
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What there is, made when it is first needed."""
+
+    residency: Residency | None = None
+    pool: tuple[int, int] | None = None
+    fetcher: BrickFetcher | None = None
+    cache_bytes: int = 0
+    read_before: int = 0
+    """Bytes read by fetchers that are gone."""
+
+
+class Session:
+    """Makes each thing when it is first needed, and again where a picture needs another size."""
+
+    def __init__(
+        self,
+        store: SceneStore,
+        options: RenderOptions,
+        table: BoxTable,
+        integrator: Integrator,
+        *,
+        host_bytes: int,
+    ) -> None:
+        """Allocates nothing on the device."""
+        self.store = store
+        self.options = options
+        self.table = table
+        self.integrator = integrator
+        self.host_bytes = host_bytes
+        host = HostPlanner(
+            store,
+            table,
+            integrator.host_costs(PAIRS_AT_ONCE),
+            n_threads=integrator.n_threads,
+            allowed_bytes=host_bytes,
+        )
+        self.host_planner = host
+        self.planner = Planner(store, integrator, host)
+        self.pages = pages_of(store.tables.row_start)
+        self._kept = _Kept()
+
+    def close(self) -> None:
+        """Give back the device arrays, the cache and the threads."""
+        self._drop_fetcher()
+        self.integrator.close()
+        self._kept.residency = None
+
+    def draw(self, layout: Layout, lots: Iterator[Lot], held: dict[str, int]) -> FrameStats:
+        """Draw lots of rays, one after another; returns what it cost, wall time apart.
+
+        Parameters
+        ----------
+        held : host bytes of the caller's own arrays, by what they are for
+
+        Raises
+        ------
+        BrickCorrupt : a brick that they need is damaged. DeviceError : the device failed.
+        """
+        integrator, read = self.integrator, self._bytes_read
+        integrator.take_counts()
+        integrator.take_host_peaks()
+        host = HostLedger()
+        for kind, size in held.items():
+            host.note(kind, size)
+        with self._frame(layout, host) as frame:
+            for lot in lots:
+                try:
+                    integrator.begin(lot.rays, layout.sizes.n_tiles)
+                    for view in lot.views:
+                        frame.draw(view)
+                    integrator.finish(self._background, lot.place)
+                finally:
+                    integrator.drop()
+                frame.counts["bands"] += 1
+        for kind, size in integrator.take_host_peaks().items():
+            host.note(kind, size)
+        return FrameStats(
+            **frame.counts,
+            **integrator.take_counts(),
+            precision=integrator.precision,
+            bytes_read=self._bytes_read - read,
+            planned_device_bytes=sum(layout.device_items.values()),
+            allowed_device_bytes=integrator.allowed_bytes,
+            peak_host_bytes=host.peak_bytes,
+            planned_host_bytes=layout.host.planned_bytes,
+            allowed_host_bytes=self.host_bytes,
+        )
+
+    @contextmanager
+    def _frame(self, layout: Layout, host: HostLedger) -> Iterator[Frame]:
+        """Everything that drawing takes; what is kept of it is counted."""
+        residency, fetcher = self._residency_of(layout), self._fetcher_of(layout.host)
+        supply = BrickSupply(
+            self.store,
+            fetcher,
+            residency,
+            batch_bricks=self.integrator.batch_bricks,
+            batch_rows=self.integrator.batch_rows,
+        )
+        try:
+            yield Frame(
+                self.integrator,
+                supply,
+                host,
+                layout.sizes,
+                self.pages,
+                n_ahead=layout.host.n_ahead,
+            )
+        except BaseException as error:
+            # An upload that fails, or is interrupted, takes the pool with it that it was given.
+            if self.integrator.pool_is_lost or isinstance(error, DeviceError):
+                self._kept.residency = None
+            raise
+        host.note("tables", self.store.tables.nbytes + self.table.nbytes)
+        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
+        host.note("cache", fetcher.peak_cache_bytes)
+
+    def _residency_of(self, layout: Layout) -> Residency:
+        """The table of the pool; a picture that takes more beside the pool gets another one."""
+        kept, sizes = self._kept, (layout.sizes.n_slots, layout.sizes.n_pages)
+        if kept.residency is None or kept.pool != sizes:
+            kept.residency = None
+            self.integrator.make_pool(*sizes)
+            kept.residency = Residency(self.pages, n_slots=sizes[0], n_pages=sizes[1])
+            kept.pool = sizes
+            self.planner.fix_pool(*sizes)
+        return kept.residency
+
+    def _fetcher_of(self, host: HostPlan) -> BrickFetcher:
+        kept = self._kept
+        if kept.cache_bytes > host.cache_bytes:
+            self._drop_fetcher()
+        if kept.fetcher is None:
+            kept.cache_bytes = host.cache_bytes
+            kept.fetcher = BrickFetcher(
+                self.store, cache_bytes=host.cache_bytes, n_threads=self.integrator.n_threads
+            )
+        return kept.fetcher
+
+    @property
+    def _bytes_read(self) -> int:
+        kept = self._kept
+        return kept.read_before + (kept.fetcher.bytes_read if kept.fetcher else 0)
+
+    def _drop_fetcher(self) -> None:
+        kept = self._kept
+        if kept.fetcher is not None:
+            kept.fetcher.close()
+            kept.read_before += kept.fetcher.bytes_read
+            kept.fetcher = None
+
+    @property
+    def _background(self) -> NDArray[np.float32]:
+        return np.full(3, self.options.background, np.float32)

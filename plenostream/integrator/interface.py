@@ -1,0 +1,313 @@
+"""What an integrator does: the one interface between the host loop and a device.
+
+An integrator keeps bricks in a pool on its device and brings rays through them, front to back. It
+knows bricks, rays, rows and the sample rule; it sees no scene, camera or file. The host loop
+(`engine.frame`) knows no device. A frame is::
+
+    begin(rays)
+    for each wave, front to back:
+        take_in(the bricks of the wave that are not in the pool)
+        advance(the boxes of the wave and the tiles of rays that may meet them) -> report
+    finish(background) -> colour, depth and alpha of every tile
+
+Everything is arrays of NumPy; what goes to the device, when, and in which form is the integrator's
+business. `testing.plain` is an integrator in 150 lines of NumPy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.field.grid import BrickGrid, GridSpec
+from plenostream.field.tiles import Pairs
+
+__all__ = [
+    "PAGE_ROWS",
+    "Arrivals",
+    "Boxes",
+    "DeviceCosts",
+    "HostCosts",
+    "Integrator",
+    "Place",
+    "RaySource",
+    "Report",
+    "SampleRule",
+    "SceneShape",
+    "Sizes",
+]
+
+PAGE_ROWS = 16
+"""Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
+out: it holds the row of zeros that a voxel without coefficients points to."""
+
+Place = Callable[[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]], None]
+"""Takes numbers of tiles [t], their colour and depth [t, 64, 4], and their alpha [t, 64]."""
+
+Report = Callable[[], NDArray[np.bool_]]
+"""Which tiles [n_tiles] still had a live ray; waits until that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Boxes:
+    """The boxes of cells of a scene that can contribute, m of them, none empty."""
+
+    brick: NDArray[np.int32]
+    """[m]: brick of each box."""
+    block: NDArray[np.int32]
+    """[m, 3]: coordinates of the block of 8^3 cells that it lies in; no two lie in one."""
+    corners: NDArray[np.uint8]
+    """[m, 6]: first cell and one past the last inside the brick, x, y, z each."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        return self.brick.nbytes + self.block.nbytes + self.corners.nbytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneShape:
+    """What an integrator knows of a scene before it sees a brick."""
+
+    grid: GridSpec
+    bricks: BrickGrid
+    basis_dim: int
+    """Basis functions a channel, K."""
+    sh_dtype: str
+    """Type of the coefficients as they are stored."""
+    largest_rows: int
+    """Rows of the brick with the most."""
+    n_rows: int
+    """Rows of all bricks that can contribute."""
+    boxes: Boxes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleRule:
+    """What happens at a sample: the numbers of `RenderOptions` that an integrator needs."""
+
+    step_size: float
+    """Grid units between samples."""
+    sigma_thresh: float
+    """Densities per world unit up to this contribute nothing."""
+    stop_thresh: float
+    """Transmittance below which a ray ends."""
+    near_clip: float
+    """World units before which there are no samples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """The shapes that rays are drawn with."""
+
+    n_tiles: int
+    """Tiles of rays, a multiple of `DeviceCosts.tile_step`."""
+    n_slots: int
+    """Bricks that the pool holds."""
+    n_pages: int
+    """Pages of colour rows that the pool holds, page 0 included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCosts:
+    """Bytes on the device: upper bounds, known before anything is allocated."""
+
+    slot_bytes: int
+    """A brick, without its colour rows."""
+    page_bytes: int
+    """A page of colour rows."""
+    tile_bytes: int
+    """All that is kept for a tile of 64 rays."""
+    tile_step: int
+    """Tiles come in multiples of this."""
+    fixed: dict[str, int]
+    """Everything else but temporaries, by what it is for."""
+    n_parts: int
+    """Parts that the tiles are dealt to, each drawn by a thread of its own."""
+    part_bytes: int
+    """Of `fixed`, what each part takes for itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCosts:
+    """Bytes on the host that an integrator takes besides the arrays that it is given."""
+
+    kept_bytes: int
+    """What is kept for the scene."""
+    staging_bytes: int
+    """Bricks that are being brought into the form of the pool, and the rows that they come from."""
+    batch_bytes: int
+    """A batch of arrivals that is ready before the pool is: as many as memory allows."""
+    queue_bytes: int
+    """Work that waits for the device."""
+    pair_bytes: int
+    """A pair of a tile and a box while it is being prepared."""
+    packet_bytes: int
+    """Finding out what the packets of arbitrary rays meet."""
+    most_boxes: int
+    """Boxes that a packet can meet at most."""
+    least_tiles: int
+    """Tiles that rays take at least, few as they may be."""
+    n_parts: int
+    """Threads that draw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RaySource:
+    """Rays of n tiles, as a function that the integrator calls on its device.
+
+    ``make(xp, *per_tile, *shared)`` gives origins and directions [3, n * 64] f64 in the world,
+    directions of any length above zero, and which of them are rays [n * 64] bool. It works on
+    arrays of NumPy and JAX (`xp`) alike, on any part of the tiles, and is the same function each
+    time, since programs are compiled for it.
+    """
+
+    make: Callable[..., tuple[Any, Any, Any]]
+    per_tile: tuple[NDArray[Any], ...]
+    """Arrays whose first axis counts the tiles."""
+    nothing: tuple[NDArray[Any], ...]
+    """One entry of each of them for a tile without rays."""
+    shared: tuple[NDArray[Any], ...]
+    """Arrays that are the same for all tiles."""
+    packets: bool = False
+    """Whether `octant_keys` and `boxes_met` will be asked for: the rays have no common eye."""
+
+    @property
+    def n_tiles(self) -> int:
+        """Tiles of rays."""
+        return len(self.per_tile[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Arrivals:
+    """Bricks on their way into the pool, b of them, rows as they are stored."""
+
+    index: NDArray[np.int32]
+    """[b, 3]: brick coordinates."""
+    mask: NDArray[np.uint8]
+    """[b, bytes]: bit v (little bit order) says that voxel v (C order, z fastest) has a row."""
+    density: NDArray[np.float32]
+    """[n]: per world unit; the rows of one brick after those of another."""
+    sh: NDArray[np.floating]
+    """[n, 3 K]: channel-major."""
+    row_start: NDArray[np.int64]
+    """[b + 1]: rows of brick i are [row_start[i], row_start[i + 1])."""
+    slots: NDArray[np.int32]
+    """[b]: where each goes."""
+    pages: NDArray[np.int32]
+    """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
+
+    @property
+    def rows_bytes(self) -> int:
+        """Bytes of the rows."""
+        return self.density.nbytes + self.sh.nbytes
+
+
+class Integrator(Protocol):
+    """One way of bringing rays through bricks; one picture at a time.
+
+    Errors: DeviceError where the device fails. After any error, `drop` makes it ready for the next
+    picture; where `pool_is_lost`, all bricks are gone and the pool has to be made again.
+    """
+
+    name: str
+    """How `StreamOptions` and the statistics call it."""
+    precision: str
+    """Type of the pool's densities and coefficients: float16 or float32."""
+    allowed_bytes: int
+    """Device bytes that may be used."""
+    n_threads: int
+    """Threads of the host that may be used."""
+
+    batch_bricks: int
+    """Most bricks of `Arrivals`."""
+    batch_rows: int
+    """Most rows of `Arrivals`, unless a single brick has more."""
+
+    def device_costs(self, rays: RaySource) -> DeviceCosts:
+        """Bytes for rays of this kind, however many `rays` has."""
+        ...
+
+    def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
+        """Temporaries of all kernels at these sizes; with None, at some that all scenes share:
+        others differ little."""
+        ...
+
+    def host_costs(self, pairs_at_once: int) -> HostCosts:
+        """Bytes on the host, where portions of pairs have up to `pairs_at_once`."""
+        ...
+
+    def make_pool(self, n_slots: int, n_pages: int) -> None:
+        """Allocate the pool, empty; one that there is goes first."""
+        ...
+
+    @property
+    def pool_is_lost(self) -> bool:
+        """Whether there is no pool, or an error took it."""
+        ...
+
+    def begin(self, rays: RaySource, n_tiles: int) -> None:
+        """Set up the rays; their tiles are padded to `n_tiles`."""
+        ...
+
+    def octant_keys(self) -> NDArray[np.int64]:
+        """Sort keys [n_tiles * 64] of the rays that were begun: octant of the direction (bit a set:
+        axis a falls) in bits 32 and up, 8 for rays that miss the volume; below it an order that
+        keeps neighbours together."""
+        ...
+
+    def boxes_met(self, n_packets: int, at_once: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
+        """The boxes that the rays of each packet may meet: (packet [i], box [i]), each pair once, in
+        portions of at most `at_once` pairs unless a single packet has more."""
+        ...
+
+    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
+        """Bring bricks into the pool; they are there when `advance` is called next.
+
+        At most `n_ahead` batches beyond the first are prepared while earlier waves are drawn.
+        """
+        ...
+
+    def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
+        """Bring the rays through boxes, front to back; returns before it is done.
+
+        Parameters
+        ----------
+        pairs : portions, in order
+        slot_of : [bricks of the scene] slot of each brick; those of the boxes are in the pool
+        """
+        ...
+
+    def report(self) -> Report:
+        """The live tiles, once all that was asked for so far is drawn."""
+        ...
+
+    def finish(self, background: NDArray[np.float32], place: Place) -> None:
+        """Hand the finished tiles to `place`, from several threads at once; waits for the end.
+
+        Parameters
+        ----------
+        background : [3] red, green, blue behind everything
+        """
+        ...
+
+    def drop(self) -> None:
+        """Let go of the rays, and of what waits."""
+        ...
+
+    def close(self) -> None:
+        """Give back the device and the threads."""
+        ...
+
+    def take_counts(self) -> dict[str, int]:
+        """What was counted since the last call, by the names of `FrameStats`: compiles, items,
+        bytes_uploaded, peak_device_bytes, and what the kernels count."""
+        ...
+
+    def take_host_peaks(self) -> dict[str, int]:
+        """Largest host bytes since the last call, of staging and queue."""
+        ...

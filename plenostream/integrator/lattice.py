@@ -1,0 +1,109 @@
+"""Where a ray's samples lie: float64 geometry over NumPy or JAX, the same for every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+__all__ = ["GridArrays", "Lattice", "apply", "lattice"]
+
+_FAR = 1e300
+
+
+class GridArrays(NamedTuple):
+    """A grid as arrays."""
+
+    size: Any
+    """[3] f64, voxels per axis."""
+    scale: Any
+    """[3] f64, grid units per world unit."""
+    offset: Any
+    """[3] f64, grid coordinates of the world's origin."""
+
+
+class Lattice(NamedTuple):
+    """Samples of R rays: number k lies at ``entry + k step direction``, 0 <= k < n_samples."""
+
+    entry: Any
+    """[3, R] f64: position of sample 0, grid coordinates."""
+    direction: Any
+    """[3, R] f64: unit direction in the grid."""
+    n_samples: Any
+    """[R] i32: samples on the ray; 0 where it misses the volume."""
+    t_min: Any
+    """[R] f64: distance from the ray's origin to sample 0, grid units."""
+
+
+def apply(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a stage of `lattice` as it is."""
+    return function(*args)
+
+
+def lattice(
+    xp: Any,
+    origins: Any,
+    dirs_world: Any,
+    valid: Any,
+    grid: GridArrays,
+    step: Any,
+    near_clip: Any,
+    *,
+    stage: Callable[..., Any] = apply,
+) -> Lattice:
+    """The samples of rays (svox2 `render_util.cuh`, ray_find_bounds).
+
+    Parameters
+    ----------
+    xp : the array namespace, numpy or jax.numpy
+    origins, dirs_world : [3, R] f64    world space; directions of any length above zero
+    valid : [R] bool                    false: the ray gets no samples
+    step, near_clip : [] f64            grid units, world units
+    stage : calls a stage of the work; a compiler may be kept from fusing across it
+
+    Notes
+    -----
+    ``d = v * scale``, ``world_per_t = 1 / |d|``, ``t_min = max(near / world_per_t, entry)``. An
+    axis with a direction of exactly 0 puts no bound on the ray, wherever the origin is; since
+    positions are clamped to the voxel centres, moving the origin there changes nothing, and lets
+    slab tests further on stay ordinary.
+    """
+    last = grid.size[:, None] - 1.0
+
+    def direction(dirs_world: Any) -> tuple[Any, Any]:
+        d = dirs_world / _length(xp, dirs_world)[None] * grid.scale[:, None]
+        return d, _length(xp, d)
+
+    def origin(origins: Any, d: Any, t_per_world: Any) -> tuple[Any, Any]:
+        o = origins * grid.scale[:, None] + grid.offset[:, None]
+        return d / t_per_world[None], xp.where(d == 0.0, xp.clip(o, 0.0, last), o)
+
+    def slab(o: Any, d: Any) -> tuple[Any, Any]:
+        parallel = d == 0.0
+        inverse = 1.0 / xp.where(parallel, 1.0, d)
+        low, high = (-0.5 - o) * inverse, (last + 0.5 - o) * inverse
+        near = xp.where(parallel, -_FAR, xp.minimum(low, high))
+        far = xp.where(parallel, _FAR, xp.maximum(low, high))
+        return near, far
+
+    def extent(near: Any, far: Any, t_per_world: Any) -> tuple[Any, Any]:
+        enter = xp.maximum(xp.maximum(near[0], near[1]), near[2])
+        leave = xp.minimum(xp.minimum(far[0], far[1]), far[2])
+        t_min = xp.maximum(near_clip * t_per_world, enter)
+        hit = valid & (t_min <= leave)
+        t_min = xp.where(hit, t_min, 0.0)
+        n = xp.where(hit, xp.floor((leave - t_min) / step) + 1.0, 0.0)
+        return t_min, n.astype(xp.int32)
+
+    # Each stage is needed more than once; fused, its divisions would be repeated for every use.
+    d, t_per_world = stage(direction, dirs_world)
+    d, o = stage(origin, origins, d, t_per_world)
+    near, far = stage(slab, o, d)
+    t_min, n = stage(extent, near, far, t_per_world)
+    entry = xp.clip(o + t_min[None] * d, -0.5, last + 0.5)
+    return Lattice(entry=entry, direction=d, n_samples=n, t_min=t_min)
+
+
+def _length(xp: Any, vectors: Any) -> Any:
+    """Length [R] of vectors [3, R]."""
+    x, y, z = vectors[0], vectors[1], vectors[2]
+    return xp.sqrt(x * x + y * y + z * z)

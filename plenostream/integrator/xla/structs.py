@@ -1,0 +1,164 @@
+"""Shapes of everything on the device: what programs are compiled for, and what bytes are counted by."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import SingleDeviceSharding
+
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import PAGE_ROWS, RaySource
+from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.xla.kernels.geometry import RayConstants
+from plenostream.integrator.xla.kernels.lanes import pair_dtype
+from plenostream.integrator.xla.kernels.state import (
+    COUNTERS,
+    KernelShape,
+    Pool,
+    RayState,
+    WaveScalars,
+)
+
+__all__ = [
+    "BATCH_BRICKS",
+    "BATCH_PAGES",
+    "CALL_BLOCKS",
+    "CALL_ITEMS",
+    "TILE_STEP",
+    "WALK_TILES",
+    "Structs",
+    "n_bytes",
+]
+
+BATCH_BRICKS = 32
+"""Bricks of an upload."""
+BATCH_PAGES = 1024
+"""Pages of colour rows of an upload."""
+CALL_ITEMS = 32_768
+"""Work items of a call of the integrator, beside its padding."""
+CALL_BLOCKS = 8192
+"""Blocks of items of a call: more than there are shells in a grid of 16,384 voxels an axis."""
+TILE_STEP = 64
+"""Tiles whose rays are set up together, which bounds the float64 temporaries; the tiles of a
+part come in multiples of it."""
+WALK_TILES = 64
+"""Packets that walk through the grid together."""
+
+
+def n_bytes(structs: Any) -> int:
+    """Bytes of arrays of these shapes and types (any pytree of them)."""
+    leaves = jax.tree.leaves(structs)
+    return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
+
+
+class Structs:
+    """The shapes, for one device, kernel shape and type of pool."""
+
+    def __init__(self, device: jax.Device, shape: KernelShape, dtype: jnp.dtype) -> None:
+        self._place = SingleDeviceSharding(device)
+        self._shape = shape
+        self._dtype = dtype
+
+    def one(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """Stands in for an array; of any type, since the records that it goes into hold arrays."""
+        return jax.ShapeDtypeStruct(  # type: ignore[no-untyped-call]
+            shape, dtype, sharding=self._place
+        )
+
+    def pool(self, n_slots: int, n_pages: int) -> Pool:
+        """A pool."""
+        voxels, width = self._shape.voxels, self._shape.layout.width
+        return Pool(
+            density=self.one((n_slots * voxels,), pair_dtype(self._dtype)),
+            row_ids=self.one((n_slots * voxels,), jnp.uint32),
+            rows=self.one((n_pages * PAGE_ROWS, width), self._dtype),
+            origins=self.one((n_slots, 3), jnp.int32),
+        )
+
+    def rays(self, tiles: int) -> RayConstants:
+        """What stays the same of the rays of a part."""
+        n = tiles * TILE_RAYS
+        return RayConstants(
+            entry=self.one((3, n), jnp.int32),
+            direction=self.one((3, n), jnp.int32),
+            n_samples=self.one((n,), jnp.int32),
+            t_min=self.one((n,), jnp.float32),
+            basis=self.one((n, self._shape.basis_dim), jnp.float32),
+        )
+
+    def state(self, tiles: int) -> RayState:
+        """What the rays of a part gather."""
+        n = tiles * TILE_RAYS
+        return RayState(
+            trans=self.one((n + 1,), jnp.float32),
+            gathered=self.one((n + 1, 4), jnp.float32),
+            counters=self.one((len(COUNTERS),), jnp.int64),
+        )
+
+    def source(self, rays: RaySource, tiles: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """The arrays that the rays of a part are made from: per tile, and shared."""
+        per_tile = tuple(self.one((tiles, *a.shape[1:]), a.dtype) for a in rays.per_tile)
+        return per_tile, tuple(self.one(a.shape, a.dtype) for a in rays.shared)
+
+    def report(self, tiles: int) -> Any:
+        """Live tiles of a part."""
+        return self.one((tiles,), jnp.bool_)
+
+    def keys(self, tiles: int) -> Any:
+        """Sort keys of the rays of a part."""
+        return self.one((tiles * TILE_RAYS,), jnp.int64)
+
+    def grid(self) -> tuple[GridArrays, Any, Any]:
+        """Grid, step and near clip."""
+        three, number = self.one((3,), jnp.float64), self.one((), jnp.float64)
+        return GridArrays(three, three, three), number, number
+
+    def scalars(self) -> WaveScalars:
+        """The values that kernels take."""
+        number = self.one((), jnp.float32)
+        return WaveScalars(
+            size=self.one((3,), jnp.int32),
+            units_per_grid=self.one((3,), jnp.float32),
+            unit=number,
+            step=self.one((), jnp.float64),
+            sigma_thresh=number,
+            stop_thresh=number,
+        )
+
+    def call(self) -> tuple[Any, Any, Any]:
+        """Items, blocks and number of blocks of a call of the integrator."""
+        items = self.one((CALL_ITEMS + self._shape.items, 4), jnp.int32)
+        return items, self.one((CALL_BLOCKS, 2), jnp.int32), self.one((), jnp.int32)
+
+    def brick_upload(self) -> tuple[Any, ...]:
+        """A batch of bricks: slots, densities, row numbers and origins."""
+        voxels = self._shape.voxels
+        return (
+            self.one((BATCH_BRICKS,), jnp.int32),
+            self.one((BATCH_BRICKS, voxels), self._dtype),
+            self.one((BATCH_BRICKS, voxels), jnp.uint32),
+            self.one((BATCH_BRICKS, 3), jnp.int32),
+        )
+
+    def row_upload(self) -> tuple[Any, ...]:
+        """A batch of pages and their rows."""
+        return (
+            self.one((BATCH_PAGES,), jnp.int32),
+            self.one((BATCH_PAGES * PAGE_ROWS, 3 * self._shape.basis_dim), self._dtype),
+        )
+
+    def walk(self, words: int) -> tuple[Any, ...]:
+        """Map of occupied blocks, blocks an axis, and step."""
+        return (
+            self.one((words,), jnp.uint32),
+            self.one((3,), jnp.int32),
+            self.one((), jnp.float64),
+        )
+
+    def passed(self, most: int) -> Any:
+        """Blocks that a lot of packets passes in `most` steps."""
+        return self.one((most, WALK_TILES * TILE_RAYS), jnp.int32)

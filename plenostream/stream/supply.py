@@ -1,0 +1,93 @@
+"""What a frame asks of storage: which bricks of a wave are missing in the pool, and those, read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.format.reader import SceneStore
+from plenostream.integrator.interface import PAGE_ROWS, Arrivals
+from plenostream.stream.fetcher import BrickFetcher
+from plenostream.stream.residency import Admission, Residency
+
+__all__ = ["BrickSupply", "pages_of"]
+
+
+def pages_of(row_start: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Pages that the colour rows of each brick take, [n]."""
+    return -(-np.diff(row_start) // PAGE_ROWS)
+
+
+class BrickSupply:
+    """Gives bricks their places in a pool, and reads those that come in."""
+
+    def __init__(
+        self,
+        store: SceneStore,
+        fetcher: BrickFetcher,
+        residency: Residency,
+        *,
+        batch_bricks: int,
+        batch_rows: int,
+    ) -> None:
+        """Hand over at most `batch_bricks` bricks with `batch_rows` rows at a time, or one brick."""
+        self._tables = store.tables
+        self._fetcher = fetcher
+        self._residency = residency
+        self._batch_bricks = batch_bricks
+        self._batch_rows = batch_rows
+
+    @property
+    def slot_of(self) -> NDArray[np.int32]:
+        """Slot of each brick of the scene [n], `residency.EMPTY` where it is not in the pool."""
+        return self._residency.slot_of
+
+    def begin_frame(self, bricks: NDArray[np.int64]) -> None:
+        """Say which bricks the coming frame shows."""
+        self._residency.begin_frame(bricks)
+
+    def request(self, wave: NDArray[np.int64]) -> None:
+        """Have the missing bricks of a coming wave read ahead."""
+        self._fetcher.request(self._residency.missing(wave))
+
+    def cancel(self, bricks: NDArray[np.int64] | None = None) -> None:
+        """Take back what was requested, for these bricks or all."""
+        self._fetcher.cancel(bricks)
+
+    def admit(self, wave: NDArray[np.int64]) -> Admission:
+        """Give the missing bricks of a wave their places; others leave where there is no room."""
+        return self._residency.admit(wave)
+
+    def forget(self, admission: Admission) -> None:
+        """Take admitted bricks out again: they did not arrive."""
+        self._residency.forget(admission.bricks)
+
+    def arrivals(self, admission: Admission) -> Iterator[Arrivals]:
+        """The admitted bricks, read and checked, a batch at a time.
+
+        Raises
+        ------
+        BrickCorrupt : one cannot be read, or does not match its digest.
+        """
+        bricks, tables = admission.bricks, self._tables
+        n_rows = np.cumsum(np.diff(tables.row_start)[bricks])
+        n_pages = np.concatenate([[0], np.cumsum(pages_of(tables.row_start)[bricks])])
+        start = 0
+        while start < len(bricks):
+            done = n_rows[start - 1] if start else 0
+            stop = int(np.searchsorted(n_rows, done + self._batch_rows, "right"))
+            stop = min(max(stop, start + 1), start + self._batch_bricks)
+            some = bricks[start:stop]
+            rows = self._fetcher.take(some)
+            yield Arrivals(
+                index=tables.index[some],
+                mask=tables.mask[some],
+                density=rows.density,
+                sh=rows.sh,
+                row_start=rows.row_start,
+                slots=admission.slots[start:stop],
+                pages=admission.pages[n_pages[start] : n_pages[stop]],
+            )
+            start = stop
