@@ -78,8 +78,8 @@ make_venv() {
   "$python" -m venv "$venv"
 }
 
-# Install this checkout, editable, with the extras named, if any: "dev,points". By uv, which takes
-# a fifth of pip's time, and next to none for a second environment. It does not read pip's settings;
+# Install this checkout, editable, with the extras named, if any: "dev,points". By uv, which takes a
+# fraction of pip's time, and next to none for a second environment. Of pip's settings it reads none;
 # the index is the one that matters behind a mirror.
 install_package() {
   local python=$venv/bin/python index
