@@ -78,9 +78,9 @@ make_venv() {
   "$python" -m venv "$venv"
 }
 
-# Install this checkout, editable, with the extras named, if any: "dev,points". By uv, which takes a
-# fraction of pip's time, and next to none for a second environment. Of pip's settings it reads none;
-# the index is the one that matters behind a mirror.
+# Install this checkout, editable, with the extras named, if any: "dev,points". uv does it in a
+# fraction of pip's time, and in next to none for a second environment. It reads none of pip's
+# settings, so the index is handed on, for those who are behind a mirror.
 install_package() {
   local python=$venv/bin/python index
   # PIP_USER, where it is set, would be refused inside a virtual environment.
