@@ -1,7 +1,7 @@
 """plenostream: renders Plenoxels (svox2) scenes of any size, exactly, in a named memory budget.
 
 >>> import plenostream as ps
->>> ps.convert("model.npz", "scene.zarr")                                  # doctest: +SKIP
+>>> ps.convert("model.npz", "scene.zarr", ps.ConvertOptions(codec="lz4"))     # doctest: +SKIP
 >>> with ps.open_scene("scene.zarr") as scene, ps.Renderer(scene) as renderer:  # doctest: +SKIP
 ...     image = renderer.render(camera)
 
@@ -37,18 +37,22 @@ if TYPE_CHECKING:
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
+    from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
+    from plenostream.importers.svox2.convert import convert
     from plenostream.importers.svox2.report import ConvertReport
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, RayResult, RenderResult
-    from plenostream.scene import Scene, convert, open_scene
+    from plenostream.scene import Scene, open_scene
 
 _HOMES = {
-    "scene": ("Scene", "convert", "open_scene"),
+    "scene": ("Scene", "open_scene"),
     "plan.budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
+    "importers.svox2.checkpoint": ("Checkpoint", "open_checkpoint"),
+    "importers.svox2.convert": ("convert",),
     "importers.svox2.report": ("ConvertReport",),
     "integrator.xla.environment": ("prepare_jax",),
     "errors": (
@@ -80,6 +84,7 @@ __all__ = [
     "BudgetError",
     "Camera",
     "CameraError",
+    "Checkpoint",
     "CheckpointError",
     "ConvertOptions",
     "ConvertReport",
@@ -105,6 +110,7 @@ __all__ = [
     "convert",
     "load_cameras",
     "look_at_camera",
+    "open_checkpoint",
     "open_scene",
     "orbit_cameras",
     "prepare_jax",

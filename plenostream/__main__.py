@@ -13,7 +13,7 @@ import sys
 
 from plenostream.cli.main import main
 
-__all__: list[str] = []
+__all__ = ["main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,6 +12,8 @@ from typing import Annotated, Literal, get_args
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
     Choice,
+    Colour,
+    DeviceName,
     Frames,
     Memory,
     Names,
@@ -21,6 +23,7 @@ from plenostream.rules import (
     Truth,
     Whole,
     check_record,
+    described,
 )
 from plenostream.rules.bytesize import parse_bytes
 
@@ -62,9 +65,10 @@ LARGEST_EDGE = 65_536
 _MOST_THREADS = 1024
 
 
+@described
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What the picture is (DESIGN section 1); svox2's defaults.
+    """What the picture is: svox2's `RenderOptions`, with its defaults.
 
     Raises
     ------
@@ -72,12 +76,11 @@ class RenderOptions:
     """
 
     background: Annotated[
-        float,
-        Number(
-            least=0, most=1, words=(("white", 1.0), ("black", 0.0)),
-            help="Brightness behind everything, in all channels.",
+        float | tuple[float, float, float],
+        Colour(
+            help="Colour behind everything: one number for all channels, or red, green and blue."
         ),
-    ] = 1.0  # fmt: skip
+    ] = 1.0
     step_size: Annotated[
         float,
         Number(
@@ -110,16 +113,30 @@ class RenderOptions:
     def __post_init__(self) -> None:
         check_record(self)
 
+    @property
+    def background_rgb(self) -> tuple[float, float, float]:
+        """`background` as red, green and blue."""
+        given = self.background
+        return given if isinstance(given, tuple) else (given, given, given)
 
+
+@described
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
-    """How the picture is made: precision on the device, and the memory allowed.
+    """How the picture is made: where, in which precision, and in what memory.
 
     Raises
     ------
     InvalidInput : a value against its rule.
     """
 
+    device: Annotated[
+        str | None,
+        DeviceName(
+            platforms=("cpu", "gpu", "cuda", "rocm"), unsaid="the first that JAX prefers",
+            help="Device that draws, counted from 0 where there are several.",
+        ),
+    ] = None  # fmt: skip
     precision: Annotated[
         Precision,
         Choice(
@@ -164,6 +181,7 @@ class StreamOptions:
         return parse_bytes(self.host_memory, name="host_memory")
 
 
+@described
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
     """How a checkpoint becomes a scene.
@@ -216,7 +234,7 @@ FRAMES = Frames(unsaid="all", help="Which views of the file, counted from 0.")
 SCENE_SCALE = Number(
     least=_SMALL,
     most=_LARGE,
-    words=(("auto", "auto"),),
+    words=("auto",),
     help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
     "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.",
 )

@@ -152,7 +152,7 @@ def render_rays(
     origins: ArrayLike,
     dirs: ArrayLike,
     *,
-    background: float = 1.0,
+    background: ArrayLike = 1.0,
     step_size: float = 0.5,
     near_clip: float = 0.0,
     sigma_thresh: float = 1e-10,
@@ -161,8 +161,9 @@ def render_rays(
 ) -> ReferencePicture:
     """What rays [n, 3] (world; directions of any length above zero) see in a model.
 
-    The defaults are svox2's. `step_size` is in grid units, `near_clip` in world units;
-    `density_float16` rounds the densities per edge of a voxel to float16, 65504 being the largest.
+    The defaults are svox2's. `background` is one number or three; `step_size` is in grid
+    units, `near_clip` in world units; `density_float16` rounds the densities per edge of a voxel to
+    float16, 65504 being the largest.
     """
     origins, dirs = np.asarray(origins, np.float64), np.asarray(dirs, np.float64)
     density = model.density
@@ -254,7 +255,7 @@ def _march(
     origins_world: Float64,
     dirs_world: Float64,
     *,
-    background: float,
+    background: ArrayLike,
     step_size: float,
     near_clip: float,
     sigma_thresh: float,
@@ -298,4 +299,4 @@ def _march(
         opaque = ray[trans[ray] < stop_thresh]
         trans[opaque] = 0.0
         going = going[trans[going] > 0.0]
-    return ReferencePicture(rgb + trans[:, None] * background, trans, depth)
+    return ReferencePicture(rgb + trans[:, None] * np.asarray(background, np.float64), trans, depth)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +17,13 @@ from plenostream.engine.picture import PictureJob
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
-from plenostream.format.reader import SceneStore
 from plenostream.integrator.xla.device import is_forked, refuse_forked
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
 from plenostream.process.turns import Turns
 from plenostream.results import FrameStats, RayResult, RenderResult
 from plenostream.rules import real_rows
+from plenostream.scene import Scene
 
 __all__ = ["Renderer"]
 
@@ -43,16 +43,21 @@ class Renderer:
     What is compiled depends on the scene's brick size and basis, on the pool, and on the number
     of rays that are drawn together: some ten programs at the first picture, none at later ones of
     the same size. A budget that the scene does not fit takes some ten more at the first, unless
-    they were compiled before: the kernels' temporaries have to be known to size the pool.
+    they were compiled before: the kernels' temporaries have to be known to size the pool. The next
+    process compiles them again, unless they are kept on disk (`prepare_jax`).
+
+    On a GPU, JAX takes 75 % of the memory when it first looks for devices; the budget is then a
+    share of that. XLA_PYTHON_CLIENT_PREALLOCATE=false, before that moment, has it take what it
+    needs (`prepare_jax` sets it).
     """
 
     def __init__(
         self,
-        scene: Any,
+        scene: Scene,
         options: RenderOptions | None = None,
         stream: StreamOptions | None = None,
     ) -> None:
-        """Prepare to render `scene` (a `Scene` or `SceneStore`); allocates nothing on the device.
+        """Prepare to render `scene`, which stays open meanwhile; allocates nothing on the device.
 
         Raises
         ------
@@ -61,8 +66,7 @@ class Renderer:
         DeviceError : JAX has no device, or was used before this process was forked.
         StoreError : the scene is closed.
         """
-        store = getattr(scene, "store", scene)
-        _require("scene", store, SceneStore, "a scene, such as open_scene(path) gives")
+        _require("scene", scene, Scene, "a Scene, such as open_scene(path) gives")
         self.options = RenderOptions() if options is None else options
         self.stream = StreamOptions() if stream is None else stream
         _require("options", self.options, RenderOptions, "RenderOptions")
@@ -72,8 +76,8 @@ class Renderer:
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
             one_at_a_time=True,
         )
-        with store.in_use():
-            self._session, self._precision = open_session(store, self.options, self.stream)
+        with scene.store.in_use():
+            self._session, self._precision = open_session(scene.store, self.options, self.stream)
 
     def __enter__(self) -> Self:
         return self

@@ -144,7 +144,7 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             else:
                 source = checkpoint.save(folder / "checkpoint.npz", compressed=False)
             target = folder / "scene.zarr"
-            ps.convert(source, target, brick_size=brick_size)
+            ps.convert(source, target, ps.ConvertOptions(brick_size=brick_size))
             made[key] = target
         return made[key]
 

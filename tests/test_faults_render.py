@@ -101,7 +101,7 @@ def test_renderer_stays_usable_and_sees_the_repaired_chunk(
     assert_same_picture(again, expected, at_most=2e-5)
 
 
-@pytest.mark.parametrize("name", ["integrate", "write bricks", "write rows", "pinhole rays"])
+@pytest.mark.parametrize("name", ["integrate", "write bricks", "write rows", "rays"])
 @pytest.mark.parametrize("error", [ps.DeviceError, KeyboardInterrupt])
 @pytest.mark.parametrize("nth", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_renderer_stays_usable_after_a_kernel_that_failed(
@@ -128,7 +128,7 @@ def test_renderer_stays_usable_after_a_kernel_that_failed(
     with open_renderer(sound, device_memory=smallest, n_threads=2) as renderer:
         renderer.render(VIEW)
         monkeypatch.setattr(Program, "__call__", fail_once)
-        if name == "pinhole rays" and nth > 2:
+        if name == "rays" and nth > 2:
             renderer.render(VIEW)  # one call for each of two parts
         with pytest.raises(error, match="failed"):
             renderer.render(VIEW)

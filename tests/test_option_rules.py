@@ -23,7 +23,19 @@ from plenostream.cli.render import render
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
-from plenostream.rules import Choice, Memory, Number, Point, Rule, Size, Truth, Whole, rules_of
+from plenostream.rules import (
+    Choice,
+    Colour,
+    DeviceName,
+    Memory,
+    Number,
+    Point,
+    Rule,
+    Size,
+    Truth,
+    Whole,
+    rules_of,
+)
 
 RECORDS = (RenderOptions, StreamOptions, ConvertOptions)
 OF_RECORDS = [
@@ -48,6 +60,12 @@ def outside(rule: Rule) -> list[Any]:
         return [0, -1, 10**19, "0", "-1", "1e9", 1.5, True, "1e300"]
     if isinstance(rule, Choice):
         return [0, -1, "0", True, 1.5]
+    if isinstance(rule, Colour):
+        above = math.nextafter(1, 2)
+        wrong = [(0.5, 0.5), (0.5,) * 4, (0, 0, -1e-9), (0, above, 0), (0, math.nan, 0)]
+        return [*wrong, above, -1, True, None, "red", np.ma.masked_all(3), np.zeros((3, 1))]
+    if isinstance(rule, DeviceName):
+        return ["card", "cuda:", "cuda:x", "cuda:-1", "cpu:0:0", "CPU", 0, True]
     if isinstance(rule, Point):
         return [(1, 2), (1, 2, math.nan), (1e39, 0, 0), (0, 0, 10**400), np.ma.masked_all(3)]
     if isinstance(rule, Size):
@@ -61,6 +79,10 @@ def limits(rule: Rule) -> list[Any]:
         return [rule.least, rule.most]
     if isinstance(rule, Memory):
         return ["1B", "1000000TB"]
+    if isinstance(rule, Colour):
+        return [0.0, 1.0, (0.0, 0.25, 1.0)]
+    if isinstance(rule, DeviceName):
+        return [*rule.platforms, "cuda:0", "cuda:9999"]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 
@@ -100,6 +122,8 @@ def typed(rule: Rule) -> list[str]:
         return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
+    if isinstance(rule, Colour):
+        return ["0.5,0.5", "1,1,1,1", "0,0,-1e-9", "1.1", "-1", "0,nan,0", "red", "red,0,0", ","]
     beyond = [value for value in outside(rule) if not isinstance(value, bool | None)]
     # "1.5" is a byte and a half, rounded down; as a count it is none.
     return [str(value) for value in beyond if not (isinstance(rule, Memory) and value == 1.5)]
@@ -125,10 +149,11 @@ def test_flag_beyond_its_rule_ends_in_2_and_names_it(
 def test_help_of_a_flag_states_its_rule(command: click.Command, param: click.Parameter) -> None:
     assert isinstance(param, click.Option)
     assert isinstance(param.type, Asked)
-    rule, told = param.type.rule, param.help or ""
+    rule = param.type.rule
+    flag, told = param.get_help_record(click.Context(command)) or ("", "")
     assert rule.help in told
     assert rule.range in told
-    assert param.metavar == rule.metavar
+    assert flag == f"{param.opts[0]} {rule.metavar}"
 
 
 def test_every_flag_that_takes_a_value_has_a_rule() -> None:
@@ -184,3 +209,8 @@ def test_truth_values_are_no_numbers_and_numbers_no_truth_values(rule: type[Any]
 
 def test_background_has_the_same_names_in_the_library() -> None:
     assert RenderOptions(background="black").background == 0.0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [0.25, (0.25,) * 3, [0.25] * 3, np.full(3, 0.25)], ids=repr)
+def test_background_of_one_number_or_three_is_a_colour(given: Any) -> None:
+    assert RenderOptions(background=given).background_rgb == (0.25, 0.25, 0.25)

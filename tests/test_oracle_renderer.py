@@ -9,11 +9,18 @@ import numpy as np
 import pytest
 
 from plenostream import reference
+from plenostream.cameras import look_at_camera
 from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.closed_forms import KnownRay, composite, constant_medium
 from plenostream.testing.invariants import assert_sound
-from plenostream.testing.pictures import fragile_rays, model_of, open_renderer, rays_around
+from plenostream.testing.pictures import (
+    fragile_rays,
+    model_of,
+    open_renderer,
+    rays_around,
+    rays_of,
+)
 from plenostream.testing.recorded import largest_difference
 
 Scenes = Callable[..., Path]
@@ -143,3 +150,25 @@ def test_rays_from_everywhere_see_what_the_oracle_sees(
     assert largest_difference(seen.rgb, expected.rgb, fragile=fragile) <= ORACLE
     assert largest_difference(1.0 - seen.alpha, expected.trans, fragile=fragile) <= ORACLE
     assert largest_difference(seen.depth, expected.depth, fragile=fragile) <= 5 * ORACLE
+
+
+def test_background_of_three_different_channels_shows_through_each_by_itself(
+    make_scene: Scenes,
+) -> None:
+    checkpoint, background = SCENES["gyroid"], (0.125, 0.5, 0.875)
+    eye = look_at_camera((5.0, 2.0, 1.0), (0, 0, 0), size=(24, 16))
+    origins, dirs = rays_of(eye)
+    expected = reference.render_rays(model_of(checkpoint), origins, dirs, background=background)
+    fragile = fragile_rays(checkpoint.grid, origins, dirs)
+    with open_renderer(
+        make_scene(checkpoint), options={"background": background}, precision="float32"
+    ) as renderer:
+        picture = renderer.render(eye)
+        seen = renderer.render_rays(origins, dirs)
+    for rgb in (picture.rgb.reshape(-1, 3), seen.rgb):
+        assert largest_difference(rgb, expected.rgb, fragile=fragile) <= ORACLE
+    assert_sound(picture.rgb, picture.alpha, picture.depth, background=background)
+    met_nothing = expected.trans == 1.0
+    assert met_nothing.any()
+    assert (expected.trans < 0.5).any()
+    assert (seen.rgb[met_nothing] == np.array(background, np.float32)).all()

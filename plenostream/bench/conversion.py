@@ -22,7 +22,7 @@ from plenostream.bench.timing import Say, Timing
 from plenostream.format.layout import array_specs, codec_metadata
 from plenostream.format.reader import open_store
 from plenostream.format.writer import fill_value
-from plenostream.scene import convert
+from plenostream.importers.svox2.convert import convert
 
 __all__ = ["ConversionRun", "measure_conversion"]
 

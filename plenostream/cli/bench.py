@@ -37,8 +37,8 @@ Examples:
 )
 @click.argument("scene")
 @camera_options
-@rule_option("--parts", "parts", PARTS)
-@rule_option("--rounds", "rounds", ROUNDS, default=7)
+@rule_option("--parts", rule=PARTS)
+@rule_option("--rounds", rule=ROUNDS, default=7)
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @json_option

@@ -32,10 +32,10 @@ def convert(settings: Settings, /, checkpoint: str, scene: str, **options: Any) 
     The scene is there only once it is whole. It keeps the checkpoint's values exactly, unless
     --dtype float16 is asked for.
     """
-    ConvertOptions(**options)  # refuse what cannot be before anything heavy is imported
-    from plenostream.scene import convert as convert_checkpoint
+    asked = ConvertOptions(**options)  # refuse what cannot be before anything heavy is imported
+    from plenostream.importers.svox2.convert import convert as convert_checkpoint
 
     with Progress(quiet=settings.quiet) as progress:
-        report = convert_checkpoint(checkpoint, scene, **options, progress=progress.update)
+        report = convert_checkpoint(checkpoint, scene, asked, progress=progress.update)
     if not settings.quiet:
         click.echo("\n".join(report.lines()))

@@ -12,16 +12,26 @@ from plenostream.cli.progress import Progress
 __all__ = ["info", "verify"]
 
 
-@click.command(short_help="Say what a scene holds.")
-@click.argument("scene")
+@click.command(short_help="Say what a scene or a checkpoint holds.")
+@click.argument("path")
 @json_option
 @quiet_option
-def info(scene: str, as_json: bool) -> None:
-    """Say what a SCENE holds: grid, bricks, types, bytes, where it came from."""
-    from plenostream.format.info import info_lines, scene_info
+def info(path: str, as_json: bool) -> None:
+    """Say what the scene or the checkpoint (.npz) at PATH holds: grid, types, counts, bytes.
 
-    found = scene_info(scene)
-    click.echo(json.dumps(found, indent=1) if as_json else "\n".join(info_lines(found)))
+    Of a scene also its bricks and where it came from. Nothing is read but headers and tables.
+    """
+    if path.lower().endswith(".npz"):
+        from plenostream.importers.svox2.checkpoint import open_checkpoint
+
+        checkpoint = open_checkpoint(path)
+        found, lines = checkpoint.to_dict(), checkpoint.lines()
+    else:
+        from plenostream.format.info import info_lines, scene_info
+
+        found = scene_info(path)
+        lines = info_lines(found)
+    click.echo(json.dumps(found, indent=1) if as_json else "\n".join(lines))
 
 
 @click.command(short_help="Check every byte of a scene.")

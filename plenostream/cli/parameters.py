@@ -5,7 +5,7 @@ The flags of a record of options are made from its fields, so that a default has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ import click
 
 from plenostream.errors import InvalidInput
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
-from plenostream.rules import Number, Rule, Truth, format_number, rules_of
+from plenostream.rules import Rule, Truth, rules_of
 
 __all__ = [
     "Asked",
@@ -47,37 +47,40 @@ class Asked(click.ParamType):  # type: ignore[type-arg]
             raise click.UsageError(str(error), ctx) from error
 
 
-_SPELLED = {"n_threads": "threads"}
-"""Flags that have another name than the field."""
+class _RuleOption(click.Option):
+    """A flag whose help states what its rule takes beside the default."""
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        extra = super().get_help_extra(ctx)
+        if isinstance(self.show_default, str):
+            extra["default"] = self.show_default  # click puts words between parentheses
+        if isinstance(self.type, Asked) and self.type.rule.range:
+            extra["range"] = self.type.rule.range
+        return extra
 
 
 def rule_option(
-    flag: str, field: str, rule: Rule, *, default: Any = None, shown: str | None = None
+    *names: str, rule: Rule, default: Any = None, shown: str | None = None
 ) -> Callable[[_Command], _Command]:
-    """Decorator that gives a command the flag of an option; its help states range and default.
+    """Decorator that gives a command the flag of an option; `names` as `click.option` takes them.
 
-    Where the flag is left out, the command gets `default`, unchecked; `shown` is that in words.
+    Where the flag is left out, the command gets `default`; `shown` is that in words.
     """
     if isinstance(rule, Truth):
-        return click.option(flag, field, is_flag=True, default=default, help=rule.help)
-    said = shown or rule.unsaid or (None if default is None else _as_typed(rule, default))
-    facts = [rule.range] if rule.range else []
-    facts += [f"default: {said}"] if said else []
+        return click.option(*names, is_flag=True, default=default, help=rule.help)
     return click.option(
-        flag,
-        field,
+        *names,
+        cls=_RuleOption,
         type=Asked(rule),
         metavar=rule.metavar,
         default=default,
-        help=rule.help + (f"  [{'; '.join(facts)}]" if facts else ""),
+        show_default=shown or rule.unsaid or True,
+        help=rule.help,
     )
 
 
-def _as_typed(rule: Rule, default: Any) -> str:
-    if isinstance(rule, Number):
-        names = [f"{word}, " for word, value in rule.words if value == default]
-        return f"{''.join(names)}{format_number(default)}"
-    return str(default)
+_SPELLED = {"n_threads": "threads"}
+"""Flags that have another name than the field."""
 
 
 def spelled_flag(name: str) -> str:
@@ -85,7 +88,7 @@ def spelled_flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def record_options(record: type, *, without: Sequence[str] = ()) -> Callable[[_Command], _Command]:
+def record_options(record: type) -> Callable[[_Command], _Command]:
     """Decorator that gives a command one flag per field of a record of options.
 
     The command gets the fields as keyword arguments of the same names.
@@ -95,11 +98,9 @@ def record_options(record: type, *, without: Sequence[str] = ()) -> Callable[[_C
         rules = rules_of(record)
         # Click lists flags in the order of decorators read from top to bottom.
         for field in reversed(fields(record)):
-            if field.name in without:
-                continue
             flag = spelled_flag(_SPELLED.get(field.name, field.name))
-            rule = rules[field.name]
-            command = rule_option(flag, field.name, rule, default=field.default)(command)
+            option = rule_option(flag, field.name, rule=rules[field.name], default=field.default)
+            command = option(command)
         return command
 
     return decorate

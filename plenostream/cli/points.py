@@ -22,7 +22,7 @@ Needs open3d: pip install 'plenostream[points]'.
 )
 @click.argument("scene")
 @click.argument("out")
-@rule_option("--min-density", "min_density", MIN_DENSITY, default=0.0)
+@rule_option("--min-density", rule=MIN_DENSITY, default=0.0)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @quiet_option
 @click.pass_obj

@@ -42,8 +42,8 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("scene")
 @click.argument("out")
 @camera_options
-@rule_option("--outputs", "outputs", OUTPUTS, default="rgb")
-@rule_option("--fps", "fps", FPS, default=30.0)
+@rule_option("--outputs", rule=OUTPUTS, default="rgb")
+@rule_option("--fps", rule=FPS, default=30.0)
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
@@ -87,7 +87,7 @@ def render(
             began = time.perf_counter()
             with (
                 _opened_output(
-                    target, cameras, background=options.background, fps=fps, overwrite=overwrite
+                    target, cameras, background=options.background_rgb, fps=fps, overwrite=overwrite
                 ) as writer,
                 Progress(quiet=settings.quiet, unit="frames") as progress,
             ):
@@ -113,7 +113,7 @@ def _opened_output(
     target: Target,
     cameras: list[NumberedCamera],
     *,
-    background: float,
+    background: tuple[float, float, float],
     fps: float,
     overwrite: bool,
 ) -> AbstractContextManager[Writer]:

@@ -63,7 +63,8 @@ def _opened(number: int, before: Any) -> io.TextIOWrapper:
         io.BufferedWriter(raw),
         encoding=getattr(before, "encoding", "utf-8"),
         errors="backslashreplace",
-        line_buffering=getattr(before, "line_buffering", True),
+        # The end of a bar is seen before what comes after it on standard output.
+        line_buffering=number == 2 or getattr(before, "line_buffering", True),
     )
 
 

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plenostream.cli.progress import format_seconds
 from plenostream.errors import printable
 from plenostream.rules.bytesize import format_bytes
 
 if TYPE_CHECKING:
     from plenostream.field.precision import ChosenPrecision
 
-__all__ = ["precision_lines", "stats_json", "summary_lines", "totals"]
+__all__ = ["format_seconds", "precision_lines", "stats_json", "summary_lines", "totals"]
 
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which the largest over the frames is told; all others add up."""
@@ -79,3 +78,13 @@ def precision_lines(chosen: ChosenPrecision) -> list[str]:
     """What precision was taken, where it is not the usual one or was asked for and costs something."""
     word = "since" if chosen.name == "float32" else "as asked for, though"
     return [f"precision: {chosen.name}, {word} {chosen.why}"] if chosen.why else []
+
+
+def format_seconds(seconds: float) -> str:
+    """`seconds` for reading: 0.42 s, 73 s, 12 min 5 s, 3 h 4 min."""
+    if seconds < 99.5:
+        return f"{seconds:.3g} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -11,6 +11,7 @@ from plenostream.field.precision import ChosenPrecision, choose_precision, densi
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.integrator import XlaIntegrator
+from plenostream.integrator.xla.named_device import named_device
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import build_boxes
 
@@ -41,7 +42,7 @@ def open_session(
     )
     table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
     integrator = XlaIntegrator(
-        Device(stream.device_bytes, stream.n_threads),
+        Device(stream.device_bytes, stream.n_threads, device=named_device(stream.device)),
         scene_shape(store, table),
         sample_rule(options),
         precision=precision.name,

@@ -57,7 +57,7 @@ class RaysJob:
     def draw(self) -> tuple[NDArray[np.float32], FrameStats]:
         """Colour, alpha and depth [n, 5], and what it cost."""
         values = np.empty((len(self._origins), 5), np.float32)
-        values[:, :3] = self._session.options.background
+        values[:, :3] = self._session.options.background_rgb
         values[:, 3:] = 0.0
         held = {"caller": self._origins.nbytes + self._directions.nbytes + values.nbytes}
         stats = self._session.draw(self._layout, self._lots(values), held)

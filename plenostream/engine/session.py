@@ -226,4 +226,4 @@ class Session:
 
     @property
     def _background(self) -> NDArray[np.float32]:
-        return np.full(3, self.options.background, np.float32)
+        return np.array(self.options.background_rgb, np.float32)

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["DepthRange", "colour_8bit", "depth_8bit", "depth_range", "psnr", "straight_alpha_8bit"]
 
@@ -27,15 +27,15 @@ def colour_8bit(values: NDArray[np.floating]) -> NDArray[np.uint8]:
 
 
 def straight_alpha_8bit(
-    rgb: NDArray[np.float32], alpha: NDArray[np.float32], *, background: float
+    rgb: NDArray[np.float32], alpha: NDArray[np.float32], *, background: ArrayLike
 ) -> NDArray[np.uint8]:
     """Pixels [H, W, 4] as PNG defines them: colours not multiplied by alpha, without background.
 
     `rgb` [H, W, 3] holds alpha * colour + (1 - alpha) * background. Laid over a plain picture of
-    that brightness the result gives `rgb` again, and over another one what would be seen before it.
+    that colour the result gives `rgb` again, and over another one what would be seen before it.
     """
     opacity = alpha[..., None]
-    premultiplied = rgb - (1 - opacity) * np.float32(background)
+    premultiplied = rgb - (1 - opacity) * np.asarray(background, np.float32)
     # Where nothing is seen any colour will do; black compresses best.
     colour = np.where(opacity > 0, premultiplied / np.where(opacity > 0, opacity, 1), 0)
     return colour_8bit(np.concatenate([colour, opacity], axis=-1, dtype=np.float32))

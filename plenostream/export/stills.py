@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import OpenEXR
 from numpy.lib import format as npy
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import OutputError
 from plenostream.export.pixels import (
@@ -30,7 +30,7 @@ __all__ = ["StillWriter", "still_output", "write_exr", "write_npy", "write_png"]
 
 @contextlib.contextmanager
 def still_output(
-    target: Target, *, numbers: Sequence[int], background: float, overwrite: bool
+    target: Target, *, numbers: Sequence[int], background: ArrayLike, overwrite: bool
 ) -> Iterator[StillWriter]:
     """A writer of each frame to files of its own, named as `frame_files` says.
 
@@ -38,7 +38,7 @@ def still_output(
     ----------
     target : of kind png, npy or exr
     numbers : of the frames that will come; their files are checked before any is made
-    background : brightness behind everything, which an RGBA picture leaves out
+    background : colour behind everything, one number or [3], which an RGBA picture leaves out
     overwrite : replace files that are there
 
     Raises
@@ -55,7 +55,7 @@ def still_output(
 class StillWriter:
     """What `still_output` gives. Files are finished one by one: after an error they stay."""
 
-    def __init__(self, target: Target, *, background: float, overwrite: bool) -> None:
+    def __init__(self, target: Target, *, background: ArrayLike, overwrite: bool) -> None:
         self.written: list[Path] = []
         self.depth_span: DepthRange | None = None
         """Depths (world units) that red and blue stand for: those of the first frame with any."""
@@ -135,7 +135,9 @@ def write_exr(path: Path, shown: dict[str, NDArray[np.float32]], *, overwrite: b
             raise OutputError(f"{path} cannot be written: {error}") from error
 
 
-def _png_pixels(shown: dict[str, NDArray[np.float32]], *, background: float) -> NDArray[np.uint8]:
+def _png_pixels(
+    shown: dict[str, NDArray[np.float32]], *, background: ArrayLike
+) -> NDArray[np.uint8]:
     if "rgb" not in shown:
         return colour_8bit(shown["alpha"])
     if "alpha" not in shown:

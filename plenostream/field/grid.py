@@ -42,6 +42,13 @@ class GridSpec:
             raise InvalidInput(f"radius is {self.radius}; expected three finite numbers above zero")
         if len(self.center) != 3 or not all(math.isfinite(c) for c in self.center):
             raise InvalidInput(f"center is {self.center}; expected three finite numbers")
+        voxels = zip(self.size, self.radius, self.center, strict=True)
+        # Python's division: where float64 ends it is infinite, and warns of nothing.
+        if not all(math.isfinite(n / r) and math.isfinite(c / r * n) for n, r, c in voxels):
+            raise InvalidInput(
+                f"the grid has a radius of {self.radius} and its center at {self.center}, in "
+                f"{self.size} voxels; positions in it are beyond float64. Use another unit of length"
+            )
 
     @property
     def scale(self) -> NDArray[np.float64]:

@@ -132,7 +132,8 @@ def divide_device(
         if rest - needs.rays_bytes(1) >= held:
             band_rows = _band_rows(needs, rest - held)
             return DeviceDivision(n_slots=pool[0], n_pages=pool[1], band_rows=band_rows)
-    band_rows = _band_rows(needs, rest - min(needs.whole_pool_bytes, allowed_bytes // 2))
+    pool_bytes = min(needs.whole_pool_bytes, max(allowed_bytes // 2, needs.least_pool_bytes))
+    band_rows = _band_rows(needs, rest - pool_bytes)
     n_slots, n_pages = _pool_sizes(needs, rest - needs.rays_bytes(band_rows))
     return DeviceDivision(n_slots=n_slots, n_pages=n_pages, band_rows=band_rows)
 

@@ -6,13 +6,16 @@ line reads its flags and writes its help with it.
 
 from __future__ import annotations
 
-from plenostream.rules.base import Rule, check_record, rules_of
+from plenostream.rules.base import Rule, check_record, described, rules_of
+from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import Memory, Number, Size, Truth, Whole, format_number
 from plenostream.rules.points import Point, real_array, real_rows
-from plenostream.rules.words import Choice, Frames, Names, parse_frames
+from plenostream.rules.words import Choice, DeviceName, Frames, Names, parse_frames
 
 __all__ = [
     "Choice",
+    "Colour",
+    "DeviceName",
     "Frames",
     "Memory",
     "Names",
@@ -23,6 +26,7 @@ __all__ = [
     "Truth",
     "Whole",
     "check_record",
+    "described",
     "format_number",
     "parse_frames",
     "real_array",

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from plenostream.errors import InvalidInput, shown
 
-__all__ = ["Rule", "check_record", "rules_of"]
+__all__ = ["Rule", "check_record", "described", "rules_of"]
+
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +49,9 @@ class Rule(ABC):
     @abstractmethod
     def _checked(self, name: str, value: object) -> Any: ...
 
-    @abstractmethod
     def parse(self, text: str) -> object:
         """The value that `text` stands for; the text itself where it stands for none."""
+        return text
 
     def refusal(self, name: str, value: object) -> InvalidInput:
         """The error that says so."""
@@ -60,6 +63,18 @@ def rules_of(record: type[Any]) -> Mapping[str, Rule]:
     """Rules of a record's fields, each annotated as Annotated[type, rule]."""
     hints = get_type_hints(record, include_extras=True)
     return {name: hint.__metadata__[0] for name, hint in hints.items()}
+
+
+def described(record: type[_Record]) -> type[_Record]:
+    """Decorator that lists a record's fields in its docstring, with range, unit and default."""
+    listed = []
+    for name, rule in rules_of(record).items():  # type: ignore[arg-type]
+        default = record.__dataclass_fields__[name].default  # type: ignore[attr-defined]
+        said = rule.unsaid if default is None else repr(default)
+        listed += [f"{name} : {rule.expected}; default: {said}", f"    {rule.help}"]
+    first, rest = inspect.cleandoc(record.__doc__ or "").split("\n", 1)
+    record.__doc__ = "\n".join([first, "", "Parameters", "----------", *listed, rest])
+    return record
 
 
 def check_record(record: object) -> None:

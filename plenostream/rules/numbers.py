@@ -33,14 +33,12 @@ class Number(Rule):
     least: float
     most: float
     unit: str = ""
-    words: tuple[tuple[str, float | str], ...] = ()
-    """Words that are taken too, and what each stands for."""
+    words: tuple[str, ...] = ()
+    """Words that are taken too."""
 
     @property
     def expected(self) -> str:
-        named = "".join(f"{word}, " for word, _ in self.words[:-1])
-        named += f"{self.words[-1][0]} or " if self.words else ""
-        return f"{named}a number from {self.range}"
+        return " or ".join([*self.words, f"a number from {self.range}"])
 
     @property
     def range(self) -> str:
@@ -49,11 +47,11 @@ class Number(Rule):
 
     @property
     def metavar(self) -> str:
-        return "|".join([*(word for word, _ in self.words), "NUMBER"])
+        return "|".join([*self.words, "NUMBER"])
 
     def _checked(self, name: str, value: object) -> float | str:
-        if isinstance(value, str) and value in dict(self.words):
-            return dict(self.words)[value]
+        if isinstance(value, str) and value in self.words:
+            return value
         number = math.nan
         # NumPy's scalars count as numbers, truth values do not.
         if isinstance(value, Real) and not isinstance(value, bool):
@@ -125,9 +123,6 @@ class Memory(Rule):
         parse_bytes(value, name=name)  # type: ignore[arg-type]
         return value
 
-    def parse(self, text: str) -> object:
-        return text
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size(Rule):
@@ -184,6 +179,3 @@ class Truth(Rule):
         if not isinstance(value, bool | np.bool_):
             raise self.refusal(name, value)
         return bool(value)
-
-    def parse(self, text: str) -> object:
-        return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -12,7 +13,7 @@ import numpy as np
 from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
 
-__all__ = ["Choice", "Frames", "Names", "parse_frames"]
+__all__ = ["Choice", "DeviceName", "Frames", "Names", "parse_frames"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,33 @@ class Choice(Rule):
 
     def parse(self, text: str) -> object:
         return next((choice for choice in self.choices if str(choice) == text), text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceName(Rule):
+    """A platform that JAX may have and, where it has several devices, the number of one of them."""
+
+    platforms: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        return f"one of {', '.join(self.platforms)}, or that and a number, such as cuda:1"
+
+    @property
+    def range(self) -> str:
+        return ""
+
+    @property
+    def metavar(self) -> str:
+        return f"{'|'.join(self.platforms)}[:N]"
+
+    def _checked(self, name: str, value: object) -> str:
+        if isinstance(value, str):
+            platform, colon, number = value.partition(":")
+            sound = re.fullmatch("[0-9]{1,4}", number) if colon else True
+            if platform in self.platforms and sound:
+                return value
+        raise self.refusal(name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +135,6 @@ class Frames(Rule):
         if len(set(numbers)) < len(numbers):
             raise InvalidInput(f"{name} is {shown(value)}; a number was named before")
         return [range(n, n + 1) for n in numbers]
-
-    def parse(self, text: str) -> object:
-        return text
 
 
 def parse_frames(text: str, *, name: str = "frames") -> list[range]:

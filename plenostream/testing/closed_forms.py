@@ -7,7 +7,7 @@ from math import exp, floor
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["KnownRay", "composite", "constant_medium", "n_samples"]
 
@@ -34,7 +34,7 @@ def constant_medium(
     *,
     sigma: float,
     colour: Colour,
-    background: float,
+    background: ArrayLike,
     t_min: float,
     n: int,
     step: float,
@@ -49,13 +49,15 @@ def constant_medium(
     trans = q**n
     series = q * (1.0 - n * q ** (n - 1) + (n - 1) * q**n) / (1.0 - q) if q < 1.0 else 0.0
     depth = world_per_t * (t_min * (1.0 - trans) + step * series)
-    return KnownRay((1.0 - trans) * np.asarray(colour) + trans * background, trans, depth)
+    return KnownRay(
+        (1.0 - trans) * np.asarray(colour) + trans * np.asarray(background), trans, depth
+    )
 
 
 def composite(
     samples: Sequence[tuple[float, float, Colour]],
     *,
-    background: float,
+    background: ArrayLike,
     step: float,
     world_per_t: float,
 ) -> KnownRay:
@@ -66,4 +68,4 @@ def composite(
         rgb += (trans - left) * np.asarray(colour)
         depth += (trans - left) * t * world_per_t
         trans = left
-    return KnownRay(rgb + trans * background, trans, depth)
+    return KnownRay(rgb + trans * np.asarray(background), trans, depth)

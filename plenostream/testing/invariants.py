@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["assert_background", "assert_same_picture", "assert_sound"]
 
 Float32 = NDArray[np.float32]
 
 
-def assert_sound(rgb: Float32, alpha: Float32, depth: Float32, *, background: float) -> None:
+def assert_sound(rgb: Float32, alpha: Float32, depth: Float32, *, background: ArrayLike) -> None:
     """Every value of a picture (rgb [..., 3], alpha and depth [...]) is one that light can give.
 
     Colours are at least what the background leaves, depths at least 0, and a ray that met nothing
@@ -24,14 +24,14 @@ def assert_sound(rgb: Float32, alpha: Float32, depth: Float32, *, background: fl
     assert alpha.min(initial=0.0) >= 0.0, f"an opacity is {alpha.min()}"
     assert alpha.max(initial=0.0) <= 1.0, f"an opacity is {alpha.max()}"
     assert depth.min(initial=0.0) >= 0.0, f"a depth is {depth.min()}"
-    left = (1.0 - alpha[..., None]) * np.float32(background)
+    left = (1.0 - alpha[..., None]) * np.asarray(background, np.float32)
     # T and 1 - T are rounded separately: one unit in the last place of 1.
     assert (rgb - left >= -1e-6).all(), f"a colour is {(rgb - left).min()} below the background's"
     assert_background(rgb, alpha, depth, where=alpha == 0.0, background=background)
 
 
 def assert_background(
-    rgb: Float32, alpha: Float32, depth: Float32, *, where: NDArray[np.bool_], background: float
+    rgb: Float32, alpha: Float32, depth: Float32, *, where: NDArray[np.bool_], background: ArrayLike
 ) -> None:
     """The rays `where` [...] see the background and nothing else, exactly.
 
@@ -39,7 +39,9 @@ def assert_background(
     """
     assert (alpha[where] == 0.0).all(), f"an opacity is {alpha[where].max()}"
     assert (depth[where] == 0.0).all(), f"a depth is {depth[where].max()}"
-    assert (rgb[where] == np.float32(background)).all(), "a colour is not the background's"
+    assert (rgb[where] == np.asarray(background, np.float32)).all(), (
+        "a colour is not the background's"
+    )
 
 
 def assert_same_picture(first: object, second: object, *, at_most: float) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
 import numpy as np
 import OpenEXR
 import pytest
+from paper import run
 
+import plenostream as ps
 from plenostream.cameras import look_at_camera
-from plenostream.cli import main as cli
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.renderer import Renderer
 from plenostream.results import RenderResult
@@ -23,17 +22,6 @@ from plenostream.scene import open_scene
 from plenostream.testing.checkpoints import CheckpointArrays
 
 VIEW = ("--look-from", "2.5,1,0.5", "--look-at", "0,0,0", "--size", "48x32")
-
-
-def run(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
-
-
-@pytest.fixture(autouse=True)
-def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
-    """What a command sets for JAX must not reach other tests, nor the user's caches this one."""
-    monkeypatch.setattr(os, "environ", dict(os.environ))
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +72,22 @@ def test_info_tells_the_grid_as_text_and_as_json(
     told = json.loads(capsys.readouterr().out)
     assert told["grid_size"] == list(tiny.links.shape)
     assert told["n_voxels"] == np.count_nonzero(tiny.links >= 0)
+
+
+def test_info_tells_what_a_checkpoint_holds_as_text_and_as_json(
+    tiny_checkpoint: Path, tiny: CheckpointArrays, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("info", tiny_checkpoint) == 0
+    assert f"{tiny_checkpoint}: svox2 checkpoint" in capsys.readouterr().out
+    assert run("info", tiny_checkpoint, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == ps.open_checkpoint(tiny_checkpoint).to_dict()
+    assert told["grid_size"] == list(tiny.links.shape)
+    assert (told["n_rows"], told["basis_dim"]) == (len(tiny.sh), tiny.sh.shape[1] // 3)
+    held = {key: (array["dtype"], array["bytes"]) for key, array in told["arrays"].items()}
+    with np.load(tiny_checkpoint) as file:
+        for key, (dtype, n_bytes) in held.items():
+            assert (file[key].dtype, file[key].nbytes) == (np.dtype(dtype), n_bytes)
 
 
 def test_verify_ends_in_0_for_a_whole_scene(

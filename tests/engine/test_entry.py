@@ -71,6 +71,10 @@ def test_what_is_no_scene_or_no_options_is_refused(scene: Path) -> None:
         with pytest.raises(ps.InvalidInput, match="^scene is "):
             ps.Renderer(wrong)
     with ps.open_scene(scene) as opened:
+        with pytest.raises(ps.InvalidInput, match="^scene is "):
+            ps.Renderer(opened.store)  # type: ignore[arg-type]
+        with pytest.raises(ps.InvalidInput, match="^options is "):
+            ps.convert("no.npz", "no", {"codec": "lz4"})  # type: ignore[arg-type]
         with pytest.raises(ps.InvalidInput, match="^options is "):
             ps.Renderer(opened, {})  # type: ignore[arg-type]
         with pytest.raises(ps.InvalidInput, match="^stream is "):

@@ -57,6 +57,8 @@ def test_axes_scale_independently() -> None:
         pytest.param({"radius": (1.0, 1.0)}, id="two radii"),
         pytest.param({"center": (0.0, 0.0, math.nan)}, id="center NaN"),
         pytest.param({"center": (0.0, 0.0)}, id="two centres"),
+        pytest.param({"radius": (1e-310, 1.0, 1.0)}, id="radius whose inverse is infinite"),
+        pytest.param({"radius": (1e-200,) * 3, "center": (1e200, 0.0, 0.0)}, id="far center"),
     ],
 )
 def test_grid_that_cannot_be_is_refused(change: dict[str, object]) -> None:

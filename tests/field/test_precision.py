@@ -81,7 +81,7 @@ def test_scene_converted_to_float16_does_not_depend_on_the_unit_of_length(
     for length in (1.0, unit):
         source = scaled(model, length).save(tmp_path / f"{length}.npz", compressed=False)
         scene = tmp_path / f"{length}.zarr"
-        ps.convert(source, scene, dtype="float16")
+        ps.convert(source, scene, ps.ConvertOptions(dtype="float16"))
         pictures.append(picture(scene, model, length, precision).rgb)
     assert np.abs(pictures[1] - pictures[0]).max() <= LIMITS["float16"]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plenostream.scene import convert
+from plenostream.importers.svox2.convert import convert
+from plenostream.options import ConvertOptions
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
 from plenostream.testing.scenes import write_checkpoint_plain
 
@@ -75,5 +76,5 @@ def test_checkpoint_comes_back_from_the_plain_scene(
 @pytest.mark.parametrize("codec", ["zstd", "lz4"])
 def test_checkpoint_comes_back_from_a_converted_scene(tmp_path: Path, codec: str) -> None:
     source = CHECKPOINT.save(tmp_path / "checkpoint.npz")
-    convert(source, tmp_path / "s.zarr", codec=codec)
+    convert(source, tmp_path / "s.zarr", ConvertOptions(codec=codec))
     assert_same(read_back(tmp_path / "s.zarr", tmp_path / "back.npz"), CHECKPOINT)

@@ -72,6 +72,13 @@ def test_what_is_divided_fits_and_holds_the_largest_brick(needs: DeviceNeeds, ex
     assert division.n_pages >= needs.largest_pages + 1
 
 
+@pytest.mark.parametrize("share", [0, 1, 100_000, 400_000])
+def test_rays_never_take_the_room_of_the_largest_brick(share: int) -> None:
+    needs = dataclasses.replace(SMALL, fixed_bytes=0, largest_pages=3_000, n_bricks=40)
+    division = divide_device(needs, needs.smallest_bytes + share)
+    assert division.n_pages >= needs.largest_pages + 1
+
+
 @given(needs=device_needs())
 def test_smallest_budget_works_and_a_byte_less_is_refused_with_it(needs: DeviceNeeds) -> None:
     smallest = needs.smallest_bytes

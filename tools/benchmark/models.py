@@ -118,7 +118,7 @@ def prepare(folders: Folders, name: str, say: Callable[[str], None]) -> Model:
 def convert(model: Model, say: Callable[[str], None]) -> None:
     """Convert the model anew: an older scene may be of an older converter."""
     say("converting")
-    ps.convert(model.checkpoint, model.scene, overwrite=True)
+    ps.convert(model.checkpoint, model.scene, ps.ConvertOptions(overwrite=True))
 
 
 def prepare_tiled(folders: Folders, say: Callable[[str], None]) -> Tiled:

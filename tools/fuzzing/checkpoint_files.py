@@ -73,7 +73,7 @@ class CheckpointFiles:
         if math.prod(checkpoint.grid.size) > _LARGEST_GRID:
             return
         try:
-            ps.convert(path, scene, brick_size=8, workers=1)
+            ps.convert(path, scene, ps.ConvertOptions(brick_size=8, workers=1))
             report = verify(scene)
             assert report.ok, report.lines()
         finally:

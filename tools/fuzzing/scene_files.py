@@ -148,7 +148,11 @@ class SceneFiles:
             folder = Path(tempfile.mkdtemp(prefix="plenostream-fuzz-"))
             sound = folder / "sound.zarr"
             checkpoint = random_checkpoint(3, size=(16, 12, 9), active_share=0.1, basis_dim=4)
-            ps.convert(checkpoint.save(folder / "sound.npz"), sound, brick_size=8, workers=1)
+            ps.convert(
+                checkpoint.save(folder / "sound.npz"),
+                sound,
+                ps.ConvertOptions(brick_size=8, workers=1),
+            )
             with open_store(sound) as store:
                 self._specs = store.specs
                 self._arrays = {name: store.read_array(name).copy() for name in store.specs}

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import CheckpointError, InvalidInput
+from plenostream.errors import CheckpointError, InvalidInput, printable
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import input_file, local_path
@@ -22,6 +22,7 @@ from plenostream.importers.svox2.archive import STORED, Member, locate, read_dir
 from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
 from plenostream.importers.svox2.npy import ArrayHeader, parse_header
 from plenostream.importers.svox2.stream import MemberStream
+from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["Checkpoint", "StoredArray", "open_checkpoint"]
 
@@ -92,9 +93,11 @@ class Checkpoint:
     """A svox2 checkpoint whose headers and scalars are sound; links and rows are still unread."""
 
     path: str
+    """Where the file is."""
     n_bytes: int
     """Size of the file."""
     grid: GridSpec
+    """Shape of the voxel grid (voxels) and its place in the world (world units)."""
     basis_dim: int
     """Spherical harmonics per channel."""
     n_rows: int
@@ -109,6 +112,48 @@ class Checkpoint:
     def sh_dtype(self) -> str:
         """Type that holds the coefficients without loss, float64 excepted: float16 or float32."""
         return "float16" if self.tables[-1].dtype.itemsize == 2 else "float32"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the headers say, as JSON values; nothing more is read."""
+        return {
+            "path": self.path,
+            "file_bytes": self.n_bytes,
+            "grid_size": list(self.grid.size),
+            "radius": list(self.grid.radius),
+            "center": list(self.grid.center),
+            "basis_type": "SH",
+            "basis_dim": self.basis_dim,
+            "n_rows": self.n_rows,
+            "arrays": {
+                array.key: {
+                    "dtype": str(array.dtype),
+                    "shape": list(array.shape),
+                    "bytes": math.prod(array.shape) * array.dtype.itemsize,
+                    "compressed": array.compressed,
+                }
+                for array in (self.links, *self.tables)
+            },
+        }
+
+    def lines(self) -> list[str]:
+        """The same as text for people."""
+        told = self.to_dict()
+        arrays = told["arrays"]
+        width = max(map(len, arrays))
+        lines = [
+            f"{self.path}: svox2 checkpoint, {format_bytes(self.n_bytes)}",
+            f"grid       {' x '.join(map(str, self.grid.size))} voxels, radius {told['radius']}, "
+            f"center {told['center']}",
+            f"rows       {self.n_rows}: a density and {3 * self.basis_dim} coefficients "
+            f"(spherical harmonics, {self.basis_dim} a channel)",
+            *(
+                f"  {key:{width}}  {array['dtype']:8} {array['shape']}, "
+                f"{format_bytes(array['bytes'])}{', compressed' * array['compressed']}"
+                for key, array in arrays.items()
+            ),
+            "to render it: plenostream convert CHECKPOINT SCENE",
+        ]
+        return [printable(line) for line in lines]
 
 
 def _describe(path: str, members: dict[str, Member]) -> dict[str, StoredArray]:
@@ -236,7 +281,7 @@ def _members(path: str) -> tuple[int, dict[str, Member]]:
             raise CheckpointError(f"{path} is not a svox2 checkpoint: {what}") from error
 
 
-def open_checkpoint(path: str | Path) -> Checkpoint:
+def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Open the svox2 checkpoint at `path` and check all that headers and scalars can show.
 
     Nothing is ever unpickled, and no array is allocated before its header agrees with the bytes

@@ -26,7 +26,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from plenostream import __version__
-from plenostream.errors import CheckpointError
+from plenostream.errors import CheckpointError, InvalidInput, shown
 from plenostream.field.grid import BrickGrid
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
@@ -73,26 +73,35 @@ _WORK_VERSION = 2
 def convert(
     source: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    options: ConvertOptions,
+    options: ConvertOptions | None = None,
+    *,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Convert the svox2 checkpoint `source` into a scene at `target`.
+    """Convert the svox2 checkpoint `source` (``.npz``) into a scene at `target`, a folder.
 
     Nothing that opens as a scene is at `target` before everything is written, and the same
     checkpoint and options give the same bytes, whatever the memory and the number of workers.
     With an active `dask.distributed` client the work runs on its cluster, whose workers must see
     the same files.
 
+    Parameters
+    ----------
+    options : None for the defaults
+    progress : called with what is being done, how much of it is done, and how much there is
+
     Raises
     ------
-    InvalidInput : a path that is none, a URL, a target that is the current folder or above it; a
-    scene whose lengths are beyond float32.
+    InvalidInput : `options` of another type, a path that is none, a URL, a target that is the current
+    folder or above it; a scene whose lengths are beyond float32.
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
     BudgetError : the memory allowed is too small for a single column of bricks.
     """
     began = time.perf_counter()
+    options = ConvertOptions() if options is None else options
+    if not isinstance(options, ConvertOptions):
+        raise InvalidInput(f"options is {shown(options)}; expected ConvertOptions")
     tell: Progress = progress or (lambda step, done, total: None)
     staging = Staging(target, overwrite=options.overwrite)
     path = os.path.abspath(

@@ -32,6 +32,7 @@ class ConvertReport:
     density_rounding: float
     """Largest change of a density between the checkpoint and the device in float16, per world unit."""
     seconds: float
+    """Wall time."""
 
     def lines(self) -> list[str]:
         """The report as text for people."""

@@ -21,9 +21,14 @@ _CPU_BYTES = 8_000_000_000
 _SHARE = 0.9
 """Of what a device grants, what may be used: the rest is for fragmentation and the driver."""
 _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
-    # Where there are vectors of 512 bits, XLA uses half of them by default; frames of trained models
-    # take 3 to 5 % less with all. Elsewhere this changes nothing.
-    "cpu": {"xla_cpu_prefer_vector_width": "512"},
+    "cpu": {
+        # Where there are vectors of 512 bits, XLA uses half of them by default; frames of trained
+        # models take 3 to 5 % less with all. Elsewhere this changes nothing.
+        "xla_cpu_prefer_vector_width": "512",
+        # Each of the renderer's own threads draws a part of the rays. XLA would cut every loop of
+        # theirs into one part a core besides, and pass parts of 10 us to threads of its own.
+        "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
+    },
 }
 _NO_SUCH_OPTION = "No such compile option"
 _QUEUED = 32

@@ -1,10 +1,14 @@
-"""What JAX reads from the environment when it starts: set here, before anything imports it."""
+"""What JAX is told for the whole process: its memory on a GPU, its threads, what it keeps on disk.
+
+What holds for our programs alone is a compile option instead, see `device`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import shutil
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -31,11 +35,18 @@ _CACHE_WARNING = "Error (reading|writing) persistent compilation cache entry"
 
 
 def prepare_jax() -> None:
-    """Set JAX up as the command line does; call it before anything else makes use of JAX.
+    """Set JAX up for this process as the command line does, before JAX computes anything.
 
-    Compiled kernels are kept on disk, a GPU's memory is taken as it is needed, and the cores of a
-    CPU are left to the renderer's own threads. What is set in the environment wins. Programs that
-    leave this out get the same pictures; on a CPU they take 10 to 20 % longer.
+    Nobody has to: pictures and budgets are the same without it. These hold for all that a process
+    does with JAX, so no renderer sets them by itself:
+
+    - Compiled kernels are kept on disk, in `cache_folder`: the first picture of the next process
+      takes seconds less.
+    - A GPU's memory is taken as it is needed. JAX reads XLA_PYTHON_CLIENT_PREALLOCATE when it first
+      looks for devices, and else takes 75 % of the GPU at once; budgets are then shares of that.
+    - On a CPU, JAX keeps no threads beside the renderer's (NPROC, read at the same moment).
+
+    What is set in the environment wins. Once JAX has looked for devices, only the first is changed.
     """
     # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -54,10 +65,19 @@ def _keep_compiled() -> None:
         if shutil.disk_usage(folder).free < _LEAST_FREE or not os.access(folder, os.W_OK | os.X_OK):
             return
         _drop_unfinished(folder)
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+        _set("jax_compilation_cache_dir", str(folder))
         # Our kernels are few; JAX would leave out those that compile in less than a second.
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
-        os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(CACHE_BYTES))
+        _set("jax_persistent_cache_min_compile_time_secs", 0.1)
+        _set("jax_compilation_cache_max_size", CACHE_BYTES)
+
+
+def _set(name: str, value: str | float) -> None:
+    """Set what JAX reads from the environment when it is imported, whether it is yet or not."""
+    variable = name.upper()
+    if variable not in os.environ:
+        os.environ[variable] = str(value)
+        if "jax" in sys.modules:
+            sys.modules["jax"].config.update(name, value)
 
 
 def _drop_unfinished(folder: Path) -> None:
@@ -77,10 +97,9 @@ def _drop_unfinished(folder: Path) -> None:
 def _prepare_cpu() -> None:
     """Leave the cores of a CPU to the renderer's own threads.
 
-    Each of them draws a part of the rays. XLA would cut every loop of theirs in two besides, and
-    pass halves of 10 us to a pool of as many threads again. The pool's size is only read from NPROC,
-    when the first device is asked for; with a pool of one, programs have to run in the thread that
-    calls them, or they would queue up for it.
+    JAX makes a pool of a thread a core for what its programs do at the same time. The pool's size
+    is only read from NPROC, when the first device is asked for; with a pool of one, programs have
+    to run in the thread that calls them, or they would queue up for it.
     """
     if os.environ.setdefault("NPROC", "1") != "1":
         return

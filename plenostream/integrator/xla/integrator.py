@@ -331,7 +331,7 @@ class XlaIntegrator:
         """See `Integrator`."""
         self.drop()
         self.workers.close()
-        self._pool = self._blocks = None
+        self._pool = self._blocks = self._scalars = None
 
     # Values for the kernels
 

@@ -333,7 +333,7 @@ def test_progress_reaches_its_end_in_every_step(tmp_path: Path, source: Checkpoi
         save(tmp_path / "a.npz", source, packed=True),
         tmp_path / "s",
         options(brick_size=8),
-        lambda step, done, total: told.setdefault(step, []).append((done, total)),
+        progress=lambda step, done, total: told.setdefault(step, []).append((done, total)),
     )
     assert list(told) == [
         "digest",
@@ -394,7 +394,7 @@ def test_checkpoint_that_changes_meanwhile_is_refused(
             os.utime(path, ns=(1, 1))
 
     with pytest.raises(CheckpointError, match="changed while"):
-        convert(path, tmp_path / "s", options(), touch)
+        convert(path, tmp_path / "s", options(), progress=touch)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -407,7 +407,7 @@ def test_nothing_opens_as_a_scene_before_the_end(tmp_path: Path, source: Checkpo
                 with pytest.raises(StoreNotFound):
                     open_store(folder)
 
-    convert(save(tmp_path / "a.npz", source), target, options(), look)
+    convert(save(tmp_path / "a.npz", source), target, options(), progress=look)
     with open_store(target) as store:
         assert store.meta.n_voxels == len(source.density)
 
@@ -424,5 +424,5 @@ def test_second_conversion_to_the_same_target_is_refused(
                 convert(path, tmp_path / "s", options())
             refused.append(error.value)
 
-    convert(path, tmp_path / "s", options(), again)
+    convert(path, tmp_path / "s", options(), progress=again)
     assert len(refused) == 1

@@ -50,7 +50,7 @@ def test_cluster_gives_the_same_bytes(
             told.append(done)
 
     with distributed.Client(cluster):
-        convert(source, tmp_path / "cluster", options, progress)
+        convert(source, tmp_path / "cluster", options, progress=progress)
     assert files(tmp_path / "cluster") == files(tmp_path / "here")
     assert told == [0, 1, 2, 3, 4, 5]
 
@@ -75,6 +75,6 @@ def test_work_that_was_interrupted_on_the_cluster_is_resumed_here(
             raise KeyboardInterrupt
 
     with distributed.Client(cluster), pytest.raises(KeyboardInterrupt):
-        convert(source, tmp_path / "s", OPTIONS, interrupt)
+        convert(source, tmp_path / "s", OPTIONS, progress=interrupt)
     convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
     assert files(tmp_path / "s") == files(tmp_path / "whole")

@@ -27,7 +27,7 @@ def progress(step, done, total):
     if step == at_step and done >= float(at) * total:
         os.kill(os.getpid(), signal.SIGKILL)
 
-convert(source, target, ConvertOptions(brick_size=8, workers=1), progress)
+convert(source, target, ConvertOptions(brick_size=8, workers=1), progress=progress)
 """
 
 
@@ -95,7 +95,7 @@ def test_resuming_does_not_pack_again_what_was_packed(
         source,
         tmp_path / "s",
         ConvertOptions(brick_size=8, resume=True),
-        lambda step, done, total: told.append((step, done)),
+        progress=lambda step, done, total: told.append((step, done)),
     )
     assert {step for step, _ in told} == {"digest", "pack", "finish"}
     assert [done for step, done in told if step == "pack"] == [3, 4, 5]
@@ -152,7 +152,7 @@ def test_interrupted_conversion_is_resumed(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(source, tmp_path / "s", ConvertOptions(brick_size=8), interrupt)
+        convert(source, tmp_path / "s", ConvertOptions(brick_size=8), progress=interrupt)
     assert not (tmp_path / "s").exists()
     convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
     assert files(tmp_path / "s") == whole

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import re
 
 import jax
 import jax.numpy as jnp
@@ -94,3 +96,12 @@ def test_option_that_the_compiler_does_not_know_is_left_out(
     )
     lowered = jax.jit(lambda x: x + 1.0).lower(jnp.ones(3))
     assert Device(None, 1).compile("sum", lowered)(jnp.ones(3)).tolist() == [2, 2, 2]
+
+
+def test_loops_are_not_cut_for_threads_of_xlas_own() -> None:
+    many = jax.ShapeDtypeStruct((4_000_000,), jnp.float32)
+    lowered = jax.jit(lambda x: jnp.sin(x) * jnp.exp(x)).lower(many)
+    cut = re.compile(r'"outer_dimension_partitions":\["[0-9]')
+    assert not cut.search(Device(None, 1).compile("loop", lowered).as_text() or "")
+    if (os.cpu_count() or 1) > 1 and "NPROC" not in os.environ:
+        assert cut.search(lowered.compile().as_text() or ""), "XLA does so unless told"

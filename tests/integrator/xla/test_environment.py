@@ -19,10 +19,17 @@ import pytest
 from plenostream.integrator.xla import environment
 from plenostream.integrator.xla.environment import CACHE_BYTES, cache_folder, prepare_jax
 
+CACHE_SETTINGS = (
+    "jax_compilation_cache_dir",
+    "jax_compilation_cache_max_size",
+    "jax_persistent_cache_min_compile_time_secs",
+)
+
 
 @pytest.fixture(autouse=True)
-def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> Iterator[None]:
     """What a command sets for JAX must not reach other tests, nor the user's caches this one."""
+    before = {name: getattr(jax.config, name) for name in CACHE_SETTINGS}
     monkeypatch.setattr(os, "environ", dict(os.environ))
     # Set, so that JAX's own settings stay as they are.
     os.environ["NPROC"] = "2"
@@ -30,6 +37,9 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any)
     # The suite's own folder of compiled programs.
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     os.environ.pop("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", None)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 def test_keeps_compiled_kernels_in_the_users_cache() -> None:
@@ -122,9 +132,17 @@ def test_what_jax_says_of_its_cache_is_not_shown(way: str) -> None:
         )
 
 
-def test_kernels_are_compiled_once_and_kept_within_the_bound(tmp_path: Path) -> None:
-    program = """
+def test_folder_is_used_by_a_jax_that_was_imported_before() -> None:
+    prepare_jax()
+    assert jax.config.jax_compilation_cache_dir == os.environ["JAX_COMPILATION_CACHE_DIR"]
+    assert jax.config.jax_compilation_cache_max_size == CACHE_BYTES
+
+
+@pytest.mark.parametrize("first", ["prepare_jax()", "import jax"])
+def test_kernels_are_compiled_once_and_kept_within_the_bound(tmp_path: Path, first: str) -> None:
+    program = f"""
         from plenostream.integrator.xla.environment import prepare_jax
+        {first}
         prepare_jax()
         import jax
         for n in range(4):

@@ -39,11 +39,10 @@ def compose(
     """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare;
     and the counters. They take the place of the state, which is donated.
 
-    ``rgb + T background``, ``1 - T``, and svox2's expected termination in world units: the sum of
-    ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state holds the sum
-    of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - |trans|``.
+    ``rgb + T background`` (background [3] f32), ``1 - T``, and svox2's expected termination in world
+    units: the sum of ``weight * t * world_per_t``, not divided by alpha (rules 15 and 16). The state
+    holds the sum of ``weight * k``; ``t = t_min + k step``, and the weights add up to ``1 - |trans|``.
     """
-    trans = jnp.maximum(state.trans, 0.0)
     total_weight = 1.0 - jnp.abs(state.trans[:-1])
     way = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * units_per_grid[:, None]
     # World units come last: their squares may be beyond float32.
@@ -52,9 +51,13 @@ def compose(
     scale = jnp.append(world_per_t * step.astype(jnp.float32), jnp.float32(0.0))
     shift = jnp.append(total_weight * rays.t_min * world_per_t, jnp.float32(0.0))
     is_depth = jnp.arange(4, dtype=jnp.int32)[None] == 3
+    # Opaque rays have a negative T. Clamping the product, not T, keeps it from being contracted with
+    # the sum to one rounding, which would change the last bit of pictures.
+    behind = jnp.append(background, jnp.float32(0.0))
+    seen_behind = jnp.maximum(state.trans[:, None] * behind[None], 0.0)
     values = jnp.where(
         is_depth,
         state.gathered * scale[:, None] + shift[:, None],
-        state.gathered + trans[:, None] * jnp.append(background, jnp.float32(0.0))[None],
+        state.gathered + seen_behind,
     )
-    return values, 1.0 - trans, state.counters
+    return values, 1.0 - jnp.maximum(state.trans, 0.0), state.counters

@@ -1,0 +1,41 @@
+"""The JAX device that a name stands for."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import jax
+
+from plenostream.errors import DeviceError
+from plenostream.integrator.xla.device import refuse_forked
+
+__all__ = ["named_device"]
+
+
+def named_device(name: str | None) -> jax.Device | None:
+    """The device of this process that `name` names, such as "cpu" or "cuda:1"; None for None.
+
+    Raises
+    ------
+    DeviceError : there is none of this name, the message lists those that there are; or JAX was
+        used before this process was forked.
+    """
+    if name is None:
+        return None
+    refuse_forked()
+    platform, _, number = name.partition(":")
+    try:
+        return jax.local_devices(backend=platform)[int(number or 0)]
+    except (RuntimeError, IndexError) as error:
+        raise DeviceError(
+            f"there is no device {name}; JAX has {', '.join(_names()) or 'none here'}"
+        ) from error
+
+
+def _names() -> list[str]:
+    found: list[str] = []
+    for platform in (None, "cpu"):
+        with suppress(RuntimeError):
+            devices = jax.local_devices(backend=platform)
+            found += [f"{device.platform}:{i}" for i, device in enumerate(devices)]
+    return list(dict.fromkeys(found))

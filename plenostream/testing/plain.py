@@ -1,0 +1,217 @@
+"""An integrator in plain NumPy: slow, float64, one thread; for the host loop's own tests.
+
+It keeps what arrives as it is, walks the samples of each tile box by box, and says what it takes as
+any other does. It shares the lattice with the others, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.tiles import TILE_RAYS, Pairs
+from plenostream.integrator.interface import (
+    PAGE_ROWS,
+    Arrivals,
+    DeviceCosts,
+    HostCosts,
+    Place,
+    RaySource,
+    Report,
+    SampleRule,
+    SceneShape,
+    Sizes,
+)
+from plenostream.integrator.lattice import GridArrays, lattice
+
+__all__ = ["PlainIntegrator"]
+
+_RAY_NUMBERS = 16
+"""float64 numbers kept of a ray beside its functions."""
+
+
+class PlainIntegrator:
+    """See `integrator.interface.Integrator`."""
+
+    name, precision, n_threads = "plain", "float32", 1
+    batch_bricks, batch_rows = 8, 4096
+
+    def __init__(self, scene: SceneShape, rule: SampleRule, *, allowed_bytes: int) -> None:
+        self.allowed_bytes = allowed_bytes
+        self._scene, self._rule = scene, rule
+        self._density: NDArray[np.float64] | None = None
+        self._waiting: list[Arrivals] = []
+        self._counts = {"bytes_uploaded": 0, "samples_marched": 0, "items": 0}
+        self._peak = 0
+
+    def device_costs(self, rays: RaySource) -> DeviceCosts:
+        voxels, columns = self._scene.bricks.voxels, 3 * self._scene.basis_dim
+        return DeviceCosts(
+            slot_bytes=voxels * 16 + 24,
+            page_bytes=PAGE_ROWS * columns * 8,
+            tile_bytes=TILE_RAYS * (_RAY_NUMBERS + self._scene.basis_dim) * 8,
+            tile_step=4,
+            fixed={},
+            n_parts=1,
+            part_bytes=0,
+        )
+
+    def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
+        return 0
+
+    def host_costs(self, pairs_at_once: int) -> HostCosts:
+        n_boxes = len(self._scene.boxes.brick)
+        return HostCosts(
+            kept_bytes=self._scene.boxes.nbytes,
+            staging_bytes=2 * max(self.batch_rows, self._scene.largest_rows) * 112,
+            batch_bytes=1,
+            queue_bytes=0,
+            pair_bytes=64,
+            packet_bytes=0,
+            most_boxes=n_boxes,
+            least_tiles=4,
+            n_parts=1,
+        )
+
+    def make_pool(self, n_slots: int, n_pages: int) -> None:
+        voxels = self._scene.bricks.voxels
+        self._density = np.zeros((n_slots, voxels))
+        self._row_of = np.zeros((n_slots, voxels), np.int64)
+        self._corner = np.zeros((n_slots, 3), np.int64)
+        self._rows = np.zeros((n_pages * PAGE_ROWS, 3 * self._scene.basis_dim))
+
+    @property
+    def pool_is_lost(self) -> bool:
+        return self._density is None
+
+    def begin(self, rays: RaySource, n_tiles: int) -> None:
+        grid = self._scene.grid
+        arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+        origins, dirs, valid = rays.make(np, *rays.per_tile, *rays.shared)
+        step = self._rule.step_size
+        self._lattice = lattice(np, origins, dirs, valid, arrays, step, self._rule.near_clip)
+        unit = dirs / np.linalg.norm(dirs, axis=0)
+        self._basis = np.stack(SphericalHarmonics(self._scene.basis_dim)(unit), 1)
+        self._per_t = np.linalg.norm(self._lattice.direction / grid.scale[:, None], axis=0)
+        n = dirs.shape[1]
+        self._trans, self._colour, self._depth = np.ones(n), np.zeros((n, 3)), np.zeros(n)
+        self._n_tiles = rays.n_tiles
+        costs, pool = self.device_costs(rays), 0
+        if self._density is not None:
+            pool = self._density.nbytes + self._row_of.nbytes + self._rows.nbytes
+        self._peak = max(self._peak, pool + n_tiles * costs.tile_bytes)
+
+    def octant_keys(self) -> NDArray[np.int64]:
+        falls = self._lattice.direction < 0
+        octant = falls[0] + 2 * falls[1] + 4 * falls[2].astype(np.int64)
+        return np.where(self._lattice.n_samples > 0, octant, 8) << 32
+
+    def boxes_met(self, n_packets: int, at_once: int) -> Iterator[tuple[NDArray[np.int64], ...]]:
+        box = np.arange(len(self._scene.boxes.brick))
+        for packet in range(n_packets):  # any of them, which is always right
+            yield np.full(len(box), packet), box
+
+    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
+        self._waiting = list(arrivals)
+
+    def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
+        while self._waiting:
+            self._put(self._waiting.pop())
+        for some in pairs:
+            self._counts["items"] += len(some.tile)
+            for tile, box in zip(some.tile.tolist(), some.box.tolist(), strict=True):
+                brick = int(self._scene.boxes.brick[box])
+                self._march(tile, self._scene.boxes.corners[box], int(slot_of[brick]))
+
+    def _put(self, some: Arrivals) -> None:
+        assert self._density is not None
+        voxels, page = self._scene.bricks.voxels, 0
+        for b, slot in enumerate(some.slots):
+            rows = slice(some.row_start[b], some.row_start[b + 1])
+            n = rows.stop - rows.start
+            pages = some.pages[page : page + -(-n // PAGE_ROWS)]
+            page += len(pages)
+            places = (pages[:, None] * PAGE_ROWS + np.arange(PAGE_ROWS)).reshape(-1)[:n]
+            active = np.unpackbits(some.mask[b], count=voxels, bitorder="little").view(bool)
+            self._density[slot], self._row_of[slot] = 0.0, 0
+            self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
+            self._rows[places] = some.sh[rows]
+            self._corner[slot] = some.index[b] * self._scene.bricks.brick_size
+        self._counts["bytes_uploaded"] += some.rows_bytes
+
+    def _march(self, tile: int, corners: NDArray[np.uint8], slot: int) -> None:
+        """Bring the rays of a tile through a box: sample by sample, all rays at once."""
+        assert self._density is not None
+        rays = np.arange(tile * TILE_RAYS, (tile + 1) * TILE_RAYS)
+        last = np.array(self._scene.grid.size) - 1
+        edge = self._scene.bricks.edge
+        entry, along = self._lattice.entry[:, rays], self._lattice.direction[:, rays]
+        for k in range(int(self._lattice.n_samples[rays].max(initial=0))):
+            position = entry + k * self._rule.step_size * along
+            position = np.clip(position, 0.0, last[:, None]).T
+            cell = np.minimum(np.floor(position).astype(int), last - 1)
+            local = cell - self._corner[slot]
+            inside = ((local >= corners[:3]) & (local < corners[3:])).all(1)
+            inside &= (k < self._lattice.n_samples[rays]) & (self._trans[rays] > 0)
+            if inside.any():
+                within = (position - cell)[inside]
+                self._sample(k, rays[inside], local[inside], within, slot, edge)
+
+    def _sample(
+        self,
+        k: int,
+        rays: NDArray[np.int64],
+        local: NDArray[np.int64],
+        within: NDArray[np.float64],
+        slot: int,
+        edge: int,
+    ) -> None:
+        assert self._density is not None
+        rule, sigma = self._rule, np.zeros(len(rays))
+        coefficients = np.zeros((len(rays), self._rows.shape[1]))
+        for offset in np.ndindex(2, 2, 2):
+            weight = np.where(offset, within, 1.0 - within).prod(1)
+            voxel = ((local + offset) * (edge * edge, edge, 1)).sum(1)
+            sigma += weight * self._density[slot, voxel]
+            coefficients += weight[:, None] * self._rows[self._row_of[slot, voxel]]
+        self._counts["samples_marched"] += len(rays)
+        counts = np.where(sigma > rule.sigma_thresh, sigma, 0.0)
+        left = np.exp(-counts * rule.step_size * self._per_t[rays])
+        weight = self._trans[rays] * (1.0 - left)
+        by_channel = coefficients.reshape(len(rays), 3, -1) * self._basis[rays, None]
+        colour = np.maximum(by_channel.sum(-1) + 0.5, 0.0)
+        self._colour[rays] += weight[:, None] * colour
+        t = self._lattice.t_min[rays] + k * rule.step_size
+        self._depth[rays] += weight * t * self._per_t[rays]
+        trans = self._trans[rays] * left
+        self._trans[rays] = np.where(trans < rule.stop_thresh, 0.0, trans)
+
+    def report(self) -> Report:
+        alive = (self._trans > 0) & (self._lattice.n_samples > 0)
+        live = alive.reshape(-1, TILE_RAYS).any(1)
+        return lambda: live
+
+    def finish(self, background: NDArray[np.float32], place: Place) -> None:
+        colour = self._colour + self._trans[:, None] * background
+        values = np.concatenate([colour, self._depth[:, None]], 1).astype(np.float32)
+        alpha = (1.0 - self._trans).astype(np.float32)
+        tiles = np.arange(self._n_tiles)
+        place(tiles, values.reshape(-1, TILE_RAYS, 4), alpha.reshape(-1, TILE_RAYS))
+
+    def drop(self) -> None:
+        self._waiting = []
+
+    def close(self) -> None:
+        self.drop()
+        self._density = None
+
+    def take_counts(self) -> dict[str, int]:
+        counts, self._counts = self._counts, dict.fromkeys(self._counts, 0)
+        peak, self._peak = self._peak, 0
+        return {**counts, "peak_device_bytes": peak}
+
+    def take_host_peaks(self) -> dict[str, int]:
+        return {}
