@@ -1,19 +1,22 @@
-"""The program: `plenostream`, and `python -m plenostream`."""
+#!python
+"""The program: `plenostream`, and `python -m plenostream`.
 
-from __future__ import annotations
+It is installed as it is. An entry point that an installer writes imports a dozen modules before it
+comes here, and Ctrl-C in the middle of that is a traceback: so signals wait from the first line on.
+"""
 
-# Before all else: what comes before it is a traceback when Ctrl-C is pressed. Not "from plenostream",
-# which asks the package first, whose answer takes a dozen modules more.
-import plenostream.process.interrupts as interrupts  # noqa: PLR0402
-
-if __name__ in ("__main__", "plenostream.__main__"):
-    interrupts.watch()
-
-import sys
-
-from plenostream.cli.main import main
-
-__all__ = ["main"]
+import _signal  # type: ignore[import-not-found]
 
 if __name__ == "__main__":
+    _signal.pthread_sigmask(_signal.SIG_BLOCK, (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP))
+
+import sys  # noqa: E402
+
+from plenostream.process.interrupts import watch  # noqa: E402
+
+if __name__ == "__main__":
+    watch()
+
+    from plenostream.cli.main import main
+
     sys.exit(main())
