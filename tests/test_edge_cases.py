@@ -125,6 +125,7 @@ def test_pixels_whose_rays_never_come_nearer_see_the_clamped_border(
     assert line.max() > 0.1
 
 
+@pytest.mark.slow
 def test_rays_through_edges_and_corners_of_bricks_see_what_the_oracle_sees(
     tiny: CheckpointArrays, make_scene: Scenes
 ) -> None:
@@ -187,6 +188,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMPTY)
 def test_empty_scene_shows_the_background(make_scene: Scenes, name: str) -> None:
     with open_renderer(make_scene(EMPTY[name]), options={"background": 0.5}) as renderer:

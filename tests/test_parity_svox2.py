@@ -73,7 +73,7 @@ def test_rays_see_what_svox2_saw(
     assert_as_recorded(case, precision, seen.rgb, seen.alpha, seen.depth)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name",
     [

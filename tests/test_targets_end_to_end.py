@@ -201,6 +201,7 @@ def test_an_odd_name_is_written_and_printed_escaped(place: Path) -> None:
     assert os.fsencode("a\n\x1b[31m") + b"\xff.png" in os.listdir(b".")
 
 
+PLAN = pytest.param("plan scene.zarr --orbit 1", marks=pytest.mark.slow)
 SLOW = [pytest.param("verify -q --json scene.zarr", marks=pytest.mark.slow)]
 
 STREAMS = {
@@ -225,7 +226,7 @@ def test_what_cannot_be_printed_ends_in_1_and_says_why(
 
 
 @pytest.mark.parametrize("command", ["info scene.zarr", "verify -q --json scene.zarr", "--help",
-                                     "--version", "plan scene.zarr --orbit 1"])  # fmt: skip
+                                     "--version", PLAN])  # fmt: skip
 def test_a_reader_that_has_gone_ends_a_command_quietly(place: Path, command: str) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -106,6 +106,7 @@ def test_rays_see_what_the_oracle_sees_whatever_the_size_of_the_blocks(
     assert_as_oracle(toy, run(toy, tiny_shape(RANDOM, **sizes)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("basis_dim", "dtype"),
     [(1, "float16"), (4, "float32"), (9, "float16"), (16, "float32"), (25, "float16")],
