@@ -40,8 +40,6 @@ __all__ = [
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
-    "PARTS",
-    "ROUNDS",
     "SCENE_SCALE",
     "SIZE",
     "Codec",
@@ -276,12 +274,4 @@ MIN_DENSITY = Number(
     most=_LARGE,
     unit="per world unit",
     help="Leave out voxels of this density (per world unit) or less.",
-)
-
-# What `bench` measures.
-ROUNDS = Whole(least=1, most=1000, unit="turns", help="Turns of each contestant.")
-PARTS = Names(
-    choices=("frames", "orbit", "reads", "decoding", "first"),
-    unsaid="all",
-    help="What is measured beside opening the scene and frames.",
 )

@@ -33,9 +33,8 @@ RANKS = {
     "engine": 3,
     "scene": 3,
     "renderer": 4,
-    "bench": 5,
-    "cli": 6,
-    "__main__": 7,
+    "cli": 5,
+    "__main__": 6,
 }
 """A unit imports from lower ranks or from itself, never from a sibling. So an integrator knows no
 scene, camera or file, and a plan no device."""

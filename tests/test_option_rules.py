@@ -14,7 +14,6 @@ import pytest
 from plenostream import options
 from plenostream.cameras import look_at_camera, orbit_cameras
 from plenostream.cli import main as cli
-from plenostream.cli.bench import bench
 from plenostream.cli.convert import convert
 from plenostream.cli.parameters import Asked
 from plenostream.cli.plan import plan
@@ -108,7 +107,7 @@ def test_every_field_carries_a_rule(record: type[Any]) -> None:
 
 ASKED = [
     pytest.param(command, param, id=f"{command.name} {param.opts[0]}")
-    for command in (render, plan, bench, convert, points)
+    for command in (render, plan, convert, points)
     for param in command.params
     if isinstance(param.type, Asked)
 ]
@@ -159,7 +158,7 @@ def test_help_of_a_flag_states_its_rule(command: click.Command, param: click.Par
 def test_every_flag_that_takes_a_value_has_a_rule() -> None:
     without = {
         max(param.opts, key=len)
-        for command in (render, plan, bench, convert, points)
+        for command in (render, plan, convert, points)
         for param in command.params
         if isinstance(param, click.Option) and not isinstance(param.type, Asked)
     }

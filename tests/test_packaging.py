@@ -63,7 +63,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     package = ROOT / "plenostream"
     modules = {str(path.relative_to(ROOT)) for path in package.rglob("*.py")}
-    assert names == modules | {"plenostream/py.typed"}
+    scripts = {name for name in names if ".data/scripts/" in name}
+    assert [name.rpartition("/")[2] for name in scripts] == ["plenostream"]
+    assert names - scripts == modules | {"plenostream/py.typed"}
 
 
 def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Path) -> None:

@@ -78,7 +78,6 @@ REFUSED = {
     "stats to a URL": ("render", "scene.zarr", "a.png", "--stats", "s3://bucket/s.json", *VIEW),
     "cameras of a URL": ("render", "scene.zarr", "a.png", "--cameras", "http://host/c.json"),
     "points to a URL": ("points", "scene.zarr", "s3://bucket/a.ply"),
-    "bench of a URL": ("bench", "s3://bucket/s.zarr"),
     "verify of a URL": ("verify", "s3://bucket/s.zarr"),
     "convert a pipe": ("convert", "pipe", "out.zarr"),
     "convert a socket": ("convert", "socket", "out.zarr"),

@@ -326,14 +326,14 @@ CHILDREN = """
     all_ends("idle")
     reached, opened = threading.Event(), threading.Event()
     import plenostream.renderer as module
-    draw = module.draw_picture
+    draw = module.PictureJob.draw
 
     def slowly(*arguments):
         reached.set()
         opened.wait()
         return draw(*arguments)
 
-    module.draw_picture = slowly
+    module.PictureJob.draw = slowly
     drawing = threading.Thread(target=lambda: renderer.render(view))
     drawing.start()
     reached.wait()

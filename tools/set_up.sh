@@ -11,7 +11,7 @@
 venv=$root/${VENV:-.venv}
 mark=$venv/.made-by-plenostream  # an environment without it is somebody else's: hands off
 # What open3d 0.20 links, beyond a bare Debian 12 or 13. plenostream/export/points.py and README.md say the
-# same; tests/test_tools.py compares.
+# same; tests/tools/test_tools.py compares.
 points_packages="libegl1 libgl1 libidn2-0 libusb-1.0-0 libx11-6"
 no_packages="the packages could not be installed, see above. Run $0 again to go on."
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 from plenostream import __version__
-from plenostream.cli.bench import bench
 from plenostream.cli.convert import convert
 from plenostream.cli.inspection import info, verify
 from plenostream.cli.parameters import Settings, quiet_option
@@ -45,5 +44,5 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (convert, render, plan, info, verify, points, bench):
+for command in (convert, render, plan, info, verify, points):
     commands.add_command(command)

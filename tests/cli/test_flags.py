@@ -18,7 +18,7 @@ from plenostream.cli.plan import plan
 from plenostream.cli.render import render
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
 
-COMMANDS = ("bench", "convert", "info", "plan", "points", "render", "verify")
+COMMANDS = ("convert", "info", "plan", "points", "render", "verify")
 
 
 class TestHelp:

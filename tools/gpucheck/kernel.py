@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 
-from gpucheck.hlo import Operation, operations
 from gpucheck.machine import Code, Resources
+from gpucheck.operations import Operation, operations
+from plenostream.integrator.xla.structs import n_bytes
 
-__all__ = ["Kernel", "look_into", "nbytes"]
+__all__ = ["Kernel", "look_into"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +52,6 @@ class Kernel:
         return self.code.resources.get(operation.name.replace(".", "_").replace("-", "_"))
 
 
-def nbytes(tree: Any) -> int:
-    """Bytes of all arrays of a tree of shapes."""
-    leaves = jax.tree.leaves(tree, is_leaf=lambda x: hasattr(x, "dtype"))
-    return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
-
-
 def look_into(name: str, compiled: jax.stages.Compiled, code: Code) -> Kernel:
     """Describe a program; `code` is what is known of what was made of it."""
     analysis: Any = compiled.memory_analysis()
@@ -72,7 +65,7 @@ def look_into(name: str, compiled: jax.stages.Compiled, code: Code) -> Kernel:
         temp_bytes=int(analysis.temp_size_in_bytes),
         output_bytes=int(analysis.output_size_in_bytes),
         alias_bytes=int(analysis.alias_size_in_bytes),
-        donated_bytes=nbytes(donated),
+        donated_bytes=n_bytes(donated),
         operations=operations(text),
         code=code,
     )

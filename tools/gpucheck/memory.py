@@ -1,25 +1,29 @@
 """Device bytes of a picture, added up from compiled kernels: the planner's own items, without its help.
 
-The planner counts from the scene's numbers and the records' sizes; here the same items come from
-what the kernels take and give, as they were compiled. What is counted must never be more than
-what was planned.
+The integrator counts from the shapes of its arrays; here the same items come from what the kernels
+take and give, as they were compiled. What is counted must never be more than what was planned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
-import jax.numpy as jnp
+import numpy as np
 
-from gpucheck.kernel import Kernel, nbytes
+from gpucheck.kernel import Kernel
 from gpucheck.target import WatchedDevice
-from plenostream.engine.planner import Planner, Sizes
+from plenostream.cameras.rays import pinhole_rays
+from plenostream.engine.planner import Layout
+from plenostream.engine.rays import packets_of
+from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.format.reader import SceneStore
-from plenostream.integrator.xla.kernels.geometry import entry_bits
-from plenostream.integrator.xla.kernels.tuning import kernel_shape
-from plenostream.integrator.xla.programs import Programs
-from plenostream.plan.budget import DeviceNeeds
+from plenostream.integrator.interface import RaySource
+from plenostream.integrator.xla.integrator import XlaIntegrator
+from plenostream.integrator.xla.structs import n_bytes
+from plenostream.options import RenderOptions, StreamOptions
+from plenostream.plan import build_boxes
 
 __all__ = ["Case", "device_bytes", "plan_picture", "plan_rays"]
 
@@ -32,8 +36,8 @@ class Case:
     """A picture or a lot of rays: what was planned, and what the kernels say."""
 
     name: str
-    sizes: Sizes
-    needs: DeviceNeeds
+    layout: Layout
+    """What was planned, pool and bands among it."""
     planned: dict[str, int]
     """Device bytes by what they are for, from the planner."""
     counted: dict[str, int]
@@ -51,16 +55,13 @@ class Case:
         return sum(self.counted.values())
 
 
-def _planner(store: SceneStore, device: WatchedDevice, precision: str) -> Planner:
-    meta, dtype = store.meta, jnp.dtype(precision)
-    shape = kernel_shape(
-        device.platform,
-        brick_size=meta.brick_size,
-        basis_dim=meta.basis_dim,
-        entry_bits=entry_bits(meta.grid.size),
+def _session(store: SceneStore, device: WatchedDevice, precision: str) -> Session:
+    tables, options = store.tables, RenderOptions()
+    table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
+    integrator = XlaIntegrator(
+        device, scene_shape(store, table), sample_rule(options), precision=precision
     )
-    programs = Programs(device, shape, dtype)
-    return Planner(store, device, programs, shape, itemsize=dtype.itemsize)
+    return Session(store, options, table, integrator, host_bytes=StreamOptions().host_bytes)
 
 
 def plan_picture(
@@ -72,69 +73,76 @@ def plan_picture(
     precision: str,
 ) -> Case:
     """Plan a picture, which compiles its kernels; `device` must not have been used before."""
-    planner = _planner(store, device, precision)
-    sizes, planned, needs = planner.picture(width, height)
-    return _case(f"{width}x{height}", device, sizes, planned, needs)
+    corner = np.zeros((1, 2), np.int32)
+    rays = RaySource(
+        make=pinhole_rays,
+        per_tile=(corner,),
+        nothing=(corner,),
+        shared=(np.eye(3, 4), np.ones(4), np.ones(2, np.int32)),
+    )
+    with closing(_session(store, device, precision)) as session:
+        layout = session.planner.picture(rays, width, height)
+    return _case(f"{width}x{height}", device, rays, layout)
 
 
 def plan_rays(
     store: SceneStore, device: WatchedDevice, *, n: int, beside: Case, precision: str
 ) -> Case:
     """The same for `n` arbitrary rays, with the pool of a picture in place."""
-    planner = _planner(store, device, precision)
-    planner.fix_pool(beside.sizes.n_slots, beside.sizes.n_pages)
-    sizes, planned, needs = planner.rays(n, n)
-    return _case(f"{n} rays beside {beside.name}", device, sizes, planned, needs)
+    rays, sizes = packets_of(np.zeros((1, 3)), np.ones((1, 3))), beside.layout.sizes
+    with closing(_session(store, device, precision)) as session:
+        session.planner.fix_pool(sizes.n_slots, sizes.n_pages)
+        layout, _ = session.planner.packets(rays, n)
+    return _case(f"{n} rays beside {beside.name}", device, rays, layout)
 
 
-def _case(
-    name: str, device: WatchedDevice, sizes: Sizes, planned: dict[str, int], needs: DeviceNeeds
-) -> Case:
+def _case(name: str, device: WatchedDevice, rays: RaySource, layout: Layout) -> Case:
     kernels = dict(device.kernels)
+    counted = device_bytes(
+        kernels, n_per_tile=len(rays.per_tile), n_parts=device.n_parts, n_queued=device.n_queued
+    )
     return Case(
         name=name,
-        sizes=sizes,
-        needs=needs,
-        planned=planned,
-        counted=device_bytes(kernels, n_parts=device.n_parts, n_queued=device.n_queued),
+        layout=layout,
+        planned=layout.device_items,
+        counted=counted,
         kernels=kernels,
     )
 
 
-def device_bytes(kernels: Mapping[str, Kernel], *, n_parts: int, n_queued: int) -> dict[str, int]:
+def device_bytes(
+    kernels: Mapping[str, Kernel], *, n_per_tile: int, n_parts: int, n_queued: int
+) -> dict[str, int]:
     """Bytes by what they are for, named as the planner names them.
 
     Parameters
     ----------
     kernels : those of one picture or one lot of rays, by name
+    n_per_tile : arrays that the rays of a tile are made from, beside those that all tiles share
     n_parts : parts of the rays that are drawn at the same time
     n_queued : calls that may wait or run on the device, each with its arguments
     """
     state, rays, pool, *call, scalars = kernels["integrate"].args
-    writes = [nbytes(kernels[name].args[1:]) for name in ("write bricks", "write rows")]
-    walks = "walk" in kernels
+    writes = [n_bytes(kernels[name].args[1:]) for name in ("write bricks", "write rows")]
     alone = {"write bricks", "write rows", "pool"} & set(kernels)
-    per_ray = nbytes((state, rays)) + kernels["compose"].fresh_bytes
+    start = kernels["rays"].args
+    per_ray = n_bytes((state, rays, start[:n_per_tile])) + kernels["compose"].fresh_bytes
     per_ray += _REPORTS * kernels["live tiles"].fresh_bytes
-    start = kernels["world rays" if walks else "pinhole rays"].args
-    if walks:
-        per_ray += nbytes(start[:3]) + kernels["packet keys"].fresh_bytes
-    else:
-        per_ray += nbytes(start[0])
     parts = max(k.temp_bytes for name, k in kernels.items() if name not in alone)
-    one = nbytes(call)
+    one = n_bytes(call)
     counted = {
-        "pool: bricks": nbytes((pool.density, pool.row_ids, pool.origins)),
-        "pool: colour rows": nbytes(pool.rows),
+        "pool: bricks": n_bytes((pool.density, pool.row_ids, pool.origins)),
+        "pool: colour rows": n_bytes(pool.rows),
         "ray state and output": n_parts * per_ray,
         "kernel temporaries": n_parts * parts + max(kernels[name].temp_bytes for name in alone),
         # A batch that is written and one that is on its way up; and what a GPU lets wait.
         "uploads in flight": 2 * max(writes),
         "work items in flight": n_parts * one,
         "waiting in the queue": (n_queued - 1) * max(*writes, one),
-        "scalars and reports": nbytes((scalars, start[1:])) if not walks else nbytes(start[3:]),
+        "scalars and reports": n_bytes((scalars, start[n_per_tile:])),
     }
-    if walks:
+    if "walk" in kernels:
         walk = kernels["walk"]
-        counted["walk through the grid"] = nbytes(walk.args[2:]) + n_parts * walk.fresh_bytes
+        counted["ray state and output"] += n_parts * kernels["packet keys"].fresh_bytes
+        counted["walk through the grid"] = n_bytes(walk.args[2:]) + n_parts * walk.fresh_bytes
     return counted

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gpucheck.hlo import Operation
 from gpucheck.kernel import Kernel
 from gpucheck.memory import Case
+from gpucheck.operations import Operation
 from gpucheck.target import GRANTED_SHARE, Target
 from plenostream.rules.bytesize import format_bytes
 
@@ -21,10 +21,9 @@ def _row(name: str, *cells: str) -> str:
 
 def memory_table(case: Case, target: Target) -> Iterator[str]:
     """Bytes by what they are for, counted and planned, and what part of the device they are."""
-    sizes = case.sizes
-    bands = -(-case.needs.tile_rows // sizes.band_rows)
+    sizes = case.layout.sizes
     yield (
-        f"{case.name}: {sizes.tiles} tiles of 64 rays in {bands} band(s), a pool of "
+        f"{case.name}: {sizes.n_tiles} tiles of 64 rays in {case.layout.n_bands} band(s), a pool of "
         f"{sizes.n_slots} bricks and {sizes.n_pages} pages of colour rows"
     )
     yield _row("device memory", "compiled", "planned")
@@ -39,7 +38,7 @@ def memory_table(case: Case, target: Target) -> Iterator[str]:
     }
     for name, limit in limits.items():
         yield _row(name, f"{case.counted_bytes / limit:.2%}", f"{case.planned_bytes / limit:.2%}")
-    yield _row("smallest budget that works", "", _megabytes(case.needs.smallest_bytes))
+    yield _row("smallest budget that works", "", _megabytes(case.layout.smallest_device_bytes))
 
 
 def kernels_table(kernels: Mapping[str, Kernel]) -> Iterator[str]:

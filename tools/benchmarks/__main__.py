@@ -1,0 +1,209 @@
+"""The command behind `tools/bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from plenostream.cli.parameters import record_options, take_record
+from plenostream.cli.viewpoints import camera_options, choose_cameras
+from plenostream.errors import PlenostreamError
+from plenostream.integrator.xla.environment import prepare_jax
+from plenostream.options import RenderOptions, StreamOptions
+
+# What measures is imported by the commands: JAX reads the environment when it is imported.
+
+_ROOT = Path(__file__).resolve().parents[2]
+_ORBIT = 60
+"""Views around the scene, unless others are asked for."""
+
+_json_option = click.option(
+    "--json",
+    "target",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the figures as JSON.",
+)
+_rounds_option = click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=7,
+    show_default=True,
+    help="Turns of each contestant.",
+)
+
+
+def _say(what: str) -> None:
+    click.echo(what, err=True)
+
+
+def _save(target: Path | None, told: Any) -> None:
+    if target is not None:
+        target.write_text(json.dumps(told, indent=1) + "\n")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def bench() -> None:
+    """Measure plenostream.
+
+    Figures are medians and, in brackets, quartiles; what is compared takes turns. Close other
+    programs.
+    """
+
+
+@bench.command()
+@click.option("--quick", is_flag=True, help="still_128, small pictures, everything once: a minute.")
+@click.option("--models", metavar="NAMES", help="Such as still_128,still_512; all unless said.")
+@_rounds_option
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    default=_ROOT / ".bench",
+    help="Where models, scenes and compiled programs are made, and used again (default: .bench).",
+)
+@_json_option
+def models(quick: bool, models: str | None, rounds: int, folder: Path, target: Path | None) -> None:
+    """Measure everything on the models that are here, beside the native baseline of ../shared.
+
+    Frames, streaming, first frames, orbits, reads, decoding, conversion, profiles, as one table.
+    Takes a quarter of an hour, some minutes more and 20 GB of disk the first time.
+    """
+    # Compiled programs are kept apart from the user's, so that a run depends on earlier runs only.
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    prepare_jax()
+    from benchmarks.models import Folders
+    from benchmarks.run import FULL, QUICK, run_models
+
+    plan = QUICK
+    if not quick:
+        names = models.split(",") if models else None
+        plan = replace(FULL, models=names, effort=replace(FULL.effort, rounds=rounds))
+    lines = run_models(
+        Folders(_ROOT, folder), plan, say=_say, save=lambda told: _save(target, told)
+    )
+    click.echo("\n".join(lines))
+
+
+@bench.command()
+@click.argument("path", metavar="SCENE")
+@camera_options
+@click.option("--parts", metavar="NAMES", help="Such as orbit,reads; all unless said.")
+@_rounds_option
+@click.option(
+    "--against",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    metavar="CHECKOUT",
+    help="Another checkout of plenostream, whose warm frames take turns with ours.",
+)
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def scene(
+    path: str,
+    parts: str | None,
+    rounds: int,
+    against: Path | None,
+    target: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure views of a SCENE: resident and streamed, the first frame, an orbit, reads, decoding.
+
+    The first view is drawn again and again, with all it shows on the device and with pools of 1,
+    1/2, 1/4 and 1/8 of that; the views together are the orbit. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.checkout import other_checkout
+    from benchmarks.frames import Rivals, nobody
+    from benchmarks.scene import PARTS, Effort, measure_scene, scene_rows
+    from benchmarks.table import as_json, table_lines
+
+    asked = PARTS if parts is None else tuple(filter(None, parts.split(",")))
+    if unknown := set(asked) - set(PARTS):
+        raise click.UsageError(
+            f"no parts {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}"
+        )
+    cameras = _cameras(path, flags, orbit=_ORBIT)
+    with ExitStack() as stack:
+        rivals: Rivals = nobody
+        if against is not None:
+            rivals = stack.enter_context(other_checkout(against, path, cameras[0], options))
+        effort = Effort(rounds=rounds, repeats=min(rounds, Effort().repeats), parts=asked)
+        found = measure_scene(
+            path,
+            cameras[0],
+            cameras,
+            options=options,
+            stream=stream,
+            effort=effort,
+            rivals=rivals,
+            say=_say,
+        )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(path): scene_rows(found)})))
+
+
+@bench.command()
+@click.argument("path", metavar="SCENE")
+@camera_options
+@click.option("--drawn", type=click.IntRange(1), default=3, show_default=True, help="Frames.")
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def trace(path: str, drawn: int, target: Path | None, **flags: Any) -> None:
+    """Say where the time of a view of a SCENE goes: functions of each thread, integrator stages.
+
+    Profiles slow a frame down: shares say more than sums. A smaller --device-memory shows
+    streaming. An orbit's first view unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.profile import profile_frame, profile_rows
+    from benchmarks.table import as_json, table_lines
+
+    camera = _cameras(path, flags, orbit=1)[0]
+    found = profile_frame(path, camera, options=options, stream=stream, n_frames=drawn)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(path): list(profile_rows("", found))})))
+
+
+def _cameras(path: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
+    """The cameras that the flags ask for, an orbit of so many views unless said."""
+    from plenostream.scene import open_scene
+
+    if not any(flags[way] is not None for way in ("cameras", "orbit", "look_from")):
+        flags["orbit"] = orbit
+    with open_scene(path) as opened:
+        return [camera for _, camera in choose_cameras(opened.grid, **flags)]
+
+
+@bench.command()
+@click.argument("cases", nargs=-1, metavar="[CASE]...")
+def parity(cases: tuple[str, ...]) -> None:
+    """Say how far pictures are from the recorded outputs of svox2, in ../shared."""
+    prepare_jax()
+    from benchmarks.models import Folders
+    from benchmarks.parity import parity_lines
+
+    shared = Folders(_ROOT, _ROOT).shared
+    if not shared.is_dir():
+        raise click.ClickException(
+            f"there is no {shared}: the recorded cases are not in the repository"
+        )
+    for line in parity_lines(shared, cases):
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    try:
+        bench.main(prog_name="tools/bench")
+    except PlenostreamError as error:
+        sys.exit(f"bench: {error}")

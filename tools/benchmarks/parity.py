@@ -1,0 +1,59 @@
+"""How far the renderer is from the recorded svox2 outputs: a line for each case and precision.
+
+The tests hold the same figures to their limits (tests/test_parity_svox2.py); this prints them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import plenostream as ps
+from plenostream.testing.pictures import open_renderer
+from plenostream.testing.recorded import MAIN_JOB, RecordedCase, largest_difference, load_case
+
+__all__ = ["parity_lines"]
+
+_HEADS = ("rgb", "T", "depth")
+
+
+def parity_lines(shared: Path, names: Sequence[str]) -> Iterator[str]:
+    """The largest differences of the cases named, or of all; `shared` holds the recorded cases."""
+    heads = "".join(f"{head:>10}" for head in _HEADS)
+    yield f"{'case':<26}{'precision':<11}{'rays':>7}{heads}{'PSNR dB':>9}"
+    for name in names or MAIN_JOB:
+        case = load_case(shared, name)
+        with tempfile.TemporaryDirectory() as folder:
+            scene = Path(folder) / "scene.zarr"
+            ps.convert(case.checkpoint, scene)
+            for precision in ("float32", "float16"):
+                rgb, trans, depth = _see(case, scene, precision)
+                pairs = ((rgb, case.rgb), (trans, case.trans), (depth, case.depth))
+                worst = [largest_difference(v, e, fragile=case.fragile) for v, e in pairs]
+                noise = float(np.mean((rgb - case.rgb)[~case.fragile].astype(np.float64) ** 2))
+                psnr = f"{-10 * np.log10(noise):.1f}" if noise else "same"
+                figures = "".join(f"{value:10.1e}" for value in worst)
+                yield f"{name:<26}{precision:<11}{len(rgb):>7}{figures}{psnr:>9}"
+
+
+def _see(case: RecordedCase, scene: Path, precision: str) -> tuple[NDArray[Any], ...]:
+    """Colour [n, 3], transmittance [n] and depth [n] of a case's rays, from cameras if it has any."""
+    seen: Sequence[ps.RenderResult | ps.RayResult]
+    with open_renderer(scene, options=case.options, precision=precision) as renderer:
+        if case.views:
+            seen = [renderer.render(ps.Camera(**view)) for view in case.views]
+        else:
+            assert case.origins is not None
+            assert case.dirs is not None
+            seen = [renderer.render_rays(case.origins, case.dirs)]
+    rgb = np.concatenate([part.rgb.reshape(-1, 3) for part in seen])
+    alpha, depth = (
+        np.concatenate([getattr(part, name).reshape(-1) for part in seen])
+        for name in ("alpha", "depth")
+    )
+    return rgb, 1.0 - alpha.astype(np.float64), depth
