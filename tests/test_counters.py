@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,6 +174,19 @@ def test_orbit_compiles_nothing_after_its_first_frames(
     assert sum(later) == 0
     # Eight programs, and where the budget is tight the same for small sizes: see `Renderer`.
     assert sum(first) <= (8 if budget == "ample" else 16)
+
+
+@pytest.mark.parametrize("share", [1.0, 1.2, 2.0])
+def test_first_streamed_picture_counts_what_its_plan_compiles_and_the_second_compiles_nothing(
+    long_scene: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
+    with open_renderer(long_scene) as renderer:
+        smallest = renderer.plan(FROM_THE_SIDE).smallest_budget_bytes
+    monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
+    with open_renderer(long_scene, device_memory=int(share * smallest)) as renderer:
+        assert renderer.render(FROM_THE_SIDE).stats.compiles >= 8
+        assert renderer.render(FROM_THE_SIDE).stats.compiles == 0
 
 
 def test_second_renderer_of_the_same_shapes_compiles_nothing(long_scene: Path) -> None:

@@ -77,6 +77,7 @@ class PictureJob:
         """Raises BudgetError where the picture does not fit; allocates nothing."""
         self._session = session
         self._camera = camera
+        session.begin()
         self._layout: Layout = session.planner.picture(
             self._rays(0, 0), camera.width, camera.height
         )

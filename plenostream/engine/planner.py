@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from plenostream.engine.host import HostPlan, HostPlanner, RaysAtOnce
@@ -47,6 +48,9 @@ class Planner:
         self._n_pages = int(occupied.sum())
         self._largest = int(occupied.max(initial=0))
         self._pool: tuple[int, int] | None = None
+        self._divided_before: dict[
+            Hashable, tuple[DeviceDivision, dict[str, int], DeviceNeeds]
+        ] = {}
 
     def fix_pool(self, n_slots: int, n_pages: int) -> None:
         """From now on, the pool exists with these sizes."""
@@ -90,6 +94,20 @@ class Planner:
         return layout, at_once
 
     def _divided(
+        self, rays: RaySource, tile_rows: int, columns: int
+    ) -> tuple[DeviceDivision, dict[str, int], DeviceNeeds]:
+        """How the device's allowance is divided, bytes by item, and what it was divided by.
+
+        The same again for what was planned before, while the pool is the one of then: with a pool
+        in place there is another way to divide, and its programs would be compiled for nothing.
+        """
+        key = (rays.make, tile_rows, columns)
+        before = self._divided_before.get(key)
+        if before is None or self._pool not in (None, (before[0].n_slots, before[0].n_pages)):
+            before = self._divided_before[key] = self._divide(rays, tile_rows, columns)
+        return before
+
+    def _divide(
         self, rays: RaySource, tile_rows: int, columns: int
     ) -> tuple[DeviceDivision, dict[str, int], DeviceNeeds]:
         costs = self._integrator.device_costs(rays)

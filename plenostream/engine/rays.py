@@ -51,6 +51,7 @@ class RaysJob:
         """World rays [n, 3], n > 0. Raises BudgetError where they do not fit; allocates nothing."""
         self._session = session
         self._origins, self._directions = origins, directions
+        session.begin()
         kind = packets_of(origins[:1], directions[:1])
         self._layout, self._at_once = session.planner.packets(kind, len(origins))
 

@@ -120,6 +120,11 @@ class Session:
         self.integrator.close()
         self._kept.residency = None
 
+    def begin(self) -> None:
+        """From here on, what is counted belongs to the next thing that is drawn: planning it, too."""
+        self.integrator.take_counts()
+        self.integrator.take_host_peaks()
+
     def draw(self, layout: Layout, lots: Iterator[Lot], held: dict[str, int]) -> FrameStats:
         """Draw lots of rays, one after another; returns what it cost, wall time apart.
 
@@ -132,8 +137,6 @@ class Session:
         BrickCorrupt : a brick that they need is damaged. DeviceError : the device failed.
         """
         integrator, read = self.integrator, self._bytes_read
-        integrator.take_counts()
-        integrator.take_host_peaks()
         host = HostLedger()
         for kind, size in held.items():
             host.note(kind, size)
