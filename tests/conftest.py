@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import xxhash
 from hypothesis import settings
 
 from plenostream.format import layout
+from plenostream.integrator.xla.environment import cache_folder
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS
 
@@ -29,6 +33,10 @@ settings.load_profile("dev")
 
 _LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
 """Words of the reasons for which a test is skipped that would have run elsewhere."""
+
+_KERNELS = Path(__file__).resolve().parents[1] / "plenostream" / "integrator"
+_KEPT_SECONDS = 24 * 3600
+"""For how long programs of other kernels are kept."""
 
 _NEEDS_SHARED = "needs the folder `shared` beside this checkout (recorded svox2 outputs, models)"
 
@@ -51,6 +59,35 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reason, n in reasons.items():
         if any(word in reason for word in _LACKS):
             terminalreporter.write_line(f"{n} skipped, not tried here: {reason}", yellow=True)
+
+
+def pytest_configure() -> None:
+    """Keep compiled programs, for all processes of this run and for later ones of the same kernels.
+
+    XLA's compiler takes most of the suite's time. JAX finds a program by its operations and the
+    compiler's settings, and reads it as it was compiled, names of Python functions included: hence
+    a folder for each state of the kernels' source. JAX_COMPILATION_CACHE_DIR, set to an empty
+    folder, makes a run compile everything.
+    """
+    # Small programs are many; JAX would keep those only that take a second.
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker has its controller's
+        return
+    with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written to
+        source = b"".join(path.read_bytes() for path in sorted(_KERNELS.rglob("*.py")))
+        folder = cache_folder().with_name("tests") / xxhash.xxh3_64_hexdigest(source)
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        for other in folder.parent.iterdir():
+            if time.time() - other.stat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(other, ignore_errors=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files with the most slow tests first, so that no worker is left with one at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.hookimpl(trylast=True)

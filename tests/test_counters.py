@@ -102,6 +102,7 @@ def test_nothing_behind_an_opaque_wall_is_shaded(make_scene: Scenes) -> None:
     assert stats.samples_shaded == 31
 
 
+@pytest.mark.slow
 def test_bricks_hidden_behind_a_wall_are_dropped_before_they_are_read(make_scene: Scenes) -> None:
     opaque = checkpoints.constant_checkpoint(
         size=(73, 9, 9), density=1e4, radius=(9.0, 1.125, 1.125)
@@ -156,12 +157,12 @@ def counted_compilations() -> Iterator[list[str]]:
         jax.monitoring.unregister_event_duration_listener(listen)
 
 
-@pytest.mark.parametrize("budget", ["ample", "smallest"])
+@pytest.mark.parametrize("budget", ["ample", pytest.param("smallest", marks=pytest.mark.slow)])
 def test_orbit_compiles_nothing_after_its_first_frames(
     gyroid: CheckpointArrays, make_scene: Scenes, budget: str
 ) -> None:
     scene = make_scene(gyroid)
-    cameras = ps.orbit_cameras(gyroid.grid, 60, size=(64, 64))
+    cameras = ps.orbit_cameras(gyroid.grid, 24, size=(64, 64))
     with open_renderer(scene) as renderer:
         smallest = max(renderer.plan(camera).smallest_budget_bytes for camera in cameras)
     stream = {"device_memory": smallest} if budget == "smallest" else {}

@@ -125,6 +125,7 @@ def test_pixels_whose_rays_never_come_nearer_see_the_clamped_border(
     assert line.max() > 0.1
 
 
+@pytest.mark.slow
 def test_rays_through_edges_and_corners_of_bricks_see_what_the_oracle_sees(
     tiny: CheckpointArrays, make_scene: Scenes
 ) -> None:
@@ -134,6 +135,7 @@ def test_rays_through_edges_and_corners_of_bricks_see_what_the_oracle_sees(
     assert_as_oracle(make_scene(tiny, brick_size=8), tiny, corner - 3.0 * signs, signs)
 
 
+@pytest.mark.slow
 def test_nearly_parallel_rays_are_as_exact_as_any(tiny: CheckpointArrays, tiny_scene: Path) -> None:
     places = np.linspace(-0.9, 0.9, 13)
     origins = np.array([[-2.0, a, b] for a in places for b in places])
@@ -186,6 +188,7 @@ EMPTY = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EMPTY)
 def test_empty_scene_shows_the_background(make_scene: Scenes, name: str) -> None:
     with open_renderer(make_scene(EMPTY[name]), options={"background": 0.5}) as renderer:
@@ -210,6 +213,7 @@ SMALL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SMALL)
 def test_small_grid_is_seen_whole(make_scene: Scenes, name: str) -> None:
     checkpoint = SMALL[name]
@@ -225,6 +229,7 @@ def test_image_of_any_size_is_filled(
     assert_picture_as_oracle(tiny_scene, tiny, camera)
 
 
+@pytest.mark.slow
 def test_image_of_4096_by_4096_is_right_where_the_scene_is_and_empty_elsewhere(
     tiny: CheckpointArrays, tiny_scene: Path
 ) -> None:

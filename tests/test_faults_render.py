@@ -103,7 +103,7 @@ def test_renderer_stays_usable_and_sees_the_repaired_chunk(
 
 @pytest.mark.parametrize("name", ["integrate", "write bricks", "write rows", "rays"])
 @pytest.mark.parametrize("error", [ps.DeviceError, KeyboardInterrupt])
-@pytest.mark.parametrize("nth", [1, 4])
+@pytest.mark.parametrize("nth", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_renderer_stays_usable_after_a_kernel_that_failed(
     sound: Path,
     expected: ps.RenderResult,

@@ -64,6 +64,7 @@ def test_picture_is_sound_and_shows_something(plain: dict[str, ps.RenderResult],
     assert picture.alpha.mean() > 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_same_configuration_twice_gives_the_same_bits(
     scene: Path, plain: dict[str, ps.RenderResult], view: str
@@ -73,6 +74,7 @@ def test_same_configuration_twice_gives_the_same_bits(
     assert_same_picture(again, plain[view], at_most=0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("brick_size", [8, 32])
 @pytest.mark.parametrize("view", VIEWS)
 def test_brick_size_changes_nothing(
@@ -87,6 +89,7 @@ def test_brick_size_changes_nothing(
     assert_same_picture(picture, plain[view], at_most=SAME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", ["smallest", "half", "ample"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_size_of_the_pool_changes_nothing(
@@ -106,6 +109,7 @@ def test_small_pool_is_what_forces_a_frame_into_many_waves(scene: Path) -> None:
     assert picture.stats.waves > 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_threads", [2, 3])
 @pytest.mark.parametrize("view", VIEWS)
 def test_number_of_threads_changes_nothing(
@@ -116,6 +120,7 @@ def test_number_of_threads_changes_nothing(
     assert_same_picture(picture, plain[view], at_most=SAME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", ["smallest", "ample"])
 def test_frames_rendered_before_change_nothing(
     scene: Path, plain: dict[str, ps.RenderResult], budget: str
@@ -135,6 +140,7 @@ def test_small_host_cache_changes_nothing(scene: Path, plain: dict[str, ps.Rende
     assert_same_picture(picture, plain["whole"], at_most=SAME)
 
 
+@pytest.mark.slow
 def test_precision_changes_nothing_where_every_value_is_exact_in_float16(
     scene: Path, plain: dict[str, ps.RenderResult]
 ) -> None:
@@ -143,6 +149,7 @@ def test_precision_changes_nothing_where_every_value_is_exact_in_float16(
     assert_same_picture(picture, plain["whole"], at_most=SAME)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_rays_of_a_camera_see_its_picture(
     scene: Path, plain: dict[str, ps.RenderResult], view: str
@@ -156,6 +163,7 @@ def test_rays_of_a_camera_see_its_picture(
     np.testing.assert_allclose(seen.depth, picture.depth.reshape(-1), rtol=0, atol=5 * SAME)
 
 
+@pytest.mark.slow
 def test_order_of_the_rays_changes_nothing(scene: Path) -> None:
     origins, dirs = rays_of(VIEWS["near"])
     shuffled = np.random.default_rng(0).permutation(len(origins))

@@ -65,6 +65,7 @@ def test_plan_depends_on_the_view_and_not_on_what_was_rendered_before(scene: Pat
         assert renderer.plan(VIEW).to_dict() == first
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0], ids=["smallest", "a third more", "planned"])
 def test_measured_is_at_most_planned_and_planned_at_most_allowed(
@@ -98,6 +99,7 @@ def test_closed_renderer_leaves_no_array_on_the_device(scene: Path) -> None:
     assert [array.shape for array in jax.live_arrays() if id(array) not in before] == []
 
 
+@pytest.mark.slow
 def test_budget_for_rays_is_kept_too(scene: Path) -> None:
     allowed = plan_of(scene).planned_device_bytes
     with open_renderer(scene, device_memory=allowed) as renderer:
@@ -105,7 +107,7 @@ def test_budget_for_rays_is_kept_too(scene: Path) -> None:
     assert stats.peak_device_bytes <= stats.planned_device_bytes <= allowed
 
 
-@pytest.mark.parametrize("precision", ["float16", "float32"])
+@pytest.mark.parametrize("precision", ["float16", pytest.param("float32", marks=pytest.mark.slow)])
 def test_one_byte_less_than_the_smallest_budget_is_refused_before_a_chunk_is_read(
     unreadable: Path, precision: str
 ) -> None:
@@ -128,6 +130,7 @@ def test_one_byte_less_than_the_smallest_budget_is_refused_before_a_chunk_is_rea
         render_with(smallest)
 
 
+@pytest.mark.slow
 def test_smallest_budget_works_and_gives_the_same_picture(scene: Path) -> None:
     with open_renderer(scene) as renderer:
         ample = renderer.render(VIEW)
@@ -137,6 +140,7 @@ def test_smallest_budget_works_and_gives_the_same_picture(scene: Path) -> None:
     assert_same_picture(picture, ample, at_most=SAME)
 
 
+@pytest.mark.slow
 def test_smallest_budget_does_not_grow_with_the_image(scene: Path) -> None:
     # Its ray state alone is sixteen times as large: it is rendered in tiles of rows.
     small = plan_of(scene, VIEW).smallest_budget_bytes
@@ -171,6 +175,7 @@ def wide(camera: ps.Camera, width: int) -> ps.Camera:
     return camera.resized(width, 24)
 
 
+@pytest.mark.slow
 def test_pool_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) -> None:
     # The first picture leaves all but its few rays to the pool.
     narrow, broad = wide(VIEW, 32), wide(VIEW, 6000)
@@ -186,6 +191,7 @@ def test_pool_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) ->
         assert stats.peak_device_bytes <= stats.planned_device_bytes <= allowed
 
 
+@pytest.mark.slow
 def test_cache_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) -> None:
     small, large = VIEW.resized(8, 8), VIEW.resized(400, 400)
     with open_renderer(scene) as renderer:
@@ -208,6 +214,7 @@ def smallest_host_memory(render: Callable[[ps.Renderer], object], scene: Path) -
     return refusal.value.smallest_bytes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["picture", "rays"])
 @pytest.mark.parametrize("ample", [True, False], ids=["ample", "smallest"])
 def test_numpy_allocates_no_more_than_the_host_plan(scene: Path, what: str, ample: bool) -> None:
@@ -247,6 +254,7 @@ def still_cameras(shared: Path, n: int, size: tuple[int, int]) -> list[ps.Camera
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "share"), [("still_128", 0.25), ("still_256", 0.6)])
 def test_trained_model_renders_in_less_than_its_working_set(
     shared: Path, make_scene: Scenes, model: str, share: float
@@ -268,6 +276,7 @@ def test_trained_model_renders_in_less_than_its_working_set(
     assert sum(frame.stats.bricks_evicted for frame in resident) == 0
 
 
+@pytest.mark.slow
 def test_rays_of_a_camera_fit_the_same_small_budget(scene: Path) -> None:
     smallest = plan_of(scene).smallest_budget_bytes
     origins, dirs = rays_of(VIEW)

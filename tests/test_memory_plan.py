@@ -52,6 +52,7 @@ def scene(gyroid: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
     return make_scene(gyroid, brick_size=8)
 
 
+@pytest.mark.slow
 @given(camera=st.one_of(ALONG_AXES, SLANTED))
 @settings(max_examples=12)
 def test_smallest_budgets_that_plan_names_render_the_same_picture(

@@ -259,7 +259,13 @@ def oracle_rays(case) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([o for o, _ in rays]), np.concatenate([d for _, d in rays])
 
 
-@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE])
+CASES = [
+    pytest.param(name, marks=pytest.mark.slow) if name == TRAINED else name
+    for name in (*MAIN_JOB, PARALLEL_OUTSIDE)
+]
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_oracle_gives_what_svox2_gave(shared: Path, name: str) -> None:
     case = load_case(shared, name)
     model = reference.load_model(case.checkpoint)
@@ -273,7 +279,7 @@ def test_oracle_gives_what_svox2_gave(shared: Path, name: str) -> None:
         assert difference <= case.tolerance[key], f"{key} differs by {difference:.2e}"
 
 
-@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE])
+@pytest.mark.parametrize("name", CASES)
 def test_float16_densities_move_the_picture_no_more_than_was_measured(
     shared: Path, name: str
 ) -> None:

@@ -88,6 +88,7 @@ def test_ray_ends_opaque_once_less_than_the_threshold_is_left(medium: Path) -> N
     assert seen.rgb[0] == pytest.approx(np.asarray(COLOUR) * (1 - q**7), abs=CLOSE)
 
 
+@pytest.mark.slow
 def test_density_ramp_is_interpolated_across_bricks_and_clamped_at_the_border(
     make_scene: Scenes,
 ) -> None:
@@ -129,6 +130,7 @@ SCENES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("name", SCENES)
 def test_rays_from_everywhere_see_what_the_oracle_sees(

@@ -56,6 +56,7 @@ def assert_as_recorded(
         assert psnr >= PSNR_TRAINED, f"PSNR {psnr:.1f} dB"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE])
 def test_rays_see_what_svox2_saw(
@@ -72,8 +73,14 @@ def test_rays_see_what_svox2_saw(
     assert_as_recorded(case, precision, seen.rgb, seen.alpha, seen.depth)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("name", WITH_CAMERAS)
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == TRAINED else name
+        for name in WITH_CAMERAS
+    ],
+)
 def test_cameras_see_what_svox2_saw(
     shared: Path, make_scene: Callable[..., Path], name: str, precision: str
 ) -> None:

@@ -172,6 +172,7 @@ def strike(streaming: Streaming, fault: Fault, nth: int, key: str | None = None)
     return struck
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [missing, refused, truncated, one_bit, delayed])
 def test_read_that_fails_once_gives_the_same_picture_or_names_the_brick(
     streaming: Streaming, fault: Fault

@@ -42,6 +42,7 @@ def beside_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_python_blocks_run_one_after_the_other(
     beside_the_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,6 +200,9 @@ def test_an_odd_name_is_written_and_printed_escaped(place: Path) -> None:
     assert os.fsencode("a\n\x1b[31m") + b"\xff.png" in os.listdir(b".")
 
 
+PLAN = pytest.param("plan scene.zarr --orbit 1", marks=pytest.mark.slow)
+SLOW = [pytest.param("verify -q --json scene.zarr", marks=pytest.mark.slow)]
+
 STREAMS = {
     "full": (">/dev/full", 1, "standard output cannot be written: No space left on device"),
     "closed": (">&-", 1, ""),
@@ -211,8 +214,7 @@ STREAMS = {
 
 
 @pytest.mark.parametrize(("how", "code", "message"), STREAMS.values(), ids=STREAMS.keys())
-@pytest.mark.parametrize("command", ["info scene.zarr", "verify -q --json scene.zarr", "--help",
-                                     "--version"])  # fmt: skip
+@pytest.mark.parametrize("command", ["info scene.zarr", *SLOW, "--help", "--version"])
 def test_what_cannot_be_printed_ends_in_1_and_says_why(
     place: Path, command: str, how: str, code: int, message: str
 ) -> None:
@@ -223,7 +225,7 @@ def test_what_cannot_be_printed_ends_in_1_and_says_why(
 
 
 @pytest.mark.parametrize("command", ["info scene.zarr", "verify -q --json scene.zarr", "--help",
-                                     "--version", "plan scene.zarr --orbit 1"])  # fmt: skip
+                                     "--version", PLAN])  # fmt: skip
 def test_a_reader_that_has_gone_ends_a_command_quietly(place: Path, command: str) -> None:
     read, write = os.pipe()
     os.close(read)

@@ -32,7 +32,7 @@ VIEWS = [
 SECONDS = 60
 
 
-@pytest.fixture(scope="module", params=["folder", "zip"])
+@pytest.fixture(scope="module", params=["folder", pytest.param("zip", marks=pytest.mark.slow)])
 def path(
     request: pytest.FixtureRequest,
     gyroid: CheckpointArrays,
@@ -359,6 +359,7 @@ def ends(path: Path) -> dict[str, str]:
     return answers
 
 
+@pytest.mark.slow
 def test_child_forked_before_jax_is_used_renders(ends: dict[str, str]) -> None:
     assert ends["before JAX is used"] == "done"
 
@@ -366,6 +367,7 @@ def test_child_forked_before_jax_is_used_renders(ends: dict[str, str]) -> None:
 WHEN = ["idle", "while another thread draws"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("use", ["render", "plan", "new renderer"])
 def test_child_forked_after_a_render_is_told_at_once_how_to_start_processes(
@@ -375,6 +377,7 @@ def test_child_forked_after_a_render_is_told_at_once_how_to_start_processes(
     assert "'spawn'" in ends[f"{use}, {when}"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", WHEN)
 @pytest.mark.parametrize("use", ["close", "scene"])
 def test_forked_child_closes_and_reads_as_ever(ends: dict[str, str], use: str, when: str) -> None:
@@ -388,6 +391,7 @@ FORGETFUL = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", FORGETFUL)
 def test_program_that_closes_nothing_ends(path: Path, when: str) -> None:
     program = f"""

@@ -151,6 +151,7 @@ def test_render_of_an_orbit_makes_a_film_and_a_record_within_the_budget(
     assert "allowed 64 MB" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_plan_tells_the_smallest_budget_and_render_refuses_a_smaller_one(
     scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

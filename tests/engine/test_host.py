@@ -82,6 +82,7 @@ def test_ledger_adds_the_peaks_of_all_kinds() -> None:
     assert ledger.peak_bytes == 107
 
 
+@pytest.mark.slow
 def test_rays_drawn_in_many_lots_and_portions_see_what_they_see_together(
     scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

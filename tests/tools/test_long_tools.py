@@ -83,6 +83,7 @@ def test_run_of_two_seconds_counts_its_cases(tmp_path: Path) -> None:
     assert any((tmp_path / "npy" / "endings").iterdir())
 
 
+@pytest.mark.slow
 def test_soak_of_seconds_writes_its_curve(
     gyroid: CheckpointArrays, make_scene: Scenes, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def dense(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_model_of_256_takes_less_than_250_mb_though_more_is_allowed(
     shared: Path, tmp_path: Path
 ) -> None:
@@ -66,18 +67,24 @@ def test_model_of_256_obeys_a_bound_of_250_mb(shared: Path, tmp_path: Path) -> N
     assert grown <= planned <= 250_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed", [150_000_000, 400_000_000])
 def test_dense_model_obeys_its_bound(dense: Path, tmp_path: Path, allowed: int) -> None:
     grown, planned = measure(dense, tmp_path / "s", host_memory=allowed, brick_size=8, workers=2)
     assert grown <= planned <= allowed
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("allowed", ["300MB", "1GB"])
-def test_model_of_512_obeys_its_bound(shared: Path, tmp_path: Path, allowed: str) -> None:
+@pytest.fixture(scope="module")
+def model_of_512(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     models = shared / "models"
-    made = tmp_path / "still_512.npz"
+    made = tmp_path_factory.mktemp("large") / "still_512.npz"
     program = [sys.executable, models / "make_512.py", models / "still_256.npz", made]
     subprocess.run(program, check=True, capture_output=True)
-    grown, planned = measure(made, tmp_path / "s", host_memory=allowed)
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", ["300MB", "1GB"])
+def test_model_of_512_obeys_its_bound(model_of_512: Path, tmp_path: Path, allowed: str) -> None:
+    grown, planned = measure(model_of_512, tmp_path / "s", host_memory=allowed)
     assert grown <= planned <= 1_000_000_000

@@ -158,6 +158,7 @@ def test_interrupted_conversion_is_resumed(
     assert files(tmp_path / "s") == whole
 
 
+@pytest.mark.slow
 def test_conversion_killed_at_random_moments_is_never_half() -> None:
     tool = Path(__file__).resolve().parents[3] / "tools" / "kill_convert"
     done = subprocess.run([sys.executable, tool, "--times", "10"], capture_output=True, text=True)

@@ -34,6 +34,9 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any)
     # Set, so that JAX's own settings stay as they are.
     os.environ["NPROC"] = "2"
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    # The suite's own folder of compiled programs.
+    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
+    os.environ.pop("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", None)
     yield
     for name, value in before.items():
         jax.config.update(name, value)
@@ -49,7 +52,6 @@ def test_keeps_compiled_kernels_in_the_users_cache() -> None:
 def test_does_without_a_cache_where_none_can_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     os.environ["XDG_CACHE_HOME"] = str(tmp_path / "file")
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     prepare_jax()
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
@@ -94,20 +96,17 @@ def test_leaves_the_threads_that_the_user_asked_for(asynchronous: Callable[[], b
 
 
 def test_folder_of_compiled_kernels_has_a_bound() -> None:
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     prepare_jax()
     assert os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] == str(CACHE_BYTES)
 
 
 def test_full_disk_has_kernels_compiled_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
     prepare_jax()
     assert "JAX_COMPILATION_CACHE_DIR" not in os.environ
 
 
 def test_entry_that_was_cut_off_is_dropped_unless_it_is_being_written() -> None:
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     folder = cache_folder()
     folder.mkdir(parents=True)
     for name in ("whole", "cut", "new"):
@@ -134,7 +133,6 @@ def test_what_jax_says_of_its_cache_is_not_shown(way: str) -> None:
 
 
 def test_folder_is_used_by_a_jax_that_was_imported_before() -> None:
-    os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     prepare_jax()
     assert jax.config.jax_compilation_cache_dir == os.environ["JAX_COMPILATION_CACHE_DIR"]
     assert jax.config.jax_compilation_cache_max_size == CACHE_BYTES
@@ -155,7 +153,6 @@ def test_kernels_are_compiled_once_and_kept_within_the_bound(tmp_path: Path, fir
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "0",
     }  # fmt: skip
-    variables.pop("JAX_COMPILATION_CACHE_DIR", None)
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
         env=variables, capture_output=True, text=True, check=True,

@@ -76,6 +76,7 @@ def test_upload_takes_no_second_pool_however_large_the_pool_is(name: str) -> Non
     assert large - small < 0.01 * pool_bytes(programs, 20 * N_SLOTS, 20 * N_PAGES)
 
 
+@pytest.mark.slow
 def test_temporaries_of_the_integrator_do_not_grow_with_rays_or_pool() -> None:
     programs = make_programs()
     small = programs.integrate(64, N_SLOTS, N_PAGES).temp_bytes

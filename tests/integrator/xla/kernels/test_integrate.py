@@ -82,13 +82,21 @@ RANDOM = checkpoints.random_checkpoint(5, size=(13, 21, 10), active_share=0.4)
     "sizes",
     [
         pytest.param({}, id="tiny"),
-        pytest.param({"items": 1}, id="one item a block"),
-        pytest.param({"items": 64, "lanes": 4096, "shade": 2048}, id="all in one block"),
-        pytest.param({"span": 4, "rounds": 4}, id="marched a few samples at a time"),
-        pytest.param({"span": 4, "rounds": 1}, id="one sample a round"),
-        pytest.param({"length_classes": 2}, id="hardly sorted by length"),
-        pytest.param({"length_classes": 7}, id="sorted as finely as can be"),
-        pytest.param({"fences": True}, id="fenced"),
+        pytest.param({"items": 1}, id="one item a block", marks=pytest.mark.slow),
+        pytest.param(
+            {"items": 64, "lanes": 4096, "shade": 2048},
+            id="all in one block",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            {"span": 4, "rounds": 4}, id="marched a few samples at a time", marks=pytest.mark.slow
+        ),
+        pytest.param({"span": 4, "rounds": 1}, id="one sample a round", marks=pytest.mark.slow),
+        pytest.param({"length_classes": 2}, id="hardly sorted by length", marks=pytest.mark.slow),
+        pytest.param(
+            {"length_classes": 7}, id="sorted as finely as can be", marks=pytest.mark.slow
+        ),
+        pytest.param({"fences": True}, id="fenced", marks=pytest.mark.slow),
     ],
 )
 def test_rays_see_what_the_oracle_sees_whatever_the_size_of_the_blocks(
@@ -98,6 +106,7 @@ def test_rays_see_what_the_oracle_sees_whatever_the_size_of_the_blocks(
     assert_as_oracle(toy, run(toy, tiny_shape(RANDOM, **sizes)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("basis_dim", "dtype"),
     [(1, "float16"), (4, "float32"), (9, "float16"), (16, "float32"), (25, "float16")],

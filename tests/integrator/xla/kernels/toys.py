@@ -6,6 +6,8 @@ say what the kernels do with whatever they are given.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -76,6 +78,13 @@ def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, 
     )
 
 
+@functools.cache
+def set_up(bits: int, basis_dim: int) -> Callable[..., RayConstants]:
+    """One function for all grids of so many bits, so that toys share its programs."""
+    basis = SphericalHarmonics(basis_dim)
+    return jax.jit(partial(ray_constants, bits=bits, basis=basis))
+
+
 def make_toy(
     checkpoint: CheckpointArrays,
     *,
@@ -98,14 +107,7 @@ def make_toy(
     values = {"step_size": 0.5, "near_clip": 0.0, "sigma_thresh": 1e-10, "stop_thresh": 1e-7}
     values |= options
     step, near = jnp.float64(values["step_size"]), jnp.float64(values["near_clip"])
-    set_up = jax.jit(
-        partial(
-            ray_constants,
-            bits=entry_bits(grid.size),
-            basis=SphericalHarmonics(checkpoint.basis_dim),
-        )
-    )
-    rays = set_up(
+    rays = set_up(entry_bits(grid.size), checkpoint.basis_dim)(
         jnp.asarray(origins.T), jnp.asarray(dirs.T), jnp.ones(len(dirs), bool), arrays, step, near
     )
     home = np.clip(np.floor(grid.world_to_grid(eye) / BRICK), 0, index.max(0)).astype(int)
