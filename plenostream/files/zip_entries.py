@@ -35,12 +35,16 @@ class ZipError(ValueError):
     """A zip file that is broken, or made to do harm; says what is wrong with which entry."""
 
 
+_LONGEST_END = zipfile.ZIP_MAX_COMMENT + 22
+"""Bytes behind a directory: its end record and a comment, which Python reads at once from 3.14 on."""
+
+
 class _BoundedFile(io.FileIO):
     """A file of which only so much is read at a time: `zipfile` holds directories of any length."""
 
     def __init__(self, path: str | os.PathLike[str], at_most: int) -> None:
         super().__init__(path)
-        self._at_most = at_most
+        self._at_most = max(at_most, _LONGEST_END)
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is not None and size > self._at_most:
@@ -58,7 +62,8 @@ def read_entries(
     Parameters
     ----------
     methods : of compression that entries may have, such as `zipfile.ZIP_STORED`
-    directory_bytes : the most that the directory may have; each 46 of them may become an entry
+    directory_bytes : the most that the directory may have, 65,557 at least; each 46 of them may
+        become an entry
 
     Raises
     ------
