@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +18,7 @@ from plenostream.field.precision import ChosenPrecision
 from plenostream.integrator.xla.device import is_forked, refuse_forked
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
+from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 from plenostream.results import FrameStats, RayResult, RenderResult
 from plenostream.rules import real_rows
@@ -30,7 +29,7 @@ __all__ = ["Renderer"]
 _NO_MORE_TASKS = "cannot schedule new futures"
 
 
-class Renderer:
+class Renderer(Closing):
     """Renders a scene inside a device and a host budget; a context manager.
 
     Bricks stay on the device from one picture to the next. It draws one picture at a time: a second
@@ -78,17 +77,6 @@ class Renderer:
         )
         with scene.store.in_use():
             self._session, self._precision = open_session(scene.store, self.options, self.stream)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.

@@ -49,9 +49,9 @@ class FrameStats:
     """Density samples taken."""
     samples_shaded: int = 0
     """Samples that contributed a colour."""
-    march_slots: int = 0
+    march_lanes: int = 0
     """Density samples computed, those past the end of a segment included."""
-    shade_slots: int = 0
+    shade_lanes: int = 0
     """Colours computed, those of padding included."""
     peak_device_bytes: int = 0
     """Largest sum of live arrays and temporaries of running kernels on the device."""

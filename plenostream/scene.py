@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Self
 
 from plenostream.field.grid import GridSpec
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
+from plenostream.process.closing import Closing
 
 __all__ = ["Scene", "open_scene"]
 
 
-class Scene:
+class Scene(Closing):
     """An open scene, as `open_scene` gives it; a context manager.
 
     Opening it read its tables, and no row. Reading is safe from several threads at once.
@@ -41,17 +40,6 @@ class Scene:
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
         self.store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def open_scene(path: str | os.PathLike[str]) -> Scene:

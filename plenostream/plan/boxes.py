@@ -159,7 +159,7 @@ class _Screen:
         # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
         bound = float(max(extent)) + 1.0
         nothing = np.empty((0, 2), np.int64)
-        found = [(np.empty(0, np.int64), nothing, nothing)]
+        in_view = [(np.empty(0, np.int64), nothing, nothing)]
         below, above = self._border()
         for start in range(0, len(which), BOXES_AT_ONCE):
             part = which[start : start + BOXES_AT_ONCE]
@@ -176,8 +176,8 @@ class _Screen:
             )
             first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
             seen = np.flatnonzero(ahead & (first <= final).all(-1))
-            found.append((part[seen], first[seen], final[seen]))
-        box, first, final = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            in_view.append((part[seen], first[seen], final[seen]))
+        box, first, final = (np.concatenate(parts) for parts in zip(*in_view, strict=True))
         return box, first, final
 
     def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

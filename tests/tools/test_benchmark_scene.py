@@ -169,8 +169,10 @@ def test_another_checkout_draws_the_same_view(scene: Path, cameras: list[ps.Came
     options = ps.RenderOptions(step_size=1.0)
     with other_checkout(ROOT, str(scene), cameras[0], options) as rivals:
         (draw,) = rivals("resident", ps.StreamOptions(device_memory="1GB")).values()
-        assert draw() > 0
-        assert draw() > 0
+        for _ in range(2):
+            seconds, cpu_seconds = draw()
+            assert seconds > 0
+            assert cpu_seconds > 0
 
 
 @pytest.mark.slow

@@ -24,14 +24,16 @@ from plenostream.options import RenderOptions, StreamOptions
 __all__ = ["other_checkout"]
 
 _PROGRAM = """
-import json, sys
+import json, sys, time
 import plenostream as ps
 getattr(ps, "prepare_jax", lambda: None)()
 path, camera, options, stream = json.loads(sys.argv[1])
 options, stream = ps.RenderOptions(**options), ps.StreamOptions(**stream)
 with ps.open_scene(path) as scene, ps.Renderer(scene, options, stream) as renderer:
     for _ in sys.stdin:
-        print(renderer.render(ps.Camera(**camera)).stats.seconds, flush=True)
+        began = time.process_time()
+        seconds = renderer.render(ps.Camera(**camera)).stats.seconds
+        print(seconds, time.process_time() - began, flush=True)
 """
 
 
@@ -75,13 +77,14 @@ def _drawing(checkout: Path, asked: str) -> Iterator[Contestant]:
         assert process.stdout is not None
         into, out = process.stdin, process.stdout
 
-        def draw() -> float:
-            seconds = b""
+        def draw() -> tuple[float, float]:
+            told = b""
             with suppress(BrokenPipeError):
                 into.write(b"\n")
-                seconds = out.readline()
-            if not seconds:
+                told = out.readline()
+            if not told:
                 raise PlenostreamError(f"{checkout} cannot draw this view, see above")
-            return float(seconds)
+            seconds, cpu_seconds = map(float, told.split())
+            return seconds, cpu_seconds
 
         yield draw

@@ -154,7 +154,9 @@ def _run_tiled(folders: Folders, plan: Plan, say: Say) -> _Found:
 
         def rivals(line: str, stream: StreamOptions) -> dict[str, Contestant]:
             del stream
-            draw = {"the model alone": lambda: renderer.render(alone).stats.seconds}
+            draw: dict[str, Contestant] = {
+                "the model alone": lambda: renderer.render(alone).stats.seconds
+            }
             return draw if line == "resident" else {}
 
         figures = measure_scene(

@@ -33,9 +33,9 @@ def named_device(name: str | None) -> jax.Device | None:
 
 
 def _names() -> list[str]:
-    found: list[str] = []
+    names: list[str] = []
     for platform in (None, "cpu"):
         with suppress(RuntimeError):
             devices = jax.local_devices(backend=platform)
-            found += [f"{device.platform}:{i}" for i, device in enumerate(devices)]
-    return list(dict.fromkeys(found))
+            names += [f"{device.platform}:{i}" for i, device in enumerate(devices)]
+    return list(dict.fromkeys(names))

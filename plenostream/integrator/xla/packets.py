@@ -49,8 +49,8 @@ def walk_pairs(
     n_held = 0
     for first_packet in range(0, n_packets, WALK_TILES * n_parts):
         first = first_packet // n_parts * TILE_RAYS
-        found = [w.submit(walk, w, part, first) for part, w in enumerate(workers.all)]
-        for keys in itertools.chain.from_iterable(f.result() for f in found):
+        walks = [w.submit(walk, w, part, first) for part, w in enumerate(workers.all)]
+        for keys in itertools.chain.from_iterable(walked.result() for walked in walks):
             if n_held and n_held + len(keys) > at_once:
                 yield _split(held, n_blocks)
                 held, n_held = [], 0

@@ -103,7 +103,7 @@ def _march_listing(
             trans, weights, corner, numbers = march(
                 j, trans, n - j, segments, pool, scalars, shape, call
             )
-            spots, found = compact(weights, shape, call)
+            spots, n_spots = compact(weights, shape, call)
             target = jnp.where(spots >= 0, samples.total + spots, room - 1)
             target = target.astype(jnp.uint32).reshape(-1)
             row = j - samples.first
@@ -112,7 +112,7 @@ def _march_listing(
                 weights=lax.dynamic_update_slice_in_dim(samples.weights, weights, row, axis=0),
                 corner=lax.dynamic_update_slice_in_dim(samples.corner, corner, row, axis=0),
                 listed=samples.listed.at[target].set(places, mode="promise_in_bounds"),
-                total=samples.total + found,
+                total=samples.total + n_spots,
             )
             return j + shape.rounds, trans, depth + numbers, samples
 

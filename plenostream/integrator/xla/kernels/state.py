@@ -21,7 +21,7 @@ __all__ = [
     "WaveScalars",
 ]
 
-COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_slots", "shade_slots")
+COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_lanes", "shade_lanes")
 """What the integrator counts, in the order of `RayState.counters`."""
 
 ITEM_COLUMNS = ("tile", "slot", "low", "high")

@@ -203,8 +203,8 @@ def test_samples_of_a_constant_medium_are_counted_one_by_one() -> None:
     counters = dict(zip(COUNTERS, run(toy, tiny_shape(medium)).counters.tolist(), strict=True))
     n_samples = int(np.asarray(toy.rays.n_samples).sum())
     assert counters["samples_marched"] == counters["samples_shaded"] == n_samples
-    assert counters["march_slots"] >= n_samples
-    assert counters["shade_slots"] >= n_samples
+    assert counters["march_lanes"] >= n_samples
+    assert counters["shade_lanes"] >= n_samples
     assert 0 < counters["segments"] <= len(toy.items) * TILE_RAYS
 
 
