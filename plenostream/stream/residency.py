@@ -52,11 +52,6 @@ class Residency:
         # Page 0 holds the row of zeros that empty corners point to.
         self._free_pages = np.arange(n_pages - 1, 0, -1, dtype=np.int32)
 
-    @property
-    def n_resident(self) -> int:
-        """Bricks in the pool."""
-        return int((self._brick_in != EMPTY).sum())
-
     def begin_frame(self, bricks: NDArray[np.int64]) -> None:
         """Say which bricks the coming frame shows."""
         self._frame += 1
