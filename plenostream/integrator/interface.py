@@ -11,7 +11,7 @@ knows bricks, rays, rows and the sample rule; it sees no scene, camera or file. 
     finish(background) -> colour, depth and alpha of every tile
 
 Everything is arrays of NumPy; what goes to the device, when, and in which form is the integrator's
-business. `testing.plain` is an integrator in 150 lines of NumPy.
+business. `testing.plain` is an integrator in plain NumPy.
 """
 
 from __future__ import annotations

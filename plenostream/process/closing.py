@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 __all__ = ["Closing"]
 
 
-class Closing:
+class Closing(ABC):
     """A context manager that is closed at the end of the `with`, however it ends."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what is held; may be called twice."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
