@@ -42,6 +42,7 @@ __all__ = [
     "OUTPUTS",
     "SCENE_SCALE",
     "SIZE",
+    "Backend",
     "Codec",
     "ConvertOptions",
     "Precision",
@@ -50,6 +51,7 @@ __all__ = [
     "StreamOptions",
 ]
 
+Backend = Literal["auto", "xla"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
@@ -135,6 +137,13 @@ class StreamOptions:
             help="Device that draws, counted from 0 where there are several.",
         ),
     ] = None  # fmt: skip
+    backend: Annotated[
+        Backend,
+        Choice(
+            choices=get_args(Backend),
+            help="What draws: xla on every device that JAX has. auto takes the fastest that is there.",
+        ),
+    ] = "auto"
     precision: Annotated[
         Precision,
         Choice(

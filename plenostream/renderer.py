@@ -15,10 +15,11 @@ from plenostream.engine.picture import PictureJob
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
-from plenostream.integrator.xla.device import is_forked, refuse_forked
+from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
 from plenostream.process.closing import Closing
+from plenostream.process.forks import Owner
 from plenostream.process.turns import Turns
 from plenostream.results import FrameStats, RayResult, RenderResult
 from plenostream.rules import real_rows
@@ -62,7 +63,7 @@ class Renderer(Closing):
         ------
         InvalidInput : one of the three is of another type.
         BudgetError : more device memory is allowed than the device grants.
-        DeviceError : JAX has no device, or was used before this process was forked.
+        DeviceError : there is no such device, or JAX was used before this process was forked.
         StoreError : the scene is closed.
         """
         _require("scene", scene, Scene, "a Scene, such as open_scene(path) gives")
@@ -70,13 +71,16 @@ class Renderer(Closing):
         self.stream = StreamOptions() if stream is None else stream
         _require("options", self.options, RenderOptions, "RenderOptions")
         _require("stream", self.stream, StreamOptions, "StreamOptions")
+        self._owner = Owner()
         self._turns = Turns(
             "this renderer",
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
             one_at_a_time=True,
         )
         with scene.store.in_use():
-            self._session, self._precision = open_session(scene.store, self.options, self.stream)
+            self._session, self._precision, self._backend = open_session(
+                scene.store, self.options, self.stream
+            )
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.
@@ -87,13 +91,13 @@ class Renderer(Closing):
         ------
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
-        if not is_forked():
+        if not self._owner.is_another:
             self._turns.close(self._session.close)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The time in which a picture is drawn, by one thread, with the scene kept open."""
-        refuse_forked()
+        self._owner.refuse_others()
         with self._turns.turn(), self._session.store.in_use():
             try:
                 yield
@@ -110,6 +114,11 @@ class Renderer(Closing):
     def precision(self) -> ChosenPrecision:
         """The type of densities and coefficients on the device, and why it is that one."""
         return self._precision
+
+    @property
+    def backend(self) -> ChosenBackend:
+        """The integrator that draws, and why it is that one."""
+        return self._backend
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.

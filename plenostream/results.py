@@ -19,6 +19,8 @@ Progress = Callable[[str, int, int], None]
 class FrameStats:
     """Counters of one frame (a picture, or one call with arbitrary rays)."""
 
+    backend: str = ""
+    """What drew: xla."""
     precision: str = ""
     """Type of densities and coefficients on the device: float16 or float32."""
     seconds: float = 0.0

@@ -64,6 +64,9 @@ FRONT = {"cli", "__main__"}
 STARTING = {"plenostream.process.interrupts", "plenostream.integrator.xla.environment"}
 """Run before all else, so they import late too, and read the environment."""
 
+CHOOSING = {"plenostream.integrator.backends"}
+"""Imports a backend only where it draws, since what it is built on takes a second to load."""
+
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -184,7 +187,7 @@ def over_the_fence(module: Module) -> Iterator[str]:
 
 
 def late(module: Module) -> Iterator[str]:
-    if module.unit in FRONT | {""} or module.name in STARTING:
+    if module.unit in FRONT | {""} or module.name in STARTING | CHOOSING:
         return  # imports late on purpose, to start fast
     for found in module.imports:
         if found.late and found.root == "plenostream":

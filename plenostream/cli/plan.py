@@ -10,7 +10,7 @@ import click
 from plenostream.cli.opening import opened_renderer
 from plenostream.cli.parameters import Settings, json_option, quiet_option, record_options
 from plenostream.cli.progress import Progress
-from plenostream.cli.summary import precision_lines
+from plenostream.cli.summary import choice_lines
 from plenostream.cli.viewpoints import camera_options
 from plenostream.options import RenderOptions, StreamOptions
 
@@ -51,7 +51,6 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
         opened_renderer(scene, flags) as (renderer, cameras, _),
         Progress(quiet=settings.quiet or len(cameras) == 1, unit="views") as progress,
     ):
-        chosen = renderer.precision
         for number, camera in cameras:
             plans.append((number, renderer.plan(camera)))
             progress.update("planning", len(plans), len(cameras))
@@ -60,10 +59,10 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
         told = largest.to_dict()
         for name in _BOUNDS:
             told[name] = max(each.to_dict()[name] for _, each in plans)
-        told["precision"] = chosen.name
+        told["backend"], told["precision"] = renderer.backend.name, renderer.precision.name
         told["frames"] = [{"frame": frame, **each.to_dict()} for frame, each in plans]
         click.echo(json.dumps(told, indent=1))
         return
     if len(plans) > 1:
         click.echo(f"of {len(plans)} views, number {number} takes most:")
-    click.echo("\n".join([*largest.lines(), *precision_lines(chosen)]))
+    click.echo("\n".join([*largest.lines(), *choice_lines(renderer.backend, renderer.precision)]))

@@ -11,7 +11,7 @@ import click
 from plenostream.cli.opening import opened_renderer
 from plenostream.cli.parameters import Settings, quiet_option, record_options, rule_option
 from plenostream.cli.progress import Progress
-from plenostream.cli.summary import precision_lines, stats_json, summary_lines
+from plenostream.cli.summary import choice_lines, stats_json, summary_lines
 from plenostream.cli.viewpoints import NumberedCamera, camera_options
 from plenostream.files.paths import apart_from
 from plenostream.options import FPS, OUTPUTS, RenderOptions, StreamOptions
@@ -81,7 +81,7 @@ def render(
         target = choose_target(out, outputs=outputs, n_frames=len(cameras))
         apart_from(target_files(target, numbers), inputs | {_STATS: stats})
         apart_from([] if stats is None else [stats], inputs)
-        frames, chosen = [], renderer.precision
+        frames: list[dict[str, Any]] = []
         # The record lies around the pictures: if it cannot be finished, they are there.
         with made_folders(target.place), _opened_stats(stats, overwrite=overwrite) as record:
             began = time.perf_counter()
@@ -105,7 +105,7 @@ def render(
     if not settings.quiet:
         size = (cameras[0][1].width, cameras[0][1].height)
         lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
-        lines += precision_lines(chosen)
+        lines += choice_lines(renderer.backend, renderer.precision)
         click.echo("\n".join(lines + writer.notes()))
 
 

@@ -12,8 +12,9 @@ from plenostream.rules.bytesize import format_bytes
 
 if TYPE_CHECKING:
     from plenostream.field.precision import ChosenPrecision
+    from plenostream.integrator.backends import ChosenBackend
 
-__all__ = ["format_seconds", "precision_lines", "stats_json", "summary_lines", "totals"]
+__all__ = ["choice_lines", "format_seconds", "stats_json", "summary_lines", "totals"]
 
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which the largest over the frames is told; all others add up."""
@@ -22,9 +23,9 @@ _LARGEST = ("peak_", "planned_", "allowed_")
 def totals(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One record for several frames' counters: bounds and peaks are maxima, the rest are sums."""
     return {
-        # One renderer draws all frames, in one precision.
+        # One renderer draws all frames, in one way.
         name: frames[0][name]
-        if name == "precision"
+        if name in ("backend", "precision")
         else (max if name.startswith(_LARGEST) else sum)(frame[name] for frame in frames)
         for name in frames[0]
     }
@@ -74,10 +75,13 @@ def summary_lines(
     ]
 
 
-def precision_lines(chosen: ChosenPrecision) -> list[str]:
-    """What precision was taken, where it is not the usual one or was asked for and costs something."""
-    word = "since" if chosen.name == "float32" else "as asked for, though"
-    return [f"precision: {chosen.name}, {word} {chosen.why}"] if chosen.why else []
+def choice_lines(backend: ChosenBackend, precision: ChosenPrecision) -> list[str]:
+    """Which backend and precision were taken, where that is not the usual one or costs something."""
+    lines = [f"backend: {backend.name}, since {backend.why}"] if backend.why else []
+    word = "since" if precision.name == "float32" else "as asked for, though"
+    return (
+        [*lines, f"precision: {precision.name}, {word} {precision.why}"] if precision.why else lines
+    )
 
 
 def format_seconds(seconds: float) -> str:

@@ -9,9 +9,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
 from plenostream.format.reader import SceneStore
-from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.integrator import XlaIntegrator
-from plenostream.integrator.xla.named_device import named_device
+from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import build_boxes
 
@@ -23,12 +21,12 @@ _MOST_SAMPLES = 1 << 22
 
 def open_session(
     store: SceneStore, options: RenderOptions, stream: StreamOptions
-) -> tuple[Session, ChosenPrecision]:
+) -> tuple[Session, ChosenPrecision, ChosenBackend]:
     """Everything that drawing a scene takes; allocates nothing on the device.
 
     Raises
     ------
-    BudgetError, DeviceError : see `Device`. InvalidInput : the step is too short for the grid, or
+    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, or
     the scene has numbers that the precision asked for does not hold.
     """
     meta, tables = store.meta, store.tables
@@ -41,13 +39,17 @@ def open_session(
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
     )
     table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
-    integrator = XlaIntegrator(
-        Device(stream.device_bytes, stream.n_threads, device=named_device(stream.device)),
-        scene_shape(store, table),
-        sample_rule(options),
+    terms = Terms(
+        scene=scene_shape(store, table),
+        rule=sample_rule(options),
         precision=precision.name,
+        device=stream.device,
+        allowed_bytes=stream.device_bytes,
+        n_threads=stream.n_threads,
     )
-    return Session(store, options, table, integrator, host_bytes=stream.host_bytes), precision
+    integrator, backend = open_integrator(stream.backend, terms)
+    session = Session(store, options, table, integrator, host_bytes=stream.host_bytes)
+    return session, precision, backend
 
 
 def _check_step(grid: GridSpec, step_size: float) -> None:

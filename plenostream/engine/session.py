@@ -155,6 +155,7 @@ class Session:
         return FrameStats(
             **frame.counts,
             **integrator.take_counts(),
+            backend=integrator.name,
             precision=integrator.precision,
             bytes_read=self._bytes_read - read,
             planned_device_bytes=sum(layout.device_items.values()),

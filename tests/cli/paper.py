@@ -14,6 +14,7 @@ from plenostream.cameras import Camera
 from plenostream.cli import main as cli
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision
+from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import FrameStats
 
@@ -28,6 +29,7 @@ class Paper:
     stream: StreamOptions | None = None
     error: BaseException | None = None
     precision: ChosenPrecision = ChosenPrecision(name="float16", why="")
+    backend: ChosenBackend = ChosenBackend("xla")
     alpha: float = 0.25
     fails_at: int = 0
     """Number of the frame at which `error` is raised."""

@@ -11,7 +11,7 @@ import pytest
 
 import plenostream as ps
 from plenostream import reference
-from plenostream.cli.summary import precision_lines
+from plenostream.cli.summary import choice_lines
 from plenostream.field.precision import (
     choose_precision,
     density_rounding,
@@ -19,6 +19,7 @@ from plenostream.field.precision import (
     device_densities,
     float16_densities,
 )
+from plenostream.integrator.backends import ChosenBackend
 from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import model_of, rays_around
@@ -161,7 +162,7 @@ def test_float16_that_is_asked_for_is_taken_and_what_it_costs_is_said() -> None:
     bounds = np.full((4, 3), 2.0)
     chosen = choose_precision("float16", sh_bound=bounds, sh_dtype="float32", threshold=1.0)
     assert chosen.name == "float16"
-    (line,) = precision_lines(chosen)
+    (line,) = choice_lines(ChosenBackend("xla"), chosen)
     assert line.startswith("precision: float16, as asked for, though sigma_thresh cuts off")
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plenostream.errors import BudgetError, DeviceError
+from plenostream.process.forks import Owner
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["Device", "Ledger", "is_forked", "refuse_forked"]
+__all__ = ["Device", "Ledger", "use_jax"]
 
 _CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
@@ -35,23 +36,16 @@ _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
 
 
-_user: int | None = None
+_user: Owner | None = None
 """The process that first used JAX through us."""
 
 
-def is_forked() -> bool:
-    """Whether this is a child, by `os.fork`, of a process that had used JAX."""
-    return _user not in (None, os.getpid())
-
-
-def refuse_forked() -> None:
-    """Raise DeviceError in such a child: JAX's threads are not there, and it would wait for them."""
-    if is_forked():
-        raise DeviceError(
-            f"this process was forked from one ({_user}) that had made a Renderer, and JAX does not "
-            "survive that; start processes that render by multiprocessing's 'spawn' or "
-            "'forkserver', or fork before the first Renderer is made"
-        )
+def use_jax() -> None:
+    """Called before JAX is used: once it was, a child by `os.fork` cannot, and is told so."""
+    global _user
+    if _user is None:
+        _user = Owner()
+    _user.refuse_others()
 
 
 class Device:
@@ -71,9 +65,7 @@ class Device:
         DeviceError : JAX has no device, or was used before this process was forked.
         BudgetError : more is asked for than the device grants.
         """
-        global _user
-        refuse_forked()
-        _user = os.getpid()
+        use_jax()
         try:
             self.device = device or jax.devices()[0]
         except RuntimeError as error:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import jax
 
 from plenostream.errors import DeviceError
-from plenostream.integrator.xla.device import refuse_forked
+from plenostream.integrator.xla.device import use_jax
 
 __all__ = ["named_device"]
 
@@ -22,7 +22,7 @@ def named_device(name: str | None) -> jax.Device | None:
     """
     if name is None:
         return None
-    refuse_forked()
+    use_jax()
     platform, _, number = name.partition(":")
     try:
         return jax.local_devices(backend=platform)[int(number or 0)]
