@@ -51,7 +51,7 @@ __all__ = [
     "StreamOptions",
 ]
 
-Backend = Literal["auto", "xla"]
+Backend = Literal["auto", "xla", "native"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]

@@ -6,6 +6,7 @@ where it draws.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,4 +62,18 @@ def _xla(terms: Terms) -> Integrator:
     return XlaIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
 
 
-_MAKERS: dict[str, Callable[[Terms], Integrator]] = {"xla": _xla}
+def _native(terms: Terms) -> Integrator:
+    from plenostream.integrator.native.integrator import NativeIntegrator
+    from plenostream.integrator.native.library import load_kernels
+
+    return NativeIntegrator(
+        load_kernels(),
+        terms.scene,
+        terms.rule,
+        precision=terms.precision,
+        allowed_bytes=terms.allowed_bytes or 8_000_000_000,
+        n_threads=terms.n_threads or len(os.sched_getaffinity(0)),
+    )
+
+
+_MAKERS: dict[str, Callable[[Terms], Integrator]] = {"xla": _xla, "native": _native}
