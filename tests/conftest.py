@@ -160,3 +160,19 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return make
+
+
+@pytest.fixture(scope="module", params=["folder", pytest.param("zip", marks=pytest.mark.slow)])
+def folder_or_zip(
+    request: pytest.FixtureRequest,
+    gyroid: CheckpointArrays,
+    make_scene: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The scene of `gyroid`, in both of its forms."""
+    from plenostream.testing.scenes import zip_scene
+
+    folder = make_scene(gyroid)
+    if request.param == "folder":
+        return folder
+    return zip_scene(folder, tmp_path_factory.mktemp("zipped") / "scene.zip")

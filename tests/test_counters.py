@@ -137,7 +137,7 @@ def test_stats_are_plain_json_values(long_scene: Path) -> None:
         "samples_shaded",
         "seconds",
     }
-    texts = {"precision": str, "seconds": float}
+    texts = {"backend": str, "precision": str, "seconds": float}
     assert {key: type(value) for key, value in stats.items()} == dict.fromkeys(stats, int) | texts
 
 
