@@ -14,9 +14,12 @@ import pytest
 import xxhash
 from hypothesis import settings
 
+from plenostream.errors import DeviceError
 from plenostream.format import layout
+from plenostream.integrator.native.library import open_library
 from plenostream.integrator.xla.environment import cache_folder
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
+from plenostream.testing.pictures import BACKEND
 from plenostream.testing.scenes import SMALL_CHUNKS
 
 # Set through the environment, so that the tests of NumPy-only modules need not import jax and
@@ -101,6 +104,19 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             # `tmp_path` is named after its test; what `mktemp` makes is not.
             if not entry.name.startswith(("test_", "popen-")) and entry.is_dir():
                 shutil.rmtree(entry, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", params=["xla", "native"])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each backend in turn, as what draws where a test does not say."""
+    if request.param == "native":
+        try:
+            open_library()
+        except DeviceError as error:
+            pytest.skip(f"needs the compiled kernels: {error}")
+    token = BACKEND.set(request.param)
+    yield request.param
+    BACKEND.reset(token)
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_of
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 Scenes = Callable[..., Path]
 
 VIEW = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(64, 48))
@@ -123,9 +125,10 @@ def test_renderer_stays_usable_after_a_kernel_that_failed(
                 raise error(f"{name} failed")
         return run(program, *args)
 
-    with open_renderer(sound) as renderer:
+    stream = {"backend": "xla", "n_threads": 2}
+    with open_renderer(sound, **stream) as renderer:
         smallest = renderer.plan(VIEW).smallest_budget_bytes
-    with open_renderer(sound, device_memory=smallest, n_threads=2) as renderer:
+    with open_renderer(sound, device_memory=smallest, **stream) as renderer:
         renderer.render(VIEW)
         monkeypatch.setattr(Program, "__call__", fail_once)
         if name == "rays" and nth > 2:

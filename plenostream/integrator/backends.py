@@ -6,14 +6,19 @@ where it draws.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from plenostream.errors import DeviceError
 from plenostream.integrator.interface import Integrator, SampleRule, SceneShape
 from plenostream.options import Backend
 
 __all__ = ["ChosenBackend", "Terms", "open_integrator"]
+
+_OTHER_DEVICES = ("jax_plugins", "libtpu")
+"""Packages without which JAX knows no device but the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,25 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     BudgetError : more device memory is allowed than the device grants.
     DeviceError : there is no such device, or it cannot be used.
     """
-    name = "xla" if backend == "auto" else backend
-    return _MAKERS[name](terms), ChosenBackend(name)
+    if backend != "auto":
+        return _MAKERS[backend](terms), ChosenBackend(backend)
+    if _draws_on_cpu(terms.device):
+        try:
+            return _native(terms), ChosenBackend("native")
+        except DeviceError as error:
+            return _xla(terms), ChosenBackend("xla", str(error))
+    return _xla(terms), ChosenBackend("xla")
+
+
+def _draws_on_cpu(device: str | None) -> bool:
+    """Whether JAX would draw on a CPU: without JAX being loaded, where no other device can be."""
+    if device is not None:
+        return device.partition(":")[0] == "cpu"
+    if not any(importlib.util.find_spec(name) for name in _OTHER_DEVICES):
+        return True
+    import jax
+
+    return jax.default_backend() == "cpu"
 
 
 def _xla(terms: Terms) -> Integrator:
@@ -63,6 +85,8 @@ def _xla(terms: Terms) -> Integrator:
 
 
 def _native(terms: Terms) -> Integrator:
+    if not _draws_on_cpu(terms.device):
+        raise DeviceError(f"the native backend draws on the CPU, not on {terms.device}")
     from plenostream.integrator.native.integrator import NativeIntegrator
     from plenostream.integrator.native.library import load_kernels
 

@@ -70,6 +70,7 @@ class NativeIntegrator:
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
         self._pool: BrickPool | None = None
+        self._pool_is_whole = True
         self._tiles: RayTiles | None = None
         self._ahead: list[Arrivals] = []
         self._coming: Iterator[Arrivals] = iter(())
@@ -99,11 +100,12 @@ class NativeIntegrator:
         self._pool = None  # first: there are never two
         self._tiles = None  # of another picture: with a larger pool there may be no room for them
         self._pool = BrickPool(self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages)
+        self._pool_is_whole = True
 
     @property
     def pool_is_lost(self) -> bool:
         """See `Integrator`."""
-        return self._pool is None
+        return self._pool is None or not self._pool_is_whole
 
     def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
         """See `Integrator`."""
@@ -122,14 +124,19 @@ class NativeIntegrator:
         pool, batch = self._the_pool().record, Batch(some)
 
         def put(_: int) -> None:
-            self._kernels.take_in(self._record, pool, batch.record)
+            try:
+                self._kernels.take_in(self._record, pool, batch.record)
+            except BaseException:
+                self._pool_is_whole = False
+                raise
 
         def let_go(_: object) -> None:
             with self._lock:
                 self._held_bytes -= n_bytes
 
         n_bytes = _held(some)
-        self._crew.submit(put).add_done_callback(let_go)
+        # Also after an error elsewhere: the host loop counts these bricks as there.
+        self._crew.submit(put, must=True).add_done_callback(let_go)
         with self._lock:
             self._counts["bytes_uploaded"] += some.rows_bytes
 

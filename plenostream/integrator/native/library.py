@@ -11,7 +11,7 @@ from plenostream.errors import DeviceError
 from plenostream.integrator.native.sources import digest, library_name
 from plenostream.integrator.native.structs import ARGUMENTS
 
-__all__ = ["Kernels", "load_kernels", "variants"]
+__all__ = ["Kernels", "load_kernels", "open_library", "variants"]
 
 _LEVELS = {4: "v4", 3: "v3", 1: "v1"}
 """Variant for each level of instructions, best first; v1 is every processor of the platform."""

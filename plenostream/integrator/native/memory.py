@@ -20,8 +20,8 @@ BATCH_ROWS = 32_768
 """Their rows, at most, unless a single brick has more."""
 QUEUED_WAVES = 3
 """Waves that wait to be drawn or are being drawn."""
-TILE_STEP = 16
-"""Tiles come in multiples of this: each of eight octants may leave a packet that is not full."""
+TILE_STEP = 64
+"""Tiles of a thread come in multiples of this: what is made together, see `rays`."""
 _PACKED = 2
 """Batches that wait for their places in the pool, beside those that are prepared ahead."""
 
@@ -38,10 +38,10 @@ def device_costs(
         slot_bytes=slot_bytes(scene, dtype),
         page_bytes=page_bytes(scene, dtype),
         tile_bytes=tile_bytes(scene.basis_dim),
-        tile_step=TILE_STEP,
+        tile_step=TILE_STEP * n_threads,
         fixed=fixed,
-        n_parts=1,
-        part_bytes=n_threads * PART_BYTES,
+        n_parts=n_threads,
+        part_bytes=PART_BYTES,
     )
 
 
@@ -59,6 +59,6 @@ def host_costs(scene: SceneShape, n_threads: int) -> HostCosts:
         pair_bytes=0,
         packet_bytes=packet_bytes(n_bricks, n_threads),
         most_boxes=max(n_bricks, 1),
-        least_tiles=TILE_STEP,
-        n_parts=1,
+        least_tiles=TILE_STEP * n_threads,
+        n_parts=n_threads,
     )

@@ -46,6 +46,7 @@ class _Part:
     def look(self, kernels: Kernels, scene: structs.Scene, rays: structs.Rays) -> int:
         """Look at packets, as many as there is room for; returns the first."""
         first: int = self.record.packet
+        self.record.n_bricks = 0
         while not self.is_done:
             kernels.meet(scene, rays, self.record)
             if self.is_done or self.record.packet > first:

@@ -92,17 +92,17 @@ class RayTiles:
         Returns a brick that a live ray still waits for, or -1.
         """
         missing = _EMPTY
-        values = np.empty((_AT_ONCE, TILE_RAYS, 4), np.float32)
-        alpha = np.empty((_AT_ONCE, TILE_RAYS), np.float32)
+        rgb = np.empty((_AT_ONCE, TILE_RAYS, 3), np.float32)
+        depth, alpha = np.empty((2, _AT_ONCE, TILE_RAYS), np.float32)
         waits = np.empty(1, np.int32)
-        out = (values.ctypes.data, alpha.ctypes.data, waits.ctypes.data)
+        out = [a.ctypes.data for a in (rgb, depth, alpha, waits)]
         for first in self._parts:
             n = min(_AT_ONCE, self.record.n_tiles - first)
             drawn = self._drawn[first:].ctypes.data
             behind = background.ctypes.data
             self._kernels.finish(self._scene, self.record, drawn, first, n, behind, *out)
             missing = max(missing, int(waits[0]))
-            place(np.arange(first, first + n), values[:n], alpha[:n])
+            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n])
         return missing
 
     def octant_keys(self) -> NDArray[np.int64]:

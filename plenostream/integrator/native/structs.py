@@ -182,7 +182,7 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         c_void_p,
         c_int32,
         c_int32,
-        *(c_void_p,) * 4,
+        *(c_void_p,) * 5,
     ),
 }
 """What each kernel takes; they give nothing back."""

@@ -8,7 +8,7 @@
 
 /* A tile that nothing could be seen in has no state: it is all background. */
 static void finish_tile(const Scene *scene, const Tile *tile, int drawn, const float background[3],
-                        float (*values)[4], float *alpha)
+                        float (*rgb)[3], float *depth, float *alpha)
 {
     for (int i = 0; i < TILE_RAYS; i++) {
         const float trans = drawn ? tile->trans[i] : 1.0f;
@@ -17,8 +17,8 @@ static void finish_tile(const Scene *scene, const Tile *tile, int drawn, const f
             const double way = tile->direction[a][i] / scene->scale[a];
             square += way * way;
         }
-        for (int c = 0; c < 3; c++) values[i][c] = (drawn ? tile->seen[i][c] : 0.0f) + trans * background[c];
-        values[i][3] = drawn ? (float)(tile->seen[i][3] * sqrt(square)) : 0.0f;
+        for (int c = 0; c < 3; c++) rgb[i][c] = (drawn ? tile->seen[i][c] : 0.0f) + trans * background[c];
+        depth[i] = drawn ? (float)(tile->seen[i][3] * sqrt(square)) : 0.0f;
         alpha[i] = 1.0f - trans;
     }
 }

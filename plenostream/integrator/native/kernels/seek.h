@@ -11,6 +11,7 @@
 #include "scene.h"
 
 #define FAR 1e30 /* beyond every sample's number; times a direction's inverse still finite */
+#define HAIR 1e-9 /* samples by which a box is larger: those on its faces are in it, too */
 
 typedef struct {
     double entry[3];
@@ -75,8 +76,8 @@ INLINE void samples_in(const Scene *scene, const Course *course, const int32_t l
         enter = near > enter ? near : enter;
         exit = far < exit ? far : exit;
     }
-    *first = number_from(enter, course->n);
-    *end = number_from(exit, course->n);
+    *first = number_from(enter - HAIR, course->n);
+    *end = exit < course->n ? (int32_t)(exit + HAIR) + (exit + HAIR >= 0.0) : course->n;
 }
 
 INLINE void cell_at(const Scene *scene, const Course *course, int32_t k, int32_t cell[3])
@@ -116,15 +117,16 @@ static int32_t seek(const Scene *scene, const Course *course, int32_t k, int32_t
                         ((cell[a] & (scene->brick_size - 1)) >> BLOCK_BITS);
             const Box *box = &scene->boxes[place];
             if (box->high[0] > 0) {
-                int32_t first, end;
+                int32_t first, end, inside = 1;
                 for (int a = 0; a < 3; a++) {
                     const int32_t origin = cell[a] & ~(scene->brick_size - 1);
                     low[a] = origin + box->low[a];
                     high[a] = origin + box->high[a];
+                    inside &= cell[a] >= low[a] && cell[a] < high[a];
                 }
                 samples_in(scene, course, low, high, &first, &end);
-                first = first > k ? first : k;
-                if (first < end) {
+                first = inside ? k : first > k ? first : k + 1;
+                if (inside || first < end) {
                     *brick = number;
                     return first;
                 }
