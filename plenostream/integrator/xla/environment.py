@@ -101,9 +101,5 @@ def _prepare_cpu() -> None:
     is only read from NPROC, when the first device is asked for; with a pool of one, programs have
     to run in the thread that calls them, or they would queue up for it.
     """
-    if os.environ.setdefault("NPROC", "1") != "1":
-        return
-    # Late: the variables above are read when JAX is imported.
-    import jax
-
-    jax.config.update("jax_cpu_enable_async_dispatch", False)  # type: ignore[no-untyped-call]
+    if os.environ.setdefault("NPROC", "1") == "1":
+        _set("jax_cpu_enable_async_dispatch", False)
