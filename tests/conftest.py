@@ -9,17 +9,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import xxhash
 from hypothesis import settings
 
-from plenostream.errors import DeviceError
 from plenostream.format import layout
-from plenostream.integrator.native.library import open_library
+from plenostream.integrator.backends import ChosenBackend, Terms
+from plenostream.integrator.interface import Integrator
 from plenostream.integrator.xla.environment import cache_folder
+from plenostream.options import Backend
+from plenostream.plan import budget
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
-from plenostream.testing.pictures import BACKEND
 from plenostream.testing.scenes import SMALL_CHUNKS
 
 # Set through the environment, so that the tests of NumPy-only modules need not import jax and
@@ -106,19 +108,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
-@pytest.fixture(scope="module", params=["xla", "native"])
-def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Each backend in turn, as what draws where a test does not say."""
-    if request.param == "native":
-        try:
-            open_library()
-        except DeviceError as error:
-            pytest.skip(f"needs the compiled kernels: {error}")
-    token = BACKEND.set(request.param)
-    yield request.param
-    BACKEND.reset(token)
-
-
 @pytest.fixture(scope="session")
 def tiny() -> CheckpointArrays:
     """A random checkpoint of 16^3 voxels, as arrays."""
@@ -192,3 +181,33 @@ def folder_or_zip(
     if request.param == "folder":
         return folder
     return zip_scene(folder, tmp_path_factory.mktemp("zipped") / "scene.zip")
+
+
+@pytest.fixture(scope="module", params=get_args(Backend)[1:])
+def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
+
+    What holds for one backend holds for all. Fixtures that draw have to ask for this one.
+    """
+    from plenostream.engine import opening
+
+    opened = opening.open_integrator
+
+    def open_this(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenBackend]:
+        return opened(request.param if backend == "auto" else backend, terms)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "open_integrator", open_this)
+        yield request.param
+
+
+@pytest.fixture(scope="module")
+def alike_pools() -> Iterator[None]:
+    """Small scenes get pools of one size, and so share compiled programs.
+
+    For tests of pictures alone: what is planned is more than the scenes need.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "_LEAST_SLOTS", 1024)
+        patch.setattr(budget, "_LEAST_PAGES", 16_384)
+        yield

@@ -16,6 +16,8 @@ from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import open_renderer
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 Scenes = Callable[..., Path]
 
 # 73 voxels are 72 cells: nine bricks of 8 in a row along x, each 1.97 world units long.

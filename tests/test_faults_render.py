@@ -15,7 +15,7 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_of
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("each_backend")
 
 Scenes = Callable[..., Path]
 
@@ -28,7 +28,7 @@ def sound(gyroid: CheckpointArrays, make_scene: Scenes) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(sound: Path) -> ps.RenderResult:
+def expected(sound: Path, each_backend: str) -> ps.RenderResult:
     with open_renderer(sound) as renderer:
         return renderer.render(VIEW)
 

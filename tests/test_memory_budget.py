@@ -16,7 +16,7 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_around, rays_of
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("each_backend")
 
 Scenes = Callable[..., Path]
 

@@ -21,10 +21,9 @@ from plenostream.format import layout, reader
 from plenostream.format.source import ByteSource, open_source
 from plenostream.testing.checkpoints import gyroid_checkpoint
 from plenostream.testing.invariants import assert_same_picture
-from plenostream.testing.pictures import BACKEND
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("each_backend")
 
 VIEW = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(24, 16))
 Fault = Callable[[str, bytes], bytes]
@@ -116,7 +115,7 @@ def smallest_budgets(scene: ps.Scene) -> dict[str, int]:
     """The least device and host memory that the picture can be drawn in."""
     budgets: dict[str, int] = {}
     for name in ("device_memory", "host_memory"):
-        stream = ps.StreamOptions(backend=BACKEND.get(), n_threads=2, **{**budgets, name: 1})
+        stream = ps.StreamOptions(n_threads=2, **{**budgets, name: 1})
         with ps.Renderer(scene, stream=stream) as renderer, pytest.raises(ps.BudgetError) as least:
             renderer.render(VIEW)
         budgets[name] = least.value.smallest_bytes
@@ -130,14 +129,14 @@ def renderer_of(streaming: Streaming) -> Iterator[tuple[ps.Renderer, Faulty]]:
         patch.setattr(reader, "open_source", streaming.open_faulty)
         opened = ps.open_scene(streaming.scene)
     assert streaming.opened is not None
-    stream = ps.StreamOptions(backend=BACKEND.get(), n_threads=2, **streaming.budgets)
+    stream = ps.StreamOptions(n_threads=2, **streaming.budgets)
     with opened, ps.Renderer(opened, stream=stream) as renderer:
         streaming.opened.arm()
         yield renderer, streaming.opened
 
 
 @pytest.fixture(scope="module")
-def streaming(backend: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streaming]:
+def streaming(tmp_path_factory: pytest.TempPathFactory, each_backend: str) -> Iterator[Streaming]:
     with pytest.MonkeyPatch.context() as patch:
         for name, rows in SMALL_CHUNKS.items():
             patch.setattr(layout, name, 2 * rows)

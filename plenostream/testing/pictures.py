@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,11 @@ from numpy.typing import NDArray
 import plenostream as ps
 from plenostream import reference
 from plenostream.field.grid import GridSpec
-from plenostream.options import Backend
 from plenostream.testing.checkpoints import CheckpointArrays
 
-__all__ = ["BACKEND", "crop", "fragile_rays", "model_of", "open_renderer", "rays_around", "rays_of"]
+__all__ = ["crop", "fragile_rays", "model_of", "open_renderer", "rays_around", "rays_of"]
 
 Float64 = NDArray[np.float64]
-
-BACKEND: ContextVar[Backend] = ContextVar("BACKEND", default="auto")
-"""What draws in `open_renderer` where it is not said."""
 
 
 @contextmanager
@@ -30,7 +25,6 @@ def open_renderer(
     scene: Path, *, options: Mapping[str, Any] | None = None, **stream: Any
 ) -> Iterator[ps.Renderer]:
     """A renderer of the scene at a path; `options` and `stream` are fields of the two records."""
-    stream.setdefault("backend", BACKEND.get())
     with (
         ps.open_scene(scene) as opened,
         ps.Renderer(
