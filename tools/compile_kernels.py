@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["FLAGS", "TARGETS", "Target", "compile_library", "host_target", "sources"]
+__all__ = [
+    "FLAGS",
+    "TARGETS",
+    "Target",
+    "compile_library",
+    "host_target",
+    "kernel_names",
+    "library_of",
+    "sources",
+]
 
 _NATIVE = Path(__file__).resolve().parents[1] / "plenostream" / "integrator" / "native"
 
@@ -90,6 +100,12 @@ def sources() -> ModuleType:
     return module
 
 
+def kernel_names() -> list[str]:
+    """What the library exports for each variant."""
+    text = (sources().FOLDER / "kernels.c").read_text()
+    return re.findall(r"^KERNEL\((\w+),", text, re.MULTILINE)
+
+
 def host_target() -> Target | None:
     """The platform that this runs on, None where it is not among `TARGETS`."""
     machine = {"amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
@@ -97,6 +113,12 @@ def host_target() -> Target | None:
     if system == "linux" and platform.libc_ver()[0] != "glibc":
         return None
     return TARGETS.get(f"{system}-{machine}")
+
+
+def library_of(target: Target) -> Path:
+    """Where the package looks for the library."""
+    name: str = sources().library_name(target.platform)
+    return _NATIVE / name
 
 
 def compile_library(target: Target, library: Path, work: Path, *, more: Sequence[str] = ()) -> None:
