@@ -93,6 +93,7 @@ INLINE void cell_at(const Scene *scene, const Course *course, int32_t k, int32_t
 static int32_t seek(const Scene *scene, const Course *course, int32_t k, int32_t *brick)
 {
     while (k < course->n) {
+        const int32_t at = k;
         int32_t cell[3], low[3], high[3];
         cell_at(scene, course, k, cell);
         const int unit_bits = scene->unit_bits;
@@ -117,19 +118,22 @@ static int32_t seek(const Scene *scene, const Course *course, int32_t k, int32_t
                         ((cell[a] & (scene->brick_size - 1)) >> BLOCK_BITS);
             const Box *box = &scene->boxes[place];
             if (box->high[0] > 0) {
-                int32_t first, end, inside = 1;
+                int32_t first, end = 0, inside = 1;
                 for (int a = 0; a < 3; a++) {
                     const int32_t origin = cell[a] & ~(scene->brick_size - 1);
                     low[a] = origin + box->low[a];
                     high[a] = origin + box->high[a];
                     inside &= cell[a] >= low[a] && cell[a] < high[a];
                 }
-                samples_in(scene, course, low, high, &first, &end);
-                first = inside ? k : first > k ? first : k + 1;
-                if (inside || first < end) {
-                    *brick = number;
-                    return first;
+                if (!inside) {
+                    samples_in(scene, course, low, high, &first, &end);
+                    k = first > k ? first : k + 1;
                 }
+                if (inside || k < end) {
+                    *brick = number;
+                    return k;
+                }
+                k = at;
             }
         }
         for (int a = 0; a < 3; a++) {
