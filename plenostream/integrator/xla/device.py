@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -52,7 +53,8 @@ class Device:
     """A JAX device and what may be used of it.
 
     `n_parts` is the number of parts that rays are dealt to, each with a thread of its own;
-    `n_queued` how many calls may wait or run on the device at once, all with their arguments.
+    `n_queued` how many calls may wait or run on the device at once, all with their arguments;
+    `n_staged` how many batches of bricks are on the device before they are in the pool.
     """
 
     def __init__(
@@ -93,6 +95,7 @@ class Device:
         # disjoint tiles scales. A GPU takes everything at once.
         self.n_parts = self.n_threads if self.platform == "cpu" else 1
         self.n_queued = 1 if self.platform == "cpu" else _QUEUED
+        self.n_staged = 1 if self.platform == "cpu" else 2
         self.ledger = Ledger()
 
     def granted_bytes(self) -> int | None:
@@ -113,10 +116,15 @@ class Device:
 
     def put(self, value: ArrayLike) -> jax.Array:
         """Copy an array up, of exactly its own type (float64 included), and count it."""
+        return self.put_all((value,))[0]
+
+    def put_all(self, values: Sequence[ArrayLike]) -> list[jax.Array]:
+        """Copy arrays up; on a CPU, those that begin at a multiple of 64 bytes are used in place."""
         with jax.enable_x64(True):
-            array: jax.Array = jax.device_put(np.asarray(value), self.device)
-        self.ledger.watch(array)
-        return array
+            host = [np.asarray(value) for value in values]
+            arrays: list[jax.Array] = jax.device_put(host, self.device)
+        self.ledger.watch(arrays)
+        return arrays
 
     def get(self, value: Any) -> Any:
         """Copy arrays down."""

@@ -18,6 +18,7 @@ __all__ = [
     "Pool",
     "RayState",
     "RowLayout",
+    "Voxels",
     "WaveScalars",
 ]
 
@@ -30,7 +31,8 @@ cells inside the brick, packed x | y << 8 | z << 16 (`high` exclusive)."""
 
 
 class Pool(NamedTuple):
-    """Bricks on the device; allocated once, donated to every upload."""
+    """Bricks on the device; allocated once, donated to every upload. Two programs write it at the
+    same time, one its rows and one the rest."""
 
     density: jax.Array
     """[S * V] u32 or u64: float16 or float32 densities per `WaveScalars.unit`, each voxel's in the low half
@@ -41,6 +43,14 @@ class Pool(NamedTuple):
     """[P, W] f16 or f32, see `RowLayout`; row 0 is all zero: an empty corner needs no test."""
     origins: jax.Array
     """[S, 3] i32: grid coordinates of each slot's first voxel."""
+
+
+class Voxels(NamedTuple):
+    """A pool without its colour rows, see `Pool`."""
+
+    density: jax.Array
+    row_ids: jax.Array
+    origins: jax.Array
 
 
 class RayState(NamedTuple):
@@ -124,6 +134,10 @@ class KernelShape:
     """Samples of each segment that are marched before they are shaded, a multiple of `rounds`."""
     shade: int
     """Samples that are shaded together."""
+    bricks_at_once: int
+    """Bricks that are put into the pool together."""
+    pages_at_once: int
+    """Pages of colour rows that are put into the pool together."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 
