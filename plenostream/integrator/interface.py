@@ -45,8 +45,8 @@ PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""
 
-_STAGED_STEP = 4096
-"""Rows in which staging buffers grow, so that scenes of similar size share compiled programs."""
+_LEAST_STAGED = 4096
+"""Rows of a staging buffer, at least."""
 
 Place = Callable[[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]], None]
 """Takes numbers of tiles [t], their colour and depth [t, 64, 4], and their alpha [t, 64]."""
@@ -89,10 +89,13 @@ class SceneShape:
     boxes: Boxes
 
     def staged_rows(self, batch_rows: int) -> int:
-        """Rows of a staging buffer for batches of `batch_rows`: those of the largest brick at
-        least, and a page that may be read beyond the last."""
-        steps = -(-max(batch_rows, self.largest_rows) // _STAGED_STEP)
-        return steps * _STAGED_STEP + PAGE_ROWS
+        """Rows of a staging buffer for batches of `batch_rows`: no more than the scene has, those of
+        the largest brick at least, and a page that may be read beyond the last.
+
+        A power of two but for that: programs are compiled for it.
+        """
+        most = max(min(batch_rows, self.n_rows), self.largest_rows, _LEAST_STAGED)
+        return (1 << (most - 1).bit_length()) + PAGE_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,8 +39,9 @@ from plenostream.integrator.xla.kernels.state import COUNTERS, WaveScalars
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
 from plenostream.integrator.xla.memory import Memory
 from plenostream.integrator.xla.packets import walk_pairs
-from plenostream.integrator.xla.pool import BrickPool, Staged
+from plenostream.integrator.xla.pool import BrickPool
 from plenostream.integrator.xla.programs import Program, Programs
+from plenostream.integrator.xla.staged import Staged, Stager
 from plenostream.integrator.xla.structs import (
     BATCH_BRICKS,
     CALL_BLOCKS,
@@ -94,6 +95,7 @@ class XlaIntegrator:
         )
         self.workers = Workers(device.n_parts)
         self._pool: BrickPool | None = None
+        self._stager: Stager
         self._blocks: tuple[BlockMap, jax.Array] | None = None
         self._n_tiles = 0
         self._n_real = 0
@@ -122,14 +124,15 @@ class XlaIntegrator:
     def make_pool(self, n_slots: int, n_pages: int) -> None:
         """See `Integrator`."""
         self._pool = None  # first: there are never two
-        self._pool = BrickPool(
+        sizes = {"n_slots": n_slots, "n_pages": n_pages}
+        self._pool = BrickPool(self.device, self.programs, self._staged, **sizes)
+        self._stager = Stager(
             self.device,
-            self.programs,
-            self._scene.bricks,
+            self._shape,
             self._staged,
-            n_slots=n_slots,
-            n_pages=n_pages,
+            **sizes,
             unit=self._unit,
+            memory=self.staging_memory,
         )
 
     @property
@@ -156,7 +159,8 @@ class XlaIntegrator:
     def _bring_in(self) -> None:
         """Everything that arrives, into the pool."""
         for number, some in enumerate(self._coming):
-            staged = self.pool.stage(some)
+            staged = self._stager.stage(some)
+            self._note("staging", self._stager.nbytes)
             self.device.ledger.sample()
             self._count("bytes_uploaded", staged.nbytes)
             if number == 0:

@@ -128,8 +128,8 @@ class Memory:
         entries = WALK_TILES * TILE_RAYS * min(self._walk_steps, max(len(scene.boxes.brick), 1))
         return HostCosts(
             kept_bytes=self._kept,
-            # The masks are copied, and the arrays of pages are made; the rows stay where they are.
-            staging_bytes=self._bricks + self._staged.pages * _STAGED_PAGE,
+            # Masks, and tables with what it takes to make them; the rows stay where they are.
+            staging_bytes=self._bricks - 4 * self._staged.rows + self._staged.pages * _STAGED_PAGE,
             queue_bytes=n_parts * ((QUEUED_CALLS + per_part) * self._call + blocks),
             pair_bytes=_PAIR,
             packet_bytes=n_parts * entries * _WALKED,

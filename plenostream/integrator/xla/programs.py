@@ -27,7 +27,13 @@ from plenostream.integrator.xla.kernels.integrate import integrate
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool
 from plenostream.integrator.xla.kernels.upload import write_bricks, write_rows
 from plenostream.integrator.xla.kernels.walk import packet_keys, walk_blocks
-from plenostream.integrator.xla.structs import TILE_STEP, WALK_TILES, StagedShape, Structs
+from plenostream.integrator.xla.structs import (
+    BATCH_BRICKS,
+    TILE_STEP,
+    WALK_TILES,
+    StagedShape,
+    Structs,
+)
 
 __all__ = ["Program", "Programs"]
 
@@ -216,7 +222,7 @@ class Programs:
         """(rows of the pool, StagedRows) -> rows of the pool, see `kernels.upload`."""
         return self._program(
             ("write rows", n_pages, staged),
-            partial(write_rows, shape=self._shape),
+            partial(write_rows, shape=self._shape, n_bricks=BATCH_BRICKS),
             lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
             donate=(0,),
         )

@@ -24,7 +24,7 @@ from plenostream.integrator.xla.kernels.state import (
     Voxels,
     WaveScalars,
 )
-from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows
+from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows, table_ends
 
 __all__ = [
     "BATCH_BRICKS",
@@ -38,11 +38,11 @@ __all__ = [
     "n_bytes",
 ]
 
-BATCH_BRICKS = 256
+BATCH_BRICKS = 512
 """Bricks of a batch of arrivals, at most."""
-_BATCH_BYTES = 3_900_000
+_BATCH_BYTES = 8_000_000
 """Bytes of its rows."""
-_BATCH_STEP, _MOST_BATCH_ROWS = 4096, 65_536
+_LEAST_ROWS, _MOST_ROWS = 4096, 131_072
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
 CALL_BLOCKS = 8192
@@ -61,9 +61,9 @@ def n_bytes(structs: Any) -> int:
 
 
 def batch_rows(basis_dim: int, sh_dtype: str) -> int:
-    """Rows of a batch of arrivals, at most, unless a single brick has more."""
+    """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
     n = _BATCH_BYTES // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
-    return max(_BATCH_STEP, min(_MOST_BATCH_ROWS, n // _BATCH_STEP * _BATCH_STEP))
+    return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ class StagedShape:
     def pages(self) -> int:
         """Pages that so many rows take at most, where each brick may leave one that is not full."""
         return -(-self.rows // PAGE_ROWS) + BATCH_BRICKS
+
+    @property
+    def table_ends(self) -> tuple[int, int, int]:
+        """See `kernels.upload.table_ends`."""
+        return table_ends(BATCH_BRICKS, self.pages)
+
+    @property
+    def table_entries(self) -> int:
+        """Entries of all tables of a batch."""
+        return self.table_ends[-1] + self.pages
 
 
 class Structs:
@@ -164,21 +174,17 @@ class Structs:
         """A batch of bricks."""
         words = -(-self._shape.voxels // 32)
         return StagedBricks(
-            places=self.one((BATCH_BRICKS, 6), jnp.int32),
+            tables=self.one((staged.table_entries,), jnp.int32),
             mask=self.one((BATCH_BRICKS, words), jnp.uint32),
-            pages=self.one((staged.pages,), jnp.int32),
             density=self.one((staged.rows,), jnp.float32),
-            counts=self.one((2,), jnp.int32),
             unit=self.one((), jnp.float64),
         )
 
     def staged_rows(self, staged: StagedShape) -> StagedRows:
         """The rows of a batch."""
         return StagedRows(
-            starts=self.one((staged.pages,), jnp.int32),
-            pages=self.one((staged.pages,), jnp.int32),
+            tables=self.one((staged.table_entries,), jnp.int32),
             sh=self.one((staged.rows, 3 * self._shape.basis_dim), jnp.dtype(staged.sh_dtype)),
-            counts=self.one((2,), jnp.int32),
         )
 
     def voxels(self, n_slots: int) -> Voxels:

@@ -18,40 +18,64 @@ from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.kernels.lanes import pair_up, take
 from plenostream.integrator.xla.kernels.state import KernelShape, Voxels
 
-__all__ = ["StagedBricks", "StagedRows", "device_density", "write_bricks", "write_rows"]
+__all__ = [
+    "StagedBricks",
+    "StagedRows",
+    "device_density",
+    "table_ends",
+    "write_bricks",
+    "write_rows",
+]
 
 _MANTISSA_BITS = 52
 
 
-class StagedBricks(NamedTuple):
-    """Up to B bricks without their coefficients, with up to P pages of rows."""
+class Tables(NamedTuple):
+    """Where up to B bricks and up to P pages of their rows come from and go to."""
 
+    counts: jax.Array
+    """[2] i32: how many bricks and pages there are."""
     places: jax.Array
     """[B, 6] i32: slot, grid coordinates of the first voxel, first row, first page. Slots are all
     different; those at or beyond the pool's are dropped."""
+    starts: jax.Array
+    """[P] i32: first row of each page; PAGE_ROWS of them are read from there."""
+    pages: jax.Array
+    """[P] i32: where each goes, brick by brick; as slots are."""
+
+
+class StagedBricks(NamedTuple):
+    """Up to B bricks without their coefficients."""
+
+    tables: jax.Array
+    """[T] i32: all `Tables`, one after another."""
     mask: jax.Array
     """[B, words] u32: bit v % 32 of word v // 32 says that voxel v has a row."""
-    pages: jax.Array
-    """[P] i32: pages of the rows, brick by brick."""
     density: jax.Array
     """[N] f32: per world unit, brick by brick."""
-    counts: jax.Array
-    """[2] i32: how many bricks and pages there are."""
     unit: jax.Array
     """[] f64: world length that densities in the pool are per."""
 
 
 class StagedRows(NamedTuple):
-    """Up to P pages of coefficients."""
+    """Their coefficients."""
 
-    starts: jax.Array
-    """[P] i32: first row of each page in `sh`, which has PAGE_ROWS from there."""
-    pages: jax.Array
-    """[P] i32: where each goes; all different, those beyond the pool are dropped."""
+    tables: jax.Array
+    """[T] i32: as of the bricks."""
     sh: jax.Array
     """[N, 3 * basis_dim]: channel-major, in the type of the store."""
-    counts: jax.Array
-    """[2] i32: how many bricks and pages there are."""
+
+
+def table_ends(n_bricks: int, n_pages: int) -> tuple[int, int, int]:
+    """Where all `Tables` but the last end in the array of all of them."""
+    return 2, 2 + 6 * n_bricks, 2 + 6 * n_bricks + n_pages
+
+
+def split_tables(tables: jax.Array, n_bricks: int) -> Tables:
+    """The tables of B = `n_bricks` bricks."""
+    n_pages = (tables.shape[0] - table_ends(n_bricks, 0)[-1]) // 2
+    counts, places, starts, pages = jnp.split(tables, table_ends(n_bricks, n_pages))
+    return Tables(counts, places.reshape(n_bricks, 6), starts, pages)
 
 
 def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) -> Voxels:
@@ -63,6 +87,7 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
     voxels : of the pool, donated
     """
     n_slots = voxels.origins.shape[0]
+    tables = split_tables(staged.tables, staged.mask.shape[0])
     dtype = jnp.float16 if voxels.density.dtype == jnp.uint32 else jnp.float32
     density = device_density(staged.density, staged.unit, jnp.dtype(dtype))
     at_once, n_words = shape.bricks_at_once, staged.mask.shape[1]
@@ -72,11 +97,12 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
     before_word = jnp.triu(jnp.ones((n_words, n_words), jnp.float32), 1)
 
     def per_voxel(words: jax.Array) -> jax.Array:
-        return jnp.repeat(words, 32, axis=1, total_repeat_length=32 * n_words)[:, : shape.voxels]
+        whole = jnp.broadcast_to(words[:, :, None], (at_once, n_words, 32))
+        return whole.reshape(at_once, -1)[:, : shape.voxels]
 
     def put(number: jax.Array, done: Voxels) -> Voxels:
         first = number * at_once
-        places = lax.dynamic_slice_in_dim(staged.places, first, at_once)
+        places = lax.dynamic_slice_in_dim(tables.places, first, at_once)
         words = lax.dynamic_slice_in_dim(staged.mask, first, at_once)
         counts = lax.population_count(words).astype(jnp.float32)
         before = jnp.matmul(counts, before_word, precision=lax.Precision.HIGHEST)
@@ -85,16 +111,14 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
         rank = per_voxel(before.astype(jnp.int32))
         rank = rank + lax.population_count(here & lower).astype(jnp.int32)
         row = jnp.where(has_row, places[:, 4:5] + rank, 0)
-        page = take(staged.pages, jnp.where(has_row, places[:, 5:6] + rank // PAGE_ROWS, 0))
+        page = take(tables.pages, jnp.where(has_row, places[:, 5:6] + rank // PAGE_ROWS, 0))
         row_id = page.astype(jnp.uint32) * PAGE_ROWS + (rank % PAGE_ROWS).astype(jnp.uint32)
         value = jnp.where(has_row, take(density, row), jnp.zeros((), density.dtype))
         slot = places[:, 0]
 
         def placed(table: jax.Array, values: jax.Array) -> jax.Array:
             whole = table.reshape(n_slots, *values.shape[1:])
-            # Unique slots: plain stores without atomics on a GPU, and no order to depend on.
-            filled = whole.at[slot].set(values, mode="drop", unique_indices=True)
-            return filled.reshape(table.shape)
+            return _stored(whole, slot, values).reshape(table.shape)
 
         return Voxels(
             density=placed(done.density, pair_up(value)),
@@ -102,7 +126,7 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
             origins=placed(done.origins, places[:, 1:4]),
         )
 
-    n_times = (staged.counts[0] + at_once - 1) // at_once
+    n_times = (tables.counts[0] + at_once - 1) // at_once
     written: Voxels = lax.fori_loop(jnp.int32(0), n_times, put, voxels)
     return written
 
@@ -124,14 +148,18 @@ def device_density(density: jax.Array, unit: jax.Array, dtype: jnp.dtype) -> jax
     return values.astype(dtype)
 
 
-def write_rows(rows: jax.Array, staged: StagedRows, *, shape: KernelShape) -> jax.Array:
+def write_rows(
+    rows: jax.Array, staged: StagedRows, *, shape: KernelShape, n_bricks: int
+) -> jax.Array:
     """Put pages of coefficients into the pool's colour rows.
 
     Parameters
     ----------
     rows : [R, W] f16 or f32     see `RowLayout`; donated
+    n_bricks : int               B of the tables (static)
     """
     layout, at_once = shape.layout, shape.pages_at_once
+    tables = split_tables(staged.tables, n_bricks)
     lanes = np.arange(layout.width)
     used = lanes < 3 * layout.basis_dim
     column = np.where(used, lanes % 3 * layout.basis_dim + lanes // 3, 0)
@@ -141,16 +169,27 @@ def write_rows(rows: jax.Array, staged: StagedRows, *, shape: KernelShape) -> ja
 
     def put(number: jax.Array, whole: jax.Array) -> jax.Array:
         first = number * at_once
-        start = lax.dynamic_slice_in_dim(staged.starts, first, at_once)
-        page = lax.dynamic_slice_in_dim(staged.pages, first, at_once)
+        start = lax.dynamic_slice_in_dim(tables.starts, first, at_once)
+        page = lax.dynamic_slice_in_dim(tables.pages, first, at_once)
         size = (PAGE_ROWS, staged.sh.shape[1])
         values = lax.gather(staged.sh, start[:, None], windows, size, mode="promise_in_bounds")
         # Columns picked by a constant list take 20 ns a row on a CPU, a transposition 130.
         picked = values.at[..., column].get(mode="promise_in_bounds").astype(rows.dtype)
         packed = jnp.where(jnp.asarray(used)[None, None], picked, jnp.zeros((), rows.dtype))
-        return whole.at[page].set(packed, mode="drop", unique_indices=True)
+        return _stored(whole, page, packed)
 
-    n_times = (staged.counts[1] + at_once - 1) // at_once
+    n_times = (tables.counts[1] + at_once - 1) // at_once
     paged = rows.reshape(-1, PAGE_ROWS, layout.width)
     written: jax.Array = lax.fori_loop(jnp.int32(0), n_times, put, paged)
     return written.reshape(rows.shape)
+
+
+def _stored(whole: jax.Array, places: jax.Array, values: jax.Array) -> jax.Array:
+    """`whole` [s, ...] with `values` [n, ...] at `places` [n], all different; those beyond it are
+    dropped. One at a time, there are none beyond."""
+    if places.shape[0] == 1:
+        # XLA's CPU backend makes a loop of a scatter: 25 us a brick against 16.
+        stored: jax.Array = lax.dynamic_update_slice_in_dim(whole, values, places[0], axis=0)
+        return stored
+    # Unique places: plain stores without atomics on a GPU, and no order to depend on.
+    return whole.at[places].set(values, mode="drop", unique_indices=True)

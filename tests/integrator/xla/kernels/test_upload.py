@@ -14,7 +14,12 @@ from plenostream.field.precision import device_densities
 from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.kernels.state import RowLayout
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
-from plenostream.integrator.xla.kernels.upload import StagedRows, device_density, write_rows
+from plenostream.integrator.xla.kernels.upload import (
+    StagedRows,
+    device_density,
+    table_ends,
+    write_rows,
+)
 
 N_PAGES, N_ROWS = 7, 2 * PAGE_ROWS
 
@@ -47,14 +52,15 @@ def test_row_of_nine_functions_fills_a_cache_line_in_float16() -> None:
     assert RowLayout(9).width * 2 == 64
 
 
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
 @pytest.mark.parametrize("basis_dim", BASIS_DIMS)
-def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int) -> None:
+def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int, platform: str) -> None:
     shape = kernel_shape("cpu", brick_size=2, basis_dim=basis_dim, entry_bits=20)
     layout = shape.layout
     rng = np.random.default_rng(basis_dim)
     # As the store has them: all of red, then green, then blue. The second page starts at row 9.
     sh = rng.normal(size=(N_ROWS, 3 * basis_dim)).astype(np.float16)
-    written = write(basis_dim, starts=[0, 9], pages=[4, 2], sh=sh)
+    written = write(basis_dim, starts=[0, 9], pages=[4, 2], sh=sh, platform=platform)
     expected = np.zeros((N_PAGES * PAGE_ROWS, layout.width), np.float16)
     for start, page in ((0, 4), (9, 2)):
         for nth in range(PAGE_ROWS):
@@ -65,23 +71,26 @@ def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int) -> None:
     assert (written == expected).all()
 
 
-def write(basis_dim: int, *, starts: list[int], pages: list[int], sh: np.ndarray) -> np.ndarray:
-    """The rows of a pool of zeros after two pages came in, of which `pages` may name more."""
-    shape = kernel_shape("cpu", brick_size=2, basis_dim=basis_dim, entry_bits=20)
-    most = shape.pages_at_once
-    first = np.zeros(most, np.int32)
-    first[: len(starts)] = starts
-    target = np.arange(N_PAGES, N_PAGES + most, dtype=np.int32)
-    target[: len(pages)] = pages
-    counts = np.array([0, len(pages)], np.int32)
-    staged = StagedRows(*map(jnp.asarray, (first, target, sh, counts)))
+def write(
+    basis_dim: int, *, starts: list[int], pages: list[int], sh: np.ndarray, platform: str = "cpu"
+) -> np.ndarray:
+    """The rows of a pool of zeros after some pages came in."""
+    shape = kernel_shape(platform, brick_size=2, basis_dim=basis_dim, entry_bits=20)
+    most, n = max(shape.pages_at_once, len(pages)), len(pages)
+    tables = np.zeros(table_ends(1, most)[-1] + most, np.int32)
+    counts, _, first, target = np.split(tables, table_ends(1, most))
+    counts[:] = 0, n
+    first[:n] = starts
+    target[:] = np.arange(N_PAGES, N_PAGES + most)
+    target[:n] = pages
     rows = jnp.zeros((N_PAGES * PAGE_ROWS, shape.layout.width), sh.dtype)
-    return np.asarray(jax.jit(partial(write_rows, shape=shape))(rows, staged))
+    staged = StagedRows(jnp.asarray(tables), jnp.asarray(sh))
+    return np.asarray(jax.jit(partial(write_rows, shape=shape, n_bricks=1))(rows, staged))
 
 
 def test_pages_beyond_the_pool_are_dropped() -> None:
     sh = np.ones((N_ROWS, 3), np.float16)
-    written = write(1, starts=[0, 0], pages=[N_PAGES, N_PAGES + 1], sh=sh)
+    written = write(1, starts=[0, 0], pages=[N_PAGES, N_PAGES + 1], sh=sh, platform="gpu")
     assert not written.any()
 
 
