@@ -120,21 +120,20 @@ class BrickFetcher(Closing):
         now = self._chunks.n_decoded
         # Wanted by this call before the requests are taken back, so that nothing is lost between.
         self._chunks.want([(key, 1) for key in keys], first=True)
-        n_copied = 0
+        n_held = 0
         try:
             self._settle_requests(ids)
             for key, slices in keys.items():
                 if is_dropped():
                     raise CancelledError
+                n_held += 1
                 with self._chunks.hold(key) as values:
                     for low, high, at in slices:
                         out[key[0]][at : at + high - low] = values[low:high]
-                self._chunks.unwant([(key, 1)])
-                n_copied += 1
         except BrickCorrupt as error:
             raise self._with_brick(error, ids) from error
         finally:
-            self._chunks.unwant([(key, 1) for key in list(keys)[n_copied:]])
+            self._chunks.unwant([(key, 1) for key in list(keys)[n_held:]])
         rows = BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
         self._check_digests(ids, rows)
         self._checked_at[ids] = now
