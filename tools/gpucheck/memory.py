@@ -128,7 +128,7 @@ def device_bytes(
     parts = max(k.temp_bytes for name, k in kernels.items() if name not in alone)
     one = n_bytes(call)
     counted = {
-        "pool: bricks": n_bytes((pool.density, pool.row_ids, pool.origins)),
+        "pool: bricks": n_bytes((pool.density, pool.ranks, pool.pages, pool.origins)),
         "pool: colour rows": n_bytes(pool.rows),
         "ray state and output": n_parts * per_ray,
         "kernel temporaries": n_parts * parts + max(kernels[name].temp_bytes for name in alone),

@@ -27,7 +27,7 @@ class BrickPool:
         self._write_bricks = programs.write_bricks(n_slots, staged)
         self._write_rows = programs.write_rows(n_pages, staged)
         made: Pool = programs.empty_pool(n_slots, n_pages)()
-        self._voxels = Voxels(made.density, made.row_ids, made.origins)
+        self._voxels = Voxels(made.density, made.ranks, made.pages, made.origins)
         self._rows = made.rows
         self._n_settled = 0
 

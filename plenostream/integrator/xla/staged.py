@@ -50,8 +50,7 @@ class Stager:
         self._device = device
         self._shape = shape
         self._unit = device.put(np.float64(unit))
-        n_words = -(-shape.voxels // 32)
-        self._mask = memory(BATCH_BRICKS * n_words * 4).reshape(BATCH_BRICKS, -1)
+        self._mask = memory(BATCH_BRICKS * shape.mask_words * 4).reshape(BATCH_BRICKS, -1)
         self._tables = memory(staged.table_entries * 4).view(np.int32)
         self._counts, places, self._starts, self._pages = np.split(self._tables, staged.table_ends)
         self._places = places.reshape(BATCH_BRICKS, 6)

@@ -110,7 +110,8 @@ class Structs:
         voxels, width = self._shape.voxels, self._shape.layout.width
         return Pool(
             density=self.one((n_slots * voxels,), pair_dtype(self._dtype)),
-            row_ids=self.one((n_slots * voxels,), jnp.uint32),
+            ranks=self.one((n_slots * self._shape.ranks,), jnp.uint32),
+            pages=self.one((n_slots * self._shape.ranks,), jnp.uint32),
             rows=self.one((n_pages * PAGE_ROWS, width), self._dtype),
             origins=self.one((n_slots, 3), jnp.int32),
         )
@@ -172,10 +173,9 @@ class Structs:
 
     def staged_bricks(self, staged: StagedShape) -> StagedBricks:
         """A batch of bricks."""
-        words = -(-self._shape.voxels // 32)
         return StagedBricks(
             tables=self.one((staged.table_entries,), jnp.int32),
-            mask=self.one((BATCH_BRICKS, words), jnp.uint32),
+            mask=self.one((BATCH_BRICKS, self._shape.mask_words), jnp.uint32),
             density=self.one((staged.rows,), jnp.float32),
             unit=self.one((), jnp.float64),
         )
@@ -190,7 +190,7 @@ class Structs:
     def voxels(self, n_slots: int) -> Voxels:
         """A pool without its colour rows."""
         pool = self.pool(n_slots, 1)
-        return Voxels(density=pool.density, row_ids=pool.row_ids, origins=pool.origins)
+        return Voxels(pool.density, pool.ranks, pool.pages, pool.origins)
 
     def walk(self, words: int) -> tuple[Any, ...]:
         """Map of occupied blocks, blocks an axis, and step."""

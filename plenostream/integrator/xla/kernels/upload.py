@@ -79,8 +79,7 @@ def split_tables(tables: jax.Array, n_bricks: int) -> Tables:
 
 
 def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) -> Voxels:
-    """Put bricks into their slots: a voxel with a row gets its density and the row's number, which
-    follows from how many voxels before it have one.
+    """Put bricks into their slots; a voxel's row follows from how many voxels before it have one.
 
     Parameters
     ----------
@@ -94,6 +93,7 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
     bit = np.arange(shape.voxels) % 32
     lower = jnp.asarray((1 << bit) - 1, jnp.uint32)[None]
     bit_of = jnp.asarray(bit, jnp.uint32)[None]
+    nth = jnp.arange(shape.ranks, dtype=jnp.int32)[None]
     before_word = jnp.triu(jnp.ones((n_words, n_words), jnp.float32), 1)
 
     def per_voxel(words: jax.Array) -> jax.Array:
@@ -106,14 +106,16 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
         words = lax.dynamic_slice_in_dim(staged.mask, first, at_once)
         counts = lax.population_count(words).astype(jnp.float32)
         before = jnp.matmul(counts, before_word, precision=lax.Precision.HIGHEST)
+        before = before.astype(jnp.uint32)
         here = per_voxel(words)
         has_row = ((here >> bit_of) & 1) == 1
-        rank = per_voxel(before.astype(jnp.int32))
-        rank = rank + lax.population_count(here & lower).astype(jnp.int32)
-        row = jnp.where(has_row, places[:, 4:5] + rank, 0)
-        page = take(tables.pages, jnp.where(has_row, places[:, 5:6] + rank // PAGE_ROWS, 0))
-        row_id = page.astype(jnp.uint32) * PAGE_ROWS + (rank % PAGE_ROWS).astype(jnp.uint32)
-        value = jnp.where(has_row, take(density, row), jnp.zeros((), density.dtype))
+        row = places[:, 4:5] + (per_voxel(before) + lax.population_count(here & lower)).astype(
+            jnp.int32
+        )
+        value = jnp.where(
+            has_row, take(density, jnp.where(has_row, row, 0)), jnp.zeros((), density.dtype)
+        )
+        page = jnp.minimum(places[:, 5:6] + nth, tables.pages.shape[0] - 1)
         slot = places[:, 0]
 
         def placed(table: jax.Array, values: jax.Array) -> jax.Array:
@@ -122,13 +124,22 @@ def write_bricks(voxels: Voxels, staged: StagedBricks, *, shape: KernelShape) ->
 
         return Voxels(
             density=placed(done.density, pair_up(value)),
-            row_ids=placed(done.row_ids, jnp.where(has_row, row_id, jnp.uint32(0))),
+            ranks=placed(done.ranks, _ranks(words, before)),
+            pages=placed(done.pages, take(tables.pages, page).astype(jnp.uint32)),
             origins=placed(done.origins, places[:, 1:4]),
         )
 
     n_times = (tables.counts[0] + at_once - 1) // at_once
     written: Voxels = lax.fori_loop(jnp.int32(0), n_times, put, voxels)
     return written
+
+
+def _ranks(words: jax.Array, before: jax.Array) -> jax.Array:
+    """`Pool.ranks` [n, H] of words of 32 voxels [n, H / 2], and of the rows before each."""
+    low, high = words & 0xFFFF, words >> 16
+    before_high = before + lax.population_count(low)
+    pairs = jnp.stack([low | before << 16, high | before_high << 16], axis=-1)
+    return pairs.reshape(words.shape[0], -1)
 
 
 def device_density(density: jax.Array, unit: jax.Array, dtype: jnp.dtype) -> jax.Array:
