@@ -81,8 +81,8 @@ class Filled:
         shape = kernel_shape(platform, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
         self.programs = Programs(device, shape, jnp.dtype(dtype))
         sizes = {"n_slots": N_SLOTS, "n_pages": N_PAGES}
-        self.pool = BrickPool(device, self.programs, staged, **sizes)
         self.stager = Stager(device, shape, staged, **sizes, unit=unit, memory=plain_memory)
+        self.pool = BrickPool(device, self.programs, self.stager, **sizes)
         self.ledger = device.ledger
 
     def put(self, some: Some) -> None:
