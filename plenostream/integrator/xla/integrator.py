@@ -157,7 +157,7 @@ class XlaIntegrator:
             staged = self.pool.stager.stage(some)
             self._note("staging", self.pool.stager.nbytes)
             self.device.ledger.sample()
-            self._count("bytes_uploaded", staged.nbytes)
+            self._count("bytes_uploaded", some.nbytes)
             if number == 0:
                 self.workers.wait()  # the pool is about to change
             self._write(staged)

@@ -24,12 +24,6 @@ class Staged:
     bricks: StagedBricks
     rows: StagedRows
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays, each counted once."""
-        arrays = {id(array): array.nbytes for array in (*self.bricks, *self.rows)}
-        return sum(arrays.values())
-
 
 class Stager:
     """Brings batches up, one after another; what goes with their rows lies in arrays of its own, which
