@@ -147,7 +147,7 @@ def compile_library(target: Target, library: Path, work: Path, *, more: Sequence
     part = library.with_name(f"{library.name}.part")
     made_from = f'-DSOURCES="{kernels.digest()}"'
     variants = str(kernels.FOLDER / "variants.c")
-    link = [*compiler, made_from, "-shared", variants, *objects, "-o", str(part)]
+    link = [*compiler, made_from, "-shared", "-s", variants, *objects, "-o", str(part)]
     _finish(_start(link, env))
     os.replace(part, library)
 

@@ -18,7 +18,8 @@ typedef struct {
     int64_t n;
 } WorldRays;
 
-static void lattice(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+static void lattice(const Scene *restrict scene, const WorldRays *restrict world, int64_t at,
+                    Tile *restrict tile)
 {
 #ifdef __clang__
 #pragma clang fp contract(off)
@@ -52,20 +53,74 @@ static void lattice(const Scene *scene, const WorldRays *world, int64_t at, Tile
             exit[i] = far < exit[i] ? far : exit[i];
         }
     }
+    double t_min[TILE_RAYS], steps[TILE_RAYS];
+    int64_t real[TILE_RAYS];
+    for (int i = 0; i < TILE_RAYS; i++) real[i] = world->valid[at + i];
     for (int i = 0; i < TILE_RAYS; i++) {
         const double near = scene->near_clip * per_world[i];
-        double t_min = near > enter[i] ? near : enter[i];
-        const int hit = (world->valid[at + i] != 0) & (t_min <= exit[i]);
-        t_min = hit ? t_min : 0.0;
-        const double steps = hit ? (exit[i] - t_min) / scene->step : -1.0;
-        tile->n_samples[i] = (int32_t)steps + 1;
-        tile->t_min[i] = (float)t_min;
-        for (int a = 0; a < 3; a++) {
-            const double most = scene->size[a] - 0.5, place = o[a][i] + t_min * d[a][i];
+        const double first = near > enter[i] ? near : enter[i];
+        const int64_t hit = (real[i] != 0) & (first <= exit[i]);
+        t_min[i] = hit ? first : 0.0;
+        steps[i] = hit ? (exit[i] - first) / scene->step : -1.0;
+    }
+    for (int i = 0; i < TILE_RAYS; i++) {
+        tile->n_samples[i] = (int32_t)steps[i] + 1;
+        tile->t_min[i] = (float)t_min[i];
+    }
+    for (int a = 0; a < 3; a++)
+        for (int i = 0; i < TILE_RAYS; i++) {
+            const double most = scene->size[a] - 0.5, place = o[a][i] + t_min[i] * d[a][i];
             tile->direction[a][i] = d[a][i];
             tile->entry[a][i] = place < -0.5 ? -0.5 : place > most ? most : place;
         }
+}
+
+/* The sample up to which no ray of a tile can meet a box, found for all of them at once: they lie
+   between bounds that move along with them, and these stay in empty units so long. */
+static int32_t empty_samples(const Scene *scene, const Tile *tile)
+{
+    double low[3], high[3], slowest[3], fastest[3];
+    int32_t k = 0, n = 0;
+    for (int i = 0; i < TILE_RAYS; i++) n = tile->n_samples[i] > n ? tile->n_samples[i] : n;
+    for (int a = 0; a < 3; a++) {
+        low[a] = slowest[a] = FAR;
+        high[a] = fastest[a] = -FAR;
+        for (int i = 0; i < TILE_RAYS; i++) {
+            const int real = tile->n_samples[i] > 0;
+            const double at = tile->entry[a][i], along = tile->direction[a][i] * scene->step;
+            low[a] = real && at < low[a] ? at : low[a];
+            high[a] = real && at > high[a] ? at : high[a];
+            slowest[a] = real && along < slowest[a] ? along : slowest[a];
+            fastest[a] = real && along > fastest[a] ? along : fastest[a];
+        }
     }
+    while (k < n) {
+        int32_t centre[3], reach = 0;
+        for (int a = 0; a < 3; a++) {
+            const double last = scene->size[a] - 2.0;
+            const double from = low[a] + k * slowest[a], to = high[a] + k * fastest[a];
+            const int32_t first = (int32_t)(from < 0.0 ? 0.0 : from > last ? last : from) >> scene->unit_bits;
+            const int32_t end = (int32_t)(to < 0.0 ? 0.0 : to > last ? last : to) >> scene->unit_bits;
+            centre[a] = (first + end) >> 1;
+            reach = end - centre[a] > reach ? end - centre[a] : reach;
+        }
+        const int32_t distance = scene->distance[((int64_t)centre[0] * scene->units[1] + centre[1]) *
+                                                     scene->units[2] + centre[2]];
+        if (distance <= reach) return k;
+        double steps = n - k;
+        for (int a = 0; a < 3; a++) {
+            const int32_t below = (centre[a] - (distance - 1)) * (1 << scene->unit_bits);
+            const int32_t above = (centre[a] + distance) * (1 << scene->unit_bits);
+            const double from = low[a] + k * slowest[a], to = high[a] + k * fastest[a];
+            if (below > 0 && slowest[a] < 0.0 && (below - from) / slowest[a] < steps)
+                steps = (below - from) / slowest[a];
+            if (above < scene->size[a] - 1 && fastest[a] > 0.0 && (above - to) / fastest[a] < steps)
+                steps = (above - to) / fastest[a];
+        }
+        if (steps < 1.0) return k;
+        k += (int32_t)steps;
+    }
+    return n;
 }
 
 /* Rays side by side that look for their first boxes together: what each waits for, the others hide. */
@@ -132,12 +187,12 @@ INLINE Box box_at(const Scene *scene, const int32_t cell[3])
     return scene->boxes[place];
 }
 
-/* What `seek` does from sample 0 on, for ABREAST rays from `first` on. */
-static void seek_abreast(const Scene *scene, Tile *tile, int first)
+/* What `seek` does from sample `start` on, for ABREAST rays from `first` on. */
+static void seek_abreast(const Scene *scene, Tile *tile, int first, int32_t start)
 {
     Courses rays;
     Abreast count;
-    Doubles k = {0};
+    Doubles k = (Doubles){0} + start;
     memcpy(&count, tile->n_samples + first, sizeof count);
     rays.n = real(count);
     for (int a = 0; a < 3; a++) {
@@ -216,7 +271,8 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
 {
     int live = 0;
     lattice(scene, world, at, tile);
-    for (int first = 0; first < TILE_RAYS; first += ABREAST) seek_abreast(scene, tile, first);
+    const int32_t start = empty_samples(scene, tile);
+    for (int first = 0; first < TILE_RAYS; first += ABREAST) seek_abreast(scene, tile, first, start);
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {
         memset(tile->seen, 0, sizeof tile->seen);

@@ -1,10 +1,10 @@
 /* A ray through the bricks in memory, LANES samples at a time.
 
    It goes from box to box, see `seek.h`. From a sample in a box on it takes the samples up to the
-   brick's end, in groups; after a group of which nothing contributes it looks for the next box. A
-   group never reaches across bricks, and where groups begin depends on the scene alone: so a ray
-   that stops before a brick which is not in memory, and is taken up again, adds up the same numbers
-   in the same order as one that never stopped. */
+   brick's end, in groups: looking for empty space inside a brick costs more than it saves. A group
+   never reaches across bricks, and where groups begin depends on the scene alone: so a ray that stops
+   before a brick which is not in memory, and is taken up again, adds up the same numbers in the same
+   order as one that never stopped. */
 #ifndef WALK_H
 #define WALK_H
 
@@ -151,15 +151,14 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_of, T
     shading.n_groups = shading.n_samples = 0;
     spread_basis(scene, tile, ray, vectors, basis);
     while ((k = seek(scene, &course, k, &brick)) < course.n && slot_of[brick] >= 0) {
-        int32_t end, taken = 1;
+        int32_t end;
         const int32_t first = k;
         const Segment segment =
             segment_at(scene, pool, &course, tile, ray, k, slot_of[brick], tau, wide, &end);
         counts->segments++;
-        for (; k < end && taken && trans > 0.0f; k += LANES) {
-            taken = march(scene, &segment, k - first, end - k, &trans, &shading, wide);
+        for (; k < end && trans > 0.0f; k += LANES) {
+            counts->samples_shaded += march(scene, &segment, k - first, end - k, &trans, &shading, wide);
             counts->march_lanes += LANES;
-            counts->samples_shaded += taken;
             if (shading.n_groups == GROUPS) shade(scene, pool, &shading, basis, tile->seen[ray], vectors, wide);
         }
         k = k < end ? k : end;
