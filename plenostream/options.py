@@ -51,7 +51,7 @@ __all__ = [
     "StreamOptions",
 ]
 
-Backend = Literal["auto", "xla"]
+Backend = Literal["auto", "xla", "warp"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
@@ -141,7 +141,7 @@ class StreamOptions:
         Backend,
         Choice(
             choices=get_args(Backend),
-            help="What draws: xla on every device that JAX has. auto takes the fastest that is there.",
+            help="What draws: xla on every device that JAX has, warp on NVIDIA GPUs. auto takes the fastest that is there.",
         ),
     ] = "auto"
     precision: Annotated[

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from plenostream.errors import DeviceError
 from plenostream.integrator.interface import Integrator, SampleRule, SceneShape
 from plenostream.options import Backend
 
@@ -61,4 +62,23 @@ def _xla(terms: Terms) -> Integrator:
     return XlaIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
 
 
-_MAKERS: dict[str, Callable[[Terms], Integrator]] = {"xla": _xla}
+def _warp(terms: Terms) -> Integrator:
+    try:
+        from plenostream.integrator.warp.environment import prepare_warp
+    except ModuleNotFoundError as error:
+        raise DeviceError(
+            f"the backend warp needs what is not installed ({error.name}): "
+            "pip install 'plenostream[cuda13]', or [cuda12]"
+        ) from error
+    from plenostream.integrator.warp.integrator import WarpIntegrator
+    from plenostream.integrator.xla.device import Device
+    from plenostream.integrator.xla.named_device import named_device
+
+    prepare_warp()
+    device = Device(
+        terms.allowed_bytes, terms.n_threads, device=named_device(terms.device), one_part=True
+    )
+    return WarpIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
+
+
+_MAKERS: dict[str, Callable[[Terms], Integrator]] = {"xla": _xla, "warp": _warp}

@@ -1,0 +1,166 @@
+"""The integrator in Warp: rays walk by themselves, so all that a wave needs is where its bricks are.
+
+Warp's kernel is a call inside a JAX program. It holds a lock, and Python runs inside it: on a CPU
+rays are one part, and everything is called from the part's own thread, where no signal arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import InternalError
+from plenostream.field.tiles import TILE_RAYS, Pairs
+from plenostream.integrator.interface import Place, RaySource, Report, SampleRule, SceneShape
+from plenostream.integrator.warp.boxmap import group_shape, map_boxes
+from plenostream.integrator.warp.memory import WalkMemory
+from plenostream.integrator.warp.programs import WalkPrograms
+from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap
+from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.integrator import XlaIntegrator
+from plenostream.integrator.xla.programs import Program
+from plenostream.integrator.xla.workers import Worker
+
+__all__ = ["WarpIntegrator"]
+
+
+class WarpIntegrator(XlaIntegrator):
+    """See `integrator.interface.Integrator`."""
+
+    name = "warp"
+
+    def __init__(
+        self, device: Device, scene: SceneShape, rule: SampleRule, *, precision: str
+    ) -> None:
+        """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
+        super().__init__(device, scene, rule, precision=precision)
+        self._bricks = np.unique(scene.boxes.brick)
+        x, y, z = group_shape(scene.bricks)
+        sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
+        self.programs: WalkPrograms = WalkPrograms(
+            device, self._shape, jnp.dtype(precision), sizes
+        )
+        self.memory = WalkMemory(
+            device, self.programs, scene, self._walk, self._shape.voxels
+        )
+        self._map: WalkMap | None = None
+        self._numbers: Numbers | None = None
+
+    def begin(self, rays: RaySource, n_tiles: int) -> None:
+        """See `Integrator`."""
+        self._n_tiles, self._n_real = n_tiles, rays.n_tiles
+        (worker,) = self.workers.all
+        grid, put = self._grid_arrays(), self.device.put
+        self._scalars = self._wave_scalars()
+        if self._map is None:
+            made = map_boxes(self._scene.boxes, self._scene.bricks)
+            self._map = WalkMap(put(made.groups), put(made.boxes))
+            self._numbers = self._walk_numbers()
+        set_up, fresh = self.programs.set_up(rays, n_tiles), self.programs.fresh_walk(n_tiles)
+        shared = [put(a) for a in rays.shared]
+
+        def start(*per_tile: NDArray[Any]) -> None:
+            worker.rays = set_up(*(put(a) for a in per_tile), *shared, *grid)
+            worker.state = fresh()
+
+        padded = []
+        for whole, nothing in zip(rays.per_tile, rays.nothing, strict=True):
+            all_tiles = np.repeat(nothing, n_tiles, axis=0)
+            all_tiles[: len(whole)] = whole
+            padded.append(all_tiles)
+        worker.submit(start, *padded)
+
+    def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
+        """See `Integrator`; rays find their boxes by themselves."""
+        (worker,) = self.workers.all
+        if self._ahead:
+            self.workers.wait()  # the pool is about to change
+        for upload in self._uploads():
+            for kind, arrays in self.pool.stage(upload):
+                self.device.ledger.sample()
+                self._count("bytes_uploaded", self.pool.write(kind, arrays))
+            self._staged_bytes -= upload.nbytes
+        program = self.programs.walk_rays(self._n_tiles, self.pool.n_slots, self.pool.n_pages)
+        slots = np.full(max(len(self._bricks), 1), -1, np.int32)
+        slots[: len(self._bricks)] = slot_of[self._bricks]
+        worker.submit(self._walk_rays, worker, program, self.pool.arrays, slots)
+        self._note("queue", self.workers.queued_bytes)
+
+    def _walk_rays(
+        self, worker: Worker, program: Program, pool: Any, slots: NDArray[np.int32]
+    ) -> None:
+        """Runs in the worker's thread."""
+        state, worker.state = worker.state, None
+        worker.state = program(
+            state, worker.rays, pool, self._map, self.device.put(slots), self._numbers
+        )
+
+    def report(self) -> Report:
+        """See `Integrator`."""
+        program = self.programs.live_walks(self._n_tiles)
+        (worker,) = self.workers.all
+        waiting = worker.submit(lambda: program(worker.state, worker.rays))
+
+        def live() -> NDArray[np.bool_]:
+            whole: NDArray[np.bool_] = np.asarray(self.device.get(waiting.result()))
+            return whole[: self._n_real]
+
+        return live
+
+    def finish(self, background: NDArray[np.float32], place: Place) -> None:
+        """See `Integrator`."""
+        behind = self.device.put(np.asarray(background, np.float32))
+        (worker,) = self.workers.all
+        future = worker.submit(self._compose_walk, worker, behind, place)
+        for name, count in zip(COUNTERS, future.result(), strict=True):
+            self._count(name, count)
+
+    def _compose_walk(self, worker: Worker, behind: jax.Array, place: Place) -> list[int]:
+        """Runs in the worker's thread; the kernel's counts."""
+        state, worker.state = worker.state, None
+        known = self._scalars
+        if state is None or known is None:
+            raise InternalError("rays have no state to be composed")
+        program = self.programs.compose_walk(self._n_tiles)
+        done = program(
+            state.trans,
+            state.gathered,
+            state.counters,
+            state.waits_for,
+            worker.rays,
+            known.units_per_grid,
+            known.unit,
+            known.step,
+            behind,
+        )
+        values, alpha, counters, waits_for = self.device.get(done)
+        if waits_for[0]:
+            brick = int(self._bricks[int(waits_for[0]) - 1])
+            raise InternalError(f"a ray still waits for brick {brick}, which no wave brought")
+        number = np.arange(self._n_real)
+        values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
+        place(number, values[: self._n_real], alpha[: self._n_real])
+        return [int(count) for count in counters]
+
+    def close(self) -> None:
+        """See `Integrator`."""
+        super().close()
+        self.programs.close()
+        self._map = self._numbers = None
+
+    def _walk_numbers(self) -> Numbers:
+        put, scene, rule = self.device.put, self._scene, self._rule
+        _, y, z = group_shape(scene.bricks)
+        per_grid = 1.0 / scene.grid.scale / self._unit
+        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh]
+        wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
+        return Numbers(
+            step=put(np.array([rule.step_size], np.float64)),
+            reals=put(np.array(reals, np.float32)),
+            wholes=put(np.array(wholes, np.int32)),
+        )
