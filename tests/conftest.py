@@ -9,13 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import xxhash
 from hypothesis import settings
 
 from plenostream.format import layout
+from plenostream.integrator.backends import ChosenBackend, Terms
+from plenostream.integrator.interface import Integrator
 from plenostream.integrator.xla.environment import cache_folder
+from plenostream.options import Backend
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS
 
@@ -160,3 +164,37 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return make
+
+
+@pytest.fixture(scope="module", params=["folder", pytest.param("zip", marks=pytest.mark.slow)])
+def folder_or_zip(
+    request: pytest.FixtureRequest,
+    gyroid: CheckpointArrays,
+    make_scene: Callable[..., Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The scene of `gyroid`, in both of its forms."""
+    from plenostream.testing.scenes import zip_scene
+
+    folder = make_scene(gyroid)
+    if request.param == "folder":
+        return folder
+    return zip_scene(folder, tmp_path_factory.mktemp("zipped") / "scene.zip")
+
+
+@pytest.fixture(scope="module", params=get_args(Backend)[1:])
+def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
+
+    What holds for one backend holds for all. Fixtures that draw have to ask for this one.
+    """
+    from plenostream.engine import opening
+
+    opened = opening.open_integrator
+
+    def open_this(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenBackend]:
+        return opened(request.param if backend == "auto" else backend, terms)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(opening, "open_integrator", open_this)
+        yield request.param

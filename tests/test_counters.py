@@ -16,6 +16,8 @@ from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import open_renderer
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 Scenes = Callable[..., Path]
 
 # 73 voxels are 72 cells: nine bricks of 8 in a row along x, each 1.97 world units long.
@@ -137,7 +139,7 @@ def test_stats_are_plain_json_values(long_scene: Path) -> None:
         "samples_shaded",
         "seconds",
     }
-    texts = {"precision": str, "seconds": float}
+    texts = {"backend": str, "precision": str, "seconds": float}
     assert {key: type(value) for key, value in stats.items()} == dict.fromkeys(stats, int) | texts
 
 

@@ -15,6 +15,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_of
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 Scenes = Callable[..., Path]
 
 VIEW = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(64, 48))
@@ -26,7 +28,7 @@ def sound(gyroid: CheckpointArrays, make_scene: Scenes) -> Path:
 
 
 @pytest.fixture(scope="module")
-def expected(sound: Path) -> ps.RenderResult:
+def expected(sound: Path, each_backend: str) -> ps.RenderResult:
     with open_renderer(sound) as renderer:
         return renderer.render(VIEW)
 

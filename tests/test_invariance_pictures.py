@@ -19,6 +19,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture, assert_sound
 from plenostream.testing.pictures import crop, open_renderer, rays_of
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 Scenes = Callable[..., Path]
 
 SAME = 2e-5
@@ -36,7 +38,7 @@ def scene(gyroid: CheckpointArrays, make_scene: Scenes) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(scene: Path) -> dict[str, ps.RenderResult]:
+def plain(scene: Path, each_backend: str) -> dict[str, ps.RenderResult]:
     """Each view, everything resident, one wave."""
     pictures = {}
     for name, camera in VIEWS.items():

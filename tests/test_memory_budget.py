@@ -16,6 +16,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_around, rays_of
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 Scenes = Callable[..., Path]
 
 SAME = 2e-5

@@ -15,6 +15,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 STEP = 100_000
 """Budgets are said in steps of 0.1 MB."""
 

@@ -23,6 +23,8 @@ from plenostream.testing.pictures import (
 )
 from plenostream.testing.recorded import largest_difference
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 Scenes = Callable[..., Path]
 
 CLOSE = 2e-6

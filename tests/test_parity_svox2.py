@@ -20,6 +20,8 @@ from plenostream.testing.recorded import (
     load_case,
 )
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 WITH_CAMERAS = ("26_camera", TRAINED)
 ROUNDED = 2e-4
 """What float16 on the device may add: rounding the densities alone moves rgb by up to 9e-5."""

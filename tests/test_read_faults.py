@@ -23,6 +23,8 @@ from plenostream.testing.checkpoints import gyroid_checkpoint
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 VIEW = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(24, 16))
 Fault = Callable[[str, bytes], bytes]
 
@@ -134,7 +136,7 @@ def renderer_of(streaming: Streaming) -> Iterator[tuple[ps.Renderer, Faulty]]:
 
 
 @pytest.fixture(scope="module")
-def streaming(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Streaming]:
+def streaming(tmp_path_factory: pytest.TempPathFactory, each_backend: str) -> Iterator[Streaming]:
     with pytest.MonkeyPatch.context() as patch:
         for name, rows in SMALL_CHUNKS.items():
             patch.setattr(layout, name, 2 * rows)

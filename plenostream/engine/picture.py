@@ -49,19 +49,21 @@ class Pixels:
         return self.rgb.nbytes + self.alpha.nbytes + self.depth.nbytes
 
     def put(
-        self, number: NDArray[np.int64], values: NDArray[np.float32], alpha: NDArray[np.float32]
+        self,
+        number: NDArray[np.int64],
+        rgb: NDArray[np.float32],
+        depth: NDArray[np.float32],
+        alpha: NDArray[np.float32],
     ) -> None:
-        """Fill in tiles: colour and depth [t, 64, 4], alpha [t, 64]; `number` [t] counts the tiles
+        """Fill in tiles: colour [t, 64, 3], depth and alpha [t, 64]; `number` [t] counts the tiles
         row by row."""
-        row, column = np.divmod(number, self.alpha.shape[1] // TILE)
-        for whole, part in (
-            (self.rgb, values[..., :3]),
-            (self.alpha, alpha),
-            (self.depth, values[..., 3]),
-        ):
-            rows, columns = (length // TILE for length in whole.shape[:2])
-            tiled = whole.reshape(rows, TILE, columns, TILE, *whole.shape[2:])
-            tiled[row, :, column] = part.reshape(-1, TILE, TILE, *part.shape[2:])
+        height, width = self.alpha.shape
+        row, column = np.divmod(number, width // TILE)
+        for whole, part in ((self.rgb, rgb), (self.depth, depth), (self.alpha, alpha)):
+            # Whole rows of a tile's pixels, all channels together, are copied at once.
+            length = TILE * whole[0, 0].size
+            tiled = whole.reshape(height // TILE, TILE, width // TILE, length)
+            tiled[row, :, column] = part.reshape(len(number), TILE, length)
 
     def cut(self, camera: Camera) -> Self:
         """The picture without what its tiles reach beyond it."""
@@ -128,11 +130,12 @@ class PictureJob:
 
             def place(
                 number: NDArray[np.int64],
-                values: NDArray[np.float32],
+                rgb: NDArray[np.float32],
+                depth: NDArray[np.float32],
                 alpha: NDArray[np.float32],
                 first: int = first,
             ) -> None:
-                pixels.put(first + number, values, alpha)
+                pixels.put(first + number, rgb, depth, alpha)
 
             views = (self._view(*rows) for rows in ((top, bottom),))
             yield Lot(rays=self._rays(top, bottom), views=views, place=place)

@@ -77,13 +77,14 @@ class RaysJob:
 
                 def place(
                     number: NDArray[np.int64],
-                    colour: NDArray[np.float32],
+                    rgb: NDArray[np.float32],
+                    depth: NDArray[np.float32],
                     alpha: NDArray[np.float32],
                     drawn: NDArray[np.float32] = drawn,
                 ) -> None:
-                    drawn[number, :, :3] = colour[..., :3]
+                    drawn[number, :, :3] = rgb
                     drawn[number, :, 3] = alpha
-                    drawn[number, :, 4] = colour[..., 3]
+                    drawn[number, :, 4] = depth
 
                 yield Lot(rays=rays, views=self._views(octant, rays.n_tiles), place=place)
                 values[mine] = drawn.reshape(-1, 5)[: len(mine)]

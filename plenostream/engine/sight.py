@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from plenostream.cameras import Camera
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
 from plenostream.field.tiles import TILE
-from plenostream.plan import BoxTable, PacketView, PinholeView, project_boxes, shells_of
+from plenostream.plan import BoxTable, PacketView, PinholeView, Screen, shells_of
 
 __all__ = ["camera_view", "packet_view"]
 
@@ -38,8 +38,7 @@ def camera_view(
     eye = grid.world_to_grid(camera.eye_world)
     # In shortest edges of a voxel: what is near does not depend on the unit of length.
     edges = grid.scale.max() / grid.scale
-    rects = project_boxes(
-        table,
+    screen = Screen(
         size=grid.size,
         eye_grid=eye,
         to_camera=np.linalg.inv(camera.c2w[:, :3]) * edges,
@@ -50,14 +49,7 @@ def camera_view(
     shape = np.array(bricks.shape, np.int64)
     eye_block = _box_of(eye, BLOCK_SIZE, shape * bricks.blocks_per_axis)
     eye_brick = _box_of(eye, bricks.brick_size, shape)
-    return PinholeView(
-        table,
-        rects,
-        shells_of(table.block[rects.box], eye_block),
-        shells_of(index, eye_brick),
-        rows=-(-(bottom - top) // TILE),
-        columns=-(-camera.width // TILE),
-    )
+    return PinholeView(table, screen, eye_block=eye_block, brick_shells=shells_of(index, eye_brick))
 
 
 def packet_view(

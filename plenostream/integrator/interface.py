@@ -45,8 +45,10 @@ PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""
 
-Place = Callable[[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]], None]
-"""Takes numbers of tiles [t], their colour and depth [t, 64, 4], and their alpha [t, 64]."""
+Place = Callable[
+    [NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], None
+]
+"""Takes numbers of tiles [t], their colour [t, 64, 3], depth [t, 64] and alpha [t, 64]; copies them."""
 
 Report = Callable[[], NDArray[np.bool_]]
 """Which tiles [n_tiles] still had a live ray; waits until that is known."""

@@ -3,7 +3,8 @@
 NumPy over boxes and tiles, never over rays; it returns values and touches no device and no file.
 """
 
-from plenostream.plan.boxes import BOXES_AT_ONCE, BoxTable, build_boxes, project_boxes
+from plenostream.plan.boxes import BoxTable, build_boxes
+from plenostream.plan.screen import BOXES_AT_ONCE, Screen
 from plenostream.plan.views import PAIRS_AT_ONCE, PacketView, PinholeView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
 
@@ -13,10 +14,10 @@ __all__ = [
     "BoxTable",
     "PacketView",
     "PinholeView",
+    "Screen",
     "View",
     "build_boxes",
     "plan_waves",
-    "project_boxes",
     "shells_of",
     "split_waves",
 ]

@@ -1,7 +1,7 @@
-"""The boxes of a scene, and where a pinhole camera sees them.
+"""The boxes of a scene, and the bricks that they lie in.
 
 A box is a block of 8^3 cells of an occupied brick, tightened to the cells that can contribute;
-the integrator tests rays against boxes, and tightness decides what a picture costs.
+tightness decides what a picture costs.
 """
 
 from __future__ import annotations
@@ -12,29 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BrickGrid
+from plenostream.plan.screen import Rects, Screen
 
-__all__ = ["BOXES_AT_ONCE", "BoxTable", "Rects", "build_boxes", "project_boxes", "rects_alive"]
+__all__ = ["BoxTable", "build_boxes"]
 
-BOXES_AT_ONCE = 16_384
-"""Boxes that are projected at once; bounds the float64 temporaries of scenes of any size."""
-GROUP = 64
-"""Boxes, neighbours in the order of the table, that are looked at together first: what a picture
+GROUP = 16
+"""Bricks, neighbours in the order of the table, that are looked at together first: what a picture
 takes then follows what it shows, not what the scene holds."""
-_NEAR = 1e-6
-"""Boxes are cut at this distance before the eye (shortest edges of a voxel), so that what is beside or behind
-it projects to nothing infinite."""
-_PARALLEL = 1e-12
-"""Part of a direction's terms that their sum may miss 0 by where another order of sums gives 0."""
-_MARGIN = 1e-3
-"""Pixels by which rectangles grow, so that rounding in the projection loses no ray."""
 
 
 @dataclass(frozen=True, slots=True)
 class BoxTable:
-    """The non-empty boxes of the occupied bricks of a scene."""
+    """The non-empty boxes of the occupied bricks of a scene, m of them in b bricks."""
 
     brick: NDArray[np.int32]
-    """[m]: brick of each box, a row of ``bricks/index``."""
+    """[m], never falling: brick of each box, a row of ``bricks/index``."""
     block: NDArray[np.int32]
     """[m, 3]: coordinates of its block of 8^3 cells in the grid."""
     low: NDArray[np.int32]
@@ -43,42 +35,44 @@ class BoxTable:
     """[m, 3]: one past the last cell."""
     corners: NDArray[np.uint8]
     """[m, 6]: first cell and one past the last inside the brick."""
+    bricks: NDArray[np.int64] = field(init=False)
+    """[b], rising: the bricks that have boxes."""
+    brick_low: NDArray[np.int32] = field(init=False)
+    """[b, 3]: first cell of a brick's boxes."""
+    brick_high: NDArray[np.int32] = field(init=False)
+    """[b, 3]: one past their last cell."""
     group_low: NDArray[np.int32] = field(init=False)
-    """[g, 3]: first cell of the boxes [GROUP g, GROUP (g + 1))."""
+    """[g, 3]: first cell of the boxes of `bricks` [GROUP g, GROUP (g + 1))."""
     group_high: NDArray[np.int32] = field(init=False)
     """[g, 3]: one past their last cell."""
 
     def __post_init__(self) -> None:
-        starts = np.arange(0, len(self.low), GROUP)
-        for name, reduce, values in (
-            ("group_low", np.minimum.reduceat, self.low),
-            ("group_high", np.maximum.reduceat, self.high),
-        ):
-            of_groups = reduce(values, starts, axis=0) if len(starts) else values
-            object.__setattr__(self, name, of_groups)
+        starts = np.flatnonzero(np.diff(self.brick, prepend=-1))
+        object.__setattr__(self, "bricks", self.brick[starts].astype(np.int64))
+        self._bound("brick", self.low, self.high, starts)
+        self._bound("group", self.brick_low, self.brick_high, np.arange(0, len(self.bricks), GROUP))
+
+    def _bound(
+        self, name: str, low: NDArray[np.int32], high: NDArray[np.int32], starts: NDArray[np.int64]
+    ) -> None:
+        """Set the extent of the boxes from one start to the next."""
+        for bound, reduce, values in (("low", np.minimum, low), ("high", np.maximum, high)):
+            found = reduce.reduceat(values, starts, axis=0) if len(starts) else values
+            object.__setattr__(self, f"{name}_{bound}", found)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        arrays = (self.brick, self.block, self.low, self.high, self.corners)
-        return sum(array.nbytes for array in (*arrays, self.group_low, self.group_high))
+        arrays = (self.brick, self.block, self.low, self.high, self.corners, self.bricks)
+        bounds = (self.brick_low, self.brick_high, self.group_low, self.group_high)
+        return sum(array.nbytes for array in (*arrays, *bounds))
 
-
-@dataclass(frozen=True, slots=True)
-class Rects:
-    """Boxes and the screen tiles that may see them."""
-
-    box: NDArray[np.int64]
-    """[v]: rows of a `BoxTable`."""
-    first: NDArray[np.int64]
-    """[v, 2]: first tile column and row."""
-    last: NDArray[np.int64]
-    """[v, 2]: one past the last tile column and row."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return self.box.nbytes + self.first.nbytes + self.last.nbytes
+    def bricks_seen(self, screen: Screen) -> Rects:
+        """The bricks in view, as places in `bricks`, each with the screen tiles that may see it."""
+        groups = screen.rects(self.group_low, self.group_high, np.arange(len(self.group_low)))
+        inside = (groups.which[:, None] * GROUP + np.arange(GROUP)).reshape(-1)
+        inside = inside[inside < len(self.bricks)]
+        return screen.rects(self.brick_low, self.brick_high, inside)
 
 
 def build_boxes(
@@ -102,172 +96,3 @@ def build_boxes(
         high=origin + corners[:, 3:],
         corners=corners,
     )
-
-
-def project_boxes(
-    table: BoxTable,
-    *,
-    size: tuple[int, int, int],
-    eye_grid: NDArray[np.float64],
-    to_camera: NDArray[np.float64],
-    intrinsics: tuple[float, float, float, float],
-    pixels: tuple[int, int, int, int],
-    tile: int,
-) -> Rects:
-    """The boxes in view of a pinhole camera, each with the screen tiles that may see it.
-
-    Parameters
-    ----------
-    size : voxels per axis; boxes at the border reach half a voxel further, where positions clamp,
-        and up to the eye along an axis that a pixel's ray does not move along (see `_Screen`)
-    eye_grid : [3] f64                 the camera's centre
-    to_camera : [3, 3] f64             grid directions to camera axes (x right, y down, z forward), in
-                                       shortest edges of a voxel
-    intrinsics : fx, fy, cx, cy
-    pixels : left, top, right, bottom  the part of the picture; tiles count from its left top
-    tile : edge of a tile in pixels
-    """
-    view = _Screen(size, eye_grid, to_camera, intrinsics, pixels)
-    groups, _, _ = view.rects(table.group_low, table.group_high, np.arange(len(table.group_low)))
-    inside = (groups[:, None] * GROUP + np.arange(GROUP)).reshape(-1)
-    box, first, final = view.rects(table.low, table.high, inside[inside < len(table.low)])
-    return Rects(box=box, first=first // tile, last=final // tile + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class _Screen:
-    """The part of a picture that boxes are looked for in.
-
-    An axis with a direction of exactly 0 puts no bound on a ray: beside the grid, it sees the border
-    that its positions are clamped to, as it would if the border's boxes reached up to the eye. Where
-    a pixel has such a ray, they are taken to.
-    """
-
-    size: tuple[int, int, int]
-    eye_grid: NDArray[np.float64]
-    to_camera: NDArray[np.float64]
-    intrinsics: tuple[float, float, float, float]
-    pixels: tuple[int, int, int, int]
-
-    def rects(
-        self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Those of the boxes `which` (rows of `low` and `high` [m, 3]) that are in view [v], and
-        the first and the last pixel, x and y, whose rays may meet them [v, 2]."""
-        origin = np.array(self.pixels[:2])
-        extent = np.array(self.pixels[2:]) - origin
-        # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
-        bound = float(max(extent)) + 1.0
-        nothing = np.empty((0, 2), np.int64)
-        in_view = [(np.empty(0, np.int64), nothing, nothing)]
-        below, above = self._border()
-        for start in range(0, len(which), BOXES_AT_ONCE):
-            part = which[start : start + BOXES_AT_ONCE]
-            lowest, highest, ahead = _bounds_on_screen(
-                np.where(low[part] == 0, below, low[part]),
-                np.where(high[part] == np.array(self.size) - 1, above, high[part]),
-                self.eye_grid,
-                self.to_camera,
-                self.intrinsics,
-            )
-            first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
-            final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(
-                np.int64
-            )
-            first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
-            seen = np.flatnonzero(ahead & (first <= final).all(-1))
-            in_view.append((part[seen], first[seen], final[seen]))
-        box, first, final = (np.concatenate(parts) for parts in zip(*in_view, strict=True))
-        return box, first, final
-
-    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
-        below, above = np.full(3, -0.5), np.array(self.size) - 0.5
-        beside = (self.eye_grid < below) | (self.eye_grid > above)
-        for axis in np.flatnonzero(beside):
-            if self._has_parallel_ray(axis):
-                below[axis] = min(below[axis], self.eye_grid[axis])
-                above[axis] = max(above[axis], self.eye_grid[axis])
-        return below, above
-
-    def _has_parallel_ray(self, axis: np.int64) -> bool:
-        """Whether a pixel's ray moves so little along an axis of the grid that it may be 0 where
-        the ray is made."""
-        across, down, ahead = np.linalg.inv(self.to_camera)[axis]
-        (fx, fy, cx, cy), (left, top, right, bottom) = self.intrinsics, self.pixels
-        y = (np.arange(top, bottom) + 0.5 - cy) / fy
-        # Along a row of pixels the component is linear: only the pixel next to its zero can be one.
-        slope, rest = across / fx, y * down + ahead
-        with np.errstate(over="ignore"):  # far beyond the picture is far enough
-            zero = cx - 0.5 - rest / slope if slope else np.full(len(y), left, np.float64)
-        column = np.rint(np.clip(zero, left, right - 1))
-        x = (column + 0.5 - cx) / fx
-        scale = np.abs(x * across) + np.abs(y * down) + abs(ahead)
-        return bool((np.abs(x * across + rest) <= _PARALLEL * scale).any())
-
-
-def _bounds_on_screen(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    eye_grid: NDArray[np.float64],
-    to_camera: NDArray[np.float64],
-    intrinsics: tuple[float, float, float, float],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [n, 2]; and which [n]
-    have a part before the eye at all."""
-    n = len(low)
-    # Corners [8, n] in camera axes, by adding up the parts of each axis.
-    parts = [
-        [(edge[:, a] - eye_grid[a])[:, None] * to_camera[:, a][None] for edge in (low, high)]
-        for a in range(3)
-    ]
-    corners = np.empty((8, n, 3))
-    for i in range(8):
-        corners[i] = parts[0][i >> 2 & 1] + parts[1][i >> 1 & 1] + parts[2][i & 1]
-    z = corners[..., 2]
-    ahead = z >= _NEAR
-    front = np.where(ahead, z, 1.0)
-    lowest, highest = np.empty((n, 2)), np.empty((n, 2))
-    f, c = intrinsics[:2], intrinsics[2:]
-    for axis in range(2):
-        at = corners[..., axis] / front * f[axis] + c[axis]
-        lowest[:, axis] = np.where(ahead, at, np.inf).min(0)
-        highest[:, axis] = np.where(ahead, at, -np.inf).max(0)
-    cut = np.flatnonzero(ahead.any(0) & ~ahead.all(0))
-    if len(cut):
-        _extend_to_near(corners[:, cut], lowest, highest, cut, f, c)
-    return lowest, highest, np.logical_or.reduce(ahead)
-
-
-def _extend_to_near(
-    corners: NDArray[np.float64],
-    lowest: NDArray[np.float64],
-    highest: NDArray[np.float64],
-    rows: NDArray[np.int64],
-    f: tuple[float, ...],
-    c: tuple[float, ...],
-) -> None:
-    """Let the bounds [rows] hold the points where the edges of corners [8, r, 3] cross the near plane."""
-    for i in range(8):
-        for axis_bit in (1, 2, 4):
-            if i & axis_bit:
-                continue
-            a, b = corners[i], corners[i | axis_bit]
-            crosses = (a[:, 2] >= _NEAR) != (b[:, 2] >= _NEAR)
-            if not crosses.any():
-                continue
-            a, b, hit = a[crosses], b[crosses], rows[crosses]
-            share = ((_NEAR - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
-            point = a[:, :2] + share * (b[:, :2] - a[:, :2])
-            at = point / _NEAR * np.array(f) + np.array(c)
-            lowest[hit] = np.minimum(lowest[hit], at)
-            highest[hit] = np.maximum(highest[hit], at)
-
-
-def rects_alive(rects: Rects, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which rectangles [v] hold a tile with live rays; `alive` is [rows, columns]."""
-    table = np.zeros((alive.shape[0] + 1, alive.shape[1] + 1), np.int64)
-    table[1:, 1:] = alive.astype(np.int64).cumsum(0).cumsum(1)
-    (x0, y0), (x1, y1) = rects.first.T, rects.last.T
-    held: NDArray[np.int64] = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]
-    return held > 0

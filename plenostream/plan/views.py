@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.tiles import Pairs
-from plenostream.plan.boxes import BoxTable, Rects, rects_alive
+from plenostream.plan.boxes import BoxTable
+from plenostream.plan.screen import Rects, Screen, rects_alive
+from plenostream.plan.waves import shells_of
 
 __all__ = ["PAIRS_AT_ONCE", "PacketView", "PinholeView", "View", "expand_rects"]
 
@@ -44,51 +46,49 @@ class View(Protocol):
 
 
 class PinholeView:
-    """The view of a camera: boxes with the rectangles of tiles that may see them."""
+    """The view of a camera: bricks and boxes with the rectangles of tiles that may see them."""
 
     def __init__(
         self,
         table: BoxTable,
-        rects: Rects,
-        box_shells: NDArray[np.int64],
-        brick_shells: NDArray[np.int64],
+        screen: Screen,
         *,
-        rows: int,
-        columns: int,
+        eye_block: NDArray[np.int64],
+        brick_shells: NDArray[np.int64],
     ) -> None:
-        """Take `rects` of boxes with shells [v]; `brick_shells` [n] is of every brick."""
-        order = np.argsort(box_shells, kind="stable")
-        self._rects = Rects(rects.box[order], rects.first[order], rects.last[order])
-        self._shells = box_shells[order]
-        self._brick = table.brick[self._rects.box]
-        self._grid = (rows, columns)
-        self.bricks = np.unique(self._brick).astype(np.int64)
+        """Take the block [3] that the eye is in, and the shell of every brick of the scene [n]."""
+        self._table = table
+        self._screen = screen
+        self._eye_block = eye_block
+        self._rects = table.bricks_seen(screen)
+        self.bricks = table.bricks[self._rects.which]
         self.shells = brick_shells[self.bricks]
 
     @property
     def nbytes(self) -> int:
         """See `View.nbytes`."""
-        mine = (self._shells, self._brick, self.bricks, self.shells)
-        return self._rects.nbytes + sum(array.nbytes for array in mine)
+        return self._rects.nbytes + self.bricks.nbytes + self.shells.nbytes
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""
-        rows, columns = self._grid
-        seen = self._brick[rects_alive(self._rects, alive[: rows * columns].reshape(rows, columns))]
-        return ~np.isin(bricks, seen)
+        rows, columns = self._screen.rows, self._screen.columns
+        seen = rects_alive(self._rects, alive[: rows * columns].reshape(rows, columns))
+        return ~np.isin(bricks, self.bricks[seen])
 
     def pairs(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Pairs]:
         """See `View.pairs`."""
-        mine = np.flatnonzero(wanted[self._brick])
-        counts = (self._rects.last[mine] - self._rects.first[mine]).prod(-1)
-        total = np.cumsum(counts)
+        table = self._table
+        rects = self._screen.rects(table.low, table.high, np.flatnonzero(wanted[table.brick]))
+        shells = shells_of(table.block[rects.which], self._eye_block)
+        order = np.argsort(shells, kind="stable")
+        total = np.cumsum((rects.last - rects.first)[order].prod(-1))
         start = 0
-        while start < len(mine):
+        while start < len(order):
             done = total[start - 1] if start else 0
             stop = max(start + 1, int(np.searchsorted(total, done + PAIRS_AT_ONCE, "right")))
-            part = mine[start:stop]
-            rects = Rects(self._rects.box[part], self._rects.first[part], self._rects.last[part])
-            yield expand_rects(rects, self._shells[part], alive, self._grid[1])
+            part = order[start:stop]
+            some = Rects(rects.which[part], rects.first[part], rects.last[part])
+            yield expand_rects(some, shells[part], alive, self._screen.columns)
             start = stop
 
 
@@ -150,7 +150,7 @@ def expand_rects(
     width = extent[which, 0]
     row, column = within // width, within % width
     tile = (rects.first[which, 1] + row) * columns + rects.first[which, 0] + column
-    box, shell = rects.box[which], shells[which]
+    box, shell = rects.which[which], shells[which]
     if alive is not None:
         keep = alive[tile]
         tile, box, shell = tile[keep], box[keep], shell[keep]

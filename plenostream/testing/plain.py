@@ -196,10 +196,11 @@ class PlainIntegrator:
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         colour = self._colour + self._trans[:, None] * background
-        values = np.concatenate([colour, self._depth[:, None]], 1).astype(np.float32)
-        alpha = (1.0 - self._trans).astype(np.float32)
+        values = (colour, self._depth, 1.0 - self._trans)
+        rgb, depth, alpha = (v.astype(np.float32) for v in values)
         tiles = np.arange(self._n_tiles)
-        place(tiles, values.reshape(-1, TILE_RAYS, 4), alpha.reshape(-1, TILE_RAYS))
+        rgb, depth, alpha = (v.reshape(len(tiles), TILE_RAYS, -1) for v in (rgb, depth, alpha))
+        place(tiles, rgb, depth[..., 0], alpha[..., 0])
 
     def drop(self) -> None:
         self._waiting = []

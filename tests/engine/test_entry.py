@@ -13,6 +13,8 @@ import plenostream as ps
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import open_renderer
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 VIEW = ps.look_at_camera((2.0, 1.0, 1.0), (0.0, 0.0, 0.0), size=(24, 16))
 ORIGINS, DIRS = [[-3.0, 0.1, 0.2]], [[1.0, 0.01, 0.02]]
 NO_RAYS = [

@@ -22,14 +22,14 @@ def camera_of(width: int, height: int) -> Camera:
     )
 
 
-def tiles_that_tell_where_they_are(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Colour and depth [t, 64, 4] and alpha [t, 64], made of each ray's column and row."""
+def tiles_that_tell_where_they_are(camera: Camera) -> tuple[np.ndarray, ...]:
+    """Colour [t, 64, 3], depth and alpha [t, 64], made of each ray's column and row."""
     columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
     number, lane = np.ogrid[: rows * columns, :TILE_RAYS]
     x = number % columns * TILE + lane % TILE
     y = number // columns * TILE + lane // TILE
-    colour_and_depth = np.stack([x, y, x + y, -x], -1)
-    return colour_and_depth.astype(np.float32), (1000 * y + x).astype(np.float32)
+    made = np.stack([x, y, x + y], -1), -x, 1000 * y + x
+    return tuple(array.astype(np.float32) for array in made)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, OutputError
 from plenostream.export.film import film_output
-from plenostream.export.pixels import colour_8bit, depth_8bit, depth_range, psnr
+from plenostream.export.pixels import colour_8bit
 from plenostream.export.stills import still_output
 from plenostream.export.targets import Writer, choose_target
 from plenostream.results import FrameStats, RenderResult
@@ -152,31 +152,15 @@ class TestFloatFiles:
             np.testing.assert_array_equal(channels[name], values)
 
 
-class TestDepthColours:
-    def test_near_is_red_and_far_is_blue(self) -> None:
-        depth = np.array([[1.0, 3.0]], np.float32)
-        ((near, far),) = depth_8bit(depth, np.ones_like(depth), (1.0, 3.0)).astype(int)
-        assert near[0] > near[2]
-        assert far[2] > far[0]
-
-    def test_stand_for_the_depth_of_what_is_seen_not_for_its_opacity(self) -> None:
-        depth, alpha = np.array([[2.0, 1.2]], np.float32), np.array([[1.0, 0.6]], np.float32)
-        assert depth_range(depth, alpha) == pytest.approx((2.0, 2.0))
-
-    def test_of_an_empty_picture_are_black(self) -> None:
-        nothing = np.zeros((2, 3), np.float32)
-        assert depth_range(nothing, nothing) is None
-        assert not depth_8bit(nothing, nothing, None).any()
-
-    def test_mean_the_same_depth_in_all_frames(self, tmp_path: Path, frame: Frame) -> None:
-        target = choose_target(tmp_path / "out", outputs=("depth",), n_frames=2)
-        farther = {**frame, "depth": frame["depth"] + frame["alpha"]}
-        with still_output(target, numbers=[0, 1], background=1.0, overwrite=False) as writer:
-            writer.write(0, picture(frame))
-            span = writer.depth_span
-            writer.write(1, picture(farther))
-        assert span is not None
-        assert writer.depth_span == span
+def test_depth_colours_mean_the_same_depth_in_all_frames(tmp_path: Path, frame: Frame) -> None:
+    target = choose_target(tmp_path / "out", outputs=("depth",), n_frames=2)
+    farther = {**frame, "depth": frame["depth"] + frame["alpha"]}
+    with still_output(target, numbers=[0, 1], background=1.0, overwrite=False) as writer:
+        writer.write(0, picture(frame))
+        span = writer.depth_span
+        writer.write(1, picture(farther))
+    assert span is not None
+    assert writer.depth_span == span
 
 
 class TestTargets:
@@ -394,11 +378,3 @@ def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path, frame: 
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be made"):
         render_to(tmp_path / "file" / "a.png", frame, "rgb")
-
-
-class TestPsnr:
-    def test_of_equal_pictures_is_infinite(self) -> None:
-        assert psnr(np.ones((2, 2)), np.ones((2, 2))) == float("inf")
-
-    def test_of_a_difference_of_a_tenth_is_20_db(self) -> None:
-        assert psnr(np.zeros((2, 2, 3)), np.full((2, 2, 3), 0.1)) == pytest.approx(20)

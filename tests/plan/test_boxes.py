@@ -11,9 +11,9 @@ from plenostream.cameras import Camera, look_at_camera
 from plenostream.engine.sight import camera_view
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
-from plenostream.plan import BoxTable, build_boxes
-from plenostream.plan import boxes as boxes_module
-from plenostream.plan.boxes import Rects, project_boxes, rects_alive
+from plenostream.plan import BoxTable, Screen, build_boxes
+from plenostream.plan import screen as screen_module
+from plenostream.plan.screen import Rects, rects_alive
 from plenostream.testing.pictures import rays_of
 
 GRID = GridSpec(size=(26, 19, 21), radius=(1.0, 0.8, 0.9), center=(0.05, 0.0, -0.1))
@@ -185,8 +185,7 @@ def test_items_are_front_to_back() -> None:
 
 
 def project(table: BoxTable, camera: Camera) -> Rects:
-    return project_boxes(
-        table,
+    screen = Screen(
         size=GRID.size,
         eye_grid=GRID.world_to_grid(camera.eye_world),
         to_camera=np.linalg.inv(camera.c2w[:, :3]) / GRID.scale,
@@ -194,6 +193,7 @@ def project(table: BoxTable, camera: Camera) -> Rects:
         pixels=(0, 0, camera.width, camera.height),
         tile=8,
     )
+    return screen.rects(table.low, table.high, np.arange(len(table.low)))
 
 
 @pytest.mark.parametrize("name", CAMERAS)
@@ -202,16 +202,16 @@ def test_boxes_projected_a_few_at_a_time_are_where_they_are_all_at_once(
 ) -> None:
     table = make_scene(8).table
     whole = project(table, CAMERAS[name])
-    monkeypatch.setattr(boxes_module, "BOXES_AT_ONCE", 5)
+    monkeypatch.setattr(screen_module, "BOXES_AT_ONCE", 5)
     parts = project(table, CAMERAS[name])
-    for field in ("box", "first", "last"):
+    for field in ("which", "first", "last"):
         assert getattr(parts, field).tolist() == getattr(whole, field).tolist()
 
 
 def test_scene_without_boxes_is_seen_nowhere() -> None:
     table = make_scene(16, share=0.0).table
     rects = project(table, CAMERAS["from outside"])
-    assert (rects.box.shape, rects.first.shape, rects.last.shape) == ((0,), (0, 2), (0, 2))
+    assert (rects.which.shape, rects.first.shape, rects.last.shape) == ((0,), (0, 2), (0, 2))
 
 
 def test_rectangle_is_alive_when_it_holds_a_live_tile() -> None:

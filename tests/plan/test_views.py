@@ -8,7 +8,7 @@ import pytest
 from plenostream.field.tiles import Pairs
 from plenostream.plan import BoxTable, PacketView, PinholeView
 from plenostream.plan import views as views_module
-from plenostream.plan.boxes import Rects
+from plenostream.plan.screen import Rects
 from plenostream.plan.views import expand_rects
 
 COLUMNS, ROWS = 7, 5
@@ -39,7 +39,7 @@ def table_of(n_boxes: int, brick: np.ndarray | None = None) -> BoxTable:
 def pairs_by_hand(rects: Rects, shells: np.ndarray, alive: np.ndarray) -> list[tuple[int, ...]]:
     found = []
     for box, (x0, y0), (x1, y1), shell in zip(
-        rects.box, rects.first, rects.last, shells, strict=True
+        rects.which, rects.first, rects.last, shells, strict=True
     ):
         for y in range(y0, y1):
             for x in range(x0, x1):
@@ -68,17 +68,32 @@ def test_every_tile_is_alive_until_there_is_a_report() -> None:
     )
 
 
+class Screen:
+    """Sees boxes in given rectangles, and several together in the one that holds theirs.
+
+    A box of `table_of` lies in the cell that is its number, so cells say which boxes are meant.
+    """
+
+    rows, columns = ROWS, COLUMNS
+
+    def __init__(self, rects: Rects) -> None:
+        self._rects = rects
+
+    def rects(self, low: np.ndarray, high: np.ndarray, which: np.ndarray) -> Rects:
+        of = [slice(low[i, 0], high[i, 0]) for i in which]
+        first = [self._rects.first[boxes].min(0) for boxes in of]
+        last = [self._rects.last[boxes].max(0) for boxes in of]
+        return Rects(which, np.array(first).reshape(-1, 2), np.array(last).reshape(-1, 2))
+
+
 def pinhole_view(seed: int) -> tuple[PinholeView, Rects, np.ndarray, np.ndarray]:
-    """A view of 30 boxes, three of each brick, not in order."""
-    rects, shells = random_rects(seed, 30)
+    """A view of 30 boxes, three of each brick, from the middle of them."""
+    rects, _ = random_rects(seed, 30)
     rects = Rects(np.arange(30), rects.first, rects.last)
-    mixed = np.random.default_rng(seed).permutation(30)
-    rects = Rects(rects.box[mixed], rects.first[mixed], rects.last[mixed])
-    brick = np.arange(30) // 3
-    view = PinholeView(
-        table_of(30, brick), rects, shells[mixed], np.arange(10), rows=ROWS, columns=COLUMNS
-    )
-    return view, rects, shells[mixed], brick
+    brick, eye = np.arange(30) // 3, np.array([13, 13, 13])
+    table, screen = table_of(30, brick), Screen(rects)
+    view = PinholeView(table, screen, eye_block=eye, brick_shells=np.arange(10))  # type: ignore[arg-type]
+    return view, rects, np.abs(table.block - eye).sum(-1), brick
 
 
 @pytest.mark.parametrize("at_once", [1, 13, 65_536])
@@ -99,12 +114,18 @@ def test_portions_of_a_view_are_its_pairs_in_the_bricks_that_are_wanted(
     assert all(len(some.tile) <= max(at_once, largest) for some in portions)
 
 
-def test_brick_is_hidden_when_no_tile_that_may_see_it_is_alive() -> None:
-    view, rects, shells, brick = pinhole_view(7)
+def test_brick_is_hidden_when_no_tile_of_its_own_rectangle_is_alive() -> None:
+    view, rects, _, brick = pinhole_view(7)
     alive = np.random.default_rng(4).random(ROWS * COLUMNS) < 0.1
-    seen = {int(brick[box]) for _, box, _ in pairs_by_hand(rects, shells, alive)}
+    grid = alive.reshape(ROWS, COLUMNS)
+    seen = set()
+    for b in range(10):
+        (x0, y0), (x1, y1) = rects.first[brick == b].min(0), rects.last[brick == b].max(0)
+        if grid[y0:y1, x0:x1].any():
+            seen.add(b)
     bricks = np.array([8, 1, 5, 9, 0])
-    assert view.hidden(bricks, alive).tolist() == [int(b) not in seen for b in bricks]
+    hidden = view.hidden(bricks, alive).tolist()
+    assert hidden == [b not in seen for b in bricks]
 
 
 def packet_view() -> tuple[PacketView, Pairs, np.ndarray]:
@@ -141,5 +162,5 @@ def test_packets_need_the_bricks_of_their_boxes_and_no_others() -> None:
 
 def test_view_counts_the_bytes_that_it_holds() -> None:
     view = pinhole_view(6)[0]
-    # 30 rectangles of five numbers with shell and brick, and ten bricks with their shells.
-    assert view.nbytes == 30 * (5 * 8 + 8 + 4) + 10 * 16
+    # Ten bricks: a rectangle of five numbers each, with number and shell.
+    assert view.nbytes == 10 * (5 * 8 + 16)

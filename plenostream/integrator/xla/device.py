@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from plenostream.errors import BudgetError, DeviceError
+from plenostream.integrator.xla.environment import finish_preparing
 from plenostream.process.forks import Owner
 from plenostream.rules.bytesize import format_bytes
 
@@ -45,6 +46,7 @@ def use_jax() -> None:
     global _user
     if _user is None:
         _user = Owner()
+        finish_preparing()
     _user.refuse_others()
 
 

@@ -13,7 +13,7 @@ import time
 import warnings
 from pathlib import Path
 
-__all__ = ["cache_folder", "prepare_jax"]
+__all__ = ["cache_folder", "finish_preparing", "prepare_jax"]
 
 
 def cache_folder() -> Path:
@@ -34,8 +34,14 @@ _LEAST_FREE = 50_000_000
 _CACHE_WARNING = "Error (reading|writing) persistent compilation cache entry"
 
 
+_runs_inline = False
+"""Whether programs are to run in the thread that calls them, see `_prepare_cpu`."""
+
+
 def prepare_jax() -> None:
     """Set JAX up for this process as the command line does, before JAX computes anything.
+
+    JAX itself is not loaded.
 
     Nobody has to: pictures and budgets are the same without it. These hold for all that a process
     does with JAX, so no renderer sets them by itself:
@@ -101,9 +107,13 @@ def _prepare_cpu() -> None:
     is only read from NPROC, when the first device is asked for; with a pool of one, programs have
     to run in the thread that calls them, or they would queue up for it.
     """
-    if os.environ.setdefault("NPROC", "1") != "1":
-        return
-    # Late: the variables above are read when JAX is imported.
-    import jax
+    global _runs_inline
+    _runs_inline = os.environ.setdefault("NPROC", "1") == "1"
+    if "jax" in sys.modules:
+        finish_preparing()
 
-    jax.config.update("jax_cpu_enable_async_dispatch", False)  # type: ignore[no-untyped-call]
+
+def finish_preparing() -> None:
+    """Set what JAX reads from no environment variable; called once JAX is imported."""
+    if _runs_inline:
+        sys.modules["jax"].config.update("jax_cpu_enable_async_dispatch", False)

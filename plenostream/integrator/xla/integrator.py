@@ -319,7 +319,7 @@ class XlaIntegrator:
         number = np.arange(part, self._n_real, n_parts)
         mine = slice(len(number))
         values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
-        place(number, values[mine], alpha[mine])
+        place(number, values[mine, :, :3], values[mine, :, 3], alpha[mine])
         return [int(count) for count in counters]
 
     def drop(self) -> None:

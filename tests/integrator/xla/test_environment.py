@@ -88,6 +88,21 @@ def test_leaves_the_cores_of_a_cpu_to_the_renderers_threads(
     assert not asynchronous()
 
 
+def test_of_a_process_without_jax_is_finished_when_a_device_is_made() -> None:
+    program = """if True:
+        import sys
+        import plenostream
+        plenostream.prepare_jax()
+        assert "jax" not in sys.modules
+        from plenostream.integrator.xla.device import Device
+        Device(None, 1)
+        import jax
+        print(jax.config.read("jax_cpu_enable_async_dispatch"))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
 def test_leaves_the_threads_that_the_user_asked_for(asynchronous: Callable[[], bool]) -> None:
     os.environ["NPROC"] = "4"
     prepare_jax()
