@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
 
 import warp as wp
 
@@ -12,18 +16,52 @@ from plenostream.integrator.xla.environment import cache_folder
 
 __all__ = ["prepare_warp"]
 
+_LEAST_FREE = 50_000_000
+"""Bytes that must be free on the disk for kernels to be kept."""
 
+
+@cache
 def prepare_warp() -> None:
-    """Set Warp up, before it compiles anything; again does nothing.
+    """Set Warp up, before it compiles anything.
 
     It says nothing: what goes wrong arrives as an error. Kernels are kept beside JAX's programs,
     unless WARP_CACHE_PATH says where; where that cannot be written to, for this process alone.
     """
     wp.config.log_level = wp.LOG_ERROR
     if "WARP_CACHE_PATH" not in os.environ and wp.config.kernel_cache_dir is None:
+        wp.config.kernel_cache_dir = str(_kernel_folder())
+    with _silence():
+        wp.init()
+
+
+def _kernel_folder() -> Path:
+    with suppress(OSError, RuntimeError):  # no home, or none that can be written to
         folder = cache_folder().with_name("warp")
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK | os.X_OK)
-        wp.config.kernel_cache_dir = str(folder) if writable else tempfile.mkdtemp()
-    wp.init()
+        folder.mkdir(parents=True, exist_ok=True)
+        if shutil.disk_usage(folder).free >= _LEAST_FREE and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return Path(_passing_folder().name)
+
+
+@cache
+def _passing_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder that goes when the process ends; remembered, or it would go at once."""
+    return tempfile.TemporaryDirectory(prefix="plenostream-warp-")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without standard error: Warp's library writes there itself that a machine has no GPU."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -144,7 +144,8 @@ class WarpIntegrator(XlaIntegrator):
             raise InternalError(f"a ray still waits for brick {brick}, which no wave brought")
         number = np.arange(self._n_real)
         values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
-        place(number, values[: self._n_real], alpha[: self._n_real])
+        values = values[: self._n_real]
+        place(number, values[..., :3], values[..., 3], alpha[: self._n_real])
         return [int(count) for count in counters]
 
     def close(self) -> None:

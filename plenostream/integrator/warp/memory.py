@@ -8,13 +8,18 @@ from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, 
 from plenostream.integrator.warp.boxmap import map_bytes
 from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.memory import Memory
+from plenostream.integrator.xla.memory import SMALL, Memory
 from plenostream.integrator.xla.programs import Program
 from plenostream.integrator.xla.structs import TILE_STEP, n_bytes
 from plenostream.integrator.xla.workers import QUEUED_CALLS
 
 __all__ = ["WalkMemory"]
 
+_COMPOSED_TILE = 640
+"""Temporaries, per tile, of the programs that report and compose: two numbers a ray, and a little."""
+_LEAST_TEMPORARIES = 1_000_000
+"""What is planned for temporaries at least: setting up a few tiles takes less than setting up many,
+and the smallest budget must not depend on how many there are."""
 _MAKING_MAP = 4
 """Host bytes, per byte of the map, while it is made."""
 
@@ -50,11 +55,18 @@ class WalkMemory(Memory):
         xla_state = n_bytes(self._structs.state(2)) - n_bytes(self._structs.state(1))
         return replace(
             costs,
-            tile_bytes=costs.tile_bytes - xla_state + state,
+            tile_bytes=costs.tile_bytes - xla_state + state + _COMPOSED_TILE,
             tile_step=TILE_STEP,
             fixed=fixed,
             part_bytes=0,
         )
+
+    def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
+        """See `Integrator.temporary_bytes`; what grows with the tiles is counted by the tile."""
+        sizes = sizes or SMALL
+        drawing, alone = self._programs_of(sizes.n_tiles, sizes, rays)
+        most = max(program.temp_bytes for program in drawing) - sizes.n_tiles * _COMPOSED_TILE
+        return max(most, _LEAST_TEMPORARIES) + max(program.temp_bytes for program in alone)
 
     def _programs_of(
         self, tiles: int, sizes: Sizes, rays: RaySource

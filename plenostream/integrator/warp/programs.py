@@ -135,7 +135,7 @@ class WalkPrograms(Programs):
             return WalkState(*changed)
 
         return self._program(
-            ("walk rays", tiles, n_slots, n_pages, self._sizes),
+            ("integrate", tiles, n_slots, n_pages, self._sizes),
             walk,
             lambda: (
                 self.walks.state(tiles),

@@ -25,13 +25,14 @@ from plenostream.integrator.xla.structs import (
 )
 from plenostream.integrator.xla.workers import QUEUED_CALLS
 
-__all__ = ["BATCH_ROWS", "Memory"]
+__all__ = ["BATCH_ROWS", "SMALL", "Memory"]
 
 BATCH_ROWS = 2 * BATCH_PAGES * PAGE_ROWS - BATCH_BRICKS * PAGE_ROWS
 """Rows that are packed for upload together, at most, unless a single brick has more: with the pages
 that are not full, two batches of pages."""
 
-_SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
+SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
+"""Sizes that all scenes share."""
 _REPORTS = 6
 """Reports of live tiles that are kept at once: two are used late, four wait in a worker's queue."""
 _SCALARS = 64_000
@@ -102,7 +103,7 @@ class Memory:
         """See `Integrator.temporary_bytes`."""
         parts = self._device.n_parts
         if sizes is None:
-            sizes, tiles = _SMALL, _SMALL.n_tiles
+            sizes, tiles = SMALL, SMALL.n_tiles
         else:
             tiles = sizes.n_tiles // parts
         parallel, alone = self._programs_of(tiles, sizes, rays)
