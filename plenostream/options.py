@@ -141,7 +141,8 @@ class StreamOptions:
         Backend,
         Choice(
             choices=get_args(Backend),
-            help="What draws: xla on every device that JAX has, warp on NVIDIA GPUs. auto takes the fastest that is there.",
+            help="What draws: xla on every device that JAX has, warp on NVIDIA GPUs. auto takes the "
+            "fastest that is there.",
         ),
     ] = "auto"
     precision: Annotated[

@@ -45,6 +45,7 @@ APART = {"reference": set(), "testing": {*CORE, *RANKS, "reference"}}
 FENCES = {
     "jax": {"integrator"},
     "jaxlib": {"integrator"},
+    "warp": {"integrator"},
     "dask": {"importers"},
     "distributed": {"importers"},
     "cv2": {"export"},
@@ -278,4 +279,4 @@ def test_importing_the_package_leaves_heavy_libraries_alone() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
-    assert loaded & {"jax", "jaxlib", "cv2", "open3d", "dask", "distributed"} == set()
+    assert loaded & {"jax", "jaxlib", "warp", "cv2", "open3d", "dask", "distributed"} == set()

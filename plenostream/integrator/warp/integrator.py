@@ -42,12 +42,8 @@ class WarpIntegrator(XlaIntegrator):
         self._bricks = np.unique(scene.boxes.brick)
         x, y, z = group_shape(scene.bricks)
         sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
-        self.programs: WalkPrograms = WalkPrograms(
-            device, self._shape, jnp.dtype(precision), sizes
-        )
-        self.memory = WalkMemory(
-            device, self.programs, scene, self._walk, self._shape.voxels
-        )
+        self.programs: WalkPrograms = WalkPrograms(device, self._shape, jnp.dtype(precision), sizes)
+        self.memory = WalkMemory(device, self.programs, scene, self._walk, self._shape.voxels)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None
 

@@ -83,7 +83,7 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         next_sample: wp.array(dtype=wp.int32),
         waits_for: wp.array(dtype=wp.int32),
         counters: wp.array2d(dtype=wp.int32),
-    ):
+    ) -> None:
         ray = wp.tid()
         n = n_samples[ray]
         k = next_sample[ray]
