@@ -49,8 +49,28 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     BudgetError : more device memory is allowed than the device grants.
     DeviceError : there is no such device, or it cannot be used.
     """
-    name = "xla" if backend == "auto" else backend
-    return _MAKERS[name](terms), ChosenBackend(name)
+    chosen = _fastest(terms) if backend == "auto" else ChosenBackend(backend)
+    return _MAKERS[chosen.name](terms), chosen
+
+
+def _fastest(terms: Terms) -> ChosenBackend:
+    from plenostream.integrator.xla.named_device import is_cuda
+
+    if not is_cuda(terms.device):
+        return ChosenBackend("xla")
+    try:
+        from plenostream.integrator.warp.environment import why_not
+    except ModuleNotFoundError as error:
+        return ChosenBackend("xla", _not_installed(error))
+    why = why_not(terms.device, terms.scene.basis_dim, terms.precision)
+    return ChosenBackend("xla" if why else "warp", why)
+
+
+def _not_installed(error: ModuleNotFoundError) -> str:
+    return (
+        f"the backend warp needs {error.name}, which is not installed: "
+        "pip install 'plenostream[cuda13]', or [cuda12]"
+    )
 
 
 def _xla(terms: Terms) -> Integrator:
@@ -66,10 +86,7 @@ def _warp(terms: Terms) -> Integrator:
     try:
         from plenostream.integrator.warp.environment import prepare_warp
     except ModuleNotFoundError as error:
-        raise DeviceError(
-            f"the backend warp needs what is not installed ({error.name}): "
-            "pip install 'plenostream[cuda13]', or [cuda12]"
-        ) from error
+        raise DeviceError(_not_installed(error)) from error
     from plenostream.integrator.warp.integrator import WarpIntegrator
     from plenostream.integrator.xla.device import Device
     from plenostream.integrator.xla.named_device import named_device

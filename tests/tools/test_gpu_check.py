@@ -30,6 +30,7 @@ from gpucheck.rendering import Measured, measure, table  # noqa: E402
 from gpucheck.rendering import faults as wrong_measures  # noqa: E402
 from gpucheck.report import faults, kernel_faults, kernel_lines, memory_table  # noqa: E402
 from gpucheck.target import WatchedDevice, read_target  # noqa: E402
+from gpucheck.walks import Walk, build_walks, parse_usage, walk_faults, walks_table  # noqa: E402
 
 TARGET = read_target("rtx3060ti_8gb")
 
@@ -117,6 +118,42 @@ def test_scatter_is_shared_unless_its_indices_are_unique(unique: str, shared: in
 def test_registers_spills_and_atomics_are_read_from_the_assembler() -> None:
     expected = Resources(registers=56, spilled_bytes=20, shared_bytes=4096, atomics=1, tf32=1)
     assert parse_ptxas(PTXAS, PTX) == [("f_1", expected)]
+
+
+WALK = Walk(
+    basis_dim=9, precision="float16", capability=86, registers=128, spilled_bytes=0, code_bytes=1
+)
+
+
+def test_registers_and_spills_are_read_from_cuobjdump() -> None:
+    said = "Function walk:\n  REG:128 STACK:16 SHARED:1024 LOCAL:8 CONSTANT[0]:1384 TEXTURE:0"
+    assert parse_usage(said) == (128, 24)
+    with pytest.raises(ValueError, match="no registers"):
+        parse_usage("no such file")
+
+
+def test_walk_that_spills_is_a_fault() -> None:
+    assert list(walk_faults(WALK)) == []
+    (fault,) = walk_faults(replace(WALK, spilled_bytes=24))
+    assert "24 bytes of a thread in memory on sm_86" in fault
+    heads, row = walks_table([WALK])
+    assert (heads.split()[1:3], row.split()[-4:]) == (
+        ["GPU", "registers"],
+        ["sm_86", "128", "0", "1"],
+    )
+
+
+@pytest.mark.slow
+def test_walk_is_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # In place of cuobjdump, which comes with the tool's own environment: the file is there.
+        stand_in = tmp_path / "cuobjdump"
+        stand_in.write_text('#!/bin/sh\ntest -s "$2" && echo "REG:1 STACK:0 SHARED:0 LOCAL:0"\n')
+        stand_in.chmod(0o755)
+        patch.setattr("gpucheck.walks.find_tool", lambda _: stand_in)
+        built = list(build_walks(precision="float16", capabilities=(75, 120), basis_dims=(1,)))
+    assert [walk.capability for walk in built] == [75, 120]
+    assert min(walk.code_bytes for walk in built) > 10_000
 
 
 def test_loops_of_the_host_are_those_outside_of_graphs() -> None:

@@ -6,15 +6,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+import jax
 import warp as wp
 
+from plenostream.integrator.warp.kernels.walk import walk_kernel
 from plenostream.integrator.xla.environment import cache_folder
+from plenostream.integrator.xla.named_device import named_device
 
-__all__ = ["prepare_warp"]
+__all__ = ["prepare_warp", "why_not"]
 
 _LEAST_FREE = 50_000_000
 """Bytes that must be free on the disk for kernels to be kept."""
@@ -32,6 +36,24 @@ def prepare_warp() -> None:
         wp.config.kernel_cache_dir = str(_kernel_folder())
     with _silence():
         wp.init()
+
+
+def why_not(device: str | None, basis_dim: int, precision: str) -> str:
+    """Why the walk cannot run on a CUDA device of JAX; empty where it can.
+
+    Tried as it is used: the driver may be too old for Warp, or the GPU for the compiler.
+    """
+    prepare_warp()
+    if not wp.is_cuda_available():
+        return f"Warp {wp.__version__} takes no CUDA driver that is here"
+    place = wp.device_from_jax(named_device(device) or jax.devices()[0])
+    # Not here: Ctrl-C would be lost in the compiler's callbacks.
+    with ThreadPoolExecutor(1) as thread:
+        loading = thread.submit(walk_kernel(basis_dim, precision).module.load, place)
+        error = loading.exception()
+    said = str(error).partition("\n")[0] if error else ""
+    loaded = error is None and loading.result() is not None
+    return "" if loaded else f"Warp cannot load its kernel on {place}{said and f' ({said})'}"
 
 
 def _kernel_folder() -> Path:
