@@ -118,8 +118,10 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         tau = stride * wp.length(wp.vec3(unit_x * reals[0], unit_y * reals[1], unit_z * reals[2]))
         values = basis_of(basis, ray)
 
-        colour = wp.vec3(0.0, 0.0, 0.0)
-        numbers = wp.float32(0.0)
+        # Added to in the order of the samples: so many waves give the very bits of one.
+        so_far = gathered[ray]
+        colour = wp.vec3(so_far[0], so_far[1], so_far[2])
+        numbers = so_far[3]
         n_boxes = wp.int32(0)
         n_marched = wp.int32(0)
         n_shaded = wp.int32(0)
@@ -278,7 +280,7 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         next_sample[ray] = k
         if n_marched > 0:
             trans[ray] = light
-            gathered[ray] = gathered[ray] + wp.vec4(colour[0], colour[1], colour[2], numbers)
+            gathered[ray] = wp.vec4(colour[0], colour[1], colour[2], numbers)
             place = (ray >> 5) & _COUNTED
             wp.atomic_add(counters, place, 0, n_boxes)
             wp.atomic_add(counters, place, 1, n_marched)
