@@ -14,7 +14,7 @@ import warp as wp
 from gpucheck.machine import find_tool
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.integrator.warp.environment import prepare_warp
-from plenostream.integrator.warp.kernels.walk import walk_kernel
+from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
 
 __all__ = ["CAPABILITIES", "Walk", "build_walks", "parse_usage", "walk_faults", "walks_table"]
 
@@ -47,6 +47,7 @@ def build_walks(
     cuobjdump = find_tool("cuobjdump")
     for basis_dim in basis_dims:
         module = walk_kernel(basis_dim, precision).module
+        module.options["block_dim"] = BLOCK_THREADS
         for capability in capabilities:
             with tempfile.TemporaryDirectory() as folder:
                 (cubin,) = wp.compile_aot_module(

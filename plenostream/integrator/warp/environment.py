@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import warp as wp
 
-from plenostream.integrator.warp.kernels.walk import walk_kernel
+from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
 from plenostream.integrator.xla.environment import cache_folder
 from plenostream.integrator.xla.named_device import named_device
 
@@ -49,7 +49,7 @@ def why_not(device: str | None, basis_dim: int, precision: str) -> str:
     place = wp.device_from_jax(named_device(device) or jax.devices()[0])
     # Not here: Ctrl-C would be lost in the compiler's callbacks.
     with ThreadPoolExecutor(1) as thread:
-        loading = thread.submit(walk_kernel(basis_dim, precision).module.load, place)
+        loading = thread.submit(walk_kernel(basis_dim, precision).module.load, place, BLOCK_THREADS)
         error = loading.exception()
     said = str(error).partition("\n")[0] if error else ""
     loaded = error is None and loading.result() is not None

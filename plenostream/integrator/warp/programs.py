@@ -11,7 +11,12 @@ import jax.numpy as jnp
 import warp as wp
 
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.warp.kernels.walk import COUNTER_ROWS, IN_OUT, walk_kernel
+from plenostream.integrator.warp.kernels.walk import (
+    BLOCK_THREADS,
+    COUNTER_ROWS,
+    IN_OUT,
+    walk_kernel,
+)
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkState
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.finish import compose
@@ -113,7 +118,9 @@ class WalkPrograms(Programs):
             numbers: Numbers,
         ) -> WalkState:
             kernel = walk_kernel(shape.basis_dim, str(dtype))
-            call = wp.jax_kernel(kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT)
+            call = wp.jax_kernel(
+                kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
+            )
             changed = call(
                 rays.n_samples,
                 rays.entry,

@@ -18,6 +18,9 @@ __all__ = ["Gathers", "gathers"]
 
 _WORD = 16
 """Bytes that a thread loads at once, at most."""
+_ROWS_AT_ONCE = {1: 8, 4: 8, 9: 8}
+"""Rows of a cell that may be on their way together, by basis functions. Longer rows are many words
+each: with all eight, 25 functions take 168 registers instead of 128 (sm_86, Warp 1.19)."""
 
 
 class Gathers(NamedTuple):
@@ -76,7 +79,7 @@ _COLOUR = """
     struct alignas({align}) Word {{ unsigned int bits[{align} / 4]; }};
     const unsigned int* ids = row_ids.data + static_cast<size_t>(first);
     float colour[3] = {{0.0f, 0.0f, 0.0f}};
-    #pragma unroll
+    #pragma unroll {at_once}
     for (int corner = 0; corner < 8; ++corner) {{
         const unsigned int row
             = ids[((corner >> 2) * edge + ((corner >> 1) & 1)) * edge + (corner & 1)];
@@ -140,6 +143,7 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
 
     lanes = 3 * basis_dim
     colour = _COLOUR.format(
+        at_once=_ROWS_AT_ONCE.get(basis_dim, 2),
         align=align,
         width=width,
         words=-(-lanes * item_bytes // align),

@@ -28,7 +28,11 @@ from plenostream.integrator.warp.kernels.places import (
     steps_out,
 )
 
-__all__ = ["COUNTER_ROWS", "IN_OUT", "walk_kernel"]
+__all__ = ["BLOCK_THREADS", "COUNTER_ROWS", "IN_OUT", "walk_kernel"]
+
+BLOCK_THREADS = 64
+"""Threads of a block on a GPU, a tile. A kernel of 130 registers runs 896 threads a processor so; in
+blocks of 256, only 256."""
 
 COUNTER_ROWS = 1024
 """Rays are counted in so many places: on a GPU, additions to one place would queue up."""
