@@ -20,6 +20,7 @@ from plenostream.integrator.backends import ChosenBackend, Terms
 from plenostream.integrator.interface import Integrator
 from plenostream.integrator.xla.environment import cache_folder
 from plenostream.options import Backend
+from plenostream.plan import budget
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS
 
@@ -198,3 +199,15 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening, "open_integrator", open_this)
         yield request.param
+
+
+@pytest.fixture(scope="module")
+def alike_pools() -> Iterator[None]:
+    """Small scenes get pools of one size, and so share compiled programs.
+
+    For tests of pictures alone: what is planned is more than the scenes need.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "_LEAST_SLOTS", 1024)
+        patch.setattr(budget, "_LEAST_PAGES", 16_384)
+        yield

@@ -16,9 +16,9 @@ from plenostream.testing.checkpoints import CheckpointArrays
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
+from benchmarks.baseline import build_baseline  # noqa: E402
 from benchmarks.checkout import other_checkout  # noqa: E402
 from benchmarks.models import TILED, Folders, present  # noqa: E402
-from benchmarks.native import build_native  # noqa: E402
 from benchmarks.tiling import copy_offset, tile_checkpoint  # noqa: E402
 
 COPIES = 2
@@ -68,7 +68,7 @@ def test_models_that_are_neither_here_nor_can_be_made_are_left_out(tmp_path: Pat
 
 def test_native_baseline_that_is_not_here_is_left_out_and_said_why(tmp_path: Path) -> None:
     said: list[str] = []
-    assert build_native(tmp_path / "no", tmp_path / "built", said.append) is None
+    assert build_baseline(tmp_path / "no", tmp_path / "built", said.append) is None
     assert "left out" in said[0]
 
 

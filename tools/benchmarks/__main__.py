@@ -70,7 +70,7 @@ def bench() -> None:
 )
 @_json_option
 def models(quick: bool, models: str | None, rounds: int, folder: Path, target: Path | None) -> None:
-    """Measure everything on the models that are here, beside the native baseline of ../shared.
+    """Measure everything on the models that are here, beside the baseline in C of ../shared.
 
     Frames, streaming, first frames, orbits, reads, decoding, conversion, profiles, as one table.
     Takes a quarter of an hour, some minutes more and 20 GB of disk the first time.

@@ -36,12 +36,12 @@ class Folders:
 
     @property
     def shared(self) -> Path:
-        """Models, recorded pictures and the native baseline, beside the checkout; may be missing."""
+        """Models, recorded pictures and the baseline in C, beside the checkout; may be missing."""
         return self.root.parent / "shared"
 
     @property
-    def native(self) -> Path:
-        """The native baseline's sources."""
+    def baseline(self) -> Path:
+        """The baseline in C's sources."""
         return self.shared / "bench" / "native"
 
 
@@ -66,7 +66,7 @@ def _makers(folders: Folders) -> dict[str, tuple[Path, Path, list[Path | str] | 
     still = data / "still_cameras.json"
     large, gyroid = folders.made / "still_512.npz", folders.made / "gyroid_512.npz"
     around = folders.made / "gyroid_cameras.json"
-    make_512, make_gyroid = models / "make_512.py", folders.native / "gyroid.py"
+    make_512, make_gyroid = models / "make_512.py", folders.baseline / "gyroid.py"
     return {
         "still_128": (data / "still_128.npz", still, None),
         "still_256": (models / "still_256.npz", still, None),

@@ -16,8 +16,11 @@ from typing import Any
 
 import plenostream as ps
 from benchmarks.apart import apart
+from benchmarks.backends import all_rivals, backend_rivals
+from benchmarks.baseline import baseline_rivals, build_baseline
 from benchmarks.conversion import conversion_rows, measure_conversion
 from benchmarks.frames import Rivals, nobody
+from benchmarks.loading import loading_rows, measure_loading
 from benchmarks.models import (
     TILED,
     Folders,
@@ -27,8 +30,8 @@ from benchmarks.models import (
     present,
     tiled_cameras,
 )
-from benchmarks.native import build_native, native_rivals
 from benchmarks.profile import profile_frame, profile_rows
+from benchmarks.rays import square_view
 from benchmarks.scene import Effort, measure_scene, scene_rows
 from benchmarks.table import Row, as_json, table_lines
 from benchmarks.timing import Contestant, Say
@@ -52,6 +55,7 @@ class Plan:
     """Names; None: all that are here or can be made."""
     size: tuple[int, int] = (800, 800)
     orbit: int = 60
+    orbit_size: tuple[int, int] = (400, 400)
     effort: Effort = Effort(budgets=("64MB",))
 
 
@@ -60,7 +64,8 @@ QUICK = Plan(
     models=[_SMALLEST],
     size=(128, 128),
     orbit=4,
-    effort=Effort(rounds=1, repeats=1, shares=(Fraction(1, 4),)),
+    orbit_size=(128, 128),
+    effort=Effort(rounds=1, repeats=1, shares=(Fraction(1, 4),), n_rays=1000),
 )
 """Everything once, on the smallest model: proves that it works, measures little."""
 
@@ -81,7 +86,7 @@ def run_models(
     if unknown := set(names) - set(here):
         raise InvalidInput(f"{', '.join(sorted(unknown))}: not here; there are {', '.join(here)}")
     folders.made.mkdir(parents=True, exist_ok=True)
-    native = build_native(folders.native, folders.made / "native", say)
+    drawer = build_baseline(folders.baseline, folders.made / "baseline", say)
     about = _machine()
     columns: dict[str, list[Row]] = {}
     told: dict[str, Any] = {"machine": about, "models": {}}
@@ -94,7 +99,7 @@ def run_models(
             found = _run_tiled(folders, plan, prefixed(name))
         else:
             model = prepare(folders, name, prefixed(name))
-            found = _run_model(model, native, plan, prefixed(name))
+            found = _run_model(model, drawer, plan, prefixed(name))
         columns[name], told["models"][name] = found
         save(told)
     about["load_after"] = os.getloadavg()
@@ -103,31 +108,36 @@ def run_models(
     return [*lines, *table_lines(columns)]
 
 
-def _run_model(model: Model, native: ModuleType | None, plan: Plan, say: Say) -> _Found:
+def _run_model(model: Model, drawer: ModuleType | None, plan: Plan, say: Say) -> _Found:
     camera, path = model.camera(plan.size), str(model.scene)
-    rivals: Rivals = nobody
-    with ps.open_scene(model.scene) as scene:
-        orbit = ps.orbit_cameras(scene.grid, plan.orbit, size=plan.size)
-    if native is not None:
-        n_threads = len(os.sched_getaffinity(0))
-        rivals = native_rivals(native, model.checkpoint, camera, n_threads=n_threads, say=say)
     options, effort = RenderOptions(), plan.effort
-    figures = measure_scene(
-        path,
-        camera,
-        orbit,
-        options=options,
-        stream=StreamOptions(),
-        effort=effort,
-        rivals=rivals,
-        say=say,
-    )
-    del rivals  # gigabytes, for the large models
+    baseline: Rivals = nobody
+    with ps.open_scene(model.scene) as scene:
+        orbit = ps.orbit_cameras(scene.grid, plan.orbit, size=plan.orbit_size)
+    if drawer is not None:
+        n_threads = len(os.sched_getaffinity(0))
+        views = {"resident": camera, "rays": square_view(camera, effort.n_rays)}
+        baseline = baseline_rivals(drawer, model.checkpoint, views, n_threads=n_threads, say=say)
+    stream = StreamOptions()
+    with backend_rivals(path, camera, options=options, stream=stream, say=say) as others:
+        figures = measure_scene(
+            path,
+            camera,
+            orbit,
+            options=options,
+            stream=stream,
+            effort=effort,
+            rivals=all_rivals(baseline, others),
+            say=say,
+        )
+    del baseline  # gigabytes, for the large models
+    loading = measure_loading(model.checkpoint, model.scene, repeats=effort.repeats, say=say)
     conversion = measure_conversion(
         model.checkpoint, model.scene.parent, repeats=effort.repeats, say=say
     )
-    rows = [*scene_rows(figures), *conversion_rows(conversion)]
-    told = {**as_json(figures), "conversion": as_json(conversion), "profiles": {}}
+    rows = [*scene_rows(figures), *loading_rows(loading), *conversion_rows(conversion)]
+    told = {**as_json(figures), "loading": as_json(loading), "conversion": as_json(conversion)}
+    told["profiles"] = {}
     for line in ("resident", "pool 1/4"):
         say(f"profile: {line}")
         allowed_bytes = figures.frames[line].plan.allowed_device_bytes

@@ -10,6 +10,7 @@ from fractions import Fraction
 from benchmarks.decoding import DecodeRates, decoding_rows, measure_decoding
 from benchmarks.first_frame import FirstFrame, first_frames, first_rows
 from benchmarks.frames import FrameLine, Rivals, frame_rows, nobody, pool_budget, warm_frames
+from benchmarks.rays import RayFigures, measure_rays, ray_rows, square_view
 from benchmarks.table import Row, spread
 from benchmarks.timing import Say, Timing, take_turns, timed
 from benchmarks.views import OrbitRun, draw_orbit, measure_reads, orbit_rows, read_rows
@@ -21,7 +22,7 @@ from plenostream.scene import open_scene
 
 __all__ = ["PARTS", "Effort", "SceneFigures", "measure_scene", "scene_rows"]
 
-PARTS = ("orbit", "reads", "decoding", "first")
+PARTS = ("orbit", "rays", "reads", "decoding", "first")
 """What can be left out: opening the scene and warm frames are always measured."""
 _SMALL_SHARE = Fraction(1, 4)
 """The pool with which orbits and reads are measured beside a resident one."""
@@ -39,6 +40,8 @@ class Effort:
     """Of the view's working set, for the pools that are streamed through."""
     budgets: tuple[str, ...] = ()
     """Device memories, such as 64MB, for which there is a pool as well."""
+    n_rays: int = 1_000_000
+    """Arbitrary rays."""
     parts: Sequence[str] = PARTS
     """Which of `PARTS`."""
 
@@ -56,6 +59,7 @@ class SceneFigures:
     frames: dict[str, FrameLine]
     orbit: dict[str, OrbitRun] = field(default_factory=dict)
     """By the name of a line of `frames`."""
+    rays: RayFigures | None = None
     reads: dict[str, FrameStats] = field(default_factory=dict)
     """By the name of the view."""
     decoding: DecodeRates | None = None
@@ -117,6 +121,16 @@ def measure_scene(
             frames=frames,
             orbit=orbits,
         )
+        if "rays" in effort.parts:
+            found.rays = measure_rays(
+                scene,
+                square_view(camera, effort.n_rays),
+                options=options,
+                stream=stream,
+                rivals=rivals,
+                rounds=effort.repeats,
+                say=say,
+            )
         if "reads" in effort.parts:
             found.reads = measure_reads(scene, camera, options=options, stream=small, say=say)
         if "decoding" in effort.parts:
@@ -141,6 +155,7 @@ def scene_rows(found: SceneFigures) -> list[Row]:
         *frame_rows(found.frames),
         *first_rows(found.first_frame),
         *orbit_rows(found.orbit),
+        *ray_rows(found.rays),
         *read_rows(found.reads),
         *decoding_rows(found.decoding),
     ]

@@ -1,10 +1,11 @@
-"""The native baseline beside ours: built in a folder of its own, and drawing the same views."""
+"""The baseline in C beside ours: built in a folder of its own, and drawing the same views."""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,15 +15,16 @@ from benchmarks.timing import Contestant, Say
 from plenostream.cameras import Camera
 from plenostream.options import StreamOptions
 
-__all__ = ["build_native", "native_rivals"]
+__all__ = ["build_baseline", "baseline_rivals"]
 
 _VARIANTS = ("exact32", "plain")
+_PREFIX = "baseline"
 
 
-def build_native(sources: Path, folder: Path, say: Say) -> ModuleType | None:
+def build_baseline(sources: Path, folder: Path, say: Say) -> ModuleType | None:
     """The baseline's Python driver, its library built in `folder`; None, and said why, if not."""
     if not (sources / "render.c").is_file():
-        say(f"the native baseline is left out: it is not at {sources}")
+        say(f"the baseline is left out: it is not at {sources}")
         return None
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("Makefile", "native.py", "render.c"):
@@ -31,12 +33,12 @@ def build_native(sources: Path, folder: Path, say: Say) -> ModuleType | None:
     try:
         subprocess.run(["make", "-C", str(folder)], check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        say("the native baseline is left out: there is no `make` here")
+        say("the baseline is left out: there is no `make` here")
         return None
     except subprocess.CalledProcessError as error:
-        say(f"the native baseline is left out: it does not build\n{error.stderr.strip()}")
+        say(f"the baseline is left out: it does not build\n{error.stderr.strip()}")
         return None
-    spec = importlib.util.spec_from_file_location("native_baseline", folder / "native.py")
+    spec = importlib.util.spec_from_file_location("baseline_in_c", folder / "native.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -44,23 +46,25 @@ def build_native(sources: Path, folder: Path, say: Say) -> ModuleType | None:
     return module
 
 
-def native_rivals(
-    native: ModuleType, checkpoint: Path, camera: Camera, *, n_threads: int, say: Say
+def baseline_rivals(
+    drawer: ModuleType, checkpoint: Path, views: Mapping[str, Camera], *, n_threads: int, say: Say
 ) -> Rivals:
-    """Each variant that this processor can run, beside the resident line; all of it in memory."""
-    found: dict[str, Contestant] = {}
+    """Each variant that this processor can run, with the view of each line of `views`."""
+    found: dict[str, Any] = {}
     for variant in _VARIANTS:
-        say(f"native {variant}: loading")
+        say(f"{_PREFIX} {variant}: loading")
         try:
-            baseline = native.Native(str(checkpoint), threads=n_threads, variant=variant)
+            baseline = drawer.Native(str(checkpoint), threads=n_threads, variant=variant)
         except RuntimeError as error:  # the variant needs AVX-512
-            say(f"native {variant} is left out: {error}")
+            say(f"{_PREFIX} {variant} is left out: {error}")
             continue
-        found[f"native {variant}"] = _Drawer(baseline, camera)
+        found[f"{_PREFIX} {variant}"] = baseline
 
     def rivals(line: str, stream: StreamOptions) -> dict[str, Contestant]:
         del stream
-        return found if line == "resident" else {}
+        if line not in views:
+            return {}
+        return {name: _Drawer(baseline, views[line]) for name, baseline in found.items()}
 
     return rivals
 
@@ -68,10 +72,10 @@ def native_rivals(
 class _Drawer:
     """Draws one view."""
 
-    def __init__(self, native: Any, camera: Camera) -> None:
-        self._native, self._camera = native, camera
+    def __init__(self, held: Any, camera: Camera) -> None:
+        self._held, self._camera = held, camera
 
     def __call__(self) -> float:
         c = self._camera
-        _, seconds = self._native.render(c.c2w, c.fx, c.fy, c.cx, c.cy, c.width, c.height)
+        _, seconds = self._held.render(c.c2w, c.fx, c.fy, c.cx, c.cy, c.width, c.height)
         return float(seconds)
