@@ -43,7 +43,7 @@ class WarpIntegrator(XlaIntegrator):
         x, y, z = group_shape(scene.bricks)
         sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
         self.programs: WalkPrograms = WalkPrograms(device, self._shape, jnp.dtype(precision), sizes)
-        self.memory = WalkMemory(device, self.programs, scene, self._walk, self._shape.voxels)
+        self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None
 
@@ -74,13 +74,7 @@ class WarpIntegrator(XlaIntegrator):
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`; rays find their boxes by themselves."""
         (worker,) = self.workers.all
-        if self._ahead:
-            self.workers.wait()  # the pool is about to change
-        for upload in self._uploads():
-            for kind, arrays in self.pool.stage(upload):
-                self.device.ledger.sample()
-                self._count("bytes_uploaded", self.pool.write(kind, arrays))
-            self._staged_bytes -= upload.nbytes
+        self._bring_in()
         program = self.programs.walk_rays(self._n_tiles, self.pool.n_slots, self.pool.n_pages)
         slots = np.full(max(len(self._bricks), 1), -1, np.int32)
         slots[: len(self._bricks)] = slot_of[self._bricks]
@@ -156,6 +150,7 @@ class WarpIntegrator(XlaIntegrator):
         per_grid = 1.0 / scene.grid.scale / self._unit
         reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh]
         wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
+        wholes.append(self._shape.ranks)
         return Numbers(
             step=put(np.array([rule.step_size], np.float64)),
             reals=put(np.array(reals, np.float32)),

@@ -10,7 +10,7 @@ from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.memory import SMALL, Memory
 from plenostream.integrator.xla.programs import Program
-from plenostream.integrator.xla.structs import TILE_STEP, n_bytes
+from plenostream.integrator.xla.structs import TILE_STEP, StagedShape, n_bytes
 from plenostream.integrator.xla.workers import QUEUED_CALLS
 
 __all__ = ["WalkMemory"]
@@ -33,22 +33,21 @@ class WalkMemory(Memory):
         programs: WalkPrograms,
         scene: SceneShape,
         walk: tuple[int, int],
-        voxels: int,
+        staged: StagedShape,
     ) -> None:
         """Take `walk` as `Memory` does."""
         self._map = map_bytes(scene.boxes, scene.bricks)
         self._slots = n_bytes(programs.walks.slots())
         self._walks = programs
         kept = scene.boxes.nbytes + _MAKING_MAP * self._map
-        super().__init__(device, programs, scene, walk, kept, voxels)
+        super().__init__(device, programs, scene, walk, kept, staged)
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """See `Integrator.device_costs`."""
         costs, walks = super().device_costs(rays), self._walks.walks
         fixed = dict(costs.fixed)
         fixed.pop("work items in flight")
-        queued = max(self._bricks, self._pages, self._slots)
-        fixed["waiting in the queue"] = (self._device.n_queued - 1) * queued
+        fixed["waiting in the queue"] = (self._device.n_queued - 1) * self._slots
         fixed["map of boxes"] = self._map + self._slots
         fixed["scalars and reports"] += n_bytes(walks.state(0))
         state = n_bytes(walks.state(1)) - n_bytes(walks.state(0))
@@ -82,7 +81,11 @@ class WalkMemory(Memory):
         ]
         if rays.packets:
             drawing += [p.keys(tiles), p.walk(tiles, self._walk_words, self._walk_steps)]
-        return drawing, [p.write_bricks(*pool), p.write_rows(*pool), p.empty_pool(*pool)]
+        return drawing, [
+            p.write_bricks(sizes.n_slots, self._staged),
+            p.write_rows(sizes.n_pages, self._staged),
+            p.empty_pool(*pool),
+        ]
 
     def host_costs(self, pairs_at_once: int) -> HostCosts:
         """See `Integrator.host_costs`; there are no pairs."""

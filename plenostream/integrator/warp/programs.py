@@ -60,7 +60,7 @@ class WalkStructs:
     def numbers(self) -> Numbers:
         """The values that the kernel takes."""
         one = self._structs.one
-        return Numbers(one((1,), jnp.float64), one((5,), jnp.float32), one((7,), jnp.int32))
+        return Numbers(one((1,), jnp.float64), one((5,), jnp.float32), one((8,), jnp.int32))
 
 
 class WalkPrograms(Programs):
@@ -127,7 +127,8 @@ class WalkPrograms(Programs):
                 rays.direction,
                 rays.basis,
                 pool.density,
-                pool.row_ids,
+                pool.ranks,
+                pool.pages,
                 pool.rows,
                 where.groups,
                 where.boxes,

@@ -49,5 +49,5 @@ class Numbers(NamedTuple):
     """[5] f32: lengths of the density unit per grid unit, x, y, z; sigma_thresh per that unit;
     stop_thresh."""
     wholes: jax.Array
-    """[7] i32: voxels, x, y, z; groups along y and z; cells along a brick; binary digits after the
-    point of `RayConstants.entry`."""
+    """[8] i32: voxels, x, y, z; groups along y and z; cells along a brick; binary digits after the
+    point of `RayConstants.entry`; words of `Pool.ranks` a slot."""

@@ -30,18 +30,25 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.staging_memory import page_locked_memory, plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.calls import pack_calls, pack_corners
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.geometry import entry_bits
 from plenostream.integrator.xla.kernels.state import COUNTERS, WaveScalars
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
-from plenostream.integrator.xla.memory import BATCH_ROWS, Memory
+from plenostream.integrator.xla.memory import Memory
 from plenostream.integrator.xla.packets import walk_pairs
-from plenostream.integrator.xla.packing import Upload, pack_arrivals
 from plenostream.integrator.xla.pool import BrickPool
 from plenostream.integrator.xla.programs import Program, Programs
-from plenostream.integrator.xla.structs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS
+from plenostream.integrator.xla.staged import Staged, Stager
+from plenostream.integrator.xla.structs import (
+    BATCH_BRICKS,
+    CALL_BLOCKS,
+    CALL_ITEMS,
+    StagedShape,
+    batch_rows,
+)
 from plenostream.integrator.xla.workers import Worker, Workers
 
 __all__ = ["XlaIntegrator"]
@@ -55,7 +62,6 @@ class XlaIntegrator:
 
     name = "xla"
     batch_bricks = BATCH_BRICKS
-    batch_rows = BATCH_ROWS
 
     def __init__(
         self, device: Device, scene: SceneShape, rule: SampleRule, *, precision: str
@@ -74,7 +80,8 @@ class XlaIntegrator:
             basis_dim=scene.basis_dim,
             entry_bits=entry_bits(scene.grid.size),
         )
-        self._dtype = np.dtype(precision)
+        self.batch_rows = batch_rows(scene.basis_dim, scene.sh_dtype)
+        self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self.programs = Programs(device, self._shape, jnp.dtype(precision))
         self._corners = pack_corners(scene.boxes)
         self._walk = walk_size(scene.bricks)
@@ -84,16 +91,15 @@ class XlaIntegrator:
             scene,
             self._walk,
             scene.boxes.nbytes + self._corners.nbytes,
-            self._shape.voxels,
+            self._staged,
         )
         self.workers = Workers(device.n_parts)
         self._pool: BrickPool | None = None
+        self._stager: Stager
         self._blocks: tuple[BlockMap, jax.Array] | None = None
         self._n_tiles = 0
         self._n_real = 0
-        self._ahead: list[Upload] = []
-        self._coming: Iterator[Upload] = iter(())
-        self._staged_bytes = 0
+        self._coming: Iterator[Arrivals] = iter(())
         self._counts: dict[str, int] = {}
         self._peaks: dict[str, int] = {}
         self._compiled_before = 0
@@ -118,7 +124,16 @@ class XlaIntegrator:
     def make_pool(self, n_slots: int, n_pages: int) -> None:
         """See `Integrator`."""
         self._pool = None  # first: there are never two
-        self._pool = BrickPool(self.device, self.programs, n_slots=n_slots, n_pages=n_pages)
+        sizes = {"n_slots": n_slots, "n_pages": n_pages}
+        self._pool = BrickPool(self.device, self.programs, self._staged, **sizes)
+        self._stager = Stager(
+            self.device,
+            self._shape,
+            self._staged,
+            **sizes,
+            unit=self._unit,
+            memory=self.staging_memory,
+        )
 
     @property
     def pool_is_lost(self) -> bool:
@@ -132,32 +147,32 @@ class XlaIntegrator:
             raise InternalError("rays are to be drawn, and there is no pool")
         return self._pool
 
-    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
         """See `Integrator`."""
-        self._coming = self._packed(arrivals)
-        self._ahead = list(itertools.islice(self._coming, n_ahead + 1))
+        on_cuda = self.device.platform == "gpu"
+        return page_locked_memory(n_bytes) if on_cuda else plain_memory(n_bytes)
 
-    def _packed(self, arrivals: Iterator[Arrivals]) -> Iterator[Upload]:
-        """The bricks in staging buffers, a batch at a time."""
-        for some in arrivals:
-            upload = pack_arrivals(
-                some,
-                self._scene.bricks,
-                n_slots=self.pool.n_slots,
-                n_pages=self.pool.n_pages,
-                dtype=self._dtype,
-                unit=self._unit,
-            )
-            self._staged_bytes += upload.nbytes
-            self._note("staging", self._staged_bytes + some.rows_bytes)
-            yield upload
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        """See `Integrator`."""
+        self._coming = arrivals
 
-    def _uploads(self) -> Iterator[Upload]:
-        """What was prepared, then what is still to come; each is let go of when the next is asked for."""
-        self._ahead.reverse()
-        while self._ahead:
-            yield self._ahead.pop()
-        yield from self._coming
+    def _bring_in(self) -> None:
+        """Everything that arrives, into the pool."""
+        for number, some in enumerate(self._coming):
+            staged = self._stager.stage(some)
+            self._note("staging", self._stager.nbytes)
+            self.device.ledger.sample()
+            self._count("bytes_uploaded", staged.nbytes)
+            if number == 0:
+                self.workers.wait()  # the pool is about to change
+            self._write(staged)
+            self.pool.settle(staged)
+
+    def _write(self, staged: Staged) -> None:
+        """Put a batch into the pool, its rows and the rest at the same time where there are threads."""
+        writers = zip(itertools.cycle(self.workers.all), self.pool.writers(staged), strict=False)
+        for future in [worker.submit(write) for worker, write in writers]:
+            future.result()
 
     # Rays
 
@@ -222,13 +237,7 @@ class XlaIntegrator:
         """See `Integrator`."""
         portions = self._calls(pairs, slot_of)
         first = next(portions, [])
-        if self._ahead:
-            self.workers.wait()  # the pool is about to change
-        for upload in self._uploads():
-            for kind, arrays in self.pool.stage(upload):
-                self.device.ledger.sample()
-                self._count("bytes_uploaded", self.pool.write(kind, arrays))
-            self._staged_bytes -= upload.nbytes
+        self._bring_in()
         for calls in itertools.chain([first], portions):
             self._submit(calls)
 
@@ -324,7 +333,7 @@ class XlaIntegrator:
 
     def drop(self) -> None:
         """See `Integrator`."""
-        self._ahead, self._coming, self._staged_bytes = [], iter(()), 0
+        self._coming = iter(())
         self.workers.drop()
 
     def close(self) -> None:

@@ -27,7 +27,13 @@ from plenostream.integrator.xla.kernels.integrate import integrate
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool
 from plenostream.integrator.xla.kernels.upload import write_bricks, write_rows
 from plenostream.integrator.xla.kernels.walk import packet_keys, walk_blocks
-from plenostream.integrator.xla.structs import TILE_STEP, WALK_TILES, Structs
+from plenostream.integrator.xla.structs import (
+    BATCH_BRICKS,
+    TILE_STEP,
+    WALK_TILES,
+    StagedShape,
+    Structs,
+)
 
 __all__ = ["Program", "Programs"]
 
@@ -203,27 +209,21 @@ class Programs:
             donate=(0,),
         )
 
-    def write_bricks(self, n_slots: int, n_pages: int) -> Program:
-        """See `kernels.upload.write_bricks`."""
+    def write_bricks(self, n_slots: int, staged: StagedShape) -> Program:
+        """(Voxels, StagedBricks) -> Voxels, see `kernels.upload`."""
         return self._program(
-            ("write bricks", n_slots, n_pages),
-            write_bricks,
-            lambda: (
-                self.structs.pool(n_slots, n_pages),
-                *self.structs.brick_upload(),
-            ),
+            ("write bricks", n_slots, staged),
+            partial(write_bricks, shape=self._shape),
+            lambda: (self.structs.voxels(n_slots), self.structs.staged_bricks(staged)),
             donate=(0,),
         )
 
-    def write_rows(self, n_slots: int, n_pages: int) -> Program:
-        """See `kernels.upload.write_rows`."""
+    def write_rows(self, n_pages: int, staged: StagedShape) -> Program:
+        """(rows of the pool, StagedRows) -> rows of the pool, see `kernels.upload`."""
         return self._program(
-            ("write rows", n_slots, n_pages),
-            partial(write_rows, layout=self._shape.layout),
-            lambda: (
-                self.structs.pool(n_slots, n_pages),
-                *self.structs.row_upload(),
-            ),
+            ("write rows", n_pages, staged),
+            partial(write_rows, shape=self._shape, n_bricks=BATCH_BRICKS),
+            lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
             donate=(0,),
         )
 

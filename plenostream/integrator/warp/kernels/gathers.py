@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import warp as wp
 
-from plenostream.integrator.xla.kernels.state import RowLayout
+from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.integrator.xla.kernels.state import RANKED, RowLayout
 
 __all__ = ["Gathers", "gathers"]
 
@@ -37,7 +38,8 @@ class Gathers(NamedTuple):
     densities_of: Any
     """(density, first, edge) -> the densities [8] of a cell's corners in C order."""
     colour_of: Any
-    """(rows, row_ids, first, edge, x, y, z, values) -> colour at fractions x, y, z of a cell."""
+    """(rows, ranks, pages, first of a slot's ranks, voxel, edge, x, y, z, values) -> colour at
+    fractions x, y, z of a cell."""
 
 
 _BASIS = """
@@ -77,12 +79,17 @@ _UNPAIR = {
 
 _COLOUR = """
     struct alignas({align}) Word {{ unsigned int bits[{align} / 4]; }};
-    const unsigned int* ids = row_ids.data + static_cast<size_t>(first);
+    const unsigned int* ranked = ranks.data + static_cast<size_t>(ranks_first);
+    const unsigned int* paged = pages.data + static_cast<size_t>(ranks_first);
     float colour[3] = {{0.0f, 0.0f, 0.0f}};
     #pragma unroll {at_once}
     for (int corner = 0; corner < 8; ++corner) {{
+        const int at = voxel + ((corner >> 2) * edge + ((corner >> 1) & 1)) * edge + (corner & 1);
+        const unsigned int counted = ranked[at / {ranked}];
+        const unsigned int bit = 1u << (at % {ranked});
+        const unsigned int rank = (counted >> {ranked}) + wp::bit_count(counted & (bit - 1u));
         const unsigned int row
-            = ids[((corner >> 2) * edge + ((corner >> 1) & 1)) * edge + (corner & 1)];
+            = counted & bit ? paged[rank / {page}] * {page} + rank % {page} : 0u;
         const Word* from
             = reinterpret_cast<const Word*>(rows.data + static_cast<size_t>(row) * {width});
         float sum[3] = {{0.0f, 0.0f, 0.0f}};
@@ -143,6 +150,8 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
 
     lanes = 3 * basis_dim
     colour = _COLOUR.format(
+        ranked=RANKED,
+        page=PAGE_ROWS,
         at_once=_ROWS_AT_ONCE.get(basis_dim, 2),
         align=align,
         width=width,
@@ -155,8 +164,10 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
     @wp.func_native(colour)
     def colour_of(
         rows: wp.array2d(dtype=number),
-        row_ids: wp.array(dtype=wp.uint32),
-        first: wp.int64,
+        ranks: wp.array(dtype=wp.uint32),
+        pages: wp.array(dtype=wp.uint32),
+        ranks_first: wp.int64,
+        voxel: wp.int32,
         edge: wp.int32,
         x: wp.float32,
         y: wp.float32,

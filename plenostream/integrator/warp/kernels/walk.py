@@ -74,7 +74,8 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         direction: wp.array2d(dtype=wp.int32),
         basis: wp.array2d(dtype=wp.float32),
         density: wp.array(dtype=pair),
-        row_ids: wp.array(dtype=wp.uint32),
+        ranks: wp.array(dtype=wp.uint32),
+        pages: wp.array(dtype=wp.uint32),
         rows: wp.array2d(dtype=number),
         groups: wp.array2d(dtype=wp.uint32),
         boxes: wp.array2d(dtype=wp.uint32),
@@ -101,6 +102,7 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         brick_size = wholes[5]
         edge = brick_size + 1
         voxels = wp.int64(edge * edge * edge)
+        ranks_of_slot = wp.int64(wholes[7])
         to_point = wp.int64(_POINT - wholes[6])
         stride = wp.float32(step[0])
 
@@ -242,6 +244,7 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
                 top_y = wp.float32(wp.min(last_y + 1 - corner_y, brick_size))
                 top_z = wp.float32(wp.min(last_z + 1 - corner_z, brick_size))
                 base = wp.int64(slot) * voxels
+                ranks_first = wp.int64(slot) * ranks_of_slot
                 j = wp.int32(0)
                 while j < count and light > 0.0:
                     way = wp.float32(j)
@@ -254,8 +257,8 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
                     x -= wp.float32(i_x)
                     y -= wp.float32(i_y)
                     z -= wp.float32(i_z)
-                    first = base + wp.int64((i_x * edge + i_y) * edge + i_z)
-                    c = densities_of(density, first, edge)
+                    voxel = (i_x * edge + i_y) * edge + i_z
+                    c = densities_of(density, base + wp.int64(voxel), edge)
                     c00 = c[0] + (c[1] - c[0]) * z
                     c01 = c[2] + (c[3] - c[2]) * z
                     c10 = c[4] + (c[5] - c[4]) * z
@@ -266,7 +269,9 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
                     if sigma > reals[3]:
                         after = light * wp.exp(-sigma * tau)
                         weight = light - after
-                        seen = colour_of(rows, row_ids, first, edge, x, y, z, values)
+                        seen = colour_of(
+                            rows, ranks, pages, ranks_first, voxel, edge, x, y, z, values
+                        )
                         colour += weight * wp.vec3(
                             wp.max(seen[0] + 0.5, 0.0),
                             wp.max(seen[1] + 0.5, 0.0),
