@@ -46,6 +46,7 @@ class WarpIntegrator(XlaIntegrator):
         self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None
+        self._basis: jax.Array | None = None
 
     def begin(self, rays: RaySource, n_tiles: int) -> None:
         """See `Integrator`."""
@@ -58,10 +59,12 @@ class WarpIntegrator(XlaIntegrator):
             self._map = WalkMap(put(made.groups), put(made.boxes))
             self._numbers = self._walk_numbers()
         set_up, fresh = self.programs.set_up(rays, n_tiles), self.programs.fresh_walk(n_tiles)
+        values, units = self.programs.basis_values(n_tiles), self._scalars.units_per_grid
         shared = [put(a) for a in rays.shared]
 
         def start(*per_tile: NDArray[Any]) -> None:
             worker.rays = set_up(*(put(a) for a in per_tile), *shared, *grid)
+            self._basis = values(worker.rays, units)
             worker.state = fresh()
 
         padded = []
@@ -87,7 +90,7 @@ class WarpIntegrator(XlaIntegrator):
         """Runs in the worker's thread."""
         state, worker.state = worker.state, None
         worker.state = program(
-            state, worker.rays, pool, self._map, self.device.put(slots), self._numbers
+            state, worker.rays, self._basis, pool, self._map, self.device.put(slots), self._numbers
         )
 
     def report(self) -> Report:
@@ -137,6 +140,11 @@ class WarpIntegrator(XlaIntegrator):
         values = values[: self._n_real]
         place(number, values[..., :3], values[..., 3], alpha[: self._n_real])
         return [int(count) for count in counters]
+
+    def drop(self) -> None:
+        """See `Integrator`."""
+        super().drop()
+        self._basis = None
 
     def close(self) -> None:
         """See `Integrator`."""
