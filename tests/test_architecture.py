@@ -62,8 +62,12 @@ FENCES = {
 FRONT = {"cli", "__main__"}
 """The command line: it alone reads the environment, prints, and imports late to start fast."""
 
-STARTING = {"plenostream.process.interrupts", "plenostream.integrator.xla.environment"}
-"""Run before all else, so they import late too, and read the environment."""
+STARTING = {
+    "plenostream.process.interrupts",
+    "plenostream.integrator.xla.environment",
+    "plenostream.integrator.warp.environment",
+}
+"""Run before all else, or before a library is: they may import late too, and read the environment."""
 
 CHOOSING = {"plenostream.integrator.backends"}
 """Imports a backend only where it draws, since what it is built on takes a second to load."""
