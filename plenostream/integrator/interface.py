@@ -218,10 +218,11 @@ class Arrivals:
     """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
 
     @property
-    def rows_bytes(self) -> int:
-        """Bytes of the n rows."""
-        a_row = self.density.itemsize + self.sh.itemsize * int(self.sh.shape[1])
-        return int(self.row_start[-1]) * a_row
+    def nbytes(self) -> int:
+        """Bytes of all arrays, of the n rows only."""
+        row_bytes = self.density.itemsize + self.sh.itemsize * int(self.sh.shape[1])
+        others = (self.index, self.mask, self.row_start, self.slots, self.pages)
+        return int(self.row_start[-1]) * row_bytes + sum(array.nbytes for array in others)
 
 
 class Integrator(Protocol):

@@ -143,7 +143,7 @@ class PlainIntegrator:
             self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
             self._rows[places] = some.sh[rows]
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size
-        self._counts["bytes_uploaded"] += some.rows_bytes
+        self._counts["bytes_uploaded"] += some.nbytes
 
     def _march(self, tile: int, corners: NDArray[np.uint8], slot: int) -> None:
         """Bring the rays of a tile through a box: sample by sample, all rays at once."""

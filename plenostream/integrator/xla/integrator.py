@@ -95,7 +95,6 @@ class XlaIntegrator:
         )
         self.workers = Workers(device.n_parts)
         self._pool: BrickPool | None = None
-        self._stager: Stager
         self._blocks: tuple[BlockMap, jax.Array] | None = None
         self._n_tiles = 0
         self._n_real = 0
@@ -125,15 +124,11 @@ class XlaIntegrator:
         """See `Integrator`."""
         self._pool = None  # first: there are never two
         sizes = {"n_slots": n_slots, "n_pages": n_pages}
-        self._pool = BrickPool(self.device, self.programs, self._staged, **sizes)
-        self._stager = Stager(
-            self.device,
-            self._shape,
-            self._staged,
-            **sizes,
-            unit=self._unit,
-            memory=self.staging_memory,
+        memory = self.staging_memory
+        stager = Stager(
+            self.device, self._shape, self._staged, **sizes, unit=self._unit, memory=memory
         )
+        self._pool = BrickPool(self.device, self.programs, stager, **sizes)
 
     @property
     def pool_is_lost(self) -> bool:
@@ -159,10 +154,10 @@ class XlaIntegrator:
     def _bring_in(self) -> None:
         """Everything that arrives, into the pool."""
         for number, some in enumerate(self._coming):
-            staged = self._stager.stage(some)
-            self._note("staging", self._stager.nbytes)
+            staged = self.pool.stager.stage(some)
+            self._note("staging", self.pool.stager.nbytes)
             self.device.ledger.sample()
-            self._count("bytes_uploaded", staged.nbytes)
+            self._count("bytes_uploaded", some.nbytes)
             if number == 0:
                 self.workers.wait()  # the pool is about to change
             self._write(staged)

@@ -9,8 +9,7 @@ import jax
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.state import Pool, Voxels
 from plenostream.integrator.xla.programs import Programs
-from plenostream.integrator.xla.staged import Staged
-from plenostream.integrator.xla.structs import StagedShape
+from plenostream.integrator.xla.staged import Staged, Stager
 
 __all__ = ["BrickPool"]
 
@@ -19,13 +18,14 @@ class BrickPool:
     """The device arrays of `n_slots` bricks and `n_pages` pages of colour rows."""
 
     def __init__(
-        self, device: Device, programs: Programs, staged: StagedShape, *, n_slots: int, n_pages: int
+        self, device: Device, programs: Programs, stager: Stager, *, n_slots: int, n_pages: int
     ) -> None:
+        self.stager = stager
         self.n_slots = n_slots
         self.n_pages = n_pages
         self._n_staged = max(device.n_staged, 1)
-        self._write_bricks = programs.write_bricks(n_slots, staged)
-        self._write_rows = programs.write_rows(n_pages, staged)
+        self._write_bricks = programs.write_bricks(n_slots, stager.shape)
+        self._write_rows = programs.write_rows(n_pages, stager.shape)
         made: Pool = programs.empty_pool(n_slots, n_pages)()
         self._voxels = Voxels(made.density, made.ranks, made.pages, made.origins)
         self._rows = made.rows

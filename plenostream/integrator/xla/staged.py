@@ -24,12 +24,6 @@ class Staged:
     bricks: StagedBricks
     rows: StagedRows
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays, each counted once."""
-        arrays = {id(array): array.nbytes for array in (*self.bricks, *self.rows)}
-        return sum(arrays.values())
-
 
 class Stager:
     """Brings batches up, one after another; what goes with their rows lies in arrays of its own, which
@@ -38,8 +32,8 @@ class Stager:
     def __init__(
         self,
         device: Device,
-        shape: KernelShape,
-        staged: StagedShape,
+        kernels: KernelShape,
+        shape: StagedShape,
         *,
         n_slots: int,
         n_pages: int,
@@ -48,15 +42,16 @@ class Stager:
     ) -> None:
         """Take the sizes of the pool, the world length that densities are per, and what allocates."""
         self._device = device
-        self._shape = shape
+        self._brick_size = kernels.brick_size
+        self.shape = shape
         self._unit = device.put(np.float64(unit))
-        self._mask = memory(BATCH_BRICKS * shape.mask_words * 4).reshape(BATCH_BRICKS, -1)
-        self._tables = memory(staged.table_entries * 4).view(np.int32)
-        self._counts, places, self._starts, self._pages = np.split(self._tables, staged.table_ends)
+        self._mask = memory(BATCH_BRICKS * kernels.mask_words * 4).reshape(BATCH_BRICKS, -1)
+        self._tables = memory(shape.table_entries * 4).view(np.int32)
+        self._counts, places, self._starts, self._pages = np.split(self._tables, shape.table_ends)
         self._places = places.reshape(BATCH_BRICKS, 6)
         # What lies outside the pool is dropped; kernels are told that no two places are the same.
-        self._no_slots = np.arange(n_slots, n_slots + shape.bricks_at_once, dtype=np.int32)
-        self._no_pages = np.arange(n_pages, n_pages + shape.pages_at_once, dtype=np.int32)
+        self._no_slots = np.arange(n_slots, n_slots + kernels.bricks_at_once, dtype=np.int32)
+        self._no_pages = np.arange(n_pages, n_pages + kernels.pages_at_once, dtype=np.int32)
 
     @property
     def nbytes(self) -> int:
@@ -74,7 +69,7 @@ class Stager:
         _put(self._starts, np.repeat(some.row_start[:-1], page_counts) + nth * PAGE_ROWS)
         _put(self._pages, some.pages, self._no_pages)
         _put(self._places[:, 0], some.slots, self._no_slots)
-        self._places[:b, 1:4] = some.index * self._shape.brick_size
+        self._places[:b, 1:4] = some.index * self._brick_size
         self._places[:b, 4], self._places[:b, 5] = some.row_start[:-1], first_page
         self._mask[:b, : some.mask.shape[1]] = some.mask
         host = (self._tables, self._mask.view("<u4"), some.density, some.sh)
