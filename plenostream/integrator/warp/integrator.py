@@ -6,7 +6,7 @@ rays are one part, and everything is called from the part's own thread, where no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -15,24 +15,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
-from plenostream.field.tiles import TILE_RAYS, Pairs
-from plenostream.integrator.interface import Place, RaySource, Report, SampleRule, SceneShape
+from plenostream.field.tiles import Pairs
+from plenostream.integrator.interface import SampleRule, SceneShape
 from plenostream.integrator.warp.boxmap import group_shape, map_boxes
 from plenostream.integrator.warp.memory import WalkMemory
 from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.integrator import XlaIntegrator
+from plenostream.integrator.xla.jax_integrator import JaxIntegrator
 from plenostream.integrator.xla.programs import Program
 from plenostream.integrator.xla.workers import Worker
 
 __all__ = ["WarpIntegrator"]
 
 
-class WarpIntegrator(XlaIntegrator):
+class WarpIntegrator(JaxIntegrator):
     """See `integrator.interface.Integrator`."""
 
     name = "warp"
+    counters = COUNTERS
 
     def __init__(
         self, device: Device, scene: SceneShape, rule: SampleRule, *, precision: str
@@ -48,31 +49,20 @@ class WarpIntegrator(XlaIntegrator):
         self._numbers: Numbers | None = None
         self._basis: jax.Array | None = None
 
-    def begin(self, rays: RaySource, n_tiles: int) -> None:
-        """See `Integrator`."""
-        self._n_tiles, self._n_real = n_tiles, rays.n_tiles
-        (worker,) = self.workers.all
-        grid, put = self._grid_arrays(), self.device.put
-        self._scalars = self._wave_scalars()
+    def _starter(self, tiles: int) -> Callable[[Worker], None]:
+        """See `JaxIntegrator`."""
         if self._map is None:
             made = map_boxes(self._scene.boxes, self._scene.bricks)
-            self._map = WalkMap(put(made.groups), put(made.boxes))
+            self._map = WalkMap(self.device.put(made.groups), self.device.put(made.boxes))
             self._numbers = self._walk_numbers()
-        set_up, fresh = self.programs.set_up(rays, n_tiles), self.programs.fresh_walk(n_tiles)
-        values, units = self.programs.basis_values(n_tiles), self._scalars.units_per_grid
-        shared = [put(a) for a in rays.shared]
+        fresh, values = self.programs.fresh_walk(tiles), self.programs.basis_values(tiles)
+        units_per_grid = self._lengths[0]
 
-        def start(*per_tile: NDArray[Any]) -> None:
-            worker.rays = set_up(*(put(a) for a in per_tile), *shared, *grid)
-            self._basis = values(worker.rays, units)
+        def start(worker: Worker) -> None:
+            self._basis = values(worker.rays, units_per_grid)
             worker.state = fresh()
 
-        padded = []
-        for whole, nothing in zip(rays.per_tile, rays.nothing, strict=True):
-            all_tiles = np.repeat(nothing, n_tiles, axis=0)
-            all_tiles[: len(whole)] = whole
-            padded.append(all_tiles)
-        worker.submit(start, *padded)
+        return start
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`; rays find their boxes by themselves."""
@@ -90,56 +80,36 @@ class WarpIntegrator(XlaIntegrator):
         """Runs in the worker's thread."""
         state, worker.state = worker.state, None
         worker.state = program(
-            state, worker.rays, self._basis, pool, self._map, self.device.put(slots), self._numbers
+            state,
+            worker.rays,
+            self._basis,
+            pool,
+            self._map,
+            self.device.put(slots),
+            self._numbers,
         )
 
-    def report(self) -> Report:
-        """See `Integrator`."""
-        program = self.programs.live_walks(self._n_tiles)
-        (worker,) = self.workers.all
-        waiting = worker.submit(lambda: program(worker.state, worker.rays))
+    def _live(self, tiles: int) -> Program:
+        """See `JaxIntegrator`."""
+        return self.programs.live_walks(tiles)
 
-        def live() -> NDArray[np.bool_]:
-            whole: NDArray[np.bool_] = np.asarray(self.device.get(waiting.result()))
-            return whole[: self._n_real]
-
-        return live
-
-    def finish(self, background: NDArray[np.float32], place: Place) -> None:
-        """See `Integrator`."""
-        behind = self.device.put(np.asarray(background, np.float32))
-        (worker,) = self.workers.all
-        future = worker.submit(self._compose_walk, worker, behind, place)
-        for name, count in zip(COUNTERS, future.result(), strict=True):
-            self._count(name, count)
-
-    def _compose_walk(self, worker: Worker, behind: jax.Array, place: Place) -> list[int]:
-        """Runs in the worker's thread; the kernel's counts."""
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+        """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
-        known = self._scalars
-        if state is None or known is None:
-            raise InternalError("rays have no state to be composed")
-        program = self.programs.compose_walk(self._n_tiles)
-        done = program(
+        composed = self.programs.compose_walk(tiles)(
             state.trans,
             state.gathered,
             state.counters,
             state.waits_for,
             worker.rays,
-            known.units_per_grid,
-            known.unit,
-            known.step,
+            *self._lengths,
             behind,
         )
-        values, alpha, counters, waits_for = self.device.get(done)
+        values, alpha, counters, waits_for = self.device.get(composed)
         if waits_for[0]:
             brick = int(self._bricks[int(waits_for[0]) - 1])
             raise InternalError(f"a ray still waits for brick {brick}, which no wave brought")
-        number = np.arange(self._n_real)
-        values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
-        values = values[: self._n_real]
-        place(number, values[..., :3], values[..., 3], alpha[: self._n_real])
-        return [int(count) for count in counters]
+        return values, alpha, counters
 
     def drop(self) -> None:
         """See `Integrator`."""
