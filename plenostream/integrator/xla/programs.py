@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax.sharding import SingleDeviceSharding
 
 from plenostream.errors import DeviceError
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import RaySource
 from plenostream.integrator.xla.compiled import compiled_once
@@ -102,7 +103,10 @@ class Programs:
     def set_up(self, rays: RaySource, tiles: int) -> Program:
         """(*per tile, *shared, grid, step, near clip) -> RayConstants."""
         per_tile, shared = self.structs.source(rays, tiles)
-        lattice = partial(ray_constants, bits=self._shape.entry_bits, fences=self._shape.fences)
+        basis = SphericalHarmonics(self._shape.basis_dim)
+        lattice = partial(
+            ray_constants, basis=basis, bits=self._shape.entry_bits, fences=self._shape.fences
+        )
 
         def setup(*args: Any) -> RayConstants:
             mine, rest = args[: len(per_tile)], args[len(per_tile) :]

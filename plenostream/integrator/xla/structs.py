@@ -123,6 +123,7 @@ class Structs:
             direction=self.one((3, n), jnp.int32),
             n_samples=self.one((n,), jnp.int32),
             t_min=self.one((n,), jnp.float32),
+            basis=self.one((n, self._shape.basis_dim), jnp.float32),
         )
 
     def state(self, tiles: int) -> RayState:

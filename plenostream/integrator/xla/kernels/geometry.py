@@ -1,4 +1,4 @@
-"""Rays on the device: the lattice of each in fixed point.
+"""Rays on the device: the lattice of each in fixed point, and the values of its basis functions.
 
 The geometry is float64 arithmetic, traced under `jax.enable_x64`, and rounded once:
 
@@ -13,6 +13,7 @@ bricks of another size would differ by more than 2e-5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -37,9 +38,11 @@ class RayConstants(NamedTuple):
     """[R] i32: samples on the ray; 0 where it misses the box."""
     t_min: Any
     """[R] f32: distance from the ray's origin to sample 0, grid units."""
+    basis: Any
+    """[R, K] f32: values of the basis functions."""
 
 
-RAY_AXIS = RayConstants(entry=1, direction=1, n_samples=0, t_min=0)
+RAY_AXIS = RayConstants(entry=1, direction=1, n_samples=0, t_min=0, basis=0)
 """The axis of each array that counts the rays."""
 
 
@@ -60,25 +63,33 @@ def ray_constants(
     step: jax.Array,
     near_clip: jax.Array,
     *,
+    basis: Callable[[Any], list[Any]],
     bits: int,
     fences: bool = False,
 ) -> RayConstants:
-    """The lattice of each ray, see `lattice`.
+    """The lattice of each ray, see `lattice`, and the values of its functions.
 
     Parameters
     ----------
     origins, dirs_world : [3, R] f64    world space; directions of any length above zero
     valid : [R] bool                    false: the ray gets no samples
     step, near_clip : [] f64            grid units, world units
+    basis : K values [R] of unit directions [3, R] (static)
     bits : int                          `entry_bits` of the grid (static)
     fences : bool                       see `lanes.fence` (static)
     """
     call = fence(fences, step > 0.0)
     rays = lattice(jnp, origins, dirs_world, valid, grid, step, near_clip, stage=call)
 
+    def values(dirs_world: jax.Array) -> jax.Array:
+        x, y, z = dirs_world[0], dirs_world[1], dirs_world[2]
+        unit = dirs_world / jnp.sqrt(x * x + y * y + z * z)[None]
+        return jnp.stack([value.astype(jnp.float32) for value in basis(unit)], axis=1)
+
     return RayConstants(
         entry=jnp.round(rays.entry * 2.0**bits).astype(jnp.int32),
         direction=jnp.round(rays.direction * 2.0**DIRECTION_BITS).astype(jnp.int32),
         n_samples=rays.n_samples,
         t_min=rays.t_min.astype(jnp.float32),
+        basis=call(values, dirs_world),
     )

@@ -91,7 +91,7 @@ def _march_listing(
         live = jnp.arange(shape.lanes, dtype=jnp.int32) < listing.n_segments - head
         ids = jnp.where(live, lax.dynamic_slice(listing.ids, (head,), (shape.lanes,)), 0)
         segments = start_segments(ids, rays, listing, scalars, shape, call)
-        basis = basis_rows(segments.view, shape.layout, call)
+        basis = basis_rows(call(take, rays.basis, segments.ray), shape.layout, call)
         n = jnp.where(live, take(listing.n, ids), 0)
         longest = jnp.max(n)
         before = take(state.trans, segments.ray)

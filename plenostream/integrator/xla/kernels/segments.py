@@ -60,8 +60,6 @@ class Segments(NamedTuple):
     """[3, L] f32: largest position inside the brick (clamped at the border: `docs/rules.md`, rule 9)."""
     tau: jax.Array
     """[L] f32: minus the length of a step, in `WaveScalars.unit`."""
-    view: jax.Array
-    """[3, L] f32: unit direction of the ray in the world."""
 
 
 def list_segments(
@@ -233,16 +231,15 @@ def start_segments(
         last = jnp.minimum(scalars.size[:, None] - 1 - corner, shape.brick_size)
         return at, along, last.astype(jnp.float32)
 
-    def in_the_world(course: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def step_length(course: jax.Array) -> jax.Array:
         unit = course.astype(jnp.float32) * 2.0**-DIRECTION_BITS
         way = unit * scalars.units_per_grid[:, None]
         x, y, z = way[0], way[1], way[2]
-        length = jnp.sqrt(x * x + y * y + z * z)
-        return -scalars.step.astype(jnp.float32) * length, way / length[None]
+        return -scalars.step.astype(jnp.float32) * jnp.sqrt(x * x + y * y + z * z)
 
     item, ray, k_first, slot = call(look_up, ids)
     entry, course, corner = call(look_up_axes, item, ray)
     at, along, top = call(place, k_first, entry, course, corner)
-    tau, view = call(in_the_world, course)
+    tau = call(step_length, course)
     base = slot.astype(jnp.uint32) * jnp.uint32(shape.voxels)
-    return Segments(ray, k_first, base, at, along, top, tau, view)
+    return Segments(ray, k_first, base, at, along, top, tau)

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from plenostream.field.basis import SphericalHarmonics
 from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.kernels.lanes import cell_of, corner_offsets, take
 from plenostream.integrator.xla.kernels.segments import Segments
@@ -34,24 +33,20 @@ class Samples(NamedTuple):
     """[] i32: how many there are."""
 
 
-def basis_rows(view: jax.Array, layout: RowLayout, call: Callable[..., Any]) -> jax.Array:
-    """The functions of directions `view` [3, L], in the lanes of a colour row: [L, W].
+def basis_rows(values: jax.Array, layout: RowLayout, call: Callable[..., Any]) -> jax.Array:
+    """Functions [L, basis_dim] of the rays of segments, in the lanes of a colour row: [L, W]."""
 
-    Worked out for each segment: kept for each ray, nine of them would take 36 bytes of its 88, and
-    looking them up takes as long.
-    """
-
-    def spread(view: jax.Array) -> jax.Array:
+    def spread(values: jax.Array) -> jax.Array:
         # A sum over the functions vectorises; a product of matrices or a gather takes three times
         # as long.
         lanes = np.array(layout.functions)
-        total = jnp.zeros((view.shape[1], layout.width), jnp.float32)
-        for function, values in enumerate(SphericalHarmonics(layout.basis_dim)(view)):
+        total = jnp.zeros((values.shape[0], layout.width), jnp.float32)
+        for function in range(layout.basis_dim):
             here = jnp.asarray(lanes == function, jnp.float32)
-            total = total + values[:, None] * here[None]
+            total = total + values[:, function, None] * here[None]
         return total
 
-    rows: jax.Array = call(spread, view)
+    rows: jax.Array = call(spread, values)
     return rows
 
 

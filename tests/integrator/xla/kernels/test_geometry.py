@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from plenostream.cameras import look_at_camera
 from plenostream.cameras.rays import pinhole_rays
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import GridSpec
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.lattice import GridArrays
@@ -31,6 +32,7 @@ GRIDS = {
     "large": GridSpec(size=(2048, 2048, 1024)),
 }
 STEP = 0.5
+BASIS = SphericalHarmonics(4)
 ONE_ULP = 1e-9
 """float64 at 2000 grid units resolves 5e-13; a division and some sums lie between."""
 
@@ -48,7 +50,7 @@ def constants(
     near: float = 0.0,
     fences: bool = False,
 ) -> RayConstants:
-    setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size), fences=fences))
+    setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size), fences=fences, basis=BASIS))
     every = jnp.ones(len(origins), bool)
     rest = (arrays(grid), jnp.float64(STEP), jnp.float64(near))
     return setup(jnp.asarray(origins.T), jnp.asarray(dirs.T), every, *rest)
@@ -142,6 +144,7 @@ def test_ray_of_a_place_without_a_pixel_has_no_samples() -> None:
         jnp.float64(0.5),
         jnp.float64(0.0),
         bits=23,
+        basis=BASIS,
     )
     assert (rays.n_samples > 0).tolist() == [True, False]
 

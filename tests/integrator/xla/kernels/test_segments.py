@@ -14,7 +14,7 @@ from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.xla.kernels.finish import fresh_state
 from plenostream.integrator.xla.kernels.lanes import fence
 from plenostream.integrator.xla.kernels.march import compact
-from plenostream.integrator.xla.kernels.segments import Listing, list_segments, start_segments
+from plenostream.integrator.xla.kernels.segments import Listing, list_segments
 from plenostream.integrator.xla.kernels.state import KernelShape
 from plenostream.testing import checkpoints
 
@@ -124,14 +124,3 @@ def test_samples_that_contribute_are_compacted_segment_by_segment(share: float) 
     assert int(total) == above.sum()
     assert (np.asarray(places)[~above] == -1).all()
     assert np.asarray(places).T[above.T].tolist() == list(range(above.sum()))
-
-
-def test_segment_knows_where_its_ray_looks_in_the_world() -> None:
-    toy, shape = make_toy(RANDOM), tiny_shape(RANDOM, items=ALL_ITEMS)
-    listing = list_all(toy, shape)
-    ids = jnp.asarray(listed(listing)[: shape.lanes])
-    call = fence(False, jnp.bool_(True))
-    segments = start_segments(ids, toy.rays, listing, toy.scalars, shape, call)
-    dirs = toy.dirs / np.linalg.norm(toy.dirs, axis=1, keepdims=True)
-    expected = dirs[np.asarray(segments.ray)].T
-    np.testing.assert_allclose(segments.view, expected, rtol=0, atol=2e-7)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import GridSpec
 from plenostream.integrator.lattice import GridArrays
 from plenostream.integrator.xla.kernels.geometry import (
@@ -29,7 +30,7 @@ BITS = entry_bits(GRID.size)
 def constants(origins: np.ndarray, dirs: np.ndarray) -> RayConstants:
     size = jnp.asarray(np.array(GRID.size, np.float64))
     grid = GridArrays(size, jnp.asarray(GRID.scale), jnp.asarray(GRID.offset))
-    setup = jax.jit(partial(ray_constants, bits=BITS))
+    setup = jax.jit(partial(ray_constants, bits=BITS, basis=SphericalHarmonics(1)))
     every = jnp.ones(len(origins), bool)
     o, d = jnp.asarray(np.asarray(origins, float).T), jnp.asarray(np.asarray(dirs, float).T)
     return setup(o, d, every, grid, jnp.float64(STEP), jnp.float64(0.0))

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.lattice import GridArrays
@@ -89,9 +90,10 @@ def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, 
 
 
 @functools.cache
-def set_up(bits: int) -> Callable[..., RayConstants]:
+def set_up(bits: int, basis_dim: int) -> Callable[..., RayConstants]:
     """One function for all grids of so many bits, so that toys share its programs."""
-    return jax.jit(partial(ray_constants, bits=bits))
+    basis = SphericalHarmonics(basis_dim)
+    return jax.jit(partial(ray_constants, bits=bits, basis=basis))
 
 
 def make_toy(
@@ -116,7 +118,7 @@ def make_toy(
     values = {"step_size": 0.5, "near_clip": 0.0, "sigma_thresh": 1e-10, "stop_thresh": 1e-7}
     values |= options
     step, near = jnp.float64(values["step_size"]), jnp.float64(values["near_clip"])
-    rays = set_up(entry_bits(grid.size))(
+    rays = set_up(entry_bits(grid.size), checkpoint.basis_dim)(
         jnp.asarray(origins.T), jnp.asarray(dirs.T), jnp.ones(len(dirs), bool), arrays, step, near
     )
     home = np.clip(np.floor(grid.world_to_grid(eye) / BRICK), 0, index.max(0)).astype(int)
