@@ -47,7 +47,6 @@ class WarpIntegrator(JaxIntegrator):
         self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None
-        self._basis: jax.Array | None = None
 
     def _starter(self, tiles: int) -> Callable[[Worker], None]:
         """See `JaxIntegrator`."""
@@ -55,11 +54,9 @@ class WarpIntegrator(JaxIntegrator):
             made = map_boxes(self._scene.boxes, self._scene.bricks)
             self._map = WalkMap(self.device.put(made.groups), self.device.put(made.boxes))
             self._numbers = self._walk_numbers()
-        fresh, values = self.programs.fresh_walk(tiles), self.programs.basis_values(tiles)
-        units_per_grid = self._lengths[0]
+        fresh = self.programs.fresh_walk(tiles)
 
         def start(worker: Worker) -> None:
-            self._basis = values(worker.rays, units_per_grid)
             worker.state = fresh()
 
         return start
@@ -82,7 +79,6 @@ class WarpIntegrator(JaxIntegrator):
         worker.state = program(
             state,
             worker.rays,
-            self._basis,
             pool,
             self._map,
             self.device.put(slots),
@@ -110,11 +106,6 @@ class WarpIntegrator(JaxIntegrator):
             brick = int(self._bricks[int(waits_for[0]) - 1])
             raise InternalError(f"a ray still waits for brick {brick}, which no wave brought")
         return values, alpha, counters
-
-    def drop(self) -> None:
-        """See `Integrator`."""
-        super().drop()
-        self._basis = None
 
     def close(self) -> None:
         """See `Integrator`."""

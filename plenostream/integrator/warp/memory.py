@@ -51,7 +51,6 @@ class WalkMemory(Memory):
         fixed["map of boxes"] = self._map + self._slots
         fixed["scalars and reports"] += n_bytes(walks.state(0))
         state = n_bytes(walks.state(1)) - n_bytes(walks.state(0))
-        state += n_bytes(walks.basis(1, self._scene.basis_dim))
         xla_state = n_bytes(self._structs.state(2)) - n_bytes(self._structs.state(1))
         return replace(
             costs,
@@ -78,7 +77,6 @@ class WalkMemory(Memory):
             p.live_walks(tiles),
             p.compose_walk(tiles),
             p.fresh_walk(tiles),
-            p.basis_values(tiles),
             p.set_up(rays, tiles),
         ]
         if rays.packets:

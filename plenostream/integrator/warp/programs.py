@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import warp as wp
 
-from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.warp.kernels.walk import (
     BLOCK_THREADS,
@@ -20,9 +19,8 @@ from plenostream.integrator.warp.kernels.walk import (
 )
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkState
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.kernels.chunks import in_chunks
 from plenostream.integrator.xla.kernels.finish import compose
-from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, RayConstants
+from plenostream.integrator.xla.kernels.geometry import RayConstants
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState
 from plenostream.integrator.xla.programs import Program, Programs
 from plenostream.integrator.xla.structs import Structs
@@ -48,10 +46,6 @@ class WalkStructs:
             waits_for=one((1,), jnp.int32),
             counters=one((COUNTER_ROWS, len(COUNTERS)), jnp.int32),
         )
-
-    def basis(self, tiles: int, basis_dim: int) -> Any:
-        """Values of the rays' functions."""
-        return self._structs.one((tiles * TILE_RAYS, basis_dim), jnp.float32)
 
     def map(self) -> WalkMap:
         """Groups and boxes."""
@@ -111,40 +105,14 @@ class WalkPrograms(Programs):
 
         return self._program(("walk state", tiles), fresh, lambda: ())
 
-    def basis_values(self, tiles: int) -> Program:
-        """(RayConstants, units per grid unit [3]) -> values of the rays' functions [t * 64, K] f32."""
-        functions = SphericalHarmonics(self._shape.basis_dim)
-
-        def values(rays: RayConstants, units_per_grid: jax.Array) -> jax.Array:
-            def some(first: jax.Array, n: int) -> jax.Array:
-                direction = jax.lax.dynamic_slice_in_dim(
-                    rays.direction, first * TILE_RAYS, n * TILE_RAYS, axis=1
-                )
-                way = direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS
-                way = way * units_per_grid[:, None]
-                x, y, z = way[0], way[1], way[2]
-                return jnp.stack(functions(way / jnp.sqrt(x * x + y * y + z * z)[None]), axis=1)
-
-            struct = self.walks.basis(tiles, functions.dim)
-            at_once = self._shape.tiles_at_once
-            made: jax.Array = in_chunks(some, struct, 0, tiles=tiles, at_once=at_once)
-            return made
-
-        return self._program(
-            ("functions", tiles),
-            values,
-            lambda: (self.structs.rays(tiles), self.structs.one((3,), jnp.float32)),
-        )
-
     def walk_rays(self, tiles: int, n_slots: int, n_pages: int) -> Program:
-        """(WalkState, RayConstants, basis, Pool, WalkMap, slots, Numbers) -> WalkState, see
+        """(WalkState, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState, see
         `kernels.walk`."""
         shape, dtype = self._shape, self._dtype
 
         def walk(
             state: WalkState,
             rays: RayConstants,
-            basis: jax.Array,
             pool: Pool,
             where: WalkMap,
             slots: jax.Array,
@@ -158,7 +126,7 @@ class WalkPrograms(Programs):
                 rays.n_samples,
                 rays.entry,
                 rays.direction,
-                basis,
+                rays.basis,
                 pool.density,
                 pool.ranks,
                 pool.pages,
@@ -181,7 +149,6 @@ class WalkPrograms(Programs):
             lambda: (
                 self.walks.state(tiles),
                 self.structs.rays(tiles),
-                self.walks.basis(tiles, shape.basis_dim),
                 self.structs.pool(n_slots, n_pages),
                 self.walks.map(),
                 self.walks.slots(),
