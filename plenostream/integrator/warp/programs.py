@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import warp as wp
 
+from plenostream.errors import DeviceError
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.warp.kernels.walk import (
     BLOCK_THREADS,
@@ -90,10 +91,21 @@ class WalkPrograms(Programs):
         args: Callable[[], tuple[Any, ...]],
         donate: tuple[int, ...] = (),
     ) -> Program:
-        """See `Programs._program`; in a thread of its own."""
+        """See `Programs._program`; in a thread of its own.
+
+        Raises
+        ------
+        DeviceError : it cannot be compiled.
+        """
         if key in self._programs:
             return self._programs[key]
-        return self._thread.submit(super()._program, key, function, args, donate).result()
+        compiling = self._thread.submit(super()._program, key, function, args, donate)
+        try:
+            return compiling.result()
+        except (RuntimeError, OSError) as error:
+            raise DeviceError(
+                f"{key[0]} cannot be compiled for {self._device.device}: {error}"
+            ) from error
 
     def fresh_walk(self, tiles: int) -> Program:
         """() -> WalkState of t * 64 rays that have met nothing yet."""

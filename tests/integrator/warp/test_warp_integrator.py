@@ -104,6 +104,31 @@ def test_warp_is_never_called_on_the_main_thread(
     assert threading.main_thread() not in threads["compiled"] | threads["run"]
 
 
+def test_warp_allocates_nothing_in_a_frame(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise AssertionError("Warp allocates")
+
+    with open_renderer(scene, backend="warp") as renderer:
+        renderer.render(VIEW)
+        for place in ("CpuDefaultAllocator", "CpuPinnedAllocator"):
+            monkeypatch.setattr(f"warp._src.context.{place}.allocate", refuse)
+        assert renderer.render(VIEW).stats.samples_marched > 0
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CPU build failed"), OSError("disk full")])
+def test_kernel_that_cannot_be_compiled_is_an_error_of_the_device(
+    scene: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("plenostream.integrator.warp.programs.walk_kernel", fail)
+    monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
+    with open_renderer(scene, backend="warp") as renderer:
+        with pytest.raises(ps.DeviceError, match=f"integrate cannot be compiled .*{error}"):
+            renderer.plan(VIEW)
+
+
 def test_no_pairs_are_made_for_it(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_renderer(scene, backend="warp") as renderer:
         job = PictureJob(renderer._session, VIEW)
