@@ -125,9 +125,10 @@ def test_renderer_stays_usable_after_a_kernel_that_failed(
                 raise error(f"{name} failed")
         return run(program, *args)
 
-    with open_renderer(sound) as renderer:
+    stream = {"backend": "xla", "n_threads": 2}
+    with open_renderer(sound, **stream) as renderer:
         smallest = renderer.plan(VIEW).smallest_budget_bytes
-    with open_renderer(sound, device_memory=smallest, n_threads=2) as renderer:
+    with open_renderer(sound, device_memory=smallest, **stream) as renderer:
         monkeypatch.setattr(Program, "__call__", fail_once)
         renderer.render(VIEW)
         per_picture = len(calls)

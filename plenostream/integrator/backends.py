@@ -6,6 +6,8 @@ where it draws.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +16,9 @@ from plenostream.integrator.interface import Integrator, SampleRule, SceneShape
 from plenostream.options import Backend
 
 __all__ = ["ChosenBackend", "Terms", "open_integrator"]
+
+_OTHER_DEVICES = ("jax_plugins", "libtpu")
+"""Packages without which JAX knows no device but the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +59,45 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
 
 
 def _fastest(terms: Terms) -> ChosenBackend:
-    from plenostream.integrator.xla.named_device import is_cuda
+    """The backend made for the device, or `xla`, which draws on all of them, and why."""
+    if _is_cpu(terms.device):
+        name, why = "native", _why_not_native()
+    else:
+        from plenostream.integrator.xla.named_device import is_cuda
 
-    if not is_cuda(terms.device):
-        return ChosenBackend("xla")
+        if not is_cuda(terms.device):
+            return ChosenBackend("xla")
+        name, why = "warp", _why_not_warp(terms)
+    return ChosenBackend("xla", why) if why else ChosenBackend(name)
+
+
+def _is_cpu(device: str | None) -> bool:
+    """Whether JAX would draw on a CPU: without JAX being loaded, where no other device can be."""
+    if device is not None:
+        return device.partition(":")[0] == "cpu"
+    if not any(importlib.util.find_spec(name) for name in _OTHER_DEVICES):
+        return True
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def _why_not_native() -> str:
+    from plenostream.integrator.native.library import load_kernels
+
+    try:
+        load_kernels()
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
+def _why_not_warp(terms: Terms) -> str:
     try:
         from plenostream.integrator.warp.environment import why_not
     except ModuleNotFoundError as error:
-        return ChosenBackend("xla", _not_installed(error))
-    why = why_not(terms.device, terms.scene.basis_dim, terms.precision)
-    return ChosenBackend("xla" if why else "warp", why)
+        return _not_installed(error)
+    return why_not(terms.device, terms.scene.basis_dim, terms.precision)
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:
@@ -82,6 +116,22 @@ def _xla(terms: Terms) -> Integrator:
     return XlaIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
 
 
+def _native(terms: Terms) -> Integrator:
+    if not _is_cpu(terms.device):
+        raise DeviceError(f"the native backend draws on the CPU, not on {terms.device}")
+    from plenostream.integrator.native.integrator import NativeIntegrator
+    from plenostream.integrator.native.library import load_kernels
+
+    return NativeIntegrator(
+        load_kernels(),
+        terms.scene,
+        terms.rule,
+        precision=terms.precision,
+        allowed_bytes=terms.allowed_bytes or 8_000_000_000,
+        n_threads=terms.n_threads or len(os.sched_getaffinity(0)),
+    )
+
+
 def _warp(terms: Terms) -> Integrator:
     try:
         from plenostream.integrator.warp.environment import prepare_warp
@@ -98,4 +148,8 @@ def _warp(terms: Terms) -> Integrator:
     return WarpIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
 
 
-_MAKERS: dict[str, Callable[[Terms], Integrator]] = {"xla": _xla, "warp": _warp}
+_MAKERS: dict[str, Callable[[Terms], Integrator]] = {
+    "native": _native,
+    "warp": _warp,
+    "xla": _xla,
+}

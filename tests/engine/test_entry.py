@@ -110,11 +110,11 @@ def test_too_many_threads_are_told_how_many_would_do(scene: Path, memory: dict[s
     memory = {**memory, "backend": "xla"}  # no other draws with all of them
     with (
         pytest.raises(ps.BudgetError, match="threads or fewer") as refused,
-        open_renderer(scene, n_threads=1000, **memory) as renderer,
+        open_renderer(scene, backend="xla", n_threads=1000, **memory) as renderer,
     ):
         renderer.plan(VIEW)
     assert "smaller" not in str(refused.value).replace("too small", "")
     said = re.search(r"use (\d+) threads", str(refused.value))
     assert said is not None
-    with open_renderer(scene, n_threads=int(said[1]), **memory) as renderer:
+    with open_renderer(scene, backend="xla", n_threads=int(said[1]), **memory) as renderer:
         renderer.plan(VIEW)
