@@ -165,10 +165,10 @@ def test_orbit_compiles_nothing_after_its_first_frames(
 ) -> None:
     scene = make_scene(gyroid)
     cameras = ps.orbit_cameras(gyroid.grid, 24, size=(64, 64))
-    with open_renderer(scene) as renderer:
+    with open_renderer(scene, backend="xla") as renderer:
         smallest = max(renderer.plan(camera).smallest_budget_bytes for camera in cameras)
     stream = {"device_memory": smallest} if budget == "smallest" else {}
-    with open_renderer(scene, **stream) as renderer:
+    with open_renderer(scene, backend="xla", **stream) as renderer:
         first = [renderer.render(camera).stats.compiles for camera in cameras[:3]]
         with counted_compilations() as compiled:
             later = [renderer.render(camera).stats.compiles for camera in cameras[3:]]
@@ -183,17 +183,21 @@ def test_first_streamed_picture_counts_what_its_plan_compiles_and_the_second_com
     long_scene: Path, monkeypatch: pytest.MonkeyPatch, share: float
 ) -> None:
     monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
-    with open_renderer(long_scene) as renderer:
+    with open_renderer(long_scene, backend="xla") as renderer:
         smallest = renderer.plan(FROM_THE_SIDE).smallest_budget_bytes
     monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
-    with open_renderer(long_scene, device_memory=int(share * smallest)) as renderer:
+    stream = {"backend": "xla", "device_memory": int(share * smallest)}
+    with open_renderer(long_scene, **stream) as renderer:
         assert renderer.render(FROM_THE_SIDE).stats.compiles >= 8
         assert renderer.render(FROM_THE_SIDE).stats.compiles == 0
 
 
 def test_second_renderer_of_the_same_shapes_compiles_nothing(long_scene: Path) -> None:
-    with open_renderer(long_scene) as renderer:
+    with open_renderer(long_scene, backend="xla") as renderer:
         renderer.render(FROM_THE_SIDE)
-    with counted_compilations() as compiled, open_renderer(long_scene) as renderer:
+    with (
+        counted_compilations() as compiled,
+        open_renderer(long_scene, backend="xla") as renderer,
+    ):
         stats = renderer.render(FROM_THE_SIDE).stats
     assert (len(compiled), stats.compiles) == (0, 0)

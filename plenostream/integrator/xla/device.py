@@ -61,9 +61,16 @@ class Device:
     """
 
     def __init__(
-        self, allowed_bytes: int | None, n_threads: int | None, *, device: jax.Device | None = None
+        self,
+        allowed_bytes: int | None,
+        n_threads: int | None,
+        *,
+        device: jax.Device | None = None,
+        one_part: bool = False,
     ) -> None:
         """Take `device` or the default one, `allowed_bytes` of it at most, None for its own limit.
+
+        Rays are `one_part` where the kernel that draws them runs alone, also on a CPU.
 
         Raises
         ------
@@ -96,7 +103,7 @@ class Device:
         self.n_threads = n_threads or len(os.sched_getaffinity(0))
         # XLA's own threads make the integrator's loop slower on a CPU; one host thread a core on
         # disjoint tiles scales. A GPU takes everything at once.
-        self.n_parts = self.n_threads if self.platform == "cpu" else 1
+        self.n_parts = self.n_threads if self.platform == "cpu" and not one_part else 1
         self.n_queued = 1 if self.platform == "cpu" else _QUEUED
         self.n_staged = 0 if self.platform == "cpu" else 2
         self.ledger = Ledger()

@@ -21,9 +21,10 @@ from plenostream.integrator.xla.structs import (
 )
 from plenostream.integrator.xla.workers import QUEUED_CALLS
 
-__all__ = ["Memory"]
+__all__ = ["SMALL", "Memory"]
 
-_SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
+SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
+"""Sizes that all scenes share."""
 _REPORTS = 6
 """Reports of live tiles that are kept at once: two are used late, four wait in a worker's queue."""
 _SCALARS = 64_000
@@ -93,7 +94,7 @@ class Memory:
         """See `Integrator.temporary_bytes`."""
         parts = self._device.n_parts
         if sizes is None:
-            sizes, tiles = _SMALL, _SMALL.n_tiles
+            sizes, tiles = SMALL, SMALL.n_tiles
         else:
             tiles = sizes.n_tiles // parts
         parallel, alone = self._programs_of(tiles, sizes, rays)

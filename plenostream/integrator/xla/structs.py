@@ -48,8 +48,7 @@ CALL_ITEMS = 32_768
 CALL_BLOCKS = 8192
 """Blocks of items of a call: more than there are shells in a grid of 16,384 voxels an axis."""
 TILE_STEP = 64
-"""Tiles whose rays are set up together, which bounds the float64 temporaries; the tiles of a
-part come in multiples of it."""
+"""The tiles of a part come in multiples of this."""
 WALK_TILES = 64
 """Packets that walk through the grid together."""
 

@@ -148,6 +148,8 @@ class KernelShape:
     """Bricks that are put into the pool together."""
     pages_at_once: int
     """Pages of colour rows that are put into the pool together."""
+    tiles_at_once: int
+    """Tiles whose rays are set up together, which bounds the float64 temporaries."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 
