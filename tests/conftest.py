@@ -183,7 +183,13 @@ def folder_or_zip(
     return zip_scene(folder, tmp_path_factory.mktemp("zipped") / "scene.zip")
 
 
-@pytest.fixture(scope="module", params=get_args(Backend)[1:])
+_BACKENDS = [
+    name if name == "native" else pytest.param(name, marks=pytest.mark.slow)
+    for name in get_args(Backend)[1:]
+]
+
+
+@pytest.fixture(scope="module", params=_BACKENDS)
 def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
 

@@ -141,8 +141,7 @@ def compile_library(target: Target, library: Path, work: Path, *, more: Sequence
         source = str(kernels.FOLDER / "kernels.c")
         command = [*compiler, *options, f"-DVARIANT={variant}", "-c", source, "-o", objects[-1]]
         calls.append(_start(command, env))
-    for call in calls:
-        _finish(call)
+    _finish(*calls)
     # Beside its place first: a library in use is replaced as a whole.
     part = library.with_name(f"{library.name}.part")
     made_from = f'-DSOURCES="{kernels.digest()}"'
@@ -158,7 +157,9 @@ def _start(command: list[str], env: dict[str, str]) -> subprocess.Popen[str]:
     )
 
 
-def _finish(call: subprocess.Popen[str]) -> None:
-    said, _ = call.communicate()
-    if call.returncode:
-        raise RuntimeError(said.strip()[-2000:])
+def _finish(*calls: subprocess.Popen[str]) -> None:
+    """Wait for all; raises with what the first of those that failed said."""
+    said = [call.communicate()[0] for call in calls]
+    for call, text in zip(calls, said, strict=True):
+        if call.returncode:
+            raise RuntimeError(text.strip()[-2000:])

@@ -16,8 +16,7 @@ class Crew:
     """`n_threads` threads that work on the same task until it is done, then on the next.
 
     The host loop puts tasks into the queue and goes on; what is handed to a task is not to be
-    changed until it is done. After a task has failed, those that wait are left out, but for those
-    that must be done.
+    changed until it is done. After a task has failed, those that wait are left out.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -29,18 +28,16 @@ class Crew:
         self._waiting: deque[Future[Any]] = deque()
         self._error: BaseException | None = None
 
-    def submit(
-        self, part: Callable[[int], _Result], *, n: int | None = None, must: bool = False
-    ) -> Future[list[_Result]]:
+    def submit(self, part: Callable[[int], _Result], n: int | None = None) -> Future[list[_Result]]:
         """Have `n` threads (all) call `part` with 0, 1, ...; gives what each call gave."""
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft().result()
-        future = self._lead.submit(self._work, part, n or self.n_threads, must)
+        future = self._lead.submit(self._work, part, n or self.n_threads)
         self._waiting.append(future)
         return future
 
-    def _work(self, part: Callable[[int], _Result], n: int, must: bool) -> list[_Result]:
-        if self._error is not None and not must:
+    def _work(self, part: Callable[[int], _Result], n: int) -> list[_Result]:
+        if self._error is not None:
             raise self._error
         others = [self._others.submit(part, number) for number in range(1, n)]
         try:
@@ -59,7 +56,7 @@ class Crew:
             self._waiting.popleft()
 
     def drop(self) -> None:
-        """Leave out what waits, but for what must be done, and wait for the rest."""
+        """Leave out what waits, and wait for the task in hand."""
         self._error = CancelledError()
         wait(self._waiting)
         self._waiting.clear()

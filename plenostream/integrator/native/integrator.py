@@ -7,7 +7,6 @@ picture is the same, to the last bit, for any number of threads and any division
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -38,6 +37,7 @@ from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.packets import bricks_met
 from plenostream.integrator.native.pool import Batch, BrickPool
 from plenostream.integrator.native.rays import RayTiles
+from plenostream.integrator.staging_memory import plain_memory
 
 __all__ = ["NativeIntegrator"]
 
@@ -72,9 +72,7 @@ class NativeIntegrator:
         self._pool: BrickPool | None = None
         self._pool_is_whole = True
         self._tiles: RayTiles | None = None
-        self._ahead: list[Arrivals] = []
         self._coming: Iterator[Arrivals] = iter(())
-        self._held_bytes = 0
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._peaks: Counter[str] = Counter()
@@ -107,20 +105,16 @@ class NativeIntegrator:
         """See `Integrator`."""
         return self._pool is None or not self._pool_is_whole
 
-    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
         """See `Integrator`."""
-        self._coming = self._noted(arrivals)
-        self._ahead = list(itertools.islice(self._coming, n_ahead + 1))
+        return plain_memory(n_bytes)
 
-    def _noted(self, arrivals: Iterator[Arrivals]) -> Iterator[Arrivals]:
-        for some in arrivals:
-            with self._lock:
-                self._held_bytes += _held(some)
-                self._note("staging", self._held_bytes)
-            yield some
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        """See `Integrator`."""
+        self._coming = arrivals
 
     def _put(self, some: Arrivals) -> None:
-        """Have bricks brought to their places."""
+        """Bring bricks to their places, once the waves before are drawn; waits until they are there."""
         pool, batch = self._the_pool().record, Batch(some)
 
         def put(_: int) -> None:
@@ -130,15 +124,9 @@ class NativeIntegrator:
                 self._pool_is_whole = False
                 raise
 
-        def let_go(_: object) -> None:
-            with self._lock:
-                self._held_bytes -= n_bytes
-
-        n_bytes = _held(some)
-        # Also after an error elsewhere: the host loop counts these bricks as there.
-        self._crew.submit(put, must=True).add_done_callback(let_go)
+        self._crew.submit(put).result()
         with self._lock:
-            self._counts["bytes_uploaded"] += some.rows_bytes
+            self._counts["bytes_uploaded"] += some.nbytes
 
     def _the_pool(self) -> BrickPool:
         if self._pool is None:
@@ -197,8 +185,7 @@ class NativeIntegrator:
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`; rays find their own boxes, so no pair is asked for."""
-        for some in self._arrived():
-            self._crew.keep_up(memory.QUEUED_WAVES)
+        for some in self._coming:
             self._put(some)
         self._crew.keep_up(memory.QUEUED_WAVES)
         tiles, pool, slots = self._the_tiles(), self._the_pool().record, slot_of.copy()
@@ -213,13 +200,6 @@ class NativeIntegrator:
 
         self._crew.submit(lambda _: tiles.share(), n=1)
         self._crew.submit(march)
-
-    def _arrived(self) -> Iterator[Arrivals]:
-        """What was prepared, then what is still to come."""
-        self._ahead.reverse()
-        while self._ahead:
-            yield self._ahead.pop()
-        yield from self._coming
 
     def report(self) -> Report:
         """See `Integrator`."""
@@ -245,7 +225,7 @@ class NativeIntegrator:
         self._crew.drop()
         if self._tiles is not None:
             self._tiles.record.stop = 0
-        self._ahead, self._coming, self._held_bytes = [], iter(()), 0
+        self._coming = iter(())
 
     def close(self) -> None:
         """See `Integrator`."""
@@ -269,11 +249,6 @@ class NativeIntegrator:
         """See `Integrator`."""
         peaks, self._peaks = dict(self._peaks), Counter()
         return peaks
-
-
-def _held(some: Arrivals) -> int:
-    """Bytes of what waits for its place in the pool."""
-    return some.rows_bytes + some.mask.nbytes
 
 
 def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:

@@ -22,8 +22,8 @@ QUEUED_WAVES = 3
 """Waves that wait to be drawn or are being drawn."""
 TILE_STEP = 64
 """Tiles of a thread come in multiples of this: what is made together, see `rays`."""
-_PACKED = 2
-"""Batches that wait for their places in the pool, beside those that are prepared ahead."""
+_BRICK = 128
+"""Bytes of a brick that comes in, beside its rows and its mask."""
 
 
 def device_costs(
@@ -48,13 +48,9 @@ def device_costs(
 def host_costs(scene: SceneShape, n_threads: int) -> HostCosts:
     """See `Integrator.host_costs`."""
     n_bricks = int(scene.boxes.brick.max(initial=-1)) + 1
-    rows = min(max(BATCH_ROWS, scene.largest_rows), scene.n_rows)
-    row = 4 + 3 * scene.basis_dim * np.dtype(scene.sh_dtype).itemsize
-    batch = rows * row + BATCH_BRICKS * (scene.bricks.mask_bytes + 64) + rows // 4
     return HostCosts(
         kept_bytes=scene.boxes.nbytes + map_bytes(scene.boxes, scene.bricks),
-        staging_bytes=(_PACKED + 1) * batch,
-        batch_bytes=batch,
+        staging_bytes=BATCH_BRICKS * (_BRICK + scene.bricks.mask_bytes),
         queue_bytes=QUEUED_WAVES * 4 * n_bricks,
         pair_bytes=0,
         packet_bytes=packet_bytes(n_bricks, n_threads),

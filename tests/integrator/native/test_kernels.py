@@ -173,7 +173,7 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
         slots=np.array([4, 0, 2], np.int32),
         pages=pages,
     )
-    native.take_in(iter([arrivals]), 0)
+    native.take_in(iter([arrivals]))
     native.advance((), np.full(100, -1, np.int32))
     native.report()()
     pool = native._pool

@@ -10,7 +10,10 @@
 
 A ray keeps the number of its next sample, so the walk goes on where it stopped. It looks at each
 sample once, in order, whatever is in the pool at which time: a picture does not depend on the waves
-that it was drawn in. No annotation here may be a string: Warp reads them as they are.
+that it was drawn in. What happens at a sample is `docs/rules.md`, rules 8 to 14 (svox2
+`render_lerp_kernel_cuvol.cu`, trace_ray_cuvol); the oracle is `reference.render_rays`.
+
+No annotation here may be a string: Warp reads them as they are.
 """
 
 from functools import cache
@@ -61,7 +64,12 @@ def _count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int3
 
 @cache
 def walk_kernel(basis_dim: int, precision: str) -> Any:
-    """The kernel for `basis_dim` functions and a pool of `precision` (float16 or float32)."""
+    """The kernel for `basis_dim` functions and a pool of `precision` (float16 or float32).
+
+    Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers` and
+    `WalkState`, and `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the
+    brick is not in the pool. A ray that comes to such a brick stops before its first sample there.
+    """
     of_pool = gathers(basis_dim, precision)
     pair, number = of_pool.pair, of_pool.number
     basis_of, densities_of = of_pool.basis_of, of_pool.densities_of
