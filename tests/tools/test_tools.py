@@ -61,9 +61,14 @@ class Checkout:
             place.parent.mkdir(exist_ok=True)
             place.write_text(text)
             place.chmod(0o755)
-        (self.root / "tools").mkdir()
-        shutil.copy(ROOT / "tools" / "set_up.sh", self.root / "tools")
-        shutil.copy(ROOT / "pyproject.toml", self.root)
+        native = "plenostream/integrator/native"
+        for name in (
+            "pyproject.toml",
+            *(f"tools/{name}" for name in ("set_up.sh", "build_hook.py", "compile_kernels.py")),
+            *(f"{native}/{name}" for name in ("sources.py", "structs.py", "kernels/kernels.c")),
+        ):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.root / name)
         self.env = {"PATH": f"{programs}:{os.defpath}", "LOG": str(self.log)}
 
     def pretend(self, what: str) -> Path:
@@ -128,10 +133,15 @@ def test_failed_installation_ends_with_a_message_and_is_tried_again(checkout: Ch
     assert checkout.set_up().returncode == 0
 
 
-def test_changed_requirements_are_installed_into_the_same_environment(checkout: Checkout) -> None:
+@pytest.mark.parametrize(
+    "name", ["pyproject.toml", "plenostream/integrator/native/kernels/kernels.c"]
+)
+def test_changed_requirements_and_kernels_are_installed_into_the_same_environment(
+    checkout: Checkout, name: str
+) -> None:
     checkout.set_up()
     checkout.done()
-    with (checkout.root / "pyproject.toml").open("a") as file:
+    with (checkout.root / name).open("a") as file:
         file.write("# changed\n")
     assert checkout.set_up().returncode == 0
     assert checkout.done() == ["pip "]

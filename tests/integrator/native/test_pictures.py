@@ -71,6 +71,8 @@ def test_rays_in_packets_see_the_bits_of_the_picture(scene: Path, plain: ps.Rend
     np.testing.assert_allclose(seen.depth, plain.depth.reshape(-1), rtol=0, atol=5 * SAME)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("alike_pools")
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 @pytest.mark.parametrize("basis_dim", [1, 4, 9, 16, 25])
 def test_picture_is_that_of_xla(

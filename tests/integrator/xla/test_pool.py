@@ -25,6 +25,8 @@ from plenostream.integrator.xla.programs import Programs
 from plenostream.integrator.xla.staged import Stager
 from plenostream.integrator.xla.structs import StagedShape, n_bytes
 
+pytestmark = pytest.mark.slow
+
 BRICKS = BrickGrid(size=(40, 40, 40), brick_size=8)
 BASIS_DIM = 4
 N_SLOTS, N_PAGES = 120, 4000

@@ -20,6 +20,8 @@ from plenostream.integrator.xla.programs import Program, Programs
 from plenostream.integrator.xla.structs import StagedShape, n_bytes
 from plenostream.testing.sources import PIXELS
 
+pytestmark = pytest.mark.slow
+
 SHAPE = kernel_shape("cpu", brick_size=8, basis_dim=1, entry_bits=23)
 N_SLOTS, N_PAGES = 40, 600
 

@@ -18,6 +18,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer
 
+pytestmark = pytest.mark.slow
+
 VIEW = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(64, 48))
 XLA = {"backend": "xla"}
 

@@ -26,6 +26,8 @@ from plenostream.integrator.xla.kernels.geometry import (
 from plenostream.testing.pictures import rays_around, rays_of
 from plenostream.testing.strategies import grid_sizes
 
+pytestmark = pytest.mark.slow
+
 GRIDS = {
     "cube": GridSpec(size=(16, 16, 16)),
     "unequal": GridSpec(size=(9, 200, 31), radius=(0.3, 1.0, 0.6), center=(0.1, -0.2, 0.3)),

@@ -21,6 +21,8 @@ from plenostream.testing import checkpoints
 from plenostream.testing.pictures import fragile_rays, model_of
 from plenostream.testing.recorded import largest_difference
 
+pytestmark = pytest.mark.slow
+
 ORACLE = 2e-5
 
 

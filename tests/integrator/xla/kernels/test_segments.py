@@ -18,6 +18,8 @@ from plenostream.integrator.xla.kernels.segments import Listing, list_segments
 from plenostream.integrator.xla.kernels.state import KernelShape
 from plenostream.testing import checkpoints
 
+pytestmark = pytest.mark.slow
+
 RANDOM = checkpoints.random_checkpoint(5, size=(13, 21, 10), active_share=0.4)
 ALL_ITEMS = 64
 """Room for every item of a toy in one block."""

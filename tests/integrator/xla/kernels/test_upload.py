@@ -21,6 +21,8 @@ from plenostream.integrator.xla.kernels.upload import (
     write_rows,
 )
 
+pytestmark = pytest.mark.slow
+
 N_PAGES, N_ROWS = 7, 2 * PAGE_ROWS
 
 

@@ -21,6 +21,8 @@ from plenostream.integrator.xla.kernels.geometry import (
 from plenostream.integrator.xla.kernels.walk import packet_keys, walk_blocks
 from plenostream.testing.pictures import rays_around
 
+pytestmark = pytest.mark.slow
+
 GRID = GridSpec(size=(41, 26, 33))
 SHAPE = (5, 4, 4)
 STEP = 0.5
