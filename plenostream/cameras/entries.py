@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from plenostream.cameras.camera import Camera
 from plenostream.cameras.image_size import read_image_size
 from plenostream.cameras.kinds import FOCAL_KEYS, SIZE_KEYS, Kind
-from plenostream.cameras.lens import refuse_lenses
-from plenostream.cameras.pinhole import Camera
+from plenostream.cameras.lens_keys import refuse_lenses
 from plenostream.cameras.placement import DEFAULT_SIZE
 from plenostream.cameras.poses import pose_of_entry
 from plenostream.cameras.values import finite_number, one_number, one_pixels

@@ -33,10 +33,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from plenostream.cameras.camera import Camera
 from plenostream.cameras.document import kind_of_value, read_document
 from plenostream.cameras.entries import camera_of_entry, entry_over_document
 from plenostream.cameras.kinds import KINDS, Kind, check_keys
-from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.values import finite_number
 from plenostream.errors import CameraError, InvalidInput, shown
 from plenostream.files.paths import input_file, local_path

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plenostream.cameras.lens import LENS_KEYS
+from plenostream.cameras.lens_keys import LENS_KEYS
 from plenostream.errors import CameraError, shown
 
 __all__ = ["FOCAL_KEYS", "KINDS", "POSE_KEYS", "SIZE_KEYS", "Kind", "check_keys"]
