@@ -122,5 +122,5 @@ def check_keys(kind: Kind, values: Mapping[str, Any], *, of_entry: bool) -> None
         if key not in known:
             raise CameraError(
                 f"the key {shown(key)} = {shown(values[key])} is not understood, and it may say that "
-                "this is no pinhole or that it stands elsewhere. Remove it if it says neither"
+                "the lens is another or that it stands elsewhere. Remove it if it says neither"
             )

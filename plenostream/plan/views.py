@@ -17,7 +17,7 @@ from plenostream.plan.boxes import BoxTable
 from plenostream.plan.screen import Rects, Screen, rects_alive
 from plenostream.plan.waves import shells_of
 
-__all__ = ["PAIRS_AT_ONCE", "PacketView", "CameraView", "View", "expand_rects"]
+__all__ = ["PAIRS_AT_ONCE", "CameraView", "PacketView", "View", "expand_rects"]
 
 PAIRS_AT_ONCE = 65_536
 """Pairs that are made at once; bounds the host memory of pictures of any size."""
