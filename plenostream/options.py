@@ -53,7 +53,7 @@ __all__ = [
     "StreamOptions",
 ]
 
-Backend = Literal["auto", "xla"]
+Backend = Literal["auto", "native", "warp", "xla"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
@@ -143,7 +143,8 @@ class StreamOptions:
         Backend,
         Choice(
             choices=get_args(Backend),
-            help="What draws: xla on every device that JAX has. auto takes the fastest that is there.",
+            help="What draws: native on CPUs, warp on NVIDIA GPUs, xla on every device that JAX has. "
+            "auto takes the first of them that is there, and says so where it is not.",
         ),
     ] = "auto"
     precision: Annotated[

@@ -20,6 +20,7 @@ from plenostream.integrator.backends import ChosenBackend, Terms
 from plenostream.integrator.interface import Integrator
 from plenostream.integrator.xla.environment import cache_folder
 from plenostream.options import Backend
+from plenostream.plan import budget
 from plenostream.testing.checkpoints import CheckpointArrays, gyroid_checkpoint, random_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS
 
@@ -182,7 +183,13 @@ def folder_or_zip(
     return zip_scene(folder, tmp_path_factory.mktemp("zipped") / "scene.zip")
 
 
-@pytest.fixture(scope="module", params=get_args(Backend)[1:])
+_BACKENDS = [
+    name if name == "native" else pytest.param(name, marks=pytest.mark.slow)
+    for name in get_args(Backend)[1:]
+]
+
+
+@pytest.fixture(scope="module", params=_BACKENDS)
 def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
 
@@ -198,3 +205,15 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening, "open_integrator", open_this)
         yield request.param
+
+
+@pytest.fixture(scope="module")
+def alike_pools() -> Iterator[None]:
+    """Small scenes get pools of one size, and so share compiled programs.
+
+    For tests of pictures alone: what is planned is more than the scenes need.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(budget, "_LEAST_SLOTS", 1024)
+        patch.setattr(budget, "_LEAST_PAGES", 16_384)
+        yield

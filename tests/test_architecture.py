@@ -45,6 +45,7 @@ APART = {"reference": set(), "testing": {*CORE, *RANKS, "reference"}}
 FENCES = {
     "jax": {"integrator"},
     "jaxlib": {"integrator"},
+    "warp": {"integrator"},
     "dask": {"importers"},
     "distributed": {"importers"},
     "cv2": {"export"},
@@ -62,8 +63,12 @@ FENCES = {
 FRONT = {"cli", "__main__"}
 """The command line: it alone reads the environment, prints, and imports late to start fast."""
 
-STARTING = {"plenostream.process.interrupts", "plenostream.integrator.xla.environment"}
-"""Run before all else, so they import late too, and read the environment."""
+STARTING = {
+    "plenostream.process.interrupts",
+    "plenostream.integrator.xla.environment",
+    "plenostream.integrator.warp.environment",
+}
+"""Run before all else, or before a library is: they may import late too, and read the environment."""
 
 CHOOSING = {"plenostream.integrator.backends"}
 """Imports a backend only where it draws, since what it is built on takes a second to load."""
@@ -279,4 +284,4 @@ def test_importing_the_package_leaves_heavy_libraries_alone() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
-    assert loaded & {"jax", "jaxlib", "cv2", "open3d", "dask", "distributed"} == set()
+    assert loaded & {"jax", "jaxlib", "warp", "cv2", "open3d", "dask", "distributed"} == set()

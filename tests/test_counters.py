@@ -1,19 +1,15 @@
-"""Counters of a frame, where they can be worked out by hand, and the number of compilations."""
+"""Counters of a frame, where they can be worked out by hand."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import jax.monitoring
 import numpy as np
 import pytest
 
 import plenostream as ps
 from plenostream.testing import checkpoints
-from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import open_renderer
 
 pytestmark = pytest.mark.usefixtures("each_backend")
@@ -141,59 +137,3 @@ def test_stats_are_plain_json_values(long_scene: Path) -> None:
     }
     texts = {"backend": str, "precision": str, "seconds": float}
     assert {key: type(value) for key, value in stats.items()} == dict.fromkeys(stats, int) | texts
-
-
-@contextmanager
-def counted_compilations() -> Iterator[list[str]]:
-    """What XLA compiles meanwhile, as JAX reports it."""
-    compiled: list[str] = []
-
-    def listen(event: str, duration: float, **_: object) -> None:
-        if event.endswith("backend_compile_duration"):
-            compiled.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield compiled
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-
-
-@pytest.mark.parametrize("budget", ["ample", pytest.param("smallest", marks=pytest.mark.slow)])
-def test_orbit_compiles_nothing_after_its_first_frames(
-    gyroid: CheckpointArrays, make_scene: Scenes, budget: str
-) -> None:
-    scene = make_scene(gyroid)
-    cameras = ps.orbit_cameras(gyroid.grid, 24, size=(64, 64))
-    with open_renderer(scene) as renderer:
-        smallest = max(renderer.plan(camera).smallest_budget_bytes for camera in cameras)
-    stream = {"device_memory": smallest} if budget == "smallest" else {}
-    with open_renderer(scene, **stream) as renderer:
-        first = [renderer.render(camera).stats.compiles for camera in cameras[:3]]
-        with counted_compilations() as compiled:
-            later = [renderer.render(camera).stats.compiles for camera in cameras[3:]]
-    assert len(compiled) == 0
-    assert sum(later) == 0
-    # Eight programs, and where the budget is tight the same for small sizes: see `Renderer`.
-    assert sum(first) <= (8 if budget == "ample" else 16)
-
-
-@pytest.mark.parametrize("share", [1.0, 1.2, 2.0])
-def test_first_streamed_picture_counts_what_its_plan_compiles_and_the_second_compiles_nothing(
-    long_scene: Path, monkeypatch: pytest.MonkeyPatch, share: float
-) -> None:
-    monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
-    with open_renderer(long_scene) as renderer:
-        smallest = renderer.plan(FROM_THE_SIDE).smallest_budget_bytes
-    monkeypatch.setattr("plenostream.integrator.xla.compiled._entries", OrderedDict())
-    with open_renderer(long_scene, device_memory=int(share * smallest)) as renderer:
-        assert renderer.render(FROM_THE_SIDE).stats.compiles >= 8
-        assert renderer.render(FROM_THE_SIDE).stats.compiles == 0
-
-
-def test_second_renderer_of_the_same_shapes_compiles_nothing(long_scene: Path) -> None:
-    with open_renderer(long_scene) as renderer:
-        renderer.render(FROM_THE_SIDE)
-    with counted_compilations() as compiled, open_renderer(long_scene) as renderer:
-        stats = renderer.render(FROM_THE_SIDE).stats
-    assert (len(compiled), stats.compiles) == (0, 0)

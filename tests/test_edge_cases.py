@@ -16,7 +16,7 @@ from plenostream.testing.invariants import assert_background, assert_sound
 from plenostream.testing.pictures import crop, fragile_rays, model_of, open_renderer, rays_of
 from plenostream.testing.recorded import largest_difference
 
-pytestmark = pytest.mark.usefixtures("each_backend")
+pytestmark = pytest.mark.usefixtures("each_backend", "alike_pools")
 
 Scenes = Callable[..., Path]
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import plenostream as ps
-from plenostream.integrator.xla.programs import Program
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_of
@@ -101,41 +99,6 @@ def test_renderer_stays_usable_and_sees_the_repaired_chunk(
         again = renderer.render(VIEW)
     assert_same_picture(picture, expected, at_most=2e-5)
     assert_same_picture(again, expected, at_most=2e-5)
-
-
-@pytest.mark.parametrize("name", ["integrate", "write bricks", "write rows", "rays"])
-@pytest.mark.parametrize("error", [ps.DeviceError, KeyboardInterrupt])
-@pytest.mark.parametrize("nth", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_renderer_stays_usable_after_a_kernel_that_failed(
-    sound: Path,
-    expected: ps.RenderResult,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    error: type[BaseException],
-    nth: int,
-) -> None:
-    run, calls = Program.__call__, []
-
-    def fail_once(program: Program, *args: Any) -> object:
-        if program.name == name:
-            calls.append(name)
-            if len(calls) == nth:
-                for donated in args[0] if name.startswith("write") else ():
-                    donated.delete()
-                raise error(f"{name} failed")
-        return run(program, *args)
-
-    with open_renderer(sound) as renderer:
-        smallest = renderer.plan(VIEW).smallest_budget_bytes
-    with open_renderer(sound, device_memory=smallest, n_threads=2) as renderer:
-        renderer.render(VIEW)
-        monkeypatch.setattr(Program, "__call__", fail_once)
-        if name == "rays" and nth > 2:
-            renderer.render(VIEW)  # one call for each of two parts
-        with pytest.raises(error, match="failed"):
-            renderer.render(VIEW)
-        for _ in range(2):
-            assert_same_picture(renderer.render(VIEW), expected, at_most=2e-5)
 
 
 def test_damage_after_the_bricks_are_resident_does_not_matter(

@@ -23,7 +23,7 @@ from plenostream.testing.pictures import (
 )
 from plenostream.testing.recorded import largest_difference
 
-pytestmark = pytest.mark.usefixtures("each_backend")
+pytestmark = pytest.mark.usefixtures("each_backend", "alike_pools")
 
 Scenes = Callable[..., Path]
 

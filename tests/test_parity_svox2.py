@@ -20,7 +20,7 @@ from plenostream.testing.recorded import (
     load_case,
 )
 
-pytestmark = pytest.mark.usefixtures("each_backend")
+pytestmark = pytest.mark.usefixtures("each_backend", "alike_pools")
 
 WITH_CAMERAS = ("26_camera", TRAINED)
 ROUNDED = 2e-4

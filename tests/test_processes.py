@@ -25,6 +25,7 @@ CHILDREN = """
     warnings.simplefilter("ignore")  # JAX's own about forks
     path = sys.argv[1]
     view = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), size=(16, 16))
+    xla = ps.StreamOptions(backend="xla")
 
     def child(use):
         # What `use` ends with in a forked child.
@@ -44,7 +45,7 @@ CHILDREN = """
         return answer
 
     def render_anew():
-        with ps.open_scene(path) as scene, ps.Renderer(scene) as renderer:
+        with ps.open_scene(path) as scene, ps.Renderer(scene, stream=xla) as renderer:
             renderer.render(view)
 
     def read():
@@ -54,7 +55,7 @@ CHILDREN = """
 
     ends = {"before JAX is used": child(render_anew)}
     scene = ps.open_scene(path)
-    renderer = ps.Renderer(scene)
+    renderer = ps.Renderer(scene, stream=xla)
     renderer.render(view)
 
     def all_ends(when):

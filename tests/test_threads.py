@@ -15,7 +15,7 @@ import pytest
 import plenostream as ps
 from plenostream.format.reader import SceneStore
 from plenostream.process.turns import Turns
-from plenostream.stream import BrickFetcher
+from plenostream.stream.supply import BrickSupply
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_around
 
@@ -193,18 +193,18 @@ def test_closing_again_changes_nothing(path: Path) -> None:
 def test_use_by_the_thread_that_draws_is_refused_and_the_renderer_goes_on(
     path: Path, expected: list[ps.RenderResult], monkeypatch: pytest.MonkeyPatch, use: str
 ) -> None:
-    take = BrickFetcher.take
+    admit = BrickSupply.admit
     refused: list[str] = []
 
-    def interrupted(fetcher: BrickFetcher, bricks: Any) -> Any:
+    def interrupted(supply: BrickSupply, wave: Any) -> Any:
         # As a signal handler would.
         with pytest.raises(ps.InvalidInput, match="by this very thread"):
             USES.get(use, ps.Renderer.close)(renderer)
         refused.append(use)
-        return take(fetcher, bricks)
+        return admit(supply, wave)
 
     with open_renderer(path) as renderer:
-        monkeypatch.setattr(BrickFetcher, "take", interrupted)
+        monkeypatch.setattr(BrickSupply, "admit", interrupted)
         assert_same_picture(renderer.render(VIEWS[0]), expected[0], at_most=2e-5)
         monkeypatch.undo()
         assert refused

@@ -107,9 +107,14 @@ install_dev() {
   fi
 }
 
-# What an environment belongs to (one that was moved does not work), and what is installed in it.
+# What an environment belongs to (one that was moved does not work), and what is installed in it: the
+# package as a folder, and its compiled kernels.
 origin() { echo "$root $(version "$1")"; }
-stamp() { cat "$root/pyproject.toml" "$root/tools/set_up.sh" | sha256sum; }
+stamp() {
+  local native=$root/plenostream/integrator/native
+  cat "$root"/pyproject.toml "$root"/tools/{set_up.sh,build_hook.py,compile_kernels.py} \
+    "$native"/kernels/* "$native"/s{ources,tructs}.py | sha256sum
+}
 
 # True if .venv was made for this checkout, and with the interpreter asked for, if one was.
 ours() {

@@ -5,7 +5,7 @@
     for each wave, front to back:
         1. drop the bricks that no live ray can reach     (the report of two waves ago)
         2. give the others their places in the pool       (some leave)
-        3. have the missing ones brought in               (read by the supply's threads)
+        3. have the missing ones brought in               (read and gathered by the supply's threads)
         4. ask for the bricks of the next waves           (reads go on while this wave is drawn)
         5. have the rays brought through the wave's boxes
 
@@ -44,17 +44,14 @@ class Frame:
         host: HostLedger,
         sizes: Sizes,
         pages: NDArray[np.int64],
-        *,
-        n_ahead: int,
     ) -> None:
-        """Take the `pages` that each brick's rows need, and how many batches may be ahead."""
+        """Take the `pages` that each brick's rows need."""
         self.counts: Counter[str] = Counter()
         self.host = host
         self._integrator = integrator
         self._supply = supply
         self._sizes = sizes
         self._pages = pages
-        self._n_ahead = n_ahead
 
     def draw(self, view: View) -> None:
         """Bring the rays through everything that `view` shows.
@@ -72,7 +69,7 @@ class Frame:
         try:
             self._draw_waves(view, [view.bricks[places] for places in waves])
         finally:
-            self._supply.cancel()
+            self._supply.end_frame()
 
     def _draw_waves(self, view: View, waves: list[NDArray[np.int64]]) -> None:
         reports: deque[Report] = deque()
@@ -99,7 +96,7 @@ class Frame:
         admission = self._supply.admit(wave)
         self.counts["bricks_evicted"] += admission.n_evicted
         try:
-            self._integrator.take_in(self._supply.arrivals(admission), self._n_ahead)
+            self._integrator.take_in(self._supply.arrivals(admission))
             self._integrator.advance(self._pairs(view, wave, alive), self._supply.slot_of)
         except BaseException:
             self._supply.forget(admission)

@@ -20,8 +20,6 @@ from plenostream.stream import smallest_cache_bytes
 __all__ = ["HostPlan", "HostPlanner", "RaysAtOnce"]
 
 
-_MOST_AHEAD = 8
-"""Batches that are packed while the wave before is drawn, at most."""
 _RAYS_AT_ONCE = 1 << 20
 """Arbitrary rays that are drawn together, at most."""
 _LEAST_PAIRS = 131_072
@@ -55,15 +53,11 @@ class HostPlan:
     needs: HostNeeds
     cache_bytes: int
     """Bytes of the cache of decoded chunks."""
-    n_ahead: int
-    """Batches that may be packed before the pool is ready for them, beside the one at hand."""
-    ahead_bytes: int
-    """Bytes of those."""
 
     @property
     def planned_bytes(self) -> int:
         """All of it."""
-        return self.needs.fixed_bytes + self.ahead_bytes + self.cache_bytes
+        return self.needs.fixed_bytes + self.cache_bytes
 
     @property
     def items(self) -> dict[str, int]:
@@ -71,7 +65,7 @@ class HostPlan:
         return {
             "tables": self.needs.tables,
             "view": self.needs.view,
-            "staging": self.needs.staging + self.ahead_bytes,
+            "staging": self.needs.staging,
             "work items": self.needs.items,
             "picture": self.needs.image,
             "chunk cache": self.cache_bytes,
@@ -97,10 +91,13 @@ class HostPlanner:
         table: BoxTable,
         costs: HostCosts,
         *,
+        buffer_bytes: int,
         n_threads: int,
         allowed_bytes: int,
     ) -> None:
+        """Take the `buffer_bytes` of the staging buffers."""
         self.allowed_bytes = allowed_bytes
+        self._buffer_bytes = buffer_bytes
         self._costs = costs
         self._n_boxes = len(table.brick)
         self._tables = store.tables.nbytes + table.nbytes + store.meta.n_bricks * _BRICK
@@ -157,7 +154,7 @@ class HostPlanner:
         return HostNeeds(
             tables=self._tables + costs.kept_bytes,
             view=view,
-            staging=costs.staging_bytes,
+            staging=self._buffer_bytes + costs.staging_bytes,
             items=most_pairs * costs.pair_bytes + costs.queue_bytes,
             image=image,
             least_cache=self._least_cache,
@@ -167,12 +164,4 @@ class HostPlanner:
 
     def _plan(self, needs: HostNeeds) -> HostPlan:
         left = require_host(needs, self.allowed_bytes)
-        spare = (left - self._least_cache) // _SHARE
-        n_ahead = min(_MOST_AHEAD, spare // self._costs.batch_bytes)
-        ahead_bytes = n_ahead * self._costs.batch_bytes
-        return HostPlan(
-            needs=needs,
-            cache_bytes=min(left - ahead_bytes, self._most_cache),
-            n_ahead=n_ahead,
-            ahead_bytes=ahead_bytes,
-        )
+        return HostPlan(needs=needs, cache_bytes=min(left, self._most_cache))

@@ -116,14 +116,14 @@ class Planner:
         # all renderers of such scenes share.
         temps = 0
         if not self._ample(costs, tile_rows, columns):
-            temps = self._integrator.temporary_bytes(None, rays) + _SPARE_TEMPORARIES
+            temps = _with_spare(self._integrator.temporary_bytes(None, rays))
         for _ in range(4):
             needs = self._needs(costs, tile_rows, columns, temps)
             division = divide_device(needs, self._allowed, pool=self._pool)
             taken = self._integrator.temporary_bytes(_sizes(needs, division), rays)
             if taken <= temps:
                 return division, _items(costs, _sizes(needs, division), temps), needs
-            temps = taken + _SPARE_TEMPORARIES
+            temps = _with_spare(taken)
         raise InternalError("the kernels' temporaries grow with every plan")
 
     def _ample(self, costs: DeviceCosts, tile_rows: int, columns: int) -> bool:
@@ -151,6 +151,11 @@ class Planner:
             # Most of the temporaries are those of programs that run in all parts at once.
             part_bytes=temps // costs.n_parts + costs.part_bytes,
         )
+
+
+def _with_spare(temps: int) -> int:
+    """Temporaries of programs of about these sizes; where there are none, there are none."""
+    return temps + _SPARE_TEMPORARIES if temps else 0
 
 
 def _sizes(needs: DeviceNeeds, division: DeviceDivision) -> Sizes:

@@ -29,6 +29,7 @@ from plenostream.plan import PAIRS_AT_ONCE, BoxTable, View
 from plenostream.results import FrameStats
 from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import Residency
+from plenostream.stream.staging import Staging, staging_bytes
 from plenostream.stream.supply import BrickSupply, pages_of
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
@@ -79,6 +80,7 @@ class _Kept:
     residency: Residency | None = None
     pool: tuple[int, int] | None = None
     fetcher: BrickFetcher | None = None
+    staging: Staging | None = None
     cache_bytes: int = 0
     read_before: int = 0
     """Bytes read by fetchers that are gone."""
@@ -102,10 +104,14 @@ class Session:
         self.table = table
         self.integrator = integrator
         self.host_bytes = host_bytes
+        self._staged_rows = scene_shape(store, table).staged_rows(integrator.batch_rows)
         host = HostPlanner(
             store,
             table,
             integrator.host_costs(PAIRS_AT_ONCE),
+            buffer_bytes=staging_bytes(
+                self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype
+            ),
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
         )
@@ -116,6 +122,9 @@ class Session:
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads."""
+        if self._kept.staging is not None:
+            self._kept.staging.close()
+            self._kept.staging = None
         self._drop_fetcher()
         self.integrator.close()
         self._kept.residency = None
@@ -169,22 +178,17 @@ class Session:
     def _frame(self, layout: Layout, host: HostLedger) -> Iterator[Frame]:
         """Everything that drawing takes; what is kept of it is counted."""
         residency, fetcher = self._residency_of(layout), self._fetcher_of(layout.host)
+        staging = self._staging()
         supply = BrickSupply(
             self.store,
             fetcher,
             residency,
+            staging,
             batch_bricks=self.integrator.batch_bricks,
             batch_rows=self.integrator.batch_rows,
         )
         try:
-            yield Frame(
-                self.integrator,
-                supply,
-                host,
-                layout.sizes,
-                self.pages,
-                n_ahead=layout.host.n_ahead,
-            )
+            yield Frame(self.integrator, supply, host, layout.sizes, self.pages)
         except BaseException as error:
             # An upload that fails, or is interrupted, takes the pool with it that it was given.
             if self.integrator.pool_is_lost or isinstance(error, DeviceError):
@@ -193,6 +197,7 @@ class Session:
         host.note("tables", self.store.tables.nbytes + self.table.nbytes)
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
         host.note("cache", fetcher.counters.peak_cache_bytes)
+        host.note("staging buffers", staging.nbytes)
 
     def _residency_of(self, layout: Layout) -> Residency:
         """The table of the pool; a picture that takes more beside the pool gets another one."""
@@ -215,6 +220,17 @@ class Session:
                 self.store, cache_bytes=host.cache_bytes, n_threads=self.integrator.n_threads
             )
         return kept.fetcher
+
+    def _staging(self) -> Staging:
+        kept, meta = self._kept, self.store.meta
+        if kept.staging is None:
+            kept.staging = Staging(
+                self._staged_rows,
+                meta.sh_columns,
+                meta.sh_dtype,
+                memory=self.integrator.staging_memory,
+            )
+        return kept.staging
 
     @property
     def _bytes_read(self) -> int:

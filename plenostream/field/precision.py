@@ -18,6 +18,8 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 
 __all__ = [
+    "LARGEST_DENSITY",
+    "STEADY_BITS",
     "ChosenPrecision",
     "choose_precision",
     "density_rounding",
@@ -27,7 +29,7 @@ __all__ = [
     "pixel_shift",
 ]
 
-_LARGEST = {"float16": 65504.0, "float32": 1e30}
+LARGEST_DENSITY = {"float16": 65504.0, "float32": 1e30}
 """Largest densities on the device, per `density_unit`. A voxel of this density is opaque already;
 larger ones would be infinite in float16, and their sums could be in float32."""
 _BRIGHTEST = 1e30
@@ -37,7 +39,7 @@ _COLOUR_SHIFT = 1 / 32
 _THRESHOLD = 1e-3
 """Largest optical depth of a sample of density `sigma_thresh` that counts as safe in float16: above
 it, it shows whether rounding puts the sample on one side of the threshold or the other."""
-_STEADY_BITS = 20
+STEADY_BITS = 20
 """Binary digits of a density that do not depend on the scene's unit of length; float32 has 24."""
 _DENSITIES_AT_ONCE = 1 << 16
 """Densities that are rounded together: float64 temporaries take several times their bytes."""
@@ -133,12 +135,12 @@ def choose_precision(
         return ChosenPrecision("float32", "")
     largest = float(np.max(sh_bound, initial=0.0))
     rounded = sh_dtype != "float16"
-    if rounded and not largest <= _LARGEST["float16"]:
+    if rounded and not largest <= LARGEST_DENSITY["float16"]:
         why = f"coefficients reach {largest:.3g} and may be infinite in float16"
         if wanted == "float16":
             raise InvalidInput(
                 f"precision is float16, but the scene's {why}, which ends at "
-                f"{_LARGEST['float16']:g}; use precision auto or float32 (--precision auto)"
+                f"{LARGEST_DENSITY['float16']:g}; use precision auto or float32 (--precision auto)"
             )
         return ChosenPrecision("float32", why)
     shift = colour_shift(sh_bound) if rounded else 0.0
@@ -187,14 +189,14 @@ def device_densities(
 
     One that is above zero stays above zero, so that a voxel contributes where it did.
     """
-    most, least = _LARGEST[dtype.name], float(np.finfo(dtype).smallest_subnormal)
+    most, least = LARGEST_DENSITY[dtype.name], float(np.finfo(dtype).smallest_subnormal)
     values = np.clip(density * np.float64(unit), -most, most)
     values = np.where(density > 0, np.maximum(values, least), values)
     if dtype == np.float16:
         # Checkpoints in other units of length differ in the last bit of float32, and that must not
         # say which way a value between two of float16 goes. Many lie there exactly.
         whole, bits = np.frexp(values)
-        values = np.ldexp(np.rint(np.ldexp(whole, _STEADY_BITS)), bits - _STEADY_BITS)
+        values = np.ldexp(np.rint(np.ldexp(whole, STEADY_BITS)), bits - STEADY_BITS)
     rounded: NDArray[np.floating] = values.astype(dtype)
     return rounded
 

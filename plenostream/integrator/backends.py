@@ -6,13 +6,19 @@ where it draws.
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from plenostream.errors import DeviceError
 from plenostream.integrator.interface import Integrator, SampleRule, SceneShape
 from plenostream.options import Backend
 
 __all__ = ["ChosenBackend", "Terms", "open_integrator"]
+
+_OTHER_DEVICES = ("jax_plugins", "libtpu")
+"""Packages without which JAX knows no device but the CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,57 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     BudgetError : more device memory is allowed than the device grants.
     DeviceError : there is no such device, or it cannot be used.
     """
-    name = "xla" if backend == "auto" else backend
-    return _MAKERS[name](terms), ChosenBackend(name)
+    chosen = _fastest(terms) if backend == "auto" else ChosenBackend(backend)
+    return _MAKERS[chosen.name](terms), chosen
+
+
+def _fastest(terms: Terms) -> ChosenBackend:
+    """The backend made for the device, or `xla`, which draws on all of them, and why."""
+    if _is_cpu(terms.device):
+        name, why = "native", _why_not_native()
+    else:
+        from plenostream.integrator.xla.named_device import is_cuda
+
+        if not is_cuda(terms.device):
+            return ChosenBackend("xla")
+        name, why = "warp", _why_not_warp(terms)
+    return ChosenBackend("xla", why) if why else ChosenBackend(name)
+
+
+def _is_cpu(device: str | None) -> bool:
+    """Whether JAX would draw on a CPU: without JAX being loaded, where no other device can be."""
+    if device is not None:
+        return device.partition(":")[0] == "cpu"
+    if not any(importlib.util.find_spec(name) for name in _OTHER_DEVICES):
+        return True
+    import jax
+
+    return jax.default_backend() == "cpu"
+
+
+def _why_not_native() -> str:
+    from plenostream.integrator.native.library import load_kernels
+
+    try:
+        load_kernels()
+    except DeviceError as error:
+        return str(error)
+    return ""
+
+
+def _why_not_warp(terms: Terms) -> str:
+    try:
+        from plenostream.integrator.warp.environment import why_not
+    except ModuleNotFoundError as error:
+        return _not_installed(error)
+    return why_not(terms.device, terms.scene.basis_dim, terms.precision)
+
+
+def _not_installed(error: ModuleNotFoundError) -> str:
+    return (
+        f"the backend warp needs {error.name}, which is not installed: "
+        "pip install 'plenostream[cuda13]', or [cuda12]"
+    )
 
 
 def _xla(terms: Terms) -> Integrator:
@@ -61,4 +116,40 @@ def _xla(terms: Terms) -> Integrator:
     return XlaIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
 
 
-_MAKERS: dict[str, Callable[[Terms], Integrator]] = {"xla": _xla}
+def _native(terms: Terms) -> Integrator:
+    if not _is_cpu(terms.device):
+        raise DeviceError(f"the native backend draws on the CPU, not on {terms.device}")
+    from plenostream.integrator.native.integrator import NativeIntegrator
+    from plenostream.integrator.native.library import load_kernels
+
+    return NativeIntegrator(
+        load_kernels(),
+        terms.scene,
+        terms.rule,
+        precision=terms.precision,
+        allowed_bytes=terms.allowed_bytes or 8_000_000_000,
+        n_threads=terms.n_threads or len(os.sched_getaffinity(0)),
+    )
+
+
+def _warp(terms: Terms) -> Integrator:
+    try:
+        from plenostream.integrator.warp.environment import prepare_warp
+    except ModuleNotFoundError as error:
+        raise DeviceError(_not_installed(error)) from error
+    from plenostream.integrator.warp.integrator import WarpIntegrator
+    from plenostream.integrator.xla.device import Device
+    from plenostream.integrator.xla.named_device import named_device
+
+    prepare_warp()
+    device = Device(
+        terms.allowed_bytes, terms.n_threads, device=named_device(terms.device), one_part=True
+    )
+    return WarpIntegrator(device, terms.scene, terms.rule, precision=terms.precision)
+
+
+_MAKERS: dict[str, Callable[[Terms], Integrator]] = {
+    "native": _native,
+    "warp": _warp,
+    "xla": _xla,
+}

@@ -45,6 +45,9 @@ PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""
 
+_LEAST_STAGED = 4096
+"""Rows of a staging buffer, at least."""
+
 Place = Callable[
     [NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], None
 ]
@@ -86,6 +89,15 @@ class SceneShape:
     n_rows: int
     """Rows of all bricks that can contribute."""
     boxes: Boxes
+
+    def staged_rows(self, batch_rows: int) -> int:
+        """Rows of a staging buffer for batches of `batch_rows`: no more than the scene has, those of
+        the largest brick at least, and a page that may be read beyond the last.
+
+        A power of two but for that: programs are compiled for it.
+        """
+        most = max(min(batch_rows, self.n_rows), self.largest_rows, _LEAST_STAGED)
+        return (1 << (most - 1).bit_length()) + PAGE_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +153,7 @@ class HostCosts:
     kept_bytes: int
     """What is kept for the scene."""
     staging_bytes: int
-    """Bricks that are being brought into the form of the pool, and the rows that they come from."""
-    batch_bytes: int
-    """A batch of arrivals that is ready before the pool is: as many as memory allows."""
+    """What bringing bricks in takes beside the two staging buffers that they arrive in."""
     queue_bytes: int
     """Work that waits for the device."""
     pair_bytes: int
@@ -186,16 +196,20 @@ class RaySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrivals:
-    """Bricks on their way into the pool, b of them, rows as they are stored."""
+    """Bricks on their way into the pool, b of them, rows as they are stored.
+
+    The rows lie in a staging buffer of N >= n rows, at a multiple of 64 bytes; what follows the n
+    rows of the bricks means nothing. All arrays are valid until the next arrivals are asked for.
+    """
 
     index: NDArray[np.int32]
     """[b, 3]: brick coordinates."""
     mask: NDArray[np.uint8]
     """[b, bytes]: bit v (little bit order) says that voxel v (C order, z fastest) has a row."""
     density: NDArray[np.float32]
-    """[n]: per world unit; the rows of one brick after those of another."""
+    """[N]: per world unit; the rows of one brick after those of another."""
     sh: NDArray[np.floating]
-    """[n, 3 K]: channel-major."""
+    """[N, 3 K]: channel-major."""
     row_start: NDArray[np.int64]
     """[b + 1]: rows of brick i are [row_start[i], row_start[i + 1])."""
     slots: NDArray[np.int32]
@@ -204,9 +218,11 @@ class Arrivals:
     """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
 
     @property
-    def rows_bytes(self) -> int:
-        """Bytes of the rows."""
-        return self.density.nbytes + self.sh.nbytes
+    def nbytes(self) -> int:
+        """Bytes of all arrays, of the n rows only."""
+        row_bytes = self.density.itemsize + self.sh.itemsize * int(self.sh.shape[1])
+        others = (self.index, self.mask, self.row_start, self.slots, self.pages)
+        return int(self.row_start[-1]) * row_bytes + sum(array.nbytes for array in others)
 
 
 class Integrator(Protocol):
@@ -267,11 +283,13 @@ class Integrator(Protocol):
         portions of at most `at_once` pairs unless a single packet has more."""
         ...
 
-    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
-        """Bring bricks into the pool; they are there when `advance` is called next.
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Memory for a staging buffer, see `Arrivals`: what the device takes bricks from fastest."""
+        ...
 
-        At most `n_ahead` batches beyond the first are prepared while earlier waves are drawn.
-        """
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        """Bring bricks into the pool; they are there when `advance` is called next, which may be
+        what asks for them: the supply's threads gather them meanwhile."""
         ...
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:

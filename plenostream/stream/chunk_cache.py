@@ -170,15 +170,14 @@ class ChunkCache:
         """Take back `want`; what nobody wants any more is not read, or may be forgotten."""
         with self._changed:
             for key, times in keys:
-                self._wanted[key] -= times
-                if self._wanted[key] <= 0:
-                    del self._wanted[key]
+                if self._want_less(key, times):
                     self._tidy(key)
             self._start_reading()
 
     @contextmanager
     def hold(self, key: ChunkKey) -> Iterator[NDArray[Any]]:
-        """The values of a chunk, which stays in the cache inside the `with`; waits for them.
+        """The values of a chunk, which stays in the cache inside the `with`; waits for them, and takes
+        one `want` back in the end.
 
         Raises whatever reading it raised (BrickCorrupt); the next call tries again.
         """
@@ -202,6 +201,7 @@ class ChunkCache:
         finally:
             with self._changed:
                 entry.n_users -= 1
+                self._want_less(key, 1)
                 if entry.state is _State.FAILED:
                     self._forget(key, entry)
                 else:
@@ -213,6 +213,14 @@ class ChunkCache:
             raise InternalError("bricks were asked for after their fetcher had been closed")
 
     # What follows is called with the lock held.
+
+    def _want_less(self, key: ChunkKey, times: int) -> bool:
+        """Whether nobody wants the chunk any more."""
+        self._wanted[key] -= times
+        unwanted = self._wanted[key] <= 0
+        if unwanted:
+            del self._wanted[key]
+        return unwanted
 
     def _start_reading(self) -> None:
         """Start what is awaited, then what is queued, each in order, as threads and room allow.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +23,7 @@ __all__ = ["BrickFetcher", "BrickRows"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrickRows:
-    """The rows of some bricks, one brick after another; n rows in all, arrays of their own."""
+    """The rows of some bricks, one brick after another; n rows in all."""
 
     density: NDArray[np.float32]
     """Density per row [n], per world unit."""
@@ -82,15 +84,28 @@ class BrickFetcher(Closing):
             self._chunks.unwant(self._chunks_of(np.repeat(ids, self._n_requests[ids])))
             self._n_requests[ids] = 0
 
-    def take(self, brick_ids: ArrayLike) -> BrickRows:
+    def take(
+        self,
+        brick_ids: ArrayLike,
+        *,
+        into: tuple[NDArray[Any], NDArray[Any]] | None = None,
+        is_dropped: Callable[[], bool] = lambda: False,
+    ) -> BrickRows:
         """The rows of bricks [k], in this order; waits for what is not there yet.
 
         One request for each brick is done with afterwards. More chunks than the cache holds are
         read piece by piece.
 
+        Parameters
+        ----------
+        into : densities [N] and coefficients [N, columns] at whose beginning the rows come to lie;
+            else they get arrays of their own
+        is_dropped : whether nobody wants the rows any more; asked before each chunk
+
         Raises
         ------
         BrickCorrupt : a chunk cannot be read, or a brick does not match its digest; named.
+        CancelledError : the rows are not wanted any more.
         """
         ids = self._checked(brick_ids)
         spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
@@ -99,26 +114,26 @@ class BrickFetcher(Closing):
         n_rows = tables.row_start[ids + 1] - tables.row_start[ids]
         row_start = np.concatenate([[0], np.cumsum(n_rows)])
         n = int(row_start[-1])
-        out: dict[str, NDArray[Any]] = {
-            "rows/density": np.empty(n, np.float32),
-            "rows/sh": np.empty((n, meta.sh_columns), meta.sh_dtype),
-        }
+        if into is None:
+            into = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
+        out: dict[str, NDArray[Any]] = {"rows/density": into[0][:n], "rows/sh": into[1][:n]}
         now = self._chunks.n_decoded
         # Wanted by this call before the requests are taken back, so that nothing is lost between.
         self._chunks.want([(key, 1) for key in keys], first=True)
-        n_copied = 0
+        n_held = 0
         try:
             self._settle_requests(ids)
             for key, slices in keys.items():
+                if is_dropped():
+                    raise CancelledError
+                n_held += 1
                 with self._chunks.hold(key) as values:
                     for low, high, at in slices:
                         out[key[0]][at : at + high - low] = values[low:high]
-                self._chunks.unwant([(key, 1)])
-                n_copied += 1
         except BrickCorrupt as error:
             raise self._with_brick(error, ids) from error
         finally:
-            self._chunks.unwant([(key, 1) for key in list(keys)[n_copied:]])
+            self._chunks.unwant([(key, 1) for key in list(keys)[n_held:]])
         rows = BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
         self._check_digests(ids, rows)
         self._checked_at[ids] = now

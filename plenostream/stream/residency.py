@@ -42,7 +42,7 @@ class Residency:
         self.slot_of = np.full(n, EMPTY, np.int32)
         self._pages_of_brick = pages_of_brick
         self._brick_in = np.full(n_slots, EMPTY, np.int64)
-        self._pages_in: list[NDArray[np.int32]] = [np.empty(0, np.int32)] * n_slots
+        self._slot_with = np.full(n_pages, EMPTY, np.int32)  # each page belongs to a slot
         self._used = np.full(n_slots, -1, np.int64)
         self._frame_of = np.full(n, -1, np.int64)
         self._frame = 0
@@ -79,10 +79,8 @@ class Residency:
         slots, self._free_slots = self._free_slots[split:][::-1].copy(), self._free_slots[:split]
         split = len(self._free_pages) - int(counts.sum())
         pages, self._free_pages = self._free_pages[split:][::-1].copy(), self._free_pages[:split]
-        ends = np.cumsum(counts)
-        for brick, slot, end, count in zip(new, slots, ends, counts, strict=True):
-            self._pages_in[slot] = pages[end - count : end]
-            self._brick_in[slot] = brick
+        self._slot_with[pages] = np.repeat(slots, counts)
+        self._brick_in[slots] = new
         self.slot_of[new] = slots
         self._used[slots] = self._clock
         return Admission(bricks=new, slots=slots, pages=pages, n_evicted=n_evicted)
@@ -115,7 +113,8 @@ class Residency:
         self.slot_of[self._brick_in[slots]] = EMPTY
         self._brick_in[slots] = EMPTY
         self._free_slots = np.concatenate([self._free_slots, slots.astype(np.int32)])
-        freed = [self._pages_in[slot] for slot in slots]
-        self._free_pages = np.concatenate([self._free_pages, *freed])
-        for slot in slots:
-            self._pages_in[slot] = np.empty(0, np.int32)
+        leaves = np.zeros(len(self._brick_in) + 1, bool)  # the last entry stands for EMPTY
+        leaves[slots] = True
+        freed = np.flatnonzero(leaves[self._slot_with]).astype(np.int32)
+        self._slot_with[freed] = EMPTY
+        self._free_pages = np.concatenate([self._free_pages, freed])

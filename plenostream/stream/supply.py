@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
 from plenostream.stream.fetcher import BrickFetcher
 from plenostream.stream.residency import Admission, Residency
+from plenostream.stream.staging import Staging, StagingBuffer
 
 __all__ = ["BrickSupply", "pages_of"]
 
@@ -28,6 +30,7 @@ class BrickSupply:
         store: SceneStore,
         fetcher: BrickFetcher,
         residency: Residency,
+        staging: Staging,
         *,
         batch_bricks: int,
         batch_rows: int,
@@ -36,6 +39,7 @@ class BrickSupply:
         self._tables = store.tables
         self._fetcher = fetcher
         self._residency = residency
+        self._staging = staging
         self._batch_bricks = batch_bricks
         self._batch_rows = batch_rows
 
@@ -52,9 +56,14 @@ class BrickSupply:
         """Have the missing bricks of a coming wave read ahead."""
         self._fetcher.request(self._residency.missing(wave))
 
-    def cancel(self, bricks: NDArray[np.int64] | None = None) -> None:
-        """Take back what was requested, for these bricks or all."""
+    def cancel(self, bricks: NDArray[np.int64]) -> None:
+        """Take back what was requested for these bricks."""
         self._fetcher.cancel(bricks)
+
+    def end_frame(self) -> None:
+        """Take back what was requested, and let go of what is being gathered."""
+        self._fetcher.cancel()
+        self._staging.drop()
 
     def admit(self, wave: NDArray[np.int64]) -> Admission:
         """Give the missing bricks of a wave their places; others leave where there is no room."""
@@ -65,29 +74,40 @@ class BrickSupply:
         self._residency.forget(admission.bricks)
 
     def arrivals(self, admission: Admission) -> Iterator[Arrivals]:
-        """The admitted bricks, read and checked, a batch at a time.
+        """The admitted bricks, read and checked, a batch at a time; the first are gathered from now
+        on, whether they are asked for or not.
 
         Raises
         ------
         BrickCorrupt : one cannot be read, or does not match its digest.
         """
-        bricks, tables = admission.bricks, self._tables
-        n_rows = np.cumsum(np.diff(tables.row_start)[bricks])
-        n_pages = np.concatenate([[0], np.cumsum(pages_of(tables.row_start)[bricks])])
-        start = 0
-        while start < len(bricks):
-            done = n_rows[start - 1] if start else 0
-            stop = int(np.searchsorted(n_rows, done + self._batch_rows, "right"))
-            stop = min(max(stop, start + 1), start + self._batch_bricks)
+        bricks = admission.bricks
+        n_pages = np.concatenate([[0], np.cumsum(pages_of(self._tables.row_start)[bricks])])
+
+        def gather(start: int, stop: int, buffer: StagingBuffer) -> Arrivals:
             some = bricks[start:stop]
-            rows = self._fetcher.take(some)
-            yield Arrivals(
-                index=tables.index[some],
-                mask=tables.mask[some],
-                density=rows.density,
-                sh=rows.sh,
+            rows = self._fetcher.take(
+                some, into=(buffer.density, buffer.sh), is_dropped=self._staging.is_dropped
+            )
+            return Arrivals(
+                index=self._tables.index[some],
+                mask=self._tables.mask[some],
+                density=buffer.density,
+                sh=buffer.sh,
                 row_start=rows.row_start,
                 slots=admission.slots[start:stop],
                 pages=admission.pages[n_pages[start] : n_pages[stop]],
             )
+
+        return self._staging.fill([partial(gather, *batch) for batch in self._batches(bricks)])
+
+    def _batches(self, bricks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Where the batches of bricks [b] start and stop."""
+        n_rows = np.cumsum(np.diff(self._tables.row_start)[bricks])
+        start = 0
+        while start < len(bricks):
+            done = n_rows[start - 1] if start else 0
+            stop = int(np.searchsorted(n_rows, done + self._batch_rows, "right"))
+            stop = min(max(stop, start + 1), start + self._batch_bricks, len(bricks))
+            yield start, stop
             start = stop

@@ -26,6 +26,7 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.lattice import GridArrays, lattice
+from plenostream.integrator.staging_memory import plain_memory
 
 __all__ = ["PlainIntegrator"]
 
@@ -43,7 +44,7 @@ class PlainIntegrator:
         self.allowed_bytes = allowed_bytes
         self._scene, self._rule = scene, rule
         self._density: NDArray[np.float64] | None = None
-        self._waiting: list[Arrivals] = []
+        self._coming: Iterator[Arrivals] = iter(())
         self._counts = {"bytes_uploaded": 0, "samples_marched": 0, "items": 0}
         self._peak = 0
 
@@ -66,8 +67,7 @@ class PlainIntegrator:
         n_boxes = len(self._scene.boxes.brick)
         return HostCosts(
             kept_bytes=self._scene.boxes.nbytes,
-            staging_bytes=2 * max(self.batch_rows, self._scene.largest_rows) * 112,
-            batch_bytes=1,
+            staging_bytes=0,
             queue_bytes=0,
             pair_bytes=64,
             packet_bytes=0,
@@ -114,12 +114,15 @@ class PlainIntegrator:
         for packet in range(n_packets):  # any of them, which is always right
             yield np.full(len(box), packet), box
 
-    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
-        self._waiting = list(arrivals)
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
+        return plain_memory(n_bytes)
+
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        self._coming = arrivals
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
-        while self._waiting:
-            self._put(self._waiting.pop())
+        for arrived in self._coming:
+            self._put(arrived)
         for some in pairs:
             self._counts["items"] += len(some.tile)
             for tile, box in zip(some.tile.tolist(), some.box.tolist(), strict=True):
@@ -140,7 +143,7 @@ class PlainIntegrator:
             self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
             self._rows[places] = some.sh[rows]
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size
-        self._counts["bytes_uploaded"] += some.rows_bytes
+        self._counts["bytes_uploaded"] += some.nbytes
 
     def _march(self, tile: int, corners: NDArray[np.uint8], slot: int) -> None:
         """Bring the rays of a tile through a box: sample by sample, all rays at once."""
@@ -203,7 +206,7 @@ class PlainIntegrator:
         place(tiles, rgb, depth[..., 0], alpha[..., 0])
 
     def drop(self) -> None:
-        self._waiting = []
+        self._coming = iter(())
 
     def close(self) -> None:
         self.drop()

@@ -24,6 +24,8 @@ from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import model_of, rays_around
 
+pytestmark = pytest.mark.usefixtures("alike_pools")
+
 Scenes = Callable[..., Path]
 LIMITS = {"float16": 2e-4, "float32": 1e-4}
 

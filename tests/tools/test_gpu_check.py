@@ -16,20 +16,21 @@ import jax
 import pytest
 
 from plenostream.format.reader import open_store
-from plenostream.plan.budget import RenderPlan
 from plenostream.testing.checkpoints import CheckpointArrays
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
+from gpucheck.drawing import Drawn  # noqa: E402
 from gpucheck.kernel import Kernel  # noqa: E402
 from gpucheck.machine import Code, Resources, loops_of_the_host, parse_ptxas  # noqa: E402
 from gpucheck.memory import Case, plan_picture, plan_rays  # noqa: E402
 from gpucheck.operations import operations  # noqa: E402
-from gpucheck.rendering import Measured, measure, table  # noqa: E402
+from gpucheck.rendering import Measured, Way, measure, table  # noqa: E402
 from gpucheck.rendering import faults as wrong_measures  # noqa: E402
 from gpucheck.report import faults, kernel_faults, kernel_lines, memory_table  # noqa: E402
 from gpucheck.target import WatchedDevice, read_target  # noqa: E402
+from gpucheck.walks import Walk, build_walks, parse_usage, walk_faults, walks_table  # noqa: E402
 
 TARGET = read_target("rtx3060ti_8gb")
 
@@ -117,6 +118,42 @@ def test_scatter_is_shared_unless_its_indices_are_unique(unique: str, shared: in
 def test_registers_spills_and_atomics_are_read_from_the_assembler() -> None:
     expected = Resources(registers=56, spilled_bytes=20, shared_bytes=4096, atomics=1, tf32=1)
     assert parse_ptxas(PTXAS, PTX) == [("f_1", expected)]
+
+
+WALK = Walk(
+    basis_dim=9, precision="float16", capability=86, registers=128, spilled_bytes=0, code_bytes=1
+)
+
+
+def test_registers_and_spills_are_read_from_cuobjdump() -> None:
+    said = "Function walk:\n  REG:128 STACK:16 SHARED:1024 LOCAL:8 CONSTANT[0]:1384 TEXTURE:0"
+    assert parse_usage(said) == (128, 24)
+    with pytest.raises(ValueError, match="no registers"):
+        parse_usage("no such file")
+
+
+def test_walk_that_spills_is_a_fault() -> None:
+    assert list(walk_faults(WALK)) == []
+    (fault,) = walk_faults(replace(WALK, spilled_bytes=24))
+    assert "24 bytes of a thread in memory on sm_86" in fault
+    heads, row = walks_table([WALK])
+    assert (heads.split()[1:3], row.split()[-4:]) == (
+        ["GPU", "registers"],
+        ["sm_86", "128", "0", "1"],
+    )
+
+
+@pytest.mark.slow
+def test_walk_is_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        # In place of cuobjdump, which comes with the tool's own environment: the file is there.
+        stand_in = tmp_path / "cuobjdump"
+        stand_in.write_text('#!/bin/sh\ntest -s "$2" && echo "REG:1 STACK:0 SHARED:0 LOCAL:0"\n')
+        stand_in.chmod(0o755)
+        patch.setattr("gpucheck.walks.find_tool", lambda _: stand_in)
+        built = list(build_walks(precision="float16", capabilities=(75, 120), basis_dims=(1,)))
+    assert [walk.capability for walk in built] == [75, 120]
+    assert min(walk.code_bytes for walk in built) > 10_000
 
 
 def test_loops_of_the_host_are_those_outside_of_graphs() -> None:
@@ -220,39 +257,38 @@ def test_report_names_every_item_and_every_operation(picture: Case) -> None:
 def test_run_measures_and_compares_on_whatever_device_there_is(
     tiny: CheckpointArrays, make_scene: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tools"))
-    cases = list(measure(make_scene(tiny), sizes=[(40, 24)], precision="float16", frames=1))
-    assert [case.name for case in cases] == ["40x24, streamed", "40x24"]
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "tools"), prepend=os.pathsep)
+    cases = list(
+        measure(
+            make_scene(tiny),
+            sizes=[(40, 24)],
+            precision="float16",
+            frames=1,
+            backends=("warp",),
+            ways=(Way("resident"), Way("a quarter", share=4)),
+        )
+    )
+    assert [case.name for case in cases] == ["40x24, warp, resident", "40x24, warp, a quarter"]
     assert list(wrong_measures(cases)) == []
     heads, _, *rows = table(cases)
     assert [row.count("|") for row in rows] == [heads.count("|")] * 2
 
 
 def test_picture_far_from_the_cpus_and_memory_beyond_the_plan_are_faults() -> None:
-    plan = RenderPlan(
-        device_items={"pool": 10},
-        host_items={},
-        allowed_device_bytes=10,
-        allowed_host_bytes=0,
-        smallest_budget_bytes=0,
-        smallest_host_bytes=0,
-        working_set_bytes=0,
+    drawn = Drawn(
+        planned_bytes=10,
+        allowed_bytes=10,
+        peak_bytes=11,
         n_slots=0,
-        n_bands=1,
         bricks_visible=0,
         waves=1,
-    )
-    case = Measured(
-        name="8x8",
-        plan=plan,
-        peak_bytes=11,
         first_seconds=1.0,
         seconds=[1.0],
         orbit_seconds=[1.0],
         orbit_uploaded=0,
-        cpu_seconds=1.0,
-        difference=float("nan"),
+        busy=None,
     )
+    case = Measured(name="8x8", drawn=drawn, cold_seconds=None, difference=float("nan"))
     memory, picture = wrong_measures([case])
     assert "the allocator gave 11 bytes, planned were 10" in memory
     assert "from the CPU's" in picture

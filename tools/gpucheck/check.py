@@ -12,6 +12,7 @@ from gpucheck.machine import Dump
 from gpucheck.memory import Case, plan_picture, plan_rays
 from gpucheck.report import faults, kernel_faults, kernel_lines, kernels_table, memory_table
 from gpucheck.target import Target, compile_only, read_target
+from gpucheck.walks import build_walks, walk_faults, walks_table
 from plenostream.errors import DeviceError
 from plenostream.format.reader import SceneStore, open_store
 
@@ -60,6 +61,11 @@ def check(
             found += [fault for kernel in known for fault in kernel_faults(kernel, target)]
             if target is targets[0]:
                 _print_launches(known)
+    title = "Kernels of the backend warp"
+    print(f"\n{title}\n{'=' * len(title)}")
+    walks = list(build_walks(precision=precision))
+    print(*walks_table(walks), sep="\n")
+    found += [fault for walk in walks for fault in walk_faults(walk)]
     print("", *(f"FAULT: {fault}" for fault in dict.fromkeys(found)), sep="\n")
     if not found:
         print("No faults.")

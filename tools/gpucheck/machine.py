@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Code", "Dump", "Resources", "find_ptxas", "loops_of_the_host", "parse_ptxas"]
+__all__ = ["Code", "Dump", "Resources", "find_tool", "loops_of_the_host", "parse_ptxas"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,8 @@ class Code:
     """Loops that the host goes round, and not the device, inside a CUDA graph; None: not known."""
 
 
-def find_ptxas() -> Path:
-    """The assembler, in NVIDIA's wheels.
+def find_tool(name: str) -> Path:
+    """The program `name`, in NVIDIA's wheels.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def find_ptxas() -> Path:
     spec = importlib.util.find_spec("nvidia")
     folders = list(spec.submodule_search_locations or []) if spec else []
     for folder in folders:
-        for path in sorted(Path(folder).glob("*/bin/ptxas")):
+        for path in sorted(Path(folder).glob(f"*/bin/{name}")):
             return path
-    raise FileNotFoundError(f"no */bin/ptxas in {folders}")
+    raise FileNotFoundError(f"no */bin/{name} in {folders}")
 
 
 class Dump:
@@ -59,7 +59,7 @@ class Dump:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ptxas = str(find_ptxas())
+        self._ptxas = str(find_tool("ptxas"))
 
     def take(self) -> Code:
         """What was compiled since the last call, which must be one program."""

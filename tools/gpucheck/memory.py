@@ -98,9 +98,7 @@ def plan_rays(
 
 def _case(name: str, device: WatchedDevice, rays: RaySource, layout: Layout) -> Case:
     kernels = dict(device.kernels)
-    counted = device_bytes(
-        kernels, n_per_tile=len(rays.per_tile), n_parts=device.n_parts, n_queued=device.n_queued
-    )
+    counted = device_bytes(kernels, device, n_per_tile=len(rays.per_tile))
     return Case(
         name=name,
         layout=layout,
@@ -111,7 +109,7 @@ def _case(name: str, device: WatchedDevice, rays: RaySource, layout: Layout) -> 
 
 
 def device_bytes(
-    kernels: Mapping[str, Kernel], *, n_per_tile: int, n_parts: int, n_queued: int
+    kernels: Mapping[str, Kernel], device: WatchedDevice, *, n_per_tile: int
 ) -> dict[str, int]:
     """Bytes by what they are for, named as the planner names them.
 
@@ -119,11 +117,10 @@ def device_bytes(
     ----------
     kernels : those of one picture or one lot of rays, by name
     n_per_tile : arrays that the rays of a tile are made from, beside those that all tiles share
-    n_parts : parts of the rays that are drawn at the same time
-    n_queued : calls that may wait or run on the device, each with its arguments
     """
     state, rays, pool, *call, scalars = kernels["integrate"].args
     writes = [n_bytes(kernels[name].args[1:]) for name in ("write bricks", "write rows")]
+    n_parts = device.n_parts
     alone = {"write bricks", "write rows", "pool"} & set(kernels)
     start = kernels["rays"].args
     per_ray = n_bytes((state, rays, start[:n_per_tile])) + kernels["compose"].fresh_bytes
@@ -131,14 +128,14 @@ def device_bytes(
     parts = max(k.temp_bytes for name, k in kernels.items() if name not in alone)
     one = n_bytes(call)
     counted = {
-        "pool: bricks": n_bytes((pool.density, pool.row_ids, pool.origins)),
+        "pool: bricks": n_bytes((pool.density, pool.ranks, pool.pages, pool.origins)),
         "pool: colour rows": n_bytes(pool.rows),
         "ray state and output": n_parts * per_ray,
         "kernel temporaries": n_parts * parts + max(kernels[name].temp_bytes for name in alone),
-        # A batch that is written and one that is on its way up; and what a GPU lets wait.
-        "uploads in flight": 2 * max(writes),
+        # A batch that is written and one that is on its way up; and calls that a GPU lets wait.
+        "uploads in flight": device.n_staged * sum(writes),
         "work items in flight": n_parts * one,
-        "waiting in the queue": (n_queued - 1) * max(*writes, one),
+        "waiting in the queue": (device.n_queued - 1) * one,
         "scalars and reports": n_bytes((scalars, start[n_per_tile:])),
     }
     if "walk" in kernels:

@@ -3,124 +3,104 @@
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
-from numpy.typing import NDArray
 
-import plenostream as ps
-from gpucheck.cpu_picture import cpu_picture
-from plenostream.options import Precision
-from plenostream.plan.budget import RenderPlan
+from gpucheck.drawing import Drawn, Request, draw_apart
+from plenostream.options import Backend, Precision
 
-__all__ = ["Measured", "faults", "measure", "table"]
+__all__ = ["WAYS", "Measured", "Way", "faults", "measure", "table"]
 
 _TOLERANCE = 2e-5
 """Between pictures of one scene, however they are made."""
-_STREAMED_SHARE = 4
-"""One case streams: its pool holds this part of what the picture needs."""
+_STREAMED_FRAMES = 10
+"""Frames that are timed at most where bricks are streamed."""
 _HEADS = (
     "picture",
-    "budget",
     "planned",
     "allocator's peak",
     "bricks in the pool / in view",
     "waves",
-    "first frame, compiling included",
+    "first frame, caches cold",
+    "caches warm",
     "same view again",
+    "GPU busy",
     "orbit",
     "uploaded in the orbit",
-    "same view on the CPU",
     "furthest from the CPU's picture",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How much of what is in view fits the device."""
+
+    name: str
+    share: int = 0
+    device_bytes: int = 0
+
+
+WAYS = (
+    Way("resident"),
+    Way("a half", share=2),
+    Way("a quarter", share=4),
+    Way("an eighth", share=8),
+    Way("64 MB", device_bytes=64_000_000),
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One size of picture under one budget."""
+    """One size of picture, drawn one way by one backend."""
 
     name: str
-    plan: RenderPlan
-    peak_bytes: int
-    """Of the device's allocator since the process began; 0 where it keeps none."""
-    first_seconds: float
-    """Compiling and uploading included."""
-    seconds: list[float]
-    """Of frames of one view."""
-    orbit_seconds: list[float]
-    """Of frames of different views."""
-    orbit_uploaded: int
-    """Bytes, in the whole orbit."""
-    cpu_seconds: float
+    drawn: Drawn
+    cold_seconds: float | None
+    """The first frame with nothing compiled; None where it was not tried."""
     difference: float
     """Largest of any channel of any pixel, colour and alpha."""
 
 
 def measure(
-    scene: Path, *, sizes: list[tuple[int, int]], precision: Precision, frames: int
-) -> Iterator[Measured]:
-    """Measure one case after another, those that take more memory later.
-
-    The allocator's peak is one of the whole process, so each case must take more than the one
-    before it for its own to be seen.
-    """
-    with ps.open_scene(scene) as opened:
-        cpu = [cpu_picture(scene, size=size, precision=precision) for size in sizes]
-        budget = _streaming_budget(opened, sizes[0], precision)
-        yield _case(opened, sizes[0], precision, frames, cpu[0], budget=budget)
-        for size, reference in zip(sizes, cpu, strict=True):
-            yield _case(opened, size, precision, frames, reference, budget=None)
-
-
-def _renderer(opened: Any, precision: Precision, budget: int | None) -> Any:
-    return ps.Renderer(opened, stream=ps.StreamOptions(precision=precision, device_memory=budget))
-
-
-def _streaming_budget(opened: Any, size: tuple[int, int], precision: Precision) -> int:
-    with _renderer(opened, precision, None) as renderer:
-        plan: RenderPlan = renderer.plan(ps.orbit_cameras(opened.grid, 1, size=size)[0])
-    pool = sum(n for item, n in plan.device_items.items() if item.startswith("pool"))
-    beside = plan.planned_device_bytes - pool
-    return max(plan.smallest_budget_bytes, beside + plan.working_set_bytes // _STREAMED_SHARE)
-
-
-def _case(
-    opened: Any,
-    size: tuple[int, int],
+    scene: Path,
+    *,
+    sizes: list[tuple[int, int]],
     precision: Precision,
     frames: int,
-    cpu: tuple[NDArray[np.float32], float],
-    *,
-    budget: int | None,
-) -> Measured:
-    cameras = ps.orbit_cameras(opened.grid, frames, size=size)
-    with _renderer(opened, precision, budget) as renderer:
-        began = time.perf_counter()
-        plan = renderer.plan(cameras[0])
-        renderer.render(cameras[0])
-        first_seconds = time.perf_counter() - began
-        again = [renderer.render(cameras[0]).stats for _ in range(frames)]
-        orbit = [renderer.render(camera).stats for camera in cameras]
-        picture = renderer.render(cameras[0])
-        stats = jax.devices()[0].memory_stats() or {}
-    reference, cpu_seconds = cpu
-    colours = np.concatenate([picture.rgb, picture.alpha[..., None]], axis=-1)
-    return Measured(
-        name=f"{size[0]}x{size[1]}{', streamed' if budget else ''}",
-        plan=plan,
-        peak_bytes=int(stats.get("peak_bytes_in_use", 0)),
-        first_seconds=first_seconds,
-        seconds=[s.seconds for s in again],
-        orbit_seconds=[s.seconds for s in orbit],
-        orbit_uploaded=sum(s.bytes_uploaded for s in orbit),
-        cpu_seconds=cpu_seconds,
-        difference=float(np.abs(colours - reference[..., :4]).max()),
-    )
+    backends: Iterable[Backend] = ("xla", "warp"),
+    ways: Iterable[Way] = WAYS,
+) -> Iterator[Measured]:
+    """Measure one case after another, each in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="gpu-check-") as caches:
+        kept = {
+            "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "WARP_CACHE_PATH": f"{caches}/warp",
+        }
+        for size in sizes:
+            asked = Request(
+                scene=str(scene), size=size, precision=precision, backend="xla", frames=0
+            )
+            _, reference = draw_apart(asked, JAX_PLATFORMS="cpu")
+            for backend in backends:
+                for way in ways:
+                    asked = replace(
+                        asked, backend=backend, share=way.share, device_bytes=way.device_bytes
+                    )
+                    streams = bool(way.share or way.device_bytes)
+                    cold = None if streams else draw_apart(asked, **kept)[0].first_seconds
+                    n = min(frames, _STREAMED_FRAMES) if streams else frames
+                    drawn, picture = draw_apart(replace(asked, frames=n), **kept)
+                    yield Measured(
+                        name=f"{size[0]}x{size[1]}, {backend}, {way.name}",
+                        drawn=drawn,
+                        cold_seconds=cold,
+                        difference=float(np.abs(picture - reference).max()),
+                    )
 
 
 def table(cases: list[Measured]) -> Iterator[str]:
@@ -128,19 +108,19 @@ def table(cases: list[Measured]) -> Iterator[str]:
     yield f"| {' | '.join(_HEADS)} |"
     yield f"|{' --- |' * len(_HEADS)}"
     for case in cases:
-        plan = case.plan
+        drawn = case.drawn
         cells = (
             case.name,
-            f"{plan.allowed_device_bytes / 1e6:.0f} MB",
-            f"{plan.planned_device_bytes / 1e6:.0f} MB",
-            f"{case.peak_bytes / 1e6:.0f} MB",
-            f"{plan.n_slots} / {plan.bricks_visible}",
-            str(plan.waves),
-            f"{case.first_seconds:.2f} s",
-            _times(case.seconds),
-            _times(case.orbit_seconds),
-            f"{case.orbit_uploaded / 1e6:.0f} MB",
-            f"{case.cpu_seconds * 1e3:.0f} ms",
+            f"{drawn.planned_bytes / 1e6:.0f} MB",
+            f"{drawn.peak_bytes / 1e6:.0f} MB",
+            f"{drawn.n_slots} / {drawn.bricks_visible}",
+            str(drawn.waves),
+            "-" if case.cold_seconds is None else f"{case.cold_seconds:.2f} s",
+            f"{drawn.first_seconds:.2f} s",
+            _times(drawn.seconds),
+            "-" if drawn.busy is None else f"{drawn.busy} %",
+            _times(drawn.orbit_seconds),
+            f"{drawn.orbit_uploaded / 1e6:.0f} MB",
             f"{case.difference:.1e}",
         )
         yield f"| {' | '.join(cells)} |"
@@ -154,9 +134,9 @@ def _times(seconds: list[float]) -> str:
 def faults(cases: list[Measured]) -> Iterator[str]:
     """What is wrong: each a sentence."""
     for case in cases:
-        planned = case.plan.planned_device_bytes
-        if case.peak_bytes > planned:
-            yield f"{case.name}: the allocator gave {case.peak_bytes} bytes, planned were {planned}"
+        peak, planned = case.drawn.peak_bytes, case.drawn.planned_bytes
+        if peak > planned:
+            yield f"{case.name}: the allocator gave {peak} bytes, planned were {planned}"
         if not case.difference <= _TOLERANCE:
             yield (
                 f"{case.name}: the picture is {case.difference:.1e} from the CPU's; "

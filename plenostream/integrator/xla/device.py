@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BudgetError, DeviceError
 from plenostream.integrator.xla.environment import finish_preparing
@@ -54,13 +55,22 @@ class Device:
     """A JAX device and what may be used of it.
 
     `n_parts` is the number of parts that rays are dealt to, each with a thread of its own;
-    `n_queued` how many calls may wait or run on the device at once, all with their arguments.
+    `n_queued` how many calls may wait or run on the device at once, all with their arguments;
+    `n_staged` how many batches of bricks are on the device before they are in the pool: none on
+    a CPU, which takes them from the host's staging buffers.
     """
 
     def __init__(
-        self, allowed_bytes: int | None, n_threads: int | None, *, device: jax.Device | None = None
+        self,
+        allowed_bytes: int | None,
+        n_threads: int | None,
+        *,
+        device: jax.Device | None = None,
+        one_part: bool = False,
     ) -> None:
         """Take `device` or the default one, `allowed_bytes` of it at most, None for its own limit.
+
+        Rays are `one_part` where the kernel that draws them runs alone, also on a CPU.
 
         Raises
         ------
@@ -93,8 +103,9 @@ class Device:
         self.n_threads = n_threads or len(os.sched_getaffinity(0))
         # XLA's own threads make the integrator's loop slower on a CPU; one host thread a core on
         # disjoint tiles scales. A GPU takes everything at once.
-        self.n_parts = self.n_threads if self.platform == "cpu" else 1
+        self.n_parts = self.n_threads if self.platform == "cpu" and not one_part else 1
         self.n_queued = 1 if self.platform == "cpu" else _QUEUED
+        self.n_staged = 0 if self.platform == "cpu" else 2
         self.ledger = Ledger()
 
     def granted_bytes(self) -> int | None:
@@ -119,6 +130,18 @@ class Device:
             array: jax.Array = jax.device_put(np.asarray(value), self.device)
         self.ledger.watch(array)
         return array
+
+    def put_in_place(self, values: Sequence[NDArray[Any]]) -> list[jax.Array]:
+        """Copy arrays up. On a CPU, those that begin at a multiple of 64 bytes are used where they are:
+        memory of the host, and not counted here."""
+        arrays: list[jax.Array] = jax.device_put(list(values), self.device)
+        if self.platform == "cpu":
+            pairs = zip(arrays, values, strict=True)
+            copied = [a for a, v in pairs if a.unsafe_buffer_pointer() != v.ctypes.data]
+            self.ledger.watch(copied)
+        else:
+            self.ledger.watch(arrays)
+        return arrays
 
     def get(self, value: Any) -> Any:
         """Copy arrays down."""

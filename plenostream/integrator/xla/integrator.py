@@ -1,13 +1,9 @@
-"""The integrator in JAX: what the host loop asks for, dealt to threads that run compiled kernels.
-
-The tiles of rays are dealt to parts; each part has a thread that draws it in order, and parts never
-meet. On a CPU there is a part for each thread allowed; a GPU takes everything at once.
-"""
+"""The integrator in JAX alone: pairs of tiles and boxes, for which compiled kernels are called."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -16,33 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
-from plenostream.field.precision import density_unit
-from plenostream.field.tiles import TILE_RAYS, Pairs
-from plenostream.integrator.interface import (
-    Arrivals,
-    DeviceCosts,
-    HostCosts,
-    Place,
-    RaySource,
-    Report,
-    SampleRule,
-    SceneShape,
-    Sizes,
-)
-from plenostream.integrator.lattice import GridArrays
-from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
+from plenostream.field.tiles import Pairs
+from plenostream.integrator.interface import SampleRule, SceneShape
 from plenostream.integrator.xla.calls import pack_calls, pack_corners
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.kernels.geometry import entry_bits
-from plenostream.integrator.xla.kernels.state import COUNTERS, WaveScalars
-from plenostream.integrator.xla.kernels.tuning import kernel_shape
-from plenostream.integrator.xla.memory import BATCH_ROWS, Memory
-from plenostream.integrator.xla.packets import walk_pairs
-from plenostream.integrator.xla.packing import Upload, pack_arrivals
-from plenostream.integrator.xla.pool import BrickPool
+from plenostream.integrator.xla.jax_integrator import JaxIntegrator
+from plenostream.integrator.xla.kernels.state import COUNTERS
+from plenostream.integrator.xla.memory import Memory
 from plenostream.integrator.xla.programs import Program, Programs
-from plenostream.integrator.xla.structs import BATCH_BRICKS, CALL_BLOCKS, CALL_ITEMS
-from plenostream.integrator.xla.workers import Worker, Workers
+from plenostream.integrator.xla.structs import CALL_BLOCKS, CALL_ITEMS
+from plenostream.integrator.xla.workers import Worker
 
 __all__ = ["XlaIntegrator"]
 
@@ -50,185 +29,36 @@ _Call = tuple[int, NDArray[np.int32], NDArray[np.int32]]
 """Part, items (padded), and blocks of a call of the kernel `integrate`."""
 
 
-class XlaIntegrator:
+class XlaIntegrator(JaxIntegrator):
     """See `integrator.interface.Integrator`."""
 
     name = "xla"
-    batch_bricks = BATCH_BRICKS
-    batch_rows = BATCH_ROWS
+    counters = COUNTERS
 
     def __init__(
         self, device: Device, scene: SceneShape, rule: SampleRule, *, precision: str
     ) -> None:
         """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
-        self.device = device
-        self.precision = precision
-        self.allowed_bytes = device.allowed_bytes
-        self.n_threads = device.n_threads
-        self._scene = scene
-        self._rule = rule
-        self._unit = density_unit(scene.grid)
-        self._shape = kernel_shape(
-            device.platform,
-            brick_size=scene.bricks.brick_size,
-            basis_dim=scene.basis_dim,
-            entry_bits=entry_bits(scene.grid.size),
-        )
-        self._dtype = np.dtype(precision)
-        self.programs = Programs(device, self._shape, jnp.dtype(precision))
+        super().__init__(device, scene, rule, precision=precision)
+        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision))
         self._corners = pack_corners(scene.boxes)
-        self._walk = walk_size(scene.bricks)
-        self.memory = Memory(
-            device,
-            self.programs,
-            scene,
-            self._walk,
-            scene.boxes.nbytes + self._corners.nbytes,
-            self._shape.voxels,
-        )
-        self.workers = Workers(device.n_parts)
-        self._pool: BrickPool | None = None
-        self._blocks: tuple[BlockMap, jax.Array] | None = None
-        self._n_tiles = 0
-        self._n_real = 0
-        self._ahead: list[Upload] = []
-        self._coming: Iterator[Upload] = iter(())
-        self._staged_bytes = 0
-        self._counts: dict[str, int] = {}
-        self._peaks: dict[str, int] = {}
-        self._compiled_before = 0
-        self._scalars: WaveScalars | None = None
+        kept = scene.boxes.nbytes + self._corners.nbytes
+        self.memory = Memory(device, self.programs, scene, self._walk, kept, self._staged)
 
-    # What it takes
+    def _starter(self, tiles: int) -> Callable[[Worker], None]:
+        """See `JaxIntegrator`."""
+        fresh = self.programs.fresh(tiles)
 
-    def device_costs(self, rays: RaySource) -> DeviceCosts:
-        """See `Integrator`."""
-        return self.memory.device_costs(rays)
-
-    def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
-        """See `Integrator`."""
-        return self.memory.temporary_bytes(sizes, rays)
-
-    def host_costs(self, pairs_at_once: int) -> HostCosts:
-        """See `Integrator`."""
-        return self.memory.host_costs(pairs_at_once)
-
-    # The pool
-
-    def make_pool(self, n_slots: int, n_pages: int) -> None:
-        """See `Integrator`."""
-        self._pool = None  # first: there are never two
-        self._pool = BrickPool(self.device, self.programs, n_slots=n_slots, n_pages=n_pages)
-
-    @property
-    def pool_is_lost(self) -> bool:
-        """See `Integrator`."""
-        return self._pool is None or self._pool.is_lost
-
-    @property
-    def pool(self) -> BrickPool:
-        """The pool that there is."""
-        if self._pool is None:
-            raise InternalError("rays are to be drawn, and there is no pool")
-        return self._pool
-
-    def take_in(self, arrivals: Iterator[Arrivals], n_ahead: int) -> None:
-        """See `Integrator`."""
-        self._coming = self._packed(arrivals)
-        self._ahead = list(itertools.islice(self._coming, n_ahead + 1))
-
-    def _packed(self, arrivals: Iterator[Arrivals]) -> Iterator[Upload]:
-        """The bricks in staging buffers, a batch at a time."""
-        for some in arrivals:
-            upload = pack_arrivals(
-                some,
-                self._scene.bricks,
-                n_slots=self.pool.n_slots,
-                n_pages=self.pool.n_pages,
-                dtype=self._dtype,
-                unit=self._unit,
-            )
-            self._staged_bytes += upload.nbytes
-            self._note("staging", self._staged_bytes + some.rows_bytes)
-            yield upload
-
-    def _uploads(self) -> Iterator[Upload]:
-        """What was prepared, then what is still to come; each is let go of when the next is asked for."""
-        self._ahead.reverse()
-        while self._ahead:
-            yield self._ahead.pop()
-        yield from self._coming
-
-    # Rays
-
-    def begin(self, rays: RaySource, n_tiles: int) -> None:
-        """See `Integrator`."""
-        n_parts = len(self.workers.all)
-        self._n_tiles, self._n_real = n_tiles, rays.n_tiles
-        grid = self._grid_arrays()
-        self._scalars = self._wave_scalars()
-        tiles = n_tiles // n_parts
-        set_up, fresh = self.programs.set_up(rays, tiles), self.programs.fresh(tiles)
-        shared = [self.device.put(a) for a in rays.shared]
-
-        def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
-            mine = [self.device.put(a) for a in per_tile]
-            worker.rays = set_up(*mine, *shared, *grid)
+        def start(worker: Worker) -> None:
             worker.state = fresh()
 
-        for part, worker in enumerate(self.workers.all):
-            dealt = []
-            for whole, nothing in zip(rays.per_tile, rays.nothing, strict=True):
-                padded = np.repeat(nothing, tiles, axis=0)
-                mine = whole[part::n_parts]
-                padded[: len(mine)] = mine
-                dealt.append(padded)
-            worker.submit(start, worker, *dealt)
-
-    def octant_keys(self) -> NDArray[np.int64]:
-        """See `Integrator`."""
-        keys_of = self.programs.keys(self._n_tiles // len(self.workers.all))
-        # The rays are not there before the worker's own turn.
-        keys = [w.submit(lambda w=w: keys_of(w.rays)) for w in self.workers.all]
-        parts = [self.device.get(k.result()).reshape(-1, TILE_RAYS) for k in keys]
-        return np.stack(parts, axis=1).reshape(-1)
-
-    def boxes_met(
-        self, n_packets: int, at_once: int
-    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """See `Integrator`."""
-        words, steps = self._walk
-        if self._blocks is None:
-            blocks = map_blocks(self._scene.boxes, self._scene.bricks)
-            self._blocks = blocks, self.device.put(blocks.bits(words))
-        blocks, occupied = self._blocks
-        portions = walk_pairs(
-            self.workers,
-            self.device,
-            self.programs.walk(self._n_tiles // len(self.workers.all), words, steps),
-            (
-                occupied,
-                self.device.put(np.array(blocks.shape, np.int32)),
-                self.device.put(np.float64(self._rule.step_size)),
-            ),
-            n_packets=n_packets,
-            n_blocks=blocks.n_blocks,
-            at_once=at_once,
-        )
-        for packet, block in portions:
-            yield packet, blocks.boxes_of(block)
+        return start
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`."""
         portions = self._calls(pairs, slot_of)
         first = next(portions, [])
-        if self._ahead:
-            self.workers.wait()  # the pool is about to change
-        for upload in self._uploads():
-            for kind, arrays in self.pool.stage(upload):
-                self.device.ledger.sample()
-                self._count("bytes_uploaded", self.pool.write(kind, arrays))
-            self._staged_bytes -= upload.nbytes
+        self._bring_in()
         for calls in itertools.chain([first], portions):
             self._submit(calls)
 
@@ -284,91 +114,14 @@ class XlaIntegrator:
             state, worker.rays, pool, put(rows), put(padded), count, self._scalars
         )
 
-    def report(self) -> Report:
-        """See `Integrator`."""
-        program = self.programs.live_tiles(self._n_tiles // len(self.workers.all))
-        waiting = [w.submit(lambda w=w: program(w.state, w.rays)) for w in self.workers.all]
+    def _live(self, tiles: int) -> Program:
+        """See `JaxIntegrator`."""
+        return self.programs.live_tiles(tiles)
 
-        def live() -> NDArray[np.bool_]:
-            parts = [np.asarray(self.device.get(future.result())) for future in waiting]
-            return np.stack(parts, axis=1).reshape(-1)[: self._n_real]
-
-        return live
-
-    def finish(self, background: NDArray[np.float32], place: Place) -> None:
-        """See `Integrator`."""
-        behind = self.device.put(np.asarray(background, np.float32))
-        self.workers.wait()
-        waiting = [
-            worker.submit(self._compose, part, worker, behind, place)
-            for part, worker in enumerate(self.workers.all)
-        ]
-        for future in waiting:
-            for name, count in zip(COUNTERS, future.result(), strict=True):
-                self._count(name, count)
-
-    def _compose(self, part: int, worker: Worker, behind: jax.Array, place: Place) -> list[int]:
-        """Runs in the worker's thread; the kernels' counts."""
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+        """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
-        if state is None or self._scalars is None:
-            raise InternalError("a part of the rays has no state to be composed")
-        n_parts = len(self.workers.all)
-        program, known = self.programs.compose(self._n_tiles // n_parts), self._scalars
-        lengths = (known.units_per_grid, known.unit, known.step)
-        values, alpha, counters = self.device.get(program(state, worker.rays, *lengths, behind))
-        number = np.arange(part, self._n_real, n_parts)
-        mine = slice(len(number))
-        values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
-        place(number, values[mine, :, :3], values[mine, :, 3], alpha[mine])
-        return [int(count) for count in counters]
-
-    def drop(self) -> None:
-        """See `Integrator`."""
-        self._ahead, self._coming, self._staged_bytes = [], iter(()), 0
-        self.workers.drop()
-
-    def close(self) -> None:
-        """See `Integrator`."""
-        self.drop()
-        self.workers.close()
-        self._pool = self._blocks = self._scalars = None
-
-    # Values for the kernels
-
-    def _wave_scalars(self) -> WaveScalars:
-        put, grid, rule = self.device.put, self._scene.grid, self._rule
-        return WaveScalars(
-            size=put(np.array(grid.size, np.int32)),
-            units_per_grid=put((1.0 / grid.scale / self._unit).astype(np.float32)),
-            unit=put(np.float32(self._unit)),
-            step=put(np.float64(rule.step_size)),
-            sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
-            stop_thresh=put(np.float32(rule.stop_thresh)),
-        )
-
-    def _grid_arrays(self) -> tuple[GridArrays, jax.Array, jax.Array]:
-        put, grid, rule = self.device.put, self._scene.grid, self._rule
-        size = put(np.array(grid.size, np.float64))
-        arrays = GridArrays(size=size, scale=put(grid.scale), offset=put(grid.offset))
-        return arrays, put(np.float64(rule.step_size)), put(np.float64(rule.near_clip))
-
-    # Counts
-
-    def _count(self, name: str, n: int) -> None:
-        self._counts[name] = self._counts.get(name, 0) + n
-
-    def _note(self, name: str, n_bytes: int) -> None:
-        self._peaks[name] = max(self._peaks.get(name, 0), n_bytes)
-
-    def take_counts(self) -> dict[str, int]:
-        """See `Integrator`."""
-        counts, self._counts = self._counts, {}
-        compiled, self._compiled_before = self._compiled_before, self.programs.n_compiles
-        counts["compiles"] = self.programs.n_compiles - compiled
-        counts["peak_device_bytes"] = self.device.ledger.take_peak()
-        return counts
-
-    def take_host_peaks(self) -> dict[str, int]:
-        """See `Integrator`."""
-        peaks, self._peaks = self._peaks, {}
-        return peaks
+        program = self.programs.compose(tiles)
+        composed = program(state, worker.rays, *self._lengths, behind)
+        values, alpha, counters = self.device.get(composed)
+        return values, alpha, counters

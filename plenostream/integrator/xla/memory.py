@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import (
-    PAGE_ROWS,
     DeviceCosts,
     HostCosts,
     RaySource,
@@ -16,30 +13,26 @@ from plenostream.integrator.interface import (
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.programs import Program, Programs
 from plenostream.integrator.xla.structs import (
-    BATCH_BRICKS,
-    BATCH_PAGES,
     CALL_ITEMS,
     TILE_STEP,
     WALK_TILES,
+    StagedShape,
     n_bytes,
 )
 from plenostream.integrator.xla.workers import QUEUED_CALLS
 
-__all__ = ["BATCH_ROWS", "Memory"]
+__all__ = ["SMALL", "Memory"]
 
-BATCH_ROWS = 2 * BATCH_PAGES * PAGE_ROWS - BATCH_BRICKS * PAGE_ROWS
-"""Rows that are packed for upload together, at most, unless a single brick has more: with the pages
-that are not full, two batches of pages."""
-
-_SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
+SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
+"""Sizes that all scenes share."""
 _REPORTS = 6
 """Reports of live tiles that are kept at once: two are used late, four wait in a worker's queue."""
 _SCALARS = 64_000
 """Scalars, counters and results of calls that wait."""
 
 # Bytes for each of ..., at the worst moment, temporaries of NumPy included.
-_STAGED_ROW = 48
-"""... row being packed: its places, beside the values."""
+_STAGED_PAGE = 48
+"""... page that comes in: where its rows lie, and where they go."""
 _PAIR = 176
 """... pair while it is made and packed."""
 _WALKED = 20
@@ -56,7 +49,7 @@ class Memory:
         scene: SceneShape,
         walk: tuple[int, int],
         kept_bytes: int,
-        voxels: int,
+        staged: StagedShape,
     ) -> None:
         """Take `walk`, words of the map of blocks and steps through it."""
         self._device = device
@@ -65,9 +58,9 @@ class Memory:
         self._scene = scene
         self._walk_words, self._walk_steps = walk
         self._kept = kept_bytes
-        self._voxels = voxels
-        self._bricks = n_bytes(self._structs.brick_upload())
-        self._pages = n_bytes(self._structs.row_upload())
+        self._staged = staged
+        self._bricks = n_bytes(self._structs.staged_bricks(staged))
+        self._rows = n_bytes(self._structs.staged_rows(staged))
         self._call = n_bytes(self._structs.call())
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
@@ -77,11 +70,10 @@ class Memory:
         tile = n_bytes(structs.rays(1)) + n_bytes(structs.state(2)) - n_bytes(structs.state(1))
         tile += n_bytes(structs.source(rays, 1)[0]) + _REPORTS * n_bytes(structs.report(1))
         fixed = {
-            "uploads in flight": 2 * (self._bricks + self._pages),
+            "uploads in flight": device.n_staged * (self._bricks + self._rows),
             "work items in flight": device.n_parts * self._call,
             # What a GPU lets wait, with its arguments; on a CPU nothing does.
-            "waiting in the queue": (device.n_queued - 1)
-            * max(self._bricks, self._pages, self._call),
+            "waiting in the queue": (device.n_queued - 1) * self._call,
             "scalars and reports": _SCALARS,
         }
         if rays.packets:
@@ -102,7 +94,7 @@ class Memory:
         """See `Integrator.temporary_bytes`."""
         parts = self._device.n_parts
         if sizes is None:
-            sizes, tiles = _SMALL, _SMALL.n_tiles
+            sizes, tiles = SMALL, SMALL.n_tiles
         else:
             tiles = sizes.n_tiles // parts
         parallel, alone = self._programs_of(tiles, sizes, rays)
@@ -122,25 +114,23 @@ class Memory:
         ]
         if rays.packets:
             parallel += [p.keys(tiles), p.walk(tiles, self._walk_words, self._walk_steps)]
-        return parallel, [p.write_bricks(*pool), p.write_rows(*pool), p.empty_pool(*pool)]
+        return parallel, [
+            p.write_bricks(sizes.n_slots, self._staged),
+            p.write_rows(sizes.n_pages, self._staged),
+            p.empty_pool(*pool),
+        ]
 
     def host_costs(self, pairs_at_once: int) -> HostCosts:
         """See `Integrator.host_costs`."""
         scene, n_parts = self._scene, self._device.n_parts
-        most_rows = min(max(BATCH_ROWS, scene.largest_rows), scene.n_rows)
-        # Each brick of a batch may leave a page that is not full.
-        most_pages = -(-most_rows // PAGE_ROWS) + BATCH_BRICKS
-        packed = self._bricks + -(-most_pages // BATCH_PAGES) * self._pages
-        row = 4 + 3 * scene.basis_dim * np.dtype(scene.sh_dtype).itemsize + _STAGED_ROW
         # Beside those that wait: the ones that are ready for the next wave.
         per_part = -(-2 * pairs_at_once // (n_parts * CALL_ITEMS)) + 1
         blocks = n_bytes(self._structs.call()[1])
         entries = WALK_TILES * TILE_RAYS * min(self._walk_steps, max(len(scene.boxes.brick), 1))
         return HostCosts(
             kept_bytes=self._kept,
-            # The batch, the one before, which may still be on its way up, and what it is made from.
-            staging_bytes=2 * packed + most_rows * row + BATCH_BRICKS * self._voxels * 2,
-            batch_bytes=packed,
+            # Masks, and tables with what it takes to make them; the rows stay where they are.
+            staging_bytes=self._bricks - 4 * self._staged.rows + self._staged.pages * _STAGED_PAGE,
             queue_bytes=n_parts * ((QUEUED_CALLS + per_part) * self._call + blocks),
             pair_bytes=_PAIR,
             packet_bytes=n_parts * entries * _WALKED,

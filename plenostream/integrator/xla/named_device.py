@@ -9,7 +9,7 @@ import jax
 from plenostream.errors import DeviceError
 from plenostream.integrator.xla.device import use_jax
 
-__all__ = ["named_device"]
+__all__ = ["is_cuda", "named_device"]
 
 
 def named_device(name: str | None) -> jax.Device | None:
@@ -30,6 +30,16 @@ def named_device(name: str | None) -> jax.Device | None:
         raise DeviceError(
             f"there is no device {name}; JAX has {', '.join(_names()) or 'none here'}"
         ) from error
+
+
+def is_cuda(name: str | None) -> bool:
+    """Whether the device that `name` names, None for the first, is an NVIDIA GPU."""
+    use_jax()
+    try:
+        device = named_device(name) or jax.devices()[0]
+    except RuntimeError:
+        return False  # there is none: what is opened on it says so
+    return device.platform == "gpu" and "cuda" in device.client.platform_version.lower()
 
 
 def _names() -> list[str]:

@@ -21,13 +21,19 @@ from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import RaySource
 from plenostream.integrator.xla.compiled import compiled_once
 from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.kernels.chunks import in_chunks
 from plenostream.integrator.xla.kernels.finish import compose, fresh_state, live_tiles
 from plenostream.integrator.xla.kernels.geometry import RAY_AXIS, RayConstants, ray_constants
 from plenostream.integrator.xla.kernels.integrate import integrate
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool
 from plenostream.integrator.xla.kernels.upload import write_bricks, write_rows
 from plenostream.integrator.xla.kernels.walk import packet_keys, walk_blocks
-from plenostream.integrator.xla.structs import TILE_STEP, WALK_TILES, Structs
+from plenostream.integrator.xla.structs import (
+    BATCH_BRICKS,
+    WALK_TILES,
+    StagedShape,
+    Structs,
+)
 
 __all__ = ["Program", "Programs"]
 
@@ -105,12 +111,19 @@ class Programs:
         def setup(*args: Any) -> RayConstants:
             mine, rest = args[: len(per_tile)], args[len(per_tile) :]
 
-            def chunk(first: jax.Array) -> RayConstants:
-                some = [jax.lax.dynamic_slice_in_dim(a, first, TILE_STEP) for a in mine]
+            def chunk(first: jax.Array, n: int) -> RayConstants:
+                some = [jax.lax.dynamic_slice_in_dim(a, first, n) for a in mine]
                 world = rays.make(jnp, *some, *rest[: len(shared)])
                 return lattice(*world, *rest[len(shared) :])
 
-            return _in_chunks(chunk, tiles, self.structs.rays(tiles))
+            made: RayConstants = in_chunks(
+                chunk,
+                self.structs.rays(tiles),
+                RAY_AXIS,
+                tiles=tiles,
+                at_once=self._shape.tiles_at_once,
+            )
+            return made
 
         shapes = tuple((a.shape, str(a.dtype)) for a in (*per_tile, *shared))
         return self._program(
@@ -203,47 +216,20 @@ class Programs:
             donate=(0,),
         )
 
-    def write_bricks(self, n_slots: int, n_pages: int) -> Program:
-        """See `kernels.upload.write_bricks`."""
+    def write_bricks(self, n_slots: int, staged: StagedShape) -> Program:
+        """(Voxels, StagedBricks) -> Voxels, see `kernels.upload`."""
         return self._program(
-            ("write bricks", n_slots, n_pages),
-            write_bricks,
-            lambda: (
-                self.structs.pool(n_slots, n_pages),
-                *self.structs.brick_upload(),
-            ),
+            ("write bricks", n_slots, staged),
+            partial(write_bricks, shape=self._shape),
+            lambda: (self.structs.voxels(n_slots), self.structs.staged_bricks(staged)),
             donate=(0,),
         )
 
-    def write_rows(self, n_slots: int, n_pages: int) -> Program:
-        """See `kernels.upload.write_rows`."""
+    def write_rows(self, n_pages: int, staged: StagedShape) -> Program:
+        """(rows of the pool, StagedRows) -> rows of the pool, see `kernels.upload`."""
         return self._program(
-            ("write rows", n_slots, n_pages),
-            partial(write_rows, layout=self._shape.layout),
-            lambda: (
-                self.structs.pool(n_slots, n_pages),
-                *self.structs.row_upload(),
-            ),
+            ("write rows", n_pages, staged),
+            partial(write_rows, shape=self._shape, n_bricks=BATCH_BRICKS),
+            lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
             donate=(0,),
         )
-
-
-def _in_chunks(
-    chunk: Callable[[jax.Array], RayConstants], tiles: int, structs: RayConstants
-) -> RayConstants:
-    """The rays of `tiles` tiles, `TILE_STEP` of them at a time; `chunk` is told the first."""
-
-    def put(number: jax.Array, whole: RayConstants) -> RayConstants:
-        first = number * TILE_STEP
-
-        def place(all: jax.Array, some: jax.Array, axis: int) -> jax.Array:
-            at = first * TILE_RAYS
-            return jax.lax.dynamic_update_slice_in_dim(all, some, at, axis=axis)
-
-        filled: RayConstants = jax.tree.map(place, whole, chunk(first), RAY_AXIS)
-        return filled
-
-    empty = RayConstants(*(jnp.zeros(s.shape, s.dtype) for s in structs))
-    n = tiles // TILE_STEP
-    done: RayConstants = jax.lax.fori_loop(jnp.int32(0), jnp.int32(n), put, empty)
-    return done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -20,31 +21,34 @@ from plenostream.integrator.xla.kernels.state import (
     KernelShape,
     Pool,
     RayState,
+    Voxels,
     WaveScalars,
 )
+from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows, table_ends
 
 __all__ = [
     "BATCH_BRICKS",
-    "BATCH_PAGES",
     "CALL_BLOCKS",
     "CALL_ITEMS",
     "TILE_STEP",
     "WALK_TILES",
+    "StagedShape",
     "Structs",
+    "batch_rows",
     "n_bytes",
 ]
 
-BATCH_BRICKS = 32
-"""Bricks of an upload."""
-BATCH_PAGES = 1024
-"""Pages of colour rows of an upload."""
+BATCH_BRICKS = 512
+"""Bricks of a batch of arrivals, at most."""
+_BATCH_BYTES = 8_000_000
+"""Bytes of its rows."""
+_LEAST_ROWS, _MOST_ROWS = 4096, 131_072
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
 CALL_BLOCKS = 8192
 """Blocks of items of a call: more than there are shells in a grid of 16,384 voxels an axis."""
 TILE_STEP = 64
-"""Tiles whose rays are set up together, which bounds the float64 temporaries; the tiles of a
-part come in multiples of it."""
+"""The tiles of a part come in multiples of this."""
 WALK_TILES = 64
 """Packets that walk through the grid together."""
 
@@ -53,6 +57,37 @@ def n_bytes(structs: Any) -> int:
     """Bytes of arrays of these shapes and types (any pytree of them)."""
     leaves = jax.tree.leaves(structs)
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
+
+
+def batch_rows(basis_dim: int, sh_dtype: str) -> int:
+    """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
+    n = _BATCH_BYTES // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
+    return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
+
+
+@dataclass(frozen=True, slots=True)
+class StagedShape:
+    """What programs that write the pool are compiled for: a staging buffer."""
+
+    rows: int
+    """Rows of the buffer, N."""
+    sh_dtype: str
+    """Type of the coefficients in the store."""
+
+    @property
+    def pages(self) -> int:
+        """Pages that so many rows take at most, where each brick may leave one that is not full."""
+        return -(-self.rows // PAGE_ROWS) + BATCH_BRICKS
+
+    @property
+    def table_ends(self) -> tuple[int, int, int]:
+        """See `kernels.upload.table_ends`."""
+        return table_ends(BATCH_BRICKS, self.pages)
+
+    @property
+    def table_entries(self) -> int:
+        """Entries of all tables of a batch."""
+        return self.table_ends[-1] + self.pages
 
 
 class Structs:
@@ -74,7 +109,8 @@ class Structs:
         voxels, width = self._shape.voxels, self._shape.layout.width
         return Pool(
             density=self.one((n_slots * voxels,), pair_dtype(self._dtype)),
-            row_ids=self.one((n_slots * voxels,), jnp.uint32),
+            ranks=self.one((n_slots * self._shape.ranks,), jnp.uint32),
+            pages=self.one((n_slots * self._shape.ranks,), jnp.uint32),
             rows=self.one((n_pages * PAGE_ROWS, width), self._dtype),
             origins=self.one((n_slots, 3), jnp.int32),
         )
@@ -134,22 +170,26 @@ class Structs:
         items = self.one((CALL_ITEMS + self._shape.items, 4), jnp.int32)
         return items, self.one((CALL_BLOCKS, 2), jnp.int32), self.one((), jnp.int32)
 
-    def brick_upload(self) -> tuple[Any, ...]:
-        """A batch of bricks: slots, densities, row numbers and origins."""
-        voxels = self._shape.voxels
-        return (
-            self.one((BATCH_BRICKS,), jnp.int32),
-            self.one((BATCH_BRICKS, voxels), self._dtype),
-            self.one((BATCH_BRICKS, voxels), jnp.uint32),
-            self.one((BATCH_BRICKS, 3), jnp.int32),
+    def staged_bricks(self, staged: StagedShape) -> StagedBricks:
+        """A batch of bricks."""
+        return StagedBricks(
+            tables=self.one((staged.table_entries,), jnp.int32),
+            mask=self.one((BATCH_BRICKS, self._shape.mask_words), jnp.uint32),
+            density=self.one((staged.rows,), jnp.float32),
+            unit=self.one((), jnp.float64),
         )
 
-    def row_upload(self) -> tuple[Any, ...]:
-        """A batch of pages and their rows."""
-        return (
-            self.one((BATCH_PAGES,), jnp.int32),
-            self.one((BATCH_PAGES * PAGE_ROWS, 3 * self._shape.basis_dim), self._dtype),
+    def staged_rows(self, staged: StagedShape) -> StagedRows:
+        """The rows of a batch."""
+        return StagedRows(
+            tables=self.one((staged.table_entries,), jnp.int32),
+            sh=self.one((staged.rows, 3 * self._shape.basis_dim), jnp.dtype(staged.sh_dtype)),
         )
+
+    def voxels(self, n_slots: int) -> Voxels:
+        """A pool without its colour rows."""
+        pool = self.pool(n_slots, 1)
+        return Voxels(pool.density, pool.ranks, pool.pages, pool.origins)
 
     def walk(self, words: int) -> tuple[Any, ...]:
         """Map of occupied blocks, blocks an axis, and step."""

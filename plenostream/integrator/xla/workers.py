@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from plenostream.integrator.xla.kernels.geometry import RayConstants
-from plenostream.integrator.xla.kernels.state import RayState
 
 __all__ = ["QUEUED_CALLS", "Worker", "Workers"]
 
@@ -25,7 +24,7 @@ class Worker:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"plenostream-part-{part}")
         self._waiting: deque[tuple[Future[Any], int]] = deque()
         self.rays: RayConstants | None = None
-        self.state: RayState | None = None
+        self.state: Any = None
 
     def submit(self, task: Callable[..., Any], *args: Any) -> Future[Any]:
         """Run `task` after all others of this worker; waits while too many are queued."""

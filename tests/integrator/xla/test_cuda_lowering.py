@@ -15,6 +15,7 @@ from plenostream.integrator.xla.blocks import walk_size
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
 from plenostream.integrator.xla.programs import Programs
+from plenostream.integrator.xla.structs import StagedShape
 from plenostream.testing.sources import PACKETS, PIXELS
 
 N_SLOTS, N_PAGES, TILES = 3000, 200_000, 10_048
@@ -30,8 +31,8 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "live_tiles": (TILES,),
     "set_up": (PIXELS, TILES),
     "walk": (TILES, WORDS, STEPS),
-    "write_bricks": (N_SLOTS, N_PAGES),
-    "write_rows": (N_SLOTS, N_PAGES),
+    "write_bricks": (N_SLOTS, StagedShape(65_552, "float16")),
+    "write_rows": (N_PAGES, StagedShape(65_552, "float16")),
 }
 
 

@@ -1,7 +1,13 @@
-"""Bricks packed for upload, and the pool that holds them afterwards."""
+"""Bricks as they arrive, and the pool that holds them afterwards."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -9,38 +15,47 @@ import pytest
 from plenostream.field.grid import BrickGrid
 from plenostream.field.precision import device_densities
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
+from plenostream.integrator.lattice import apply
+from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.kernels.shade import corner_rows
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
-from plenostream.integrator.xla.packing import Upload, pack_arrivals
 from plenostream.integrator.xla.pool import BrickPool
 from plenostream.integrator.xla.programs import Programs
-from plenostream.integrator.xla.structs import BATCH_BRICKS, BATCH_PAGES, Structs, n_bytes
+from plenostream.integrator.xla.staged import Stager
+from plenostream.integrator.xla.structs import StagedShape, n_bytes
 
 BRICKS = BrickGrid(size=(40, 40, 40), brick_size=8)
 BASIS_DIM = 4
-N_SLOTS, N_PAGES = 40, 2000
+N_SLOTS, N_PAGES = 120, 4000
+STAGED = StagedShape(rows=40_960 + PAGE_ROWS, sh_dtype="float16")
 
 
 class Some:
-    """Some bricks with random voxels, as the store and the residency describe them."""
+    """Some bricks with random voxels, as the supply hands them over."""
 
-    def __init__(self, share: list[float], *, seed: int = 1, n_pages: int = N_PAGES) -> None:
+    def __init__(self, share: list[float], *, seed: int = 1, sh_dtype: str = "float16") -> None:
         rng = np.random.default_rng(seed)
         b = len(share)
         self.active = rng.random((b, BRICKS.voxels)) < np.array(share)[:, None]
         self.active[:, 7] = True
         counts = self.active.sum(1)
         self.row_start = np.concatenate([[0], np.cumsum(counts)])
-        n = int(self.row_start[-1])
-        self.density = rng.normal(size=n).astype(np.float32)
-        self.sh = rng.normal(size=(n, 3 * BASIS_DIM)).astype(np.float16)
+        self.n = int(self.row_start[-1])
+        # What lies behind the rows is whatever was there before.
+        self.density = plain_memory(STAGED.rows * 4).view(np.float32)
+        self.density[:] = rng.normal(size=STAGED.rows)
+        width = 3 * BASIS_DIM
+        memory = plain_memory(STAGED.rows * width * np.dtype(sh_dtype).itemsize)
+        self.sh = memory.view(sh_dtype).reshape(STAGED.rows, width)
+        self.sh[:] = rng.normal(size=self.sh.shape)
         self.index = rng.integers(0, 5, (b, 3)).astype(np.int32)
         self.slots = rng.permutation(N_SLOTS)[:b].astype(np.int32)
-        page_counts = -(-counts // PAGE_ROWS)
-        self.pages = (1 + rng.permutation(n_pages - 1))[: page_counts.sum()].astype(np.int32)
+        n_pages = int((-(-counts // PAGE_ROWS)).sum())
+        self.pages = (1 + rng.permutation(N_PAGES - 1))[:n_pages].astype(np.int32)
 
-    def pack(self, dtype: str = "float16", n_pages: int = N_PAGES, unit: float = 1.0) -> Upload:
-        arrivals = Arrivals(
+    def arrivals(self) -> Arrivals:
+        return Arrivals(
             index=self.index,
             mask=np.packbits(self.active, axis=1, bitorder="little"),
             density=self.density,
@@ -49,14 +64,32 @@ class Some:
             slots=self.slots,
             pages=self.pages,
         )
-        return pack_arrivals(
-            arrivals,
-            BRICKS,
-            n_slots=N_SLOTS,
-            n_pages=n_pages,
-            dtype=np.dtype(dtype),
-            unit=unit,
-        )
+
+
+class Filled:
+    """A pool, and what stages batches for it."""
+
+    def __init__(
+        self,
+        dtype: str = "float16",
+        *,
+        unit: float = 1.0,
+        platform: str = "cpu",
+        sh_dtype: str = "float16",
+    ) -> None:
+        device, staged = Device(None, 1), StagedShape(STAGED.rows, sh_dtype)
+        shape = kernel_shape(platform, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
+        self.programs = Programs(device, shape, jnp.dtype(dtype))
+        sizes = {"n_slots": N_SLOTS, "n_pages": N_PAGES}
+        self.stager = Stager(device, shape, staged, **sizes, unit=unit, memory=plain_memory)
+        self.pool = BrickPool(device, self.programs, self.stager, **sizes)
+        self.ledger = device.ledger
+
+    def put(self, some: Some) -> None:
+        staged = self.stager.stage(some.arrivals())
+        for write in self.pool.writers(staged):
+            write()
+        self.pool.settle(staged)
 
 
 def densities(pool: BrickPool, dtype: str = "float16") -> np.ndarray:
@@ -64,32 +97,34 @@ def densities(pool: BrickPool, dtype: str = "float16") -> np.ndarray:
     return np.asarray(pool.arrays.density).view(dtype).reshape(N_SLOTS, BRICKS.voxels, 2)
 
 
-def uploaded(packed: Upload, dtype: str = "float16") -> BrickPool:
-    device = Device(None, 1)
+def row_ids_of(pool: BrickPool, slot: int) -> np.ndarray:
+    """Row of each voxel of a slot, by the kernel that asks for them when a sample is shaded."""
     shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-    programs = Programs(device, shape, jnp.dtype(dtype))
-    pool = BrickPool(device, programs, n_slots=N_SLOTS, n_pages=N_PAGES)
-    for kind, arrays in pool.stage(packed):
-        pool.write(kind, arrays)
-    return pool
+    low = np.stack(np.unravel_index(np.arange(BRICKS.voxels), (9, 9, 9)))
+    cell = np.minimum(low, 7)  # whose corners lie inside the brick
+    corner = ((low - cell) * np.array([[4], [2], [1]])).sum(0)
+    first = (slot * BRICKS.voxels + np.ravel_multi_index(tuple(cell), (9, 9, 9))).astype(np.uint32)
+    found = corner_rows(jnp.asarray(first), pool.arrays, shape, apply)
+    return np.asarray(found)[corner, np.arange(BRICKS.voxels)]
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_voxels_of_uploaded_bricks_are_those_of_the_store(dtype: str) -> None:
-    some = Some([0.9, 0.02, 0.5, 1.0, 0.3])
-    pool = uploaded(some.pack(dtype, unit=0.5), dtype)
+def assert_holds(pool: BrickPool, some: Some, dtype: str, unit: float) -> None:
     arrays, (density, above) = pool.arrays, np.moveaxis(densities(pool, dtype), 2, 0)
     layout = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23).layout
     lanes = [layout.lane(f, c) for c in range(3) for f in range(BASIS_DIM)]
-    row_ids = np.asarray(arrays.row_ids).reshape(N_SLOTS, -1)
+    row_ids = np.stack([row_ids_of(pool, slot) for slot in range(N_SLOTS)])
     rows = np.asarray(arrays.rows)[:, lanes]
+    first_page = 0
     for b, slot in enumerate(some.slots):
         mine = slice(some.row_start[b], some.row_start[b + 1])
-        active = some.active[b]
-        assert (
-            density[slot][active] == device_densities(some.density[mine], 0.5, np.dtype(dtype))
-        ).all()
-        assert (rows[row_ids[slot][active]] == some.sh[mine]).all()
+        active, n = some.active[b], mine.stop - mine.start
+        expected = device_densities(some.density[mine], unit, np.dtype(dtype))
+        np.testing.assert_array_equal(density[slot][active], expected)
+        nth = np.arange(n)
+        pages = some.pages[first_page + nth // PAGE_ROWS].astype(np.uint32)
+        assert (row_ids[slot][active] == pages * PAGE_ROWS + nth % PAGE_ROWS).all()
+        first_page += -(-n // PAGE_ROWS)
+        assert (rows[row_ids[slot][active]] == some.sh[mine].astype(dtype)).all()
         assert not density[slot][~active].any()
         assert (above[slot][:-1] == density[slot][1:]).all()
         assert not row_ids[slot][~active].any()
@@ -97,49 +132,117 @@ def test_voxels_of_uploaded_bricks_are_those_of_the_store(dtype: str) -> None:
     assert not rows[0].any(), "an empty corner must find zeros"
 
 
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_voxels_of_bricks_that_came_in_are_those_of_the_store(dtype: str, platform: str) -> None:
+    some = Some([0.9, 0.02, 0.5, 1.0, 0.3])
+    filled = Filled(dtype, unit=0.5, platform=platform)
+    filled.put(some)
+    assert_holds(filled.pool, some, dtype, 0.5)
+
+
+def test_coefficients_in_float32_are_rounded_as_numpy_rounds_them() -> None:
+    some = Some([0.5, 0.1], sh_dtype="float32")
+    filled = Filled(sh_dtype="float32")
+    filled.put(some)
+    assert_holds(filled.pool, some, "float16", 1.0)
+
+
+def test_batch_of_many_bricks_comes_in_whole() -> None:
+    some = Some([0.7] * 75)
+    assert some.n > 0.9 * STAGED.rows
+    filled = Filled()
+    filled.put(some)
+    assert_holds(filled.pool, some, "float16", 1.0)
+
+
+def test_second_batch_takes_the_places_of_the_first() -> None:
+    first, second = Some([0.5] * 9), Some([0.2] * 9)
+    assert first.slots.tolist() == second.slots.tolist()
+    filled = Filled()
+    filled.put(first)
+    filled.put(second)
+    assert_holds(filled.pool, second, "float16", 1.0)
+
+
 def test_other_slots_are_not_touched() -> None:
     some = Some([0.5, 0.5])
-    pool = uploaded(some.pack())
+    filled = Filled()
+    filled.put(some)
+    pool = filled.pool
     others = np.setdiff1d(np.arange(N_SLOTS), some.slots)
     assert not densities(pool)[others].any()
-    assert not np.asarray(pool.arrays.row_ids).reshape(N_SLOTS, -1)[others].any()
+    for table in (pool.arrays.ranks, pool.arrays.pages):
+        assert not np.asarray(table).reshape(N_SLOTS, -1)[others].any()
+    assert not np.asarray(pool.arrays.origins)[others].any()
 
 
 def test_densities_beyond_float16_stay_finite() -> None:
     some = Some([0.1])
     some.density[:3] = [1e6, -1e6, 3e38]
-    values = some.pack("float16").density[0][some.active[0]][:3]
-    assert values.tolist() == [65504.0, -65504.0, 65504.0]
-    assert np.isfinite(some.pack("float32").density).all()
+    for dtype, expected in (
+        ("float16", [65504.0, -65504.0, 65504.0]),
+        ("float32", np.array([1e6, -1e6, 1e30], np.float32).tolist()),
+    ):
+        filled = Filled(dtype)
+        filled.put(some)
+        found = densities(filled.pool, dtype)[some.slots[0], :, 0][some.active[0]][:3]
+        assert found.tolist() == expected
 
 
-def test_rows_of_many_bricks_go_up_in_batches_of_one_size() -> None:
-    some = Some([0.7] * 32, n_pages=5000)
-    packed = some.pack(n_pages=5000)
-    assert len(packed.pages) == len(packed.rows) == -(-len(some.pages) // BATCH_PAGES) > 1
-    assert {pages.shape for pages in packed.pages} == {(BATCH_PAGES,)}
-    assert {rows.shape for rows in packed.rows} == {(BATCH_PAGES * PAGE_ROWS, 3 * BASIS_DIM)}
-    places = np.concatenate(packed.pages)
-    assert places[: len(some.pages)].tolist() == some.pages.tolist()
+def test_arrays_are_written_where_they_are_and_the_old_ones_are_gone() -> None:
+    filled = Filled()
+    pool = filled.pool
+    before = pool.arrays
+    addresses = [array.unsafe_buffer_pointer() for array in before]
+    filled.put(Some([0.4] * 5))
+    assert [array.unsafe_buffer_pointer() for array in pool.arrays] == addresses
+    assert all(array.is_deleted() for array in before)
+    assert not pool.is_lost
 
 
-def test_padding_lies_outside_the_pool_and_is_all_different() -> None:
-    # Scatters are told that their places are unique.
-    packed = Some([0.2, 0.2]).pack()
-    assert (packed.slots[2:] >= N_SLOTS).all()
-    assert len(set(packed.slots.tolist())) == BATCH_BRICKS
-    places = packed.pages[0]
-    assert (places[places >= N_PAGES] >= N_PAGES).sum() > 0
-    assert len(set(places.tolist())) == BATCH_PAGES
+def test_batch_goes_up_in_few_transfers_and_is_used_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some, filled = Some([0.4] * 40), Filled()
+    sent: list[Any] = []
+    put_up = jax.device_put
+    monkeypatch.setattr(jax, "device_put", lambda x, d: sent.extend(x) or put_up(x, d))
+    held = filled.ledger.sample()
+    staged = filled.stager.stage(some.arrivals())
+    assert len(sent) <= 8
+    assert staged.rows.sh.unsafe_buffer_pointer() == some.sh.ctypes.data
+    assert staged.bricks.density.unsafe_buffer_pointer() == some.density.ctypes.data
+    assert filled.ledger.sample() == held, "memory of the host is counted there"
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_bytes_of_an_upload_are_what_the_plan_takes_them_for(dtype: str) -> None:
-    packed = Some([0.2, 0.2]).pack(dtype)
-    shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-    structs = Structs(Device(None, 1).device, shape, jnp.dtype(dtype))
-    bricks, pages = n_bytes(structs.brick_upload()), n_bytes(structs.row_upload())
-    one = (packed.slots, packed.density, packed.row_ids, packed.origins)
-    assert sum(a.nbytes for a in one) == bricks
-    assert packed.pages[0].nbytes + packed.rows[0].nbytes == pages
-    assert packed.nbytes == bricks + len(packed.pages) * pages
+def test_bytes_of_a_batch_are_what_the_plan_takes_them_for() -> None:
+    filled = Filled()
+    structs = filled.programs.structs
+    staged = filled.stager.stage(Some([0.2, 0.2]).arrivals())
+    assert n_bytes(staged.bricks) == n_bytes(structs.staged_bricks(STAGED))
+    assert n_bytes(staged.rows) == n_bytes(structs.staged_rows(STAGED))
+
+
+def calls_of(action: Callable[[], object]) -> int:
+    """Calls of functions, Python's and built in, that an action makes in this thread."""
+    n = 0
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal n
+        n += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(before)
+    return n
+
+
+def test_as_many_calls_for_a_hundred_bricks_as_for_ten() -> None:
+    filled, few, many = Filled(), Some([0.3] * 10), Some([0.3] * 100)
+    filled.put(few)
+    for_few, for_many = calls_of(lambda: filled.put(few)), calls_of(lambda: filled.put(many))
+    assert 0 < for_many <= for_few + 10

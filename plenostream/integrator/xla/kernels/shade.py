@@ -10,11 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.kernels.lanes import cell_of, corner_offsets, take
 from plenostream.integrator.xla.kernels.segments import Segments
-from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RowLayout
+from plenostream.integrator.xla.kernels.state import RANKED, KernelShape, Pool, RowLayout
 
-__all__ = ["Samples", "basis_rows", "shade_samples"]
+__all__ = ["Samples", "basis_rows", "corner_rows", "shade_samples"]
 
 
 class Samples(NamedTuple):
@@ -73,7 +74,7 @@ def shade_samples(
         place = jnp.where(real, place, 0)
         lane, k, weight, index = call(lambda place: _split(place, samples, shape), place)
         fractions = call(lambda lane, k: _fractions(lane, k, segments, shape), lane, k)
-        rows = call(lambda index: _rows(index, pool, shape), index)
+        rows = corner_rows(index, pool, shape, call)
         corners = call(_corner_weights, fractions)
         products = call(
             lambda rows, corners, lane: _products(rows, corners, lane, basis, pool.rows),
@@ -110,10 +111,29 @@ def _fractions(lane: jax.Array, k: jax.Array, segments: Segments, shape: KernelS
     return cell_of(jnp.clip(at + k[None] * along, 0.0, top), shape.brick_size)[1]
 
 
-def _rows(index: jax.Array, pool: Pool, shape: KernelShape) -> jax.Array:
-    """Colour rows [8, n] u32 of the corners of samples [n]."""
+def corner_rows(
+    index: jax.Array, pool: Pool, shape: KernelShape, call: Callable[..., Any]
+) -> jax.Array:
+    """Colour rows [8, n] u32 of the corners of samples [n]; 0 where a corner has none."""
     offsets = jnp.asarray(corner_offsets(shape.edge), jnp.uint32)
-    return take(pool.row_ids, index[None] + offsets[:, None])
+
+    def words(index: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        slot = index // jnp.uint32(shape.voxels)
+        voxel = (index - slot * shape.voxels)[None] + offsets[:, None]
+        start = slot * shape.ranks
+        return take(pool.ranks, start[None] + voxel // RANKED), voxel % RANKED, start
+
+    def ranks(word: jax.Array, bit: jax.Array) -> jax.Array:
+        below = (jnp.uint32(1) << bit) - 1
+        return (word >> RANKED) + lax.population_count(word & below)
+
+    def rows(word: jax.Array, bit: jax.Array, rank: jax.Array, start: jax.Array) -> jax.Array:
+        page = take(pool.pages, start[None] + rank // PAGE_ROWS)
+        return jnp.where((word >> bit) & 1 == 1, page * PAGE_ROWS + rank % PAGE_ROWS, 0)
+
+    word, bit, start = call(words, index)
+    found: jax.Array = call(rows, word, bit, call(ranks, word, bit), start)
+    return found
 
 
 def _corner_weights(fractions: jax.Array) -> jax.Array:

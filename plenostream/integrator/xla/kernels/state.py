@@ -1,7 +1,7 @@
 """The arrays that live on the device: pool, ray state, and what a wave is made of.
 
 Dimension letters: R rays, S slots, V voxels of a brick with its apron, P colour rows of the pool,
-W numbers of a colour row, N work items.
+H = V / RANKED rounded up to even, W numbers of a colour row, N work items.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import jax
 __all__ = [
     "COUNTERS",
     "ITEM_COLUMNS",
+    "RANKED",
     "KernelShape",
     "Pool",
     "RayState",
     "RowLayout",
+    "Voxels",
     "WaveScalars",
 ]
 
@@ -29,18 +31,36 @@ ITEM_COLUMNS = ("tile", "slot", "low", "high")
 cells inside the brick, packed x | y << 8 | z << 16 (`high` exclusive)."""
 
 
+RANKED = 16
+"""Voxels whose rows are counted together. A row's number follows from how many voxels before have one:
+4 bytes for 16 voxels and 4 for 16 rows take the place of 4 for each voxel."""
+
+
 class Pool(NamedTuple):
-    """Bricks on the device; allocated once, donated to every upload."""
+    """Bricks on the device; allocated once, donated to every upload. Two programs write it at the
+    same time, one its rows and one the rest."""
 
     density: jax.Array
     """[S * V] u32 or u64: float16 or float32 densities per `WaveScalars.unit`, each voxel's in the low half
     and its neighbour's in z in the high half; slot s holds [s V, (s + 1) V), C order, z fastest."""
-    row_ids: jax.Array
-    """[S * V] u32: row of each voxel's coefficients in `rows`; 0 where there is no voxel."""
+    ranks: jax.Array
+    """[S * H] u32: of each `RANKED` voxels of a slot, in the low half a bit for each that has a row,
+    and in the high half how many of the slot's voxels before them have one."""
+    pages: jax.Array
+    """[S * H] u32: page of each `PAGE_ROWS` rows of a slot, in the order of the voxels."""
     rows: jax.Array
     """[P, W] f16 or f32, see `RowLayout`; row 0 is all zero: an empty corner needs no test."""
     origins: jax.Array
     """[S, 3] i32: grid coordinates of each slot's first voxel."""
+
+
+class Voxels(NamedTuple):
+    """A pool without its colour rows, see `Pool`."""
+
+    density: jax.Array
+    ranks: jax.Array
+    pages: jax.Array
+    origins: jax.Array
 
 
 class RayState(NamedTuple):
@@ -124,6 +144,12 @@ class KernelShape:
     """Samples of each segment that are marched before they are shaded, a multiple of `rounds`."""
     shade: int
     """Samples that are shaded together."""
+    bricks_at_once: int
+    """Bricks that are put into the pool together."""
+    pages_at_once: int
+    """Pages of colour rows that are put into the pool together."""
+    tiles_at_once: int
+    """Tiles whose rays are set up together, which bounds the float64 temporaries."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 
@@ -136,6 +162,16 @@ class KernelShape:
     def voxels(self) -> int:
         """Voxels of a brick, V."""
         return self.edge**3
+
+    @property
+    def mask_words(self) -> int:
+        """Words of 32 voxels of a brick."""
+        return -(-self.voxels // 32)
+
+    @property
+    def ranks(self) -> int:
+        """Entries of `Pool.ranks` and `Pool.pages` a brick, H."""
+        return self.mask_words * 32 // RANKED
 
     @property
     def layout(self) -> RowLayout:

@@ -15,9 +15,10 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
     """
     if platform == "cpu":
         items, lanes, rounds, classes, span, shade, fences = 512, 1024, 4, 6, 32, 512, True
+        bricks_at_once, pages_at_once, tiles_at_once = 1, 64, 64
     else:
         items, lanes, rounds, classes, span, shade = 16_384, 32_768, 8, 3, 32, 65_536
-        fences = False
+        bricks_at_once, pages_at_once, tiles_at_once, fences = 64, 2048, 512, False
     return KernelShape(
         brick_size=brick_size,
         basis_dim=basis_dim,
@@ -28,5 +29,8 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
         length_classes=classes,
         span=span,
         shade=shade,
+        bricks_at_once=bricks_at_once,
+        pages_at_once=pages_at_once,
+        tiles_at_once=tiles_at_once,
         fences=fences,
     )

@@ -10,21 +10,18 @@ import numpy as np
 import pytest
 
 from plenostream.field.basis import BASIS_DIMS
+from plenostream.field.precision import device_densities
 from plenostream.integrator.interface import PAGE_ROWS
-from plenostream.integrator.xla.kernels.lanes import pair_dtype, unpair
-from plenostream.integrator.xla.kernels.state import Pool, RowLayout
-from plenostream.integrator.xla.kernels.upload import write_bricks, write_rows
+from plenostream.integrator.xla.kernels.state import RowLayout
+from plenostream.integrator.xla.kernels.tuning import kernel_shape
+from plenostream.integrator.xla.kernels.upload import (
+    StagedRows,
+    device_density,
+    table_ends,
+    write_rows,
+)
 
-N_SLOTS, N_PAGES, VOXELS = 5, 7, 27
-
-
-def empty_pool(basis_dim: int, dtype: str = "float16") -> Pool:
-    return Pool(
-        density=jnp.zeros(N_SLOTS * VOXELS, pair_dtype(jnp.dtype(dtype))),
-        row_ids=jnp.zeros(N_SLOTS * VOXELS, jnp.uint32),
-        rows=jnp.zeros((N_PAGES * PAGE_ROWS, RowLayout(basis_dim).width), dtype),
-        origins=jnp.zeros((N_SLOTS, 3), jnp.int32),
-    )
+N_PAGES, N_ROWS = 7, 2 * PAGE_ROWS
 
 
 @pytest.mark.parametrize("basis_dim", BASIS_DIMS)
@@ -55,49 +52,80 @@ def test_row_of_nine_functions_fills_a_cache_line_in_float16() -> None:
     assert RowLayout(9).width * 2 == 64
 
 
+@pytest.mark.parametrize("platform", ["cpu", "gpu"])
 @pytest.mark.parametrize("basis_dim", BASIS_DIMS)
-def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int) -> None:
-    layout = RowLayout(basis_dim)
+def test_coefficients_come_to_lie_in_their_lanes(basis_dim: int, platform: str) -> None:
+    shape = kernel_shape("cpu", brick_size=2, basis_dim=basis_dim, entry_bits=20)
+    layout = shape.layout
     rng = np.random.default_rng(basis_dim)
-    # As the store has them: all of red, then green, then blue.
-    rows = rng.normal(size=(2 * PAGE_ROWS, 3 * basis_dim)).astype(np.float16)
-    write = jax.jit(partial(write_rows, layout=layout))
-    pages = jnp.asarray(np.array([4, 2], np.int32))
-    written = np.asarray(write(empty_pool(basis_dim), pages, jnp.asarray(rows)).rows)
+    # As the store has them: all of red, then green, then blue. The second page starts at row 9.
+    sh = rng.normal(size=(N_ROWS, 3 * basis_dim)).astype(np.float16)
+    written = write(basis_dim, starts=[0, 9], pages=[4, 2], sh=sh, platform=platform)
     expected = np.zeros((N_PAGES * PAGE_ROWS, layout.width), np.float16)
-    for number, row in enumerate(rows):
-        place = (4 if number < PAGE_ROWS else 2) * PAGE_ROWS + number % PAGE_ROWS
-        for channel in range(3):
-            for function in range(basis_dim):
-                lane = layout.lane(function, channel)
-                expected[place, lane] = row[channel * basis_dim + function]
+    for start, page in ((0, 4), (9, 2)):
+        for nth in range(PAGE_ROWS):
+            for channel in range(3):
+                for function in range(basis_dim):
+                    value = sh[start + nth, channel * basis_dim + function]
+                    expected[page * PAGE_ROWS + nth, layout.lane(function, channel)] = value
     assert (written == expected).all()
 
 
+def write(
+    basis_dim: int, *, starts: list[int], pages: list[int], sh: np.ndarray, platform: str = "cpu"
+) -> np.ndarray:
+    """The rows of a pool of zeros after some pages came in."""
+    shape = kernel_shape(platform, brick_size=2, basis_dim=basis_dim, entry_bits=20)
+    most, n = max(shape.pages_at_once, len(pages)), len(pages)
+    tables = np.zeros(table_ends(1, most)[-1] + most, np.int32)
+    counts, _, first, target = np.split(tables, table_ends(1, most))
+    counts[:] = 0, n
+    first[:n] = starts
+    target[:] = np.arange(N_PAGES, N_PAGES + most)
+    target[:n] = pages
+    rows = jnp.zeros((N_PAGES * PAGE_ROWS, shape.layout.width), sh.dtype)
+    staged = StagedRows(jnp.asarray(tables), jnp.asarray(sh))
+    return np.asarray(jax.jit(partial(write_rows, shape=shape, n_bricks=1))(rows, staged))
+
+
 def test_pages_beyond_the_pool_are_dropped() -> None:
-    rows = jnp.ones((2 * PAGE_ROWS, 3), jnp.float16)
-    pages = jnp.asarray(np.array([N_PAGES, N_PAGES + 1], np.int32))
-    written = write_rows(empty_pool(1), pages, rows, layout=RowLayout(1))
-    assert not np.asarray(written.rows).any()
+    sh = np.ones((N_ROWS, 3), np.float16)
+    written = write(1, starts=[0, 0], pages=[N_PAGES, N_PAGES + 1], sh=sh, platform="gpu")
+    assert not written.any()
+
+
+EXTREMES = [
+    0.0,
+    -0.0,
+    65504.0,
+    65519.99,
+    65520.0,
+    7e4,
+    3e38,
+    1e-30,
+    5.9e-8,
+    2.9e-8,
+    6.1e-5,
+    1.0,
+    3.0,
+]
+"""Zeros, the largest of float16 and beyond, its smallest, and what lies between."""
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_brick_comes_to_lie_in_its_slot_and_padding_nowhere(dtype: str) -> None:
-    rng = np.random.default_rng(3)
-    slots = np.array([3, 0, N_SLOTS, N_SLOTS + 1], np.int32)
-    density = rng.random((4, VOXELS)).astype(dtype)
-    row_ids = rng.integers(1, 99, (4, VOXELS)).astype(np.uint32)
-    origins = rng.integers(0, 99, (4, 3)).astype(np.int32)
-    batch = map(jnp.asarray, (slots, density, row_ids, origins))
-    pool = jax.jit(write_bricks)(empty_pool(1, dtype), *batch)
-    expected = np.zeros((2, N_SLOTS, VOXELS), dtype)
-    expected[0, [3, 0]] = density[:2]
-    # The neighbour in z of each; of another brick there is nothing to see.
-    expected[1, :, :-1] = expected[0, :, 1:]
-    found = np.stack([np.asarray(half) for half in unpair(pool.density)])
-    assert (found.reshape(expected.shape) == expected).all()
-    ids = np.zeros((N_SLOTS, VOXELS), np.uint32)
-    ids[[3, 0]] = row_ids[:2]
-    assert (np.asarray(pool.row_ids).reshape(N_SLOTS, VOXELS) == ids).all()
-    assert np.asarray(pool.origins)[[3, 0]].tolist() == origins[:2].tolist()
-    assert not np.asarray(pool.origins)[[1, 2, 4]].any()
+@pytest.mark.parametrize("unit", [1.0, 0.5, 1.3 * 2.0**-7, 3e-9, 1e9])
+def test_densities_are_rounded_as_numpy_rounds_them(dtype: str, unit: float) -> None:
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=200_000) * np.exp(rng.normal(size=200_000) * 6)
+    # Half-way between two numbers of float16, and a hair beside: where ties go matters.
+    halves = (rng.integers(0, 2048, 20_000) * 2 + 1) * 2.0 ** rng.integers(-20, 4, 20_000)
+    beside = halves * (1 + rng.integers(-3, 4, 20_000) * 2.0**-24)
+    density = np.concatenate([values, halves / unit, beside / unit, EXTREMES]).astype(np.float32)
+    density = density[np.abs(density * np.float64(unit)) >= np.finfo(np.float32).tiny]
+    expected = device_densities(density, unit, np.dtype(dtype))
+    with jax.enable_x64(True):
+        rounded = jax.jit(partial(device_density, dtype=jnp.dtype(dtype)))
+        found = np.asarray(rounded(jnp.asarray(density), jnp.float64(unit)))
+    np.testing.assert_array_equal(
+        found.view(f"u{found.itemsize}"), expected.view(f"u{found.itemsize}")
+    )

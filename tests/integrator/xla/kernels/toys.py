@@ -18,6 +18,7 @@ import numpy as np
 
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.lattice import GridArrays
 from plenostream.integrator.xla.kernels.geometry import (
     RayConstants,
@@ -25,7 +26,13 @@ from plenostream.integrator.xla.kernels.geometry import (
     ray_constants,
 )
 from plenostream.integrator.xla.kernels.lanes import pair_up
-from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RowLayout, WaveScalars
+from plenostream.integrator.xla.kernels.state import (
+    RANKED,
+    KernelShape,
+    Pool,
+    RowLayout,
+    WaveScalars,
+)
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
 from plenostream.testing.checkpoints import CheckpointArrays
 
@@ -48,32 +55,36 @@ class Toy(NamedTuple):
 
 
 def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, dtype: str) -> Pool:
-    """All bricks of a checkpoint; voxel rows as in the checkpoint, one further for the empty row."""
-    edge = BRICK + 1
-    n = int(slots.max()) + 1
-    density = np.zeros((n, edge, edge, edge), dtype)
-    row_ids = np.zeros((n, edge, edge, edge), np.uint32)
+    """All bricks of a checkpoint."""
+    edge, dim = BRICK + 1, checkpoint.basis_dim
+    n, layout = int(slots.max()) + 1, RowLayout(dim)
+    n_ranks = 2 * -(-(edge**3) // 32)
+    density = np.zeros((n, edge**3), dtype)
+    ranks, pages = np.zeros((n, n_ranks), np.uint32), np.zeros((n, n_ranks), np.uint32)
     origins = np.zeros((n, 3), np.int32)
+    rows = [np.zeros((PAGE_ROWS, layout.width), dtype)]
+    order = [channel * dim + function for function in range(dim) for channel in range(3)]
     for place, slot in zip(index, slots, strict=True):
         inside = tuple(slice(p * BRICK, p * BRICK + edge) for p in place)
-        links = checkpoint.links[inside]
-        part = (slot, *map(slice, links.shape))
-        values = np.append(checkpoint.density, np.float32(0))
-        density[part] = np.where(links >= 0, values[links], 0).astype(dtype)
-        row_ids[part] = np.where(links >= 0, links + 1, 0)
+        links = np.full((edge, edge, edge), -1)
+        links[tuple(map(slice, checkpoint.links[inside].shape))] = checkpoint.links[inside]
+        voxels = np.flatnonzero(links.reshape(-1) >= 0)
+        mine = links.reshape(-1)[voxels]
+        density[slot, voxels] = checkpoint.density[mine]
+        np.bitwise_or.at(ranks[slot], voxels // RANKED, np.uint32(1) << (voxels % RANKED))
+        counted = np.bincount(voxels // RANKED, minlength=n_ranks)
+        ranks[slot] |= (np.cumsum(counted) - counted).astype(np.uint32) << 16
+        n_pages = -(-len(mine) // PAGE_ROWS)
+        pages[slot, :n_pages] = len(rows) + np.arange(n_pages)
+        packed = np.zeros((n_pages * PAGE_ROWS, layout.width), dtype)
+        packed[: len(mine), : 3 * dim] = checkpoint.sh[mine][:, order]
+        rows += list(packed.reshape(n_pages, PAGE_ROWS, -1))
         origins[slot] = place * BRICK
-    dim = checkpoint.basis_dim
-    layout = RowLayout(dim)
-    rows = np.zeros((len(checkpoint.sh) + 1, layout.width), dtype)
-    for function in range(dim):
-        for channel in range(3):
-            column = checkpoint.sh[:, channel * dim + function]
-            rows[1:, layout.lane(function, channel)] = column
-    pairs = pair_up(jnp.asarray(density.reshape(n, -1))).reshape(-1)
     return Pool(
-        density=pairs,
-        row_ids=jnp.asarray(row_ids.reshape(-1)),
-        rows=jnp.asarray(rows),
+        density=pair_up(jnp.asarray(density)).reshape(-1),
+        ranks=jnp.asarray(ranks.reshape(-1)),
+        pages=jnp.asarray(pages.reshape(-1)),
+        rows=jnp.asarray(np.concatenate(rows)),
         origins=jnp.asarray(origins),
     )
 

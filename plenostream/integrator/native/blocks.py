@@ -1,0 +1,87 @@
+"""The map of a scene that rays find their way by: empty space, bricks and boxes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.field.grid import BLOCK_SIZE, BrickGrid
+from plenostream.integrator.interface import Boxes
+from plenostream.integrator.native.library import Kernels
+from plenostream.integrator.native.structs import BOX
+
+__all__ = ["BlockMap", "map_blocks", "map_bytes"]
+
+_MOST_UNITS = 1 << 24
+"""Units of the map at most: in grids above 2048 voxels an axis, a unit is more than one block."""
+_FARTHEST = 255
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BlockMap:
+    """Where a scene has boxes; see `kernels/seek.h`."""
+
+    unit_bits: int
+    """Logarithm of the cells an axis of a unit."""
+    distance: NDArray[np.uint8]
+    """[units]: to the nearest unit with a box, in units; 0: it has one."""
+    brick_at: NDArray[np.int32]
+    """[bricks]: number of the brick there, -1 where none has a box."""
+    boxes: NDArray[np.void]
+    """[bricks that boxes name, blocks of a brick] of `structs.BOX`."""
+    first_box: NDArray[np.int64]
+    """[bricks that boxes name]: a box of each brick that has one."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the arrays."""
+        arrays = (self.distance, self.brick_at, self.boxes, self.first_box)
+        return sum(array.nbytes for array in arrays)
+
+
+def _units(bricks: BrickGrid) -> tuple[int, tuple[int, ...]]:
+    """Logarithm of the cells an axis of a unit, and units an axis."""
+    bits = BLOCK_SIZE.bit_length() - 1
+    while True:
+        shape = tuple(-(-(n - 1) // (1 << bits)) for n in bricks.size)
+        if math.prod(shape) <= _MOST_UNITS:
+            return bits, shape
+        bits += 1
+
+
+def _n_bricks(boxes: Boxes) -> int:
+    return int(boxes.brick.max(initial=-1)) + 1
+
+
+def map_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
+    """Bytes of the map, before it is made."""
+    n = _n_bricks(boxes)
+    return (
+        math.prod(_units(bricks)[1])
+        + 4 * math.prod(bricks.shape)
+        + n * (bricks.blocks * BOX.itemsize + 8)
+    )
+
+
+def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
+    """The map of a scene with these boxes."""
+    bits, units = _units(bricks)
+    distance = np.full(units, _FARTHEST, np.uint8)
+    per_unit = (1 << bits) // BLOCK_SIZE
+    distance[tuple((boxes.block // per_unit).T)] = 0
+    kernels.measure(distance.ctypes.data, np.array(units, np.int32).ctypes.data)
+    side = bricks.blocks_per_axis
+    brick_at = np.full(bricks.shape, -1, np.int32)
+    brick_at[tuple((boxes.block // side).T)] = boxes.brick
+    n = _n_bricks(boxes)
+    table = np.zeros((n, bricks.blocks), BOX)
+    x, y, z = (boxes.block % side).T
+    within = (x * side + y) * side + z
+    table["low"][boxes.brick, within] = boxes.corners[:, :3]
+    table["high"][boxes.brick, within] = boxes.corners[:, 3:]
+    first_box = np.zeros(n, np.int64)
+    first_box[boxes.brick] = np.arange(len(boxes.brick))
+    return BlockMap(bits, distance, brick_at, table, first_box)

@@ -1,0 +1,273 @@
+"""The integrator for CPUs: each ray finds its own way through the bricks, in compiled kernels.
+
+What the host loop asks for becomes a queue of tasks, each done by all threads together (`Crew`).
+No ray depends on another, and each adds up its samples in the order in which they lie on it: the
+picture is the same, to the last bit, for any number of threads and any division into waves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import InternalError
+from plenostream.field.grid import BLOCK_SIZE
+from plenostream.field.precision import density_unit
+from plenostream.field.tiles import Pairs
+from plenostream.integrator.interface import (
+    Arrivals,
+    DeviceCosts,
+    HostCosts,
+    Place,
+    RaySource,
+    Report,
+    SampleRule,
+    SceneShape,
+    Sizes,
+)
+from plenostream.integrator.native import memory, structs
+from plenostream.integrator.native.blocks import BlockMap, map_blocks
+from plenostream.integrator.native.crew import Crew
+from plenostream.integrator.native.library import Kernels
+from plenostream.integrator.native.packets import bricks_met
+from plenostream.integrator.native.pool import Batch, BrickPool
+from plenostream.integrator.native.rays import RayTiles
+from plenostream.integrator.staging_memory import plain_memory
+
+__all__ = ["NativeIntegrator"]
+
+
+class NativeIntegrator:
+    """See `integrator.interface.Integrator`."""
+
+    name = "native"
+    batch_bricks = memory.BATCH_BRICKS
+    batch_rows = memory.BATCH_ROWS
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        scene: SceneShape,
+        rule: SampleRule,
+        *,
+        precision: str,
+        allowed_bytes: int,
+        n_threads: int,
+    ) -> None:
+        """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
+        self.precision = precision
+        self.allowed_bytes = allowed_bytes
+        self.n_threads = n_threads
+        self._kernels = kernels
+        self._scene = scene
+        self._dtype = np.dtype(precision)
+        self._record = _scene_record(scene, rule)
+        self._crew = Crew(n_threads)
+        self._map: BlockMap | None = None
+        self._pool: BrickPool | None = None
+        self._pool_is_whole = True
+        self._tiles: RayTiles | None = None
+        self._coming: Iterator[Arrivals] = iter(())
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._peaks: Counter[str] = Counter()
+
+    # What it takes
+
+    def device_costs(self, rays: RaySource) -> DeviceCosts:
+        """See `Integrator`."""
+        return memory.device_costs(self._scene, self._dtype, self.n_threads, rays)
+
+    def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
+        """See `Integrator`: what the kernels need beside arrays lies on their stacks."""
+        return 0
+
+    def host_costs(self, pairs_at_once: int) -> HostCosts:
+        """See `Integrator`."""
+        return memory.host_costs(self._scene, self.n_threads)
+
+    # The pool
+
+    def make_pool(self, n_slots: int, n_pages: int) -> None:
+        """See `Integrator`."""
+        self._pool = None  # first: there are never two
+        self._tiles = None  # of another picture: with a larger pool there may be no room for them
+        self._pool = BrickPool(self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages)
+        self._pool_is_whole = True
+
+    @property
+    def pool_is_lost(self) -> bool:
+        """See `Integrator`."""
+        return self._pool is None or not self._pool_is_whole
+
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
+        """See `Integrator`."""
+        return plain_memory(n_bytes)
+
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        """See `Integrator`."""
+        self._coming = arrivals
+
+    def _put(self, some: Arrivals) -> None:
+        """Bring bricks to their places, once the waves before are drawn; waits until they are there."""
+        pool, batch = self._the_pool().record, Batch(some)
+
+        def put(_: int) -> None:
+            try:
+                self._kernels.take_in(self._record, pool, batch.record)
+            except BaseException:
+                self._pool_is_whole = False
+                raise
+
+        self._crew.submit(put).result()
+        with self._lock:
+            self._counts["bytes_uploaded"] += some.nbytes
+
+    def _the_pool(self) -> BrickPool:
+        if self._pool is None:
+            raise InternalError("rays are to be drawn, and there is no pool")
+        return self._pool
+
+    # Rays
+
+    def begin(self, rays: RaySource, n_tiles: int) -> None:
+        """See `Integrator`."""
+        self._the_map()
+        if self._tiles is None or self._tiles.n_tiles != n_tiles:
+            self._tiles = None  # first: there are never two
+            self._tiles = RayTiles(self._kernels, self._record, n_tiles)
+        tiles = self._tiles
+        tiles.begin(rays)
+        self._crew.submit(lambda _: tiles.make(rays))
+
+    def _the_map(self) -> BlockMap:
+        if self._map is None:
+            blocks = map_blocks(self._scene.boxes, self._scene.bricks, self._kernels)
+            self._record.unit_bits = blocks.unit_bits
+            self._record.units[:] = blocks.distance.shape
+            self._record.distance = blocks.distance.ctypes.data
+            self._record.brick_at = blocks.brick_at.ctypes.data
+            self._record.boxes = blocks.boxes.ctypes.data
+            self._map = blocks
+        return self._map
+
+    def _the_tiles(self) -> RayTiles:
+        if self._tiles is None:
+            raise InternalError("there are no rays")
+        return self._tiles
+
+    def octant_keys(self) -> NDArray[np.int64]:
+        """See `Integrator`."""
+        tiles = self._the_tiles()
+        return self._crew.submit(lambda _: tiles.octant_keys(), n=1).result()[0]
+
+    def boxes_met(
+        self, n_packets: int, at_once: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """See `Integrator`; of each brick, one box stands for all: rays need none of them by name."""
+        blocks = self._the_map()
+        portions = bricks_met(
+            self._kernels,
+            self._record,
+            self._the_tiles().record,
+            self._crew,
+            n_packets=n_packets,
+            n_bricks=len(blocks.boxes),
+            at_once=at_once,
+        )
+        for packet, brick in portions:
+            yield packet, blocks.first_box[brick]
+
+    def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
+        """See `Integrator`; rays find their own boxes, so no pair is asked for."""
+        for some in self._coming:
+            self._put(some)
+        self._crew.keep_up(memory.QUEUED_WAVES)
+        tiles, pool, slots = self._the_tiles(), self._the_pool().record, slot_of.copy()
+        self._note("queue", memory.QUEUED_WAVES * slots.nbytes)
+
+        def march(_: int) -> None:
+            counts = structs.Counts()
+            self._kernels.advance(self._record, pool, slots.ctypes.data, tiles.record, counts)
+            with self._lock:
+                for name in structs.COUNTERS:
+                    self._counts[name] += getattr(counts, name)
+
+        self._crew.submit(lambda _: tiles.share(), n=1)
+        self._crew.submit(march)
+
+    def report(self) -> Report:
+        """See `Integrator`."""
+        tiles = self._the_tiles()
+        live: Future[list[NDArray[np.bool_]]] = self._crew.submit(
+            lambda _: tiles.live[: tiles.record.n_tiles].astype(bool), n=1
+        )
+        return lambda: live.result()[0]
+
+    def finish(self, background: NDArray[np.float32], place: Place) -> None:
+        """See `Integrator`."""
+        tiles, behind = self._the_tiles(), np.ascontiguousarray(background, np.float32)
+        self._crew.submit(lambda _: tiles.share(), n=1)
+        missing = max(self._crew.submit(lambda _: tiles.finish(behind, place)).result())
+        self._crew.keep_up(0)
+        if missing >= 0:
+            raise InternalError(f"a ray still waits for brick {missing}, and no wave had it")
+
+    def drop(self) -> None:
+        """See `Integrator`."""
+        if self._tiles is not None:
+            self._tiles.record.stop = 1
+        self._crew.drop()
+        if self._tiles is not None:
+            self._tiles.record.stop = 0
+        self._coming = iter(())
+
+    def close(self) -> None:
+        """See `Integrator`."""
+        self.drop()
+        self._crew.close()
+        self._pool = self._tiles = self._map = None
+
+    # Counts
+
+    def _note(self, name: str, n_bytes: int) -> None:
+        self._peaks[name] = max(self._peaks[name], n_bytes)
+
+    def take_counts(self) -> dict[str, int]:
+        """See `Integrator`; nothing is allocated but the pool and the rays."""
+        with self._lock:
+            counts, self._counts = dict(self._counts), Counter()
+        counts["peak_device_bytes"] = sum(a.nbytes for a in (self._pool, self._tiles) if a)
+        return counts
+
+    def take_host_peaks(self) -> dict[str, int]:
+        """See `Integrator`."""
+        peaks, self._peaks = dict(self._peaks), Counter()
+        return peaks
+
+
+def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
+    """All of it but the map."""
+    bricks, unit = scene.bricks, density_unit(scene.grid)
+    return structs.Scene(
+        size=scene.grid.size,
+        brick_size=bricks.brick_size,
+        brick_bits=bricks.brick_size.bit_length() - 1,
+        edge=bricks.edge,
+        voxels=bricks.voxels,
+        blocks_bits=(bricks.brick_size // BLOCK_SIZE).bit_length() - 1,
+        bricks=bricks.shape,
+        basis_dim=scene.basis_dim,
+        scale=tuple(scene.grid.scale.tolist()),
+        offset=tuple(scene.grid.offset.tolist()),
+        step=rule.step_size,
+        near_clip=rule.near_clip,
+        unit=unit,
+        sigma_thresh=rule.sigma_thresh * unit,
+        stop_thresh=rule.stop_thresh,
+    )

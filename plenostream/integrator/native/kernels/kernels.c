@@ -1,0 +1,103 @@
+/* What the library exports, compiled once for each variant (set of instructions).
+
+   Threads of the host call these at the same time and share the work by claiming parts of it. */
+#include "distance.h"
+#include "finish.h"
+#include "lattice.h"
+#include "packets.h"
+#include "upload.h"
+#include "walk.h"
+
+#ifdef _WIN32
+#define VISIBLE __declspec(dllexport)
+#else
+#define VISIBLE __attribute__((visibility("default")))
+#endif
+#define JOIN(a, b) plenostream_##a##_##b
+#define NAME(a, b) JOIN(a, b)
+/* A kernel with the variant in its name; declared first, as -Wmissing-prototypes asks for. */
+#define KERNEL(name, ...)                                                                         \
+    VISIBLE void NAME(name, VARIANT)(__VA_ARGS__);                                                \
+    void NAME(name, VARIANT)(__VA_ARGS__)
+
+enum { TILES_AT_ONCE = 8 };
+
+/* Pixels of a tile in an order in which neighbours follow each other: their rows of coefficients
+   are still at hand. */
+static const uint8_t NEIGHBOURS[TILE_RAYS] = {
+    0,  1,  8,  9,  2,  3,  10, 11, 16, 17, 24, 25, 18, 19, 26, 27, 4,  5,  12, 13, 6,  7,
+    14, 15, 20, 21, 28, 29, 22, 23, 30, 31, 32, 33, 40, 41, 34, 35, 42, 43, 48, 49, 56, 57,
+    50, 51, 58, 59, 36, 37, 44, 45, 38, 39, 46, 47, 52, 53, 60, 61, 54, 55, 62, 63};
+
+KERNEL(measure, uint8_t *distance, const int32_t *n) { measure(distance, n); }
+
+/* Set up the tiles [first, first + n) with the rays of `world`. */
+KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, int32_t first, int32_t n)
+{
+    for (int32_t i = 0; i < n; i++) {
+        Tile *tile = tile_of(rays, first + i);
+        rays->live[first + i] = (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile);
+    }
+}
+
+KERNEL(keys, const Rays *rays, int64_t *keys)
+{
+    for (int32_t i = 0; i < rays->n_tiles; i++) keys_of_tile(tile_of(rays, i), keys + (int64_t)i * TILE_RAYS);
+}
+
+KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scene, rays, meeting); }
+
+KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
+{
+    int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
+    for (int c = 0; c < 3; c++)
+        for (int k = 0; k < scene->basis_dim; k++) lanes[c * scene->basis_dim + k] = lane_of(k, c);
+    for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;)
+        put_brick(scene, pool, batch, i, lanes);
+}
+
+/* One walk for each length of row and type of number: loops over a row's vectors are unrolled. */
+#define WALK(vectors, wide)                                                                       \
+    static void walk_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_of, \
+                                        Tile *tile, int ray, Counts *counts)                      \
+    {                                                                                             \
+        walk(scene, pool, slot_of, tile, ray, counts, vectors, wide);                             \
+    }
+WALK(1, 0) WALK(2, 0) WALK(4, 0) WALK(5, 0) WALK(1, 1) WALK(2, 1) WALK(4, 1) WALK(5, 1)
+typedef void Walk(const Scene *, const Pool *, const int32_t *, Tile *, int, Counts *);
+static Walk *const WALKS[2][MOST_VECTORS + 1] = {
+    {0, walk_1_0, walk_2_0, 0, walk_4_0, walk_5_0},
+    {0, walk_1_1, walk_2_1, 0, walk_4_1, walk_5_1},
+};
+
+/* Take all rays on through the bricks that are in the pool, see `walk`. */
+KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_of, Rays *rays, Counts *counts)
+{
+    Walk *const go = WALKS[pool->wide != 0][pool->vectors];
+    for (int32_t first; !is_stopped(rays) && (first = claim(rays, TILES_AT_ONCE)) < rays->n_tiles;)
+        for (int32_t i = first; i < first + TILES_AT_ONCE && i < rays->n_tiles; i++) {
+            if (!rays->live[i]) continue;
+            Tile *tile = tile_of(rays, i);
+            int live = 0;
+            for (int j = 0; j < TILE_RAYS; j++) {
+                const int ray = NEIGHBOURS[j];
+                if (tile->next[ray] < tile->n_samples[ray]) go(scene, pool, slot_of, tile, ray, counts);
+                live |= tile->next[ray] < tile->n_samples[ray];
+            }
+            rays->live[i] = (uint8_t)live;
+        }
+}
+
+/* Colour [n, 64, 3], depth and alpha [n, 64] of the tiles [first, first + n); says in `waits` which brick
+   a live ray still waits for, EMPTY where none does. `drawn` [n]: tiles that have a state. */
+KERNEL(finish, const Scene *scene, const Rays *rays, const uint8_t *drawn, int32_t first, int32_t n,
+       const float *background, float *rgb, float *depth, float *alpha, int32_t *waits)
+{
+    *waits = EMPTY;
+    for (int32_t i = 0; i < n; i++) {
+        const Tile *tile = tile_of(rays, first + i);
+        if (rays->live[first + i] && *waits == EMPTY) *waits = waits_for(scene, tile);
+        const int64_t at = (int64_t)i * TILE_RAYS;
+        finish_tile(scene, tile, drawn[i], background, (float(*)[3])(rgb + 3 * at), depth + at, alpha + at);
+    }
+}

@@ -1,0 +1,105 @@
+/* What the kernels are given: the same records as in `structs.py`. */
+#ifndef SCENE_H
+#define SCENE_H
+
+#include <stdint.h>
+
+enum {
+    TILE_RAYS = 64,
+    BLOCK_BITS = 3,     /* blocks have 8 cells an axis */
+    PAGE_ROWS = 16,
+    ROW_LANES = 16,     /* colour rows are made of vectors of so many numbers */
+    ROW_FUNCTIONS = 5,  /* and each vector holds so many basis functions */
+    MOST_VECTORS = 5,   /* of a row: 25 functions */
+    EMPTY = -1,
+};
+
+/* Cells [low, high) of a block that can contribute, counted from the brick's first; all 0: none. */
+typedef struct {
+    uint8_t low[3], high[3], spare[2];
+} Box;
+
+/* A scene, and the rule of its samples. */
+typedef struct {
+    int32_t size[3];         /* voxels an axis */
+    int32_t brick_size;      /* cells an axis */
+    int32_t brick_bits;      /* its logarithm */
+    int32_t edge, voxels;    /* voxels of a brick, an axis and in all */
+    int32_t blocks_bits;     /* logarithm of the blocks an axis of a brick */
+    int32_t bricks[3];       /* an axis */
+    int32_t unit_bits;       /* logarithm of the cells an axis of a unit of the map */
+    int32_t units[3];        /* an axis */
+    int32_t basis_dim;
+    const uint8_t *distance; /* [units]: to the nearest unit with a box, in units; 0: it has one */
+    const int32_t *brick_at; /* [bricks]: number of the brick there, or EMPTY */
+    const Box *boxes;        /* [numbers of bricks, blocks of a brick] */
+    double scale[3];         /* grid units per world unit */
+    double offset[3];        /* grid coordinates of the world's origin */
+    double step;             /* grid units */
+    double near_clip;        /* world units */
+    double unit;             /* world units: the length that densities are per */
+    float sigma_thresh;      /* per unit */
+    float stop_thresh;
+} Scene;
+
+/* Bricks in memory. Densities and rows are float32 where `wide`, else float16. */
+typedef struct {
+    void *density;     /* [slots, voxels] per unit of length, C order, z fastest */
+    uint32_t *row_of;  /* [slots, voxels]: row of the coefficients; 0, a row of zeros, where none */
+    void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
+    int32_t wide, vectors;
+} Pool;
+
+/* Sixty-four rays: what they are, and what they have gathered. */
+typedef struct {
+    double entry[3][TILE_RAYS];      /* sample 0, grid coordinates */
+    double direction[3][TILE_RAYS];  /* unit, in the grid */
+    float t_min[TILE_RAYS];          /* from the ray's origin to sample 0, grid units */
+    int32_t n_samples[TILE_RAYS];
+    int32_t next[TILE_RAYS];         /* the sample that comes next; n_samples: none */
+    float trans[TILE_RAYS];          /* light left; 0 once the ray has ended */
+    float seen[TILE_RAYS][4];        /* red, green, blue, and the sum of weight times t */
+    float basis[];                   /* [basis_dim][TILE_RAYS] */
+} Tile;
+
+/* All rays of a picture. */
+typedef struct {
+    char *tiles;
+    int64_t tile_bytes;
+    uint8_t *live;          /* [n_tiles]: whether a ray of the tile has samples to come */
+    int32_t n_tiles;
+    int32_t claimed;        /* tiles that a thread has taken on */
+    int32_t stop;           /* set from outside: threads are to return */
+    int32_t spare;
+} Rays;
+
+/* What is counted, in the order of `structs.COUNTERS`. */
+typedef struct {
+    int64_t segments, samples_marched, samples_shaded, march_lanes, shade_lanes;
+} Counts;
+
+static inline Tile *tile_of(const Rays *rays, int64_t number)
+{
+    return (Tile *)(rays->tiles + number * rays->tile_bytes);
+}
+
+/* The first of the next `n` tiles that nobody has taken on yet. */
+static inline int32_t claim(Rays *rays, int32_t n)
+{
+    return __atomic_fetch_add(&rays->claimed, n, __ATOMIC_RELAXED);
+}
+
+static inline int is_stopped(const Rays *rays)
+{
+    return __atomic_load_n(&rays->stop, __ATOMIC_RELAXED);
+}
+
+/* Where a coefficient lies in a colour row: four functions in the lanes 4 j + c of a vector, and the
+   fifth in the lanes 4 c + 3 that these leave. */
+static inline int lane_of(int function, int channel)
+{
+    const int vector = function / ROW_FUNCTIONS, j = function % ROW_FUNCTIONS;
+    return vector * ROW_LANES + (j < 4 ? 4 * j + channel : 4 * channel + 3);
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* Bricks into the pool, from rows as they are stored. */
+#ifndef UPLOAD_H
+#define UPLOAD_H
+
+#include "lanes.h"
+#include "scene.h"
+
+/* Bricks on their way in, see `integrator.interface.Arrivals`. */
+typedef struct {
+    const uint8_t *mask;      /* [b, mask_bytes] */
+    const float *density;     /* [n] per world unit */
+    const void *sh;           /* [n, 3 basis_dim] float16, or float32 where `sh_wide` */
+    const int64_t *row_start; /* [b + 1] */
+    const int32_t *slots;     /* [b] */
+    const int32_t *pages;     /* brick by brick */
+    const int64_t *page_start; /* [b]: first of the pages of each */
+    int32_t n_bricks, mask_bytes, sh_wide;
+    int32_t claimed;          /* bricks that a thread has taken on */
+} Batch;
+
+/* The nearest float16 of a float32, ties to even; what is beyond becomes infinite. */
+INLINE uint16_t half_of(float value)
+{
+#if defined(__clang__) && (defined(__F16C__) || defined(__aarch64__))
+    const _Float16 half = (_Float16)value;
+    uint16_t bits;
+    memcpy(&bits, &half, sizeof bits);
+    return bits;
+#else
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    const uint16_t sign = (uint16_t)(bits >> 16 & 0x8000);
+    bits &= 0x7FFFFFFF;
+    if (bits > 0x7F800000) return sign | 0x7E00;
+    if (bits >= 0x477FF000) return sign | 0x7C00;
+    if (bits < 0x38800000) { /* denormal: the sum's low bits are the number, rounded */
+        float small;
+        memcpy(&small, &bits, sizeof small);
+        small += 0.5f;
+        memcpy(&bits, &small, sizeof bits);
+        return sign | (uint16_t)(bits - 0x3F000000);
+    }
+    bits += 0xC8000FFF + (bits >> 13 & 1);
+    return sign | (uint16_t)(bits >> 13);
+#endif
+}
+
+/* A density as the pool holds it, see `field.precision.device_densities`. */
+INLINE double stored_density(float density, double unit, int wide)
+{
+    const double most = wide ? 1e30 : 65504.0, least = wide ? 0x1p-149 : 0x1p-24;
+    double value = density * unit;
+    value = value > most ? most : value < -most ? -most : value;
+    if (density > 0.0f && value < least) value = least;
+    if (wide) return value;
+    /* To 20 binary digits first, ties to even, so that float32's last bit says nothing. */
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    bits += 0xFFFFFFFF + (bits >> 33 & 1);
+    bits &= ~(uint64_t)0x1FFFFFFFF;
+    memcpy(&value, &bits, sizeof bits);
+    return value;
+}
+
+INLINE void put_density(Pool *pool, int64_t at, double density)
+{
+    if (pool->wide)
+        ((float *)pool->density)[at] = (float)density;
+    else
+        ((uint16_t *)pool->density)[at] = half_of((float)density);
+}
+
+/* A row's coefficients, channel by channel, into their lanes. */
+INLINE void put_row(const Pool *pool, int64_t to, const Batch *batch, int64_t from, const int *lanes,
+                    const int n)
+{
+    const int width = pool->vectors * ROW_LANES;
+    const uint16_t *halves = (const uint16_t *)batch->sh + from * n;
+    const float *floats = (const float *)batch->sh + from * n;
+    if (pool->wide) {
+        float *row = (float *)pool->rows + to * width;
+        memset(row, 0, (size_t)width * sizeof *row);
+        for (int i = 0; i < n; i++) {
+            float value;
+            if (batch->sh_wide)
+                value = floats[i];
+            else
+                value = (float)((const _Float16 *)halves)[i];
+            row[lanes[i]] = value;
+        }
+    } else {
+        uint16_t *row = (uint16_t *)pool->rows + to * width;
+        memset(row, 0, (size_t)width * sizeof *row);
+        for (int i = 0; i < n; i++) row[lanes[i]] = batch->sh_wide ? half_of(floats[i]) : halves[i];
+    }
+}
+
+static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes)
+{
+    const int64_t base = (int64_t)batch->slots[number] * scene->voxels;
+    const int32_t *pages = batch->pages + batch->page_start[number];
+    const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
+    const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
+    const size_t size = pool->wide ? 4 : 2;
+    memset((char *)pool->density + base * size, 0, scene->voxels * size);
+    memset(pool->row_of + base, 0, scene->voxels * sizeof *pool->row_of);
+    int64_t rank = 0;
+    for (int byte = 0; byte < batch->mask_bytes; byte++)
+        for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
+            const int voxel = 8 * byte + __builtin_ctz(bits);
+            if (voxel >= scene->voxels) return;
+            const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
+            put_density(pool, base + voxel, stored_density(batch->density[first + rank], scene->unit, pool->wide));
+            pool->row_of[base + voxel] = (uint32_t)row;
+            put_row(pool, row, batch, first + rank, lanes, 3 * scene->basis_dim);
+        }
+}
+
+#endif

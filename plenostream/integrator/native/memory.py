@@ -1,0 +1,60 @@
+"""Bytes that the integrator takes, from the types of its arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape
+from plenostream.integrator.native.blocks import map_bytes
+from plenostream.integrator.native.packets import packet_bytes
+from plenostream.integrator.native.pool import PADDING_BYTES as POOL_PADDING
+from plenostream.integrator.native.pool import page_bytes, slot_bytes
+from plenostream.integrator.native.rays import PADDING_BYTES as RAYS_PADDING
+from plenostream.integrator.native.rays import PART_BYTES, tile_bytes
+
+__all__ = ["BATCH_BRICKS", "BATCH_ROWS", "QUEUED_WAVES", "TILE_STEP", "device_costs", "host_costs"]
+
+BATCH_BRICKS = 64
+"""Bricks that come in together."""
+BATCH_ROWS = 32_768
+"""Their rows, at most, unless a single brick has more."""
+QUEUED_WAVES = 3
+"""Waves that wait to be drawn or are being drawn."""
+TILE_STEP = 64
+"""Tiles of a thread come in multiples of this: what is made together, see `rays`."""
+_BRICK = 128
+"""Bytes of a brick that comes in, beside its rows and its mask."""
+
+
+def device_costs(
+    scene: SceneShape, dtype: np.dtype[np.floating], n_threads: int, rays: RaySource
+) -> DeviceCosts:
+    """See `Integrator.device_costs`."""
+    fixed = {
+        "rays in the making": n_threads * PART_BYTES,
+        "padding": POOL_PADDING + RAYS_PADDING,
+    }
+    return DeviceCosts(
+        slot_bytes=slot_bytes(scene, dtype),
+        page_bytes=page_bytes(scene, dtype),
+        tile_bytes=tile_bytes(scene.basis_dim),
+        tile_step=TILE_STEP * n_threads,
+        fixed=fixed,
+        n_parts=n_threads,
+        part_bytes=PART_BYTES,
+    )
+
+
+def host_costs(scene: SceneShape, n_threads: int) -> HostCosts:
+    """See `Integrator.host_costs`."""
+    n_bricks = int(scene.boxes.brick.max(initial=-1)) + 1
+    return HostCosts(
+        kept_bytes=scene.boxes.nbytes + map_bytes(scene.boxes, scene.bricks),
+        staging_bytes=BATCH_BRICKS * (_BRICK + scene.bricks.mask_bytes),
+        queue_bytes=QUEUED_WAVES * 4 * n_bricks,
+        pair_bytes=0,
+        packet_bytes=packet_bytes(n_bricks, n_threads),
+        most_boxes=max(n_bricks, 1),
+        least_tiles=TILE_STEP * n_threads,
+        n_parts=n_threads,
+    )

@@ -1,0 +1,72 @@
+"""The pool: bricks in the memory that the kernels read."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from plenostream.integrator.interface import PAGE_ROWS, Arrivals, SceneShape
+from plenostream.integrator.native import structs
+from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
+from plenostream.integrator.native.structs import ROW_LANES, row_vectors
+
+__all__ = ["PADDING_BYTES", "Batch", "BrickPool", "page_bytes", "slot_bytes"]
+
+PADDING_BYTES = 3 * SPARE_BYTES
+"""Bytes of a pool beside its slots and pages."""
+_ROW_NUMBER = np.dtype(np.uint32)
+
+
+def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
+    """Bytes of a brick: its densities and row numbers."""
+    return scene.bricks.voxels * (dtype.itemsize + _ROW_NUMBER.itemsize)
+
+
+def page_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
+    """Bytes of a page of colour rows."""
+    return PAGE_ROWS * row_vectors(scene.basis_dim) * ROW_LANES * dtype.itemsize
+
+
+class BrickPool:
+    """Arrays of `n_slots` bricks and `n_pages` pages of colour rows."""
+
+    def __init__(
+        self, scene: SceneShape, dtype: np.dtype[np.floating], *, n_slots: int, n_pages: int
+    ) -> None:
+        voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
+        self._density = aligned((n_slots, voxels), dtype)
+        self._row_of = aligned((n_slots, voxels), _ROW_NUMBER)
+        self._rows = aligned((n_pages * PAGE_ROWS, vectors * ROW_LANES), dtype)
+        arrays = (self._density, self._row_of, self._rows)
+        self.nbytes = sum(array.nbytes for array in arrays) + PADDING_BYTES
+        self.record = structs.Pool(
+            density=self._density.ctypes.data,
+            row_of=self._row_of.ctypes.data,
+            rows=self._rows.ctypes.data,
+            wide=dtype == np.float32,
+            vectors=vectors,
+        )
+
+
+class Batch:
+    """Bricks on their way in: the record that kernels take, and what it points into."""
+
+    def __init__(self, arrivals: Arrivals) -> None:
+        counts = -(-np.diff(arrivals.row_start) // PAGE_ROWS)
+        self._arrays = [
+            np.ascontiguousarray(array)
+            for array in (
+                arrivals.mask,
+                arrivals.density,
+                arrivals.sh,
+                arrivals.row_start,
+                arrivals.slots,
+                arrivals.pages,
+                np.cumsum(counts) - counts,
+            )
+        ]
+        self.record = structs.Batch(
+            *(array.ctypes.data for array in self._arrays),
+            n_bricks=len(arrivals.index),
+            mask_bytes=arrivals.mask.shape[1],
+            sh_wide=arrivals.sh.dtype == np.float32,
+        )

@@ -1,0 +1,112 @@
+"""The rays of a picture: set up by the camera's function and the kernels, a part at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import InternalError
+from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import Place, RaySource
+from plenostream.integrator.native import structs
+from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
+from plenostream.integrator.native.library import Kernels
+from plenostream.integrator.native.structs import tile_dtype
+
+__all__ = ["PADDING_BYTES", "PART_BYTES", "RayTiles", "tile_bytes"]
+
+_AT_ONCE = 64
+"""Tiles whose rays are made together: bounds what NumPy takes for them."""
+_RAY_BYTES = 512
+"""Bytes of a ray while it is made by a camera and its functions are evaluated, at most."""
+PART_BYTES = _AT_ONCE * TILE_RAYS * _RAY_BYTES
+"""Bytes that each thread takes beside the rays themselves."""
+PADDING_BYTES = 3 * SPARE_BYTES
+"""Bytes beside the tiles."""
+_EMPTY = -1
+
+
+def tile_bytes(basis_dim: int) -> int:
+    """Bytes of a tile of rays, in all arrays."""
+    return tile_dtype(basis_dim).itemsize + 2
+
+
+class RayTiles:
+    """Room for `n_tiles` tiles, and what the kernels keep in them."""
+
+    def __init__(self, kernels: Kernels, scene: structs.Scene, n_tiles: int) -> None:
+        self.n_tiles = n_tiles
+        self._kernels, self._scene = kernels, scene
+        self._basis = SphericalHarmonics(scene.basis_dim)
+        self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
+        self.live = aligned((n_tiles,), np.uint8)
+        self._drawn = aligned((n_tiles,), np.uint8)
+        self.nbytes = self._tiles.nbytes + 2 * n_tiles + PADDING_BYTES
+        self._parts: Iterator[int] = iter(())
+        self.record = structs.Rays(
+            tiles=self._tiles.ctypes.data,
+            tile_bytes=self._tiles.itemsize,
+            live=self.live.ctypes.data,
+        )
+
+    def begin(self, rays: RaySource) -> None:
+        """Get ready for rays; they are there once `make` was called by all threads."""
+        if rays.n_tiles > self.n_tiles:
+            raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
+        self.record.n_tiles = rays.n_tiles
+        self.share()
+
+    def share(self) -> None:
+        """Let threads claim tiles anew, from the first on."""
+        self._parts = iter(range(0, self.record.n_tiles, _AT_ONCE))
+        self.record.claimed = 0
+
+    def make(self, rays: RaySource) -> None:
+        """Make rays, as long as there is a part that no other thread makes."""
+        for first in self._parts:
+            part = slice(first, min(first + _AT_ONCE, self.record.n_tiles))
+            origins, directions, valid = rays.make(
+                np, *(a[part] for a in rays.per_tile), *rays.shared
+            )
+            world = [np.ascontiguousarray(a) for a in (origins, directions, valid)]
+            record = structs.WorldRays(*(a.ctypes.data for a in world), n=len(valid))
+            self._kernels.set_up(self._scene, record, self.record, first, part.stop - first)
+            self._drawn[part] = self.live[part]
+            seen = np.flatnonzero(self.live[part])
+            if len(seen):
+                self._evaluate(first + seen, world[1].reshape(3, -1, TILE_RAYS)[:, seen])
+
+    def _evaluate(self, tiles: NDArray[np.int64], directions: NDArray[np.float64]) -> None:
+        """Keep the values of the functions for tiles [t] of world directions [3, t, 64]."""
+        x, y, z = directions
+        values = self._basis(directions / np.sqrt(x * x + y * y + z * z))
+        for number, value in enumerate(values):
+            self._tiles["basis"][tiles, number] = value
+
+    def finish(self, background: NDArray[np.float32], place: Place) -> int:
+        """Hand finished tiles to `place`, as long as there are some that no other thread finishes.
+
+        Returns a brick that a live ray still waits for, or -1.
+        """
+        missing = _EMPTY
+        rgb = np.empty((_AT_ONCE, TILE_RAYS, 3), np.float32)
+        depth, alpha = np.empty((2, _AT_ONCE, TILE_RAYS), np.float32)
+        waits = np.empty(1, np.int32)
+        out = [a.ctypes.data for a in (rgb, depth, alpha, waits)]
+        for first in self._parts:
+            n = min(_AT_ONCE, self.record.n_tiles - first)
+            drawn = self._drawn[first:].ctypes.data
+            behind = background.ctypes.data
+            self._kernels.finish(self._scene, self.record, drawn, first, n, behind, *out)
+            missing = max(missing, int(waits[0]))
+            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n])
+        return missing
+
+    def octant_keys(self) -> NDArray[np.int64]:
+        """See `Integrator.octant_keys`."""
+        keys = np.empty(self.record.n_tiles * TILE_RAYS, np.int64)
+        self._kernels.keys(self.record, keys.ctypes.data)
+        return keys

@@ -1,0 +1,188 @@
+"""The records that the kernels are given: the same as in `kernels/*.h`."""
+
+from __future__ import annotations
+
+from ctypes import (
+    POINTER,
+    Structure,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_void_p,
+)
+
+import numpy as np
+
+from plenostream.field.tiles import TILE_RAYS
+
+__all__ = [
+    "ARGUMENTS",
+    "BOX",
+    "COUNTERS",
+    "Batch",
+    "Counts",
+    "Meeting",
+    "Pool",
+    "Rays",
+    "Scene",
+    "WorldRays",
+    "row_vectors",
+    "tile_dtype",
+]
+
+COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_lanes", "shade_lanes")
+"""What the kernels count, in the order of `Counts`."""
+
+ROW_LANES, _ROW_FUNCTIONS = 16, 5
+"""Numbers of one vector of a colour row, and the basis functions that it holds."""
+
+BOX = np.dtype([("low", np.uint8, 3), ("high", np.uint8, 3), ("spare", np.uint8, 2)])
+"""Cells [low, high) of a block, counted from the first of its brick; all 0: none can contribute."""
+
+
+def row_vectors(basis_dim: int) -> int:
+    """Vectors of a colour row that holds so many functions a channel."""
+    return -(-basis_dim // _ROW_FUNCTIONS)
+
+
+def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
+    """The record of a tile of rays."""
+    rays = TILE_RAYS
+    return np.dtype(
+        [
+            ("entry", np.float64, (3, rays)),
+            ("direction", np.float64, (3, rays)),
+            ("t_min", np.float32, rays),
+            ("n_samples", np.int32, rays),
+            ("next", np.int32, rays),
+            ("trans", np.float32, rays),
+            ("seen", np.float32, (rays, 4)),
+            ("basis", np.float32, (basis_dim, rays)),
+        ]
+    )
+
+
+_Three = c_int32 * 3
+_Triple = c_double * 3
+
+
+class Scene(Structure):
+    """A scene, and the rule of its samples."""
+
+    _fields_ = [
+        ("size", _Three),
+        ("brick_size", c_int32),
+        ("brick_bits", c_int32),
+        ("edge", c_int32),
+        ("voxels", c_int32),
+        ("blocks_bits", c_int32),
+        ("bricks", _Three),
+        ("unit_bits", c_int32),
+        ("units", _Three),
+        ("basis_dim", c_int32),
+        ("distance", c_void_p),
+        ("brick_at", c_void_p),
+        ("boxes", c_void_p),
+        ("scale", _Triple),
+        ("offset", _Triple),
+        ("step", c_double),
+        ("near_clip", c_double),
+        ("unit", c_double),
+        ("sigma_thresh", c_float),
+        ("stop_thresh", c_float),
+    ]
+
+
+class Pool(Structure):
+    """Bricks in memory."""
+
+    _fields_ = [
+        ("density", c_void_p),
+        ("row_of", c_void_p),
+        ("rows", c_void_p),
+        ("wide", c_int32),
+        ("vectors", c_int32),
+    ]
+
+
+class WorldRays(Structure):
+    """Rays in the world."""
+
+    _fields_ = [
+        ("origins", c_void_p),
+        ("directions", c_void_p),
+        ("valid", c_void_p),
+        ("n", c_int64),
+    ]
+
+
+class Rays(Structure):
+    """All tiles of a picture."""
+
+    _fields_ = [
+        ("tiles", c_void_p),
+        ("tile_bytes", c_int64),
+        ("live", c_void_p),
+        ("n_tiles", c_int32),
+        ("claimed", c_int32),
+        ("stop", c_int32),
+        ("spare", c_int32),
+    ]
+
+
+class Batch(Structure):
+    """Bricks on their way into the pool."""
+
+    _fields_ = [
+        ("mask", c_void_p),
+        ("density", c_void_p),
+        ("sh", c_void_p),
+        ("row_start", c_void_p),
+        ("slots", c_void_p),
+        ("pages", c_void_p),
+        ("page_start", c_void_p),
+        ("n_bricks", c_int32),
+        ("mask_bytes", c_int32),
+        ("sh_wide", c_int32),
+        ("claimed", c_int32),
+    ]
+
+
+class Meeting(Structure):
+    """Which bricks packets may meet, as far as they were looked at."""
+
+    _fields_ = [
+        ("packet", c_int32),
+        ("end", c_int32),
+        ("capacity", c_int32),
+        ("n_bricks", c_int32),
+        ("bricks", c_void_p),
+        ("n_met", c_void_p),
+        ("met_by", c_void_p),
+    ]
+
+
+class Counts(Structure):
+    """What a thread counted."""
+
+    _fields_ = [(name, c_int64) for name in COUNTERS]
+
+
+ARGUMENTS: dict[str, tuple[type, ...]] = {
+    "measure": (c_void_p, c_void_p),
+    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_int32, c_int32),
+    "keys": (POINTER(Rays), c_void_p),
+    "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
+    "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch)),
+    "advance": (POINTER(Scene), POINTER(Pool), c_void_p, POINTER(Rays), POINTER(Counts)),
+    "finish": (
+        POINTER(Scene),
+        POINTER(Rays),
+        c_void_p,
+        c_int32,
+        c_int32,
+        *(c_void_p,) * 5,
+    ),
+}
+"""What each kernel takes; they give nothing back."""

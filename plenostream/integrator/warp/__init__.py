@@ -1,0 +1,1 @@
+"""The integrator in NVIDIA Warp: one kernel in which a thread walks a ray, inside JAX."""

@@ -1,0 +1,127 @@
+"""The integrator in Warp: rays walk by themselves, so all that a wave needs is where its bricks are.
+
+Warp's kernel is a call inside a JAX program. It holds a lock, and Python runs inside it: on a CPU
+rays are one part, and everything is called from the part's own thread, where no signal arrives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import InternalError
+from plenostream.field.tiles import Pairs
+from plenostream.integrator.interface import SampleRule, SceneShape
+from plenostream.integrator.warp.boxmap import group_shape, map_boxes
+from plenostream.integrator.warp.memory import WalkMemory
+from plenostream.integrator.warp.programs import WalkPrograms
+from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap
+from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.jax_integrator import JaxIntegrator
+from plenostream.integrator.xla.programs import Program
+from plenostream.integrator.xla.workers import Worker
+
+__all__ = ["WarpIntegrator"]
+
+
+class WarpIntegrator(JaxIntegrator):
+    """See `integrator.interface.Integrator`."""
+
+    name = "warp"
+    counters = COUNTERS
+
+    def __init__(
+        self, device: Device, scene: SceneShape, rule: SampleRule, *, precision: str
+    ) -> None:
+        """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
+        super().__init__(device, scene, rule, precision=precision)
+        self._bricks = np.unique(scene.boxes.brick)
+        x, y, z = group_shape(scene.bricks)
+        sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
+        self.programs: WalkPrograms = WalkPrograms(device, self._shape, jnp.dtype(precision), sizes)
+        self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
+        self._map: WalkMap | None = None
+        self._numbers: Numbers | None = None
+
+    def _starter(self, tiles: int) -> Callable[[Worker], None]:
+        """See `JaxIntegrator`."""
+        if self._map is None:
+            made = map_boxes(self._scene.boxes, self._scene.bricks)
+            self._map = WalkMap(self.device.put(made.groups), self.device.put(made.boxes))
+            self._numbers = self._walk_numbers()
+        fresh = self.programs.fresh_walk(tiles)
+
+        def start(worker: Worker) -> None:
+            worker.state = fresh()
+
+        return start
+
+    def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
+        """See `Integrator`; rays find their boxes by themselves."""
+        (worker,) = self.workers.all
+        self._bring_in()
+        program = self.programs.walk_rays(self._n_tiles, self.pool.n_slots, self.pool.n_pages)
+        slots = np.full(max(len(self._bricks), 1), -1, np.int32)
+        slots[: len(self._bricks)] = slot_of[self._bricks]
+        worker.submit(self._walk_rays, worker, program, self.pool.arrays, slots)
+        self._note("queue", self.workers.queued_bytes)
+
+    def _walk_rays(
+        self, worker: Worker, program: Program, pool: Any, slots: NDArray[np.int32]
+    ) -> None:
+        """Runs in the worker's thread."""
+        state, worker.state = worker.state, None
+        worker.state = program(
+            state,
+            worker.rays,
+            pool,
+            self._map,
+            self.device.put(slots),
+            self._numbers,
+        )
+
+    def _live(self, tiles: int) -> Program:
+        """See `JaxIntegrator`."""
+        return self.programs.live_walks(tiles)
+
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+        """See `JaxIntegrator`."""
+        state, worker.state = worker.state, None
+        composed = self.programs.compose_walk(tiles)(
+            state.trans,
+            state.gathered,
+            state.counters,
+            state.waits_for,
+            worker.rays,
+            *self._lengths,
+            behind,
+        )
+        values, alpha, counters, waits_for = self.device.get(composed)
+        if waits_for[0]:
+            brick = int(self._bricks[int(waits_for[0]) - 1])
+            raise InternalError(f"a ray still waits for brick {brick}, which no wave brought")
+        return values, alpha, counters
+
+    def close(self) -> None:
+        """See `Integrator`."""
+        super().close()
+        self.programs.close()
+        self._map = self._numbers = None
+
+    def _walk_numbers(self) -> Numbers:
+        put, scene, rule = self.device.put, self._scene, self._rule
+        _, y, z = group_shape(scene.bricks)
+        per_grid = 1.0 / scene.grid.scale / self._unit
+        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh]
+        wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
+        wholes.append(self._shape.ranks)
+        return Numbers(
+            step=put(np.array([rule.step_size], np.float64)),
+            reals=put(np.array(reals, np.float32)),
+            wholes=put(np.array(wholes, np.int32)),
+        )

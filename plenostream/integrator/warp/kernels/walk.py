@@ -1,0 +1,306 @@
+"""The walk: one thread brings one ray through the bricks that are there.
+
+::
+
+    until the ray is at its end, or opaque, or at a brick that is not in the pool:
+        group of 32^3 cells empty    over it, and over the empty ones around it
+        block of 8^3 cells empty     over it
+        outside its tight box        to the box, or over the block
+        inside                       samples, until the box is left
+
+A ray keeps the number of its next sample, so the walk goes on where it stopped. It looks at each
+sample once, in order, whatever is in the pool at which time: a picture does not depend on the waves
+that it was drawn in. What happens at a sample is `docs/rules.md`, rules 8 to 14 (svox2
+`render_lerp_kernel_cuvol.cu`, trace_ray_cuvol); the oracle is `reference.render_rays`.
+
+No annotation here may be a string: Warp reads them as they are.
+"""
+
+from functools import cache
+from typing import Any
+
+import warp as wp
+
+from plenostream.integrator.warp.kernels.gathers import gathers
+from plenostream.integrator.warp.kernels.places import (
+    POINT,
+    cell_of,
+    course_of,
+    inside_of,
+    steps_in,
+    steps_out,
+)
+
+__all__ = ["BLOCK_THREADS", "COUNTER_ROWS", "IN_OUT", "walk_kernel"]
+
+BLOCK_THREADS = 64
+"""Threads of a block on a GPU, a tile. A kernel of 130 registers runs 896 threads a processor so; in
+blocks of 256, only 256."""
+
+COUNTER_ROWS = 1024
+"""Rays are counted in so many places: on a GPU, additions to one place would queue up."""
+IN_OUT = ["trans", "gathered", "next_sample", "waits_for", "counters"]
+"""Arguments of the kernel that are changed in place."""
+
+_STEEPEST = wp.constant(1.0e30)
+_PER_DIRECTION = wp.constant(2.0**-30)
+_SLACK = wp.constant(0.01)
+"""Steps by which a box may be missed and is still looked into."""
+_POINT = wp.constant(POINT)
+_COUNTED = wp.constant(COUNTER_ROWS - 1)
+
+
+@wp.func
+def _inverse_of(along: wp.float32) -> wp.float32:
+    """Steps per cell; large where a ray does not move along an axis."""
+    return wp.where(along == 0.0, _STEEPEST, 1.0 / along)
+
+
+@wp.func
+def _count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int32) -> wp.float32:
+    """Samples until [low, high) is left, from `at` inside it."""
+    return (wp.float32(wp.where(inverse > 0.0, high, low)) - at) * inverse
+
+
+@cache
+def walk_kernel(basis_dim: int, precision: str) -> Any:
+    """The kernel for `basis_dim` functions and a pool of `precision` (float16 or float32).
+
+    Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers` and
+    `WalkState`, and `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the
+    brick is not in the pool. A ray that comes to such a brick stops before its first sample there.
+    """
+    of_pool = gathers(basis_dim, precision)
+    pair, number = of_pool.pair, of_pool.number
+    basis_of, densities_of = of_pool.basis_of, of_pool.densities_of
+    colour_of = of_pool.colour_of
+
+    @wp.kernel(enable_backward=False, module="unique")
+    def walk(
+        n_samples: wp.array(dtype=wp.int32),
+        entry: wp.array2d(dtype=wp.int32),
+        direction: wp.array2d(dtype=wp.int32),
+        basis: wp.array2d(dtype=wp.float32),
+        density: wp.array(dtype=pair),
+        ranks: wp.array(dtype=wp.uint32),
+        pages: wp.array(dtype=wp.uint32),
+        rows: wp.array2d(dtype=number),
+        groups: wp.array2d(dtype=wp.uint32),
+        boxes: wp.array2d(dtype=wp.uint32),
+        slot_of: wp.array(dtype=wp.int32),
+        step: wp.array(dtype=wp.float64),
+        reals: wp.array(dtype=wp.float32),
+        wholes: wp.array(dtype=wp.int32),
+        trans: wp.array(dtype=wp.float32),
+        gathered: wp.array(dtype=wp.vec4),
+        next_sample: wp.array(dtype=wp.int32),
+        waits_for: wp.array(dtype=wp.int32),
+        counters: wp.array2d(dtype=wp.int32),
+    ) -> None:
+        ray = wp.tid()
+        n = n_samples[ray]
+        k = next_sample[ray]
+        light = trans[ray]
+        if k >= n or light <= 0.0:
+            return
+
+        last_x = wholes[0] - 2
+        last_y = wholes[1] - 2
+        last_z = wholes[2] - 2
+        brick_size = wholes[5]
+        edge = brick_size + 1
+        voxels = wp.int64(edge * edge * edge)
+        ranks_of_slot = wp.int64(wholes[7])
+        to_point = wp.int64(_POINT - wholes[6])
+        stride = wp.float32(step[0])
+
+        entry_x = wp.int64(entry[0, ray]) << to_point
+        entry_y = wp.int64(entry[1, ray]) << to_point
+        entry_z = wp.int64(entry[2, ray]) << to_point
+        course_x = course_of(direction[0, ray], step[0])
+        course_y = course_of(direction[1, ray], step[0])
+        course_z = course_of(direction[2, ray], step[0])
+        unit_x = wp.float32(direction[0, ray]) * _PER_DIRECTION
+        unit_y = wp.float32(direction[1, ray]) * _PER_DIRECTION
+        unit_z = wp.float32(direction[2, ray]) * _PER_DIRECTION
+        along_x = unit_x * stride
+        along_y = unit_y * stride
+        along_z = unit_z * stride
+        inverse_x = _inverse_of(along_x)
+        inverse_y = _inverse_of(along_y)
+        inverse_z = _inverse_of(along_z)
+        tau = stride * wp.length(wp.vec3(unit_x * reals[0], unit_y * reals[1], unit_z * reals[2]))
+        values = basis_of(basis, ray)
+
+        # Added to in the order of the samples: so many waves give the very bits of one.
+        so_far = gathered[ray]
+        colour = wp.vec3(so_far[0], so_far[1], so_far[2])
+        numbers = so_far[3]
+        n_boxes = wp.int32(0)
+        n_marched = wp.int32(0)
+        n_shaded = wp.int32(0)
+        while k < n and light > 0.0:
+            at_x = entry_x + wp.int64(k) * course_x
+            at_y = entry_y + wp.int64(k) * course_y
+            at_z = entry_z + wp.int64(k) * course_z
+            cell_x = cell_of(at_x, last_x)
+            cell_y = cell_of(at_y, last_y)
+            cell_z = cell_of(at_z, last_z)
+            group = ((cell_x >> 5) * wholes[3] + (cell_y >> 5)) * wholes[4] + (cell_z >> 5)
+            lower = groups[group, 0]
+            upper = groups[group, 1]
+
+            # Where there is nothing: the empty groups around, or a block, or all but its box.
+            shift = wp.int32(3)
+            reach = wp.int32(1)
+            box = wp.int32(-1)
+            if (lower | upper) == wp.uint32(0):
+                shift = 5
+                reach = wp.int32(groups[group, 3])
+            else:
+                bit = (((cell_x >> 3) & 1) << 4) | (((cell_y >> 3) & 3) << 2) | ((cell_z >> 3) & 3)
+                in_upper = (cell_x & 16) != 0
+                word = wp.where(in_upper, upper, lower)
+                if ((word >> wp.uint32(bit)) & wp.uint32(1)) != wp.uint32(0):
+                    below = word & ((wp.uint32(1) << wp.uint32(bit)) - wp.uint32(1))
+                    box = wp.int32(groups[group, 2]) + wp.bit_count(below)
+                    if in_upper:
+                        box += wp.bit_count(lower)
+            low_x = ((cell_x >> shift) - reach + 1) << shift
+            low_y = ((cell_y >> shift) - reach + 1) << shift
+            low_z = ((cell_z >> shift) - reach + 1) << shift
+            high_x = ((cell_x >> shift) + reach) << shift
+            high_y = ((cell_y >> shift) + reach) << shift
+            high_z = ((cell_z >> shift) + reach) << shift
+            inside = box >= 0
+            enter = wp.float32(0.0)
+            if inside:
+                corners = wp.int32(boxes[box, 0])
+                high_x = low_x + ((corners >> 12) & 15)
+                high_y = low_y + ((corners >> 16) & 15)
+                high_z = low_z + ((corners >> 20) & 15)
+                low_x += corners & 15
+                low_y += (corners >> 4) & 15
+                low_z += (corners >> 8) & 15
+                inside = (
+                    low_x <= cell_x
+                    and cell_x < high_x
+                    and low_y <= cell_y
+                    and cell_y < high_y
+                    and low_z <= cell_z
+                    and cell_z < high_z
+                )
+            if not inside:
+                ahead = wp.min(
+                    steps_out(at_x, inverse_x, low_x, high_x, last_x),
+                    wp.min(
+                        steps_out(at_y, inverse_y, low_y, high_y, last_y),
+                        steps_out(at_z, inverse_z, low_z, high_z, last_z),
+                    ),
+                )
+                if box >= 0:
+                    enter = wp.max(
+                        steps_in(at_x, inverse_x, low_x, high_x, last_x),
+                        wp.max(
+                            steps_in(at_y, inverse_y, low_y, high_y, last_y),
+                            steps_in(at_z, inverse_z, low_z, high_z, last_z),
+                        ),
+                    )
+                    if enter <= ahead + _SLACK:
+                        ahead = enter
+                    else:
+                        low_x = (cell_x >> 3) << 3
+                        low_y = (cell_y >> 3) << 3
+                        low_z = (cell_z >> 3) << 3
+                        ahead = wp.min(
+                            steps_out(at_x, inverse_x, low_x, low_x + 8, last_x),
+                            wp.min(
+                                steps_out(at_y, inverse_y, low_y, low_y + 8, last_y),
+                                steps_out(at_z, inverse_z, low_z, low_z + 8, last_z),
+                            ),
+                        )
+                k += wp.max(1, wp.int32(wp.ceil(wp.min(ahead, wp.float32(n)))))
+            else:
+                brick = wp.int32(boxes[box, 1])
+                slot = slot_of[brick]
+                if slot < 0:
+                    # Any of them may be the one that is named: no atomics.
+                    waits_for[0] = brick + 1
+                    break
+                corner_x = cell_x & ~(brick_size - 1)
+                corner_y = cell_y & ~(brick_size - 1)
+                corner_z = cell_z & ~(brick_size - 1)
+                here_x = inside_of(at_x, corner_x)
+                here_y = inside_of(at_y, corner_y)
+                here_z = inside_of(at_z, corner_z)
+                # Boxes at the border of the grid reach on: positions are clamped there.
+                out = wp.float32(n - k)
+                if wp.where(inverse_x > 0.0, high_x <= last_x, low_x > 0):
+                    out = wp.min(
+                        out, _count_out(here_x, inverse_x, low_x - corner_x, high_x - corner_x)
+                    )
+                if wp.where(inverse_y > 0.0, high_y <= last_y, low_y > 0):
+                    out = wp.min(
+                        out, _count_out(here_y, inverse_y, low_y - corner_y, high_y - corner_y)
+                    )
+                if wp.where(inverse_z > 0.0, high_z <= last_z, low_z > 0):
+                    out = wp.min(
+                        out, _count_out(here_z, inverse_z, low_z - corner_z, high_z - corner_z)
+                    )
+                count = wp.max(1, wp.int32(wp.ceil(out)))
+                top_x = wp.float32(wp.min(last_x + 1 - corner_x, brick_size))
+                top_y = wp.float32(wp.min(last_y + 1 - corner_y, brick_size))
+                top_z = wp.float32(wp.min(last_z + 1 - corner_z, brick_size))
+                base = wp.int64(slot) * voxels
+                ranks_first = wp.int64(slot) * ranks_of_slot
+                j = wp.int32(0)
+                while j < count and light > 0.0:
+                    way = wp.float32(j)
+                    x = wp.clamp(here_x + way * along_x, 0.0, top_x)
+                    y = wp.clamp(here_y + way * along_y, 0.0, top_y)
+                    z = wp.clamp(here_z + way * along_z, 0.0, top_z)
+                    i_x = wp.min(wp.int32(x), brick_size - 1)
+                    i_y = wp.min(wp.int32(y), brick_size - 1)
+                    i_z = wp.min(wp.int32(z), brick_size - 1)
+                    x -= wp.float32(i_x)
+                    y -= wp.float32(i_y)
+                    z -= wp.float32(i_z)
+                    voxel = (i_x * edge + i_y) * edge + i_z
+                    c = densities_of(density, base + wp.int64(voxel), edge)
+                    c00 = c[0] + (c[1] - c[0]) * z
+                    c01 = c[2] + (c[3] - c[2]) * z
+                    c10 = c[4] + (c[5] - c[4]) * z
+                    c11 = c[6] + (c[7] - c[6]) * z
+                    c0 = c00 + (c01 - c00) * y
+                    c1 = c10 + (c11 - c10) * y
+                    sigma = c0 + (c1 - c0) * x
+                    if sigma > reals[3]:
+                        after = light * wp.exp(-sigma * tau)
+                        weight = light - after
+                        seen = colour_of(
+                            rows, ranks, pages, ranks_first, voxel, edge, x, y, z, values
+                        )
+                        colour += weight * wp.vec3(
+                            wp.max(seen[0] + 0.5, 0.0),
+                            wp.max(seen[1] + 0.5, 0.0),
+                            wp.max(seen[2] + 0.5, 0.0),
+                        )
+                        numbers += weight * wp.float32(k + j)
+                        n_shaded += 1
+                        # Below zero: the ray has ended, with so much light left.
+                        light = wp.where(after < reals[4], -after, after)
+                    j += 1
+                k += j
+                n_boxes += 1
+                n_marched += j
+
+        next_sample[ray] = k
+        if n_marched > 0:
+            trans[ray] = light
+            gathered[ray] = wp.vec4(colour[0], colour[1], colour[2], numbers)
+            place = (ray >> 5) & _COUNTED
+            wp.atomic_add(counters, place, 0, n_boxes)
+            wp.atomic_add(counters, place, 1, n_marched)
+            wp.atomic_add(counters, place, 2, n_shaded)
+
+    return walk

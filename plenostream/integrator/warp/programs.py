@@ -1,0 +1,214 @@
+"""The compiled programs of a walk, beside those that it shares with `xla`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import warp as wp
+
+from plenostream.errors import DeviceError
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.warp.kernels.walk import (
+    BLOCK_THREADS,
+    COUNTER_ROWS,
+    IN_OUT,
+    walk_kernel,
+)
+from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkState
+from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.kernels.finish import compose
+from plenostream.integrator.xla.kernels.geometry import RayConstants
+from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState
+from plenostream.integrator.xla.programs import Program, Programs
+from plenostream.integrator.xla.structs import Structs
+
+__all__ = ["WalkPrograms", "WalkStructs"]
+
+
+class WalkStructs:
+    """Shapes of what only a walk has."""
+
+    def __init__(self, structs: Structs, *, n_groups: int, n_boxes: int, n_bricks: int) -> None:
+        """Take the rows of a `BoxMap`."""
+        self._structs = structs
+        self._sizes = n_groups, n_boxes, n_bricks
+
+    def state(self, tiles: int) -> WalkState:
+        """What the rays gather."""
+        one, n = self._structs.one, tiles * TILE_RAYS
+        return WalkState(
+            trans=one((n + 1,), jnp.float32),
+            gathered=one((n + 1, 4), jnp.float32),
+            next_sample=one((n,), jnp.int32),
+            waits_for=one((1,), jnp.int32),
+            counters=one((COUNTER_ROWS, len(COUNTERS)), jnp.int32),
+        )
+
+    def map(self) -> WalkMap:
+        """Groups and boxes."""
+        n_groups, n_boxes, _ = self._sizes
+        one = self._structs.one
+        return WalkMap(one((n_groups, 4), jnp.uint32), one((n_boxes, 2), jnp.uint32))
+
+    def slots(self) -> Any:
+        """The slot of each brick that has boxes."""
+        return self._structs.one((self._sizes[2],), jnp.int32)
+
+    def numbers(self) -> Numbers:
+        """The values that the kernel takes."""
+        one = self._structs.one
+        return Numbers(one((1,), jnp.float64), one((5,), jnp.float32), one((8,), jnp.int32))
+
+
+class WalkPrograms(Programs):
+    """Programs for one device, scene and pool."""
+
+    def __init__(
+        self, device: Device, shape: KernelShape, pool_dtype: jnp.dtype, sizes: tuple[int, int, int]
+    ) -> None:
+        """Take the rows of a `BoxMap`: groups, boxes and bricks."""
+        super().__init__(device, shape, pool_dtype)
+        n_groups, n_boxes, n_bricks = sizes
+        self.walks = WalkStructs(
+            self.structs, n_groups=n_groups, n_boxes=n_boxes, n_bricks=n_bricks
+        )
+        self._sizes = sizes
+        # JAX calls Warp's Python while it compiles, from native code: Ctrl-C would be lost in there.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="plenostream-compile")
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def _program(
+        self,
+        key: tuple[Any, ...],
+        function: Callable[..., Any],
+        args: Callable[[], tuple[Any, ...]],
+        donate: tuple[int, ...] = (),
+    ) -> Program:
+        """See `Programs._program`; in a thread of its own.
+
+        Raises
+        ------
+        DeviceError : it cannot be compiled.
+        """
+        if key in self._programs:
+            return self._programs[key]
+        compiling = self._thread.submit(super()._program, key, function, args, donate)
+        try:
+            return compiling.result()
+        except (RuntimeError, OSError) as error:
+            raise DeviceError(
+                f"{key[0]} cannot be compiled for {self._device.device}: {error}"
+            ) from error
+
+    def fresh_walk(self, tiles: int) -> Program:
+        """() -> WalkState of t * 64 rays that have met nothing yet."""
+        structs = self.walks.state(tiles)
+
+        def fresh() -> WalkState:
+            empty = WalkState(*(jnp.zeros(s.shape, s.dtype) for s in structs))
+            return empty._replace(trans=jnp.ones(structs.trans.shape, jnp.float32))
+
+        return self._program(("walk state", tiles), fresh, lambda: ())
+
+    def walk_rays(self, tiles: int, n_slots: int, n_pages: int) -> Program:
+        """(WalkState, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState, see
+        `kernels.walk`."""
+        shape, dtype = self._shape, self._dtype
+
+        def walk(
+            state: WalkState,
+            rays: RayConstants,
+            pool: Pool,
+            where: WalkMap,
+            slots: jax.Array,
+            numbers: Numbers,
+        ) -> WalkState:
+            kernel = walk_kernel(shape.basis_dim, str(dtype))
+            call = wp.jax_kernel(
+                kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
+            )
+            changed = call(
+                rays.n_samples,
+                rays.entry,
+                rays.direction,
+                rays.basis,
+                pool.density,
+                pool.ranks,
+                pool.pages,
+                pool.rows,
+                where.groups,
+                where.boxes,
+                slots,
+                *numbers,
+                state.trans,
+                state.gathered,
+                state.next_sample,
+                jnp.zeros_like(state.waits_for),
+                state.counters,
+            )
+            return WalkState(*changed)
+
+        return self._program(
+            ("integrate", tiles, n_slots, n_pages, self._sizes),
+            walk,
+            lambda: (
+                self.walks.state(tiles),
+                self.structs.rays(tiles),
+                self.structs.pool(n_slots, n_pages),
+                self.walks.map(),
+                self.walks.slots(),
+                self.walks.numbers(),
+            ),
+            donate=(0,),
+        )
+
+    def live_walks(self, tiles: int) -> Program:
+        """(WalkState, RayConstants) -> [t] bool: tiles with a ray that is not at its end."""
+
+        def live(state: WalkState, rays: RayConstants) -> jax.Array:
+            alive = (state.trans[:-1] > 0.0) & (state.next_sample < rays.n_samples)
+            tiles: jax.Array = alive.reshape(-1, TILE_RAYS).any(axis=1)
+            return tiles
+
+        return self._program(
+            ("walk's live tiles", tiles),
+            live,
+            lambda: (self.walks.state(tiles), self.structs.rays(tiles)),
+        )
+
+    def compose_walk(self, tiles: int) -> Program:
+        """(trans, gathered, counters, waits_for, RayConstants, units per grid unit, unit, step,
+        background) -> as `kernels.finish.compose`, and the brick that a ray waits for."""
+
+        def finish(
+            trans: jax.Array,
+            gathered: jax.Array,
+            counters: jax.Array,
+            waits_for: jax.Array,
+            *rest: Any,
+        ) -> tuple[jax.Array, ...]:
+            total = jnp.sum(counters, axis=0, dtype=jnp.int64)
+            return *compose(RayState(trans, gathered, total), *rest), waits_for
+
+        def args() -> tuple[Any, ...]:
+            one, state = self.structs.one, self.walks.state(tiles)
+            return (
+                state.trans,
+                state.gathered,
+                state.counters,
+                state.waits_for,
+                self.structs.rays(tiles),
+                one((3,), jnp.float32),
+                one((), jnp.float32),
+                one((), jnp.float64),
+                one((3,), jnp.float32),
+            )
+
+        return self._program(("compose a walk", tiles), finish, args, donate=(0, 1))

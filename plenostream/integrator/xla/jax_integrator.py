@@ -1,0 +1,324 @@
+"""What integrators in JAX have in common: rays dealt to threads that run compiled kernels, and a pool.
+
+The tiles of rays are dealt to parts; each part has a thread that draws it in order, and parts never
+meet. On a CPU there is a part for each thread allowed; a GPU takes everything at once.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import InternalError
+from plenostream.field.precision import density_unit
+from plenostream.field.tiles import TILE_RAYS, Pairs
+from plenostream.integrator.interface import (
+    Arrivals,
+    DeviceCosts,
+    HostCosts,
+    Place,
+    RaySource,
+    Report,
+    SampleRule,
+    SceneShape,
+    Sizes,
+)
+from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.staging_memory import page_locked_memory, plain_memory
+from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
+from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.kernels.geometry import entry_bits
+from plenostream.integrator.xla.kernels.state import WaveScalars
+from plenostream.integrator.xla.kernels.tuning import kernel_shape
+from plenostream.integrator.xla.memory import Memory
+from plenostream.integrator.xla.packets import walk_pairs
+from plenostream.integrator.xla.pool import BrickPool
+from plenostream.integrator.xla.programs import Program, Programs
+from plenostream.integrator.xla.staged import Staged, Stager
+from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, batch_rows
+from plenostream.integrator.xla.workers import Worker, Workers
+
+__all__ = ["JaxIntegrator"]
+
+
+class JaxIntegrator(ABC):
+    """See `integrator.interface.Integrator`; how rays are brought through bricks is left open."""
+
+    name: str
+    counters: tuple[str, ...]
+    """What the kernels count."""
+    programs: Programs
+    memory: Memory
+    batch_bricks = BATCH_BRICKS
+
+    def __init__(
+        self, device: Device, scene: SceneShape, rule: SampleRule, *, precision: str
+    ) -> None:
+        """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
+        self.device = device
+        self.precision = precision
+        self.allowed_bytes = device.allowed_bytes
+        self.n_threads = device.n_threads
+        self._scene = scene
+        self._rule = rule
+        self._unit = density_unit(scene.grid)
+        self._shape = kernel_shape(
+            device.platform,
+            brick_size=scene.bricks.brick_size,
+            basis_dim=scene.basis_dim,
+            entry_bits=entry_bits(scene.grid.size),
+        )
+        self.batch_rows = batch_rows(scene.basis_dim, scene.sh_dtype)
+        self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
+        self._walk = walk_size(scene.bricks)
+        self.workers = Workers(device.n_parts)
+        self._pool: BrickPool | None = None
+        self._blocks: tuple[BlockMap, jax.Array] | None = None
+        self._n_tiles = 0
+        self._n_real = 0
+        self._coming: Iterator[Arrivals] = iter(())
+        self._counts: dict[str, int] = {}
+        self._peaks: dict[str, int] = {}
+        self._compiled_before = 0
+        self._scalars: WaveScalars | None = None
+
+    # What it takes
+
+    def device_costs(self, rays: RaySource) -> DeviceCosts:
+        """See `Integrator`."""
+        return self.memory.device_costs(rays)
+
+    def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
+        """See `Integrator`."""
+        return self.memory.temporary_bytes(sizes, rays)
+
+    def host_costs(self, pairs_at_once: int) -> HostCosts:
+        """See `Integrator`."""
+        return self.memory.host_costs(pairs_at_once)
+
+    # The pool
+
+    def make_pool(self, n_slots: int, n_pages: int) -> None:
+        """See `Integrator`."""
+        self._pool = None  # first: there are never two
+        sizes = {"n_slots": n_slots, "n_pages": n_pages}
+        memory = self.staging_memory
+        stager = Stager(
+            self.device, self._shape, self._staged, **sizes, unit=self._unit, memory=memory
+        )
+        self._pool = BrickPool(self.device, self.programs, stager, **sizes)
+
+    @property
+    def pool_is_lost(self) -> bool:
+        """See `Integrator`."""
+        return self._pool is None or self._pool.is_lost
+
+    @property
+    def pool(self) -> BrickPool:
+        """The pool that there is."""
+        if self._pool is None:
+            raise InternalError("rays are to be drawn, and there is no pool")
+        return self._pool
+
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
+        """See `Integrator`."""
+        on_cuda = self.device.platform == "gpu"
+        return page_locked_memory(n_bytes) if on_cuda else plain_memory(n_bytes)
+
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        """See `Integrator`."""
+        self._coming = arrivals
+
+    def _bring_in(self) -> None:
+        """Everything that arrives, into the pool."""
+        for number, some in enumerate(self._coming):
+            staged = self.pool.stager.stage(some)
+            self._note("staging", self.pool.stager.nbytes)
+            self.device.ledger.sample()
+            self._count("bytes_uploaded", some.nbytes)
+            if number == 0:
+                self.workers.wait()  # the pool is about to change
+            self._write(staged)
+            self.pool.settle(staged)
+
+    def _write(self, staged: Staged) -> None:
+        """Put a batch into the pool, its rows and the rest at the same time where there are threads."""
+        writers = zip(itertools.cycle(self.workers.all), self.pool.writers(staged), strict=False)
+        for future in [worker.submit(write) for worker, write in writers]:
+            future.result()
+
+    # Rays
+
+    def begin(self, rays: RaySource, n_tiles: int) -> None:
+        """See `Integrator`."""
+        n_parts = len(self.workers.all)
+        self._n_tiles, self._n_real = n_tiles, rays.n_tiles
+        grid = self._grid_arrays()
+        self._scalars = self._wave_scalars()
+        tiles = n_tiles // n_parts
+        set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
+        shared = [self.device.put(a) for a in rays.shared]
+
+        def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
+            mine = [self.device.put(a) for a in per_tile]
+            worker.rays = set_up(*mine, *shared, *grid)
+            start_state(worker)
+
+        for part, worker in enumerate(self.workers.all):
+            dealt = []
+            for whole, nothing in zip(rays.per_tile, rays.nothing, strict=True):
+                padded = np.repeat(nothing, tiles, axis=0)
+                mine = whole[part::n_parts]
+                padded[: len(mine)] = mine
+                dealt.append(padded)
+            worker.submit(start, worker, *dealt)
+
+    def octant_keys(self) -> NDArray[np.int64]:
+        """See `Integrator`."""
+        keys_of = self.programs.keys(self._n_tiles // len(self.workers.all))
+        # The rays are not there before the worker's own turn.
+        keys = [w.submit(lambda w=w: keys_of(w.rays)) for w in self.workers.all]
+        parts = [self.device.get(k.result()).reshape(-1, TILE_RAYS) for k in keys]
+        return np.stack(parts, axis=1).reshape(-1)
+
+    def boxes_met(
+        self, n_packets: int, at_once: int
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """See `Integrator`."""
+        words, steps = self._walk
+        if self._blocks is None:
+            blocks = map_blocks(self._scene.boxes, self._scene.bricks)
+            self._blocks = blocks, self.device.put(blocks.bits(words))
+        blocks, occupied = self._blocks
+        portions = walk_pairs(
+            self.workers,
+            self.device,
+            self.programs.walk(self._n_tiles // len(self.workers.all), words, steps),
+            (
+                occupied,
+                self.device.put(np.array(blocks.shape, np.int32)),
+                self.device.put(np.float64(self._rule.step_size)),
+            ),
+            n_packets=n_packets,
+            n_blocks=blocks.n_blocks,
+            at_once=at_once,
+        )
+        for packet, block in portions:
+            yield packet, blocks.boxes_of(block)
+
+    @abstractmethod
+    def _starter(self, tiles: int) -> Callable[[Worker], None]:
+        """What gives a worker, whose rays are set up, the state of `tiles` tiles that have met
+        nothing yet; it runs in the worker's thread."""
+
+    @abstractmethod
+    def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
+        """See `Integrator`."""
+
+    @abstractmethod
+    def _live(self, tiles: int) -> Program:
+        """(state, RayConstants) -> [t] bool: tiles with a live ray."""
+
+    @abstractmethod
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+        """Values and alpha, see `kernels.finish.compose`, and counts in the order of `counters`; it
+        runs in the worker's thread and takes the worker's state."""
+
+    def report(self) -> Report:
+        """See `Integrator`."""
+        program = self._live(self._n_tiles // len(self.workers.all))
+        waiting = [w.submit(lambda w=w: program(w.state, w.rays)) for w in self.workers.all]
+
+        def live() -> NDArray[np.bool_]:
+            parts = [np.asarray(self.device.get(future.result())) for future in waiting]
+            return np.stack(parts, axis=1).reshape(-1)[: self._n_real]
+
+        return live
+
+    def finish(self, background: NDArray[np.float32], place: Place) -> None:
+        """See `Integrator`."""
+        behind = self.device.put(np.asarray(background, np.float32))
+        self.workers.wait()
+        waiting = [
+            worker.submit(self._compose, part, worker, behind, place)
+            for part, worker in enumerate(self.workers.all)
+        ]
+        for future in waiting:
+            for name, count in zip(self.counters, future.result(), strict=True):
+                self._count(name, count)
+
+    def _compose(self, part: int, worker: Worker, behind: jax.Array, place: Place) -> list[int]:
+        """Runs in the worker's thread; the kernels' counts."""
+        if worker.state is None:
+            raise InternalError("a part of the rays has no state to be composed")
+        n_parts = len(self.workers.all)
+        values, alpha, counters = self._composed(worker, self._n_tiles // n_parts, behind)
+        number = np.arange(part, self._n_real, n_parts)
+        mine = slice(len(number))
+        values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
+        place(number, values[mine, :, :3], values[mine, :, 3], alpha[mine])
+        return [int(count) for count in counters]
+
+    def drop(self) -> None:
+        """See `Integrator`."""
+        self._coming = iter(())
+        self.workers.drop()
+
+    def close(self) -> None:
+        """See `Integrator`."""
+        self.drop()
+        self.workers.close()
+        self._pool = self._blocks = self._scalars = None
+
+    # Values for the kernels
+
+    @property
+    def _lengths(self) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Units per grid unit, unit and step."""
+        if self._scalars is None:
+            raise InternalError("rays are to be drawn that were not begun")
+        return self._scalars.units_per_grid, self._scalars.unit, self._scalars.step
+
+    def _wave_scalars(self) -> WaveScalars:
+        put, grid, rule = self.device.put, self._scene.grid, self._rule
+        return WaveScalars(
+            size=put(np.array(grid.size, np.int32)),
+            units_per_grid=put((1.0 / grid.scale / self._unit).astype(np.float32)),
+            unit=put(np.float32(self._unit)),
+            step=put(np.float64(rule.step_size)),
+            sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
+            stop_thresh=put(np.float32(rule.stop_thresh)),
+        )
+
+    def _grid_arrays(self) -> tuple[GridArrays, jax.Array, jax.Array]:
+        put, grid, rule = self.device.put, self._scene.grid, self._rule
+        size = put(np.array(grid.size, np.float64))
+        arrays = GridArrays(size=size, scale=put(grid.scale), offset=put(grid.offset))
+        return arrays, put(np.float64(rule.step_size)), put(np.float64(rule.near_clip))
+
+    # Counts
+
+    def _count(self, name: str, n: int) -> None:
+        self._counts[name] = self._counts.get(name, 0) + n
+
+    def _note(self, name: str, n_bytes: int) -> None:
+        self._peaks[name] = max(self._peaks.get(name, 0), n_bytes)
+
+    def take_counts(self) -> dict[str, int]:
+        """See `Integrator`."""
+        counts, self._counts = self._counts, {}
+        compiled, self._compiled_before = self._compiled_before, self.programs.n_compiles
+        counts["compiles"] = self.programs.n_compiles - compiled
+        counts["peak_device_bytes"] = self.device.ledger.take_peak()
+        return counts
+
+    def take_host_peaks(self) -> dict[str, int]:
+        """See `Integrator`."""
+        peaks, self._peaks = self._peaks, {}
+        return peaks

@@ -1,0 +1,212 @@
+"""The kernels one by one, against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.grid import BrickGrid, GridSpec
+from plenostream.field.precision import density_unit, device_densities
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import Arrivals, Boxes, RaySource, SampleRule, SceneShape
+from plenostream.integrator.lattice import GridArrays, lattice
+from plenostream.integrator.native.blocks import map_blocks, map_bytes
+from plenostream.integrator.native.integrator import NativeIntegrator
+from plenostream.integrator.native.library import load_kernels
+
+pytestmark = pytest.mark.usefixtures("native")
+
+RULE = SampleRule(step_size=0.37, sigma_thresh=1e-10, stop_thresh=1e-7, near_clip=0.1)
+
+
+def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> SceneShape:
+    """A scene of which only some blocks have boxes."""
+    grid = GridSpec(size=size, radius=(1.3, 0.7, 1.1), center=(0.2, -0.35, 0.1))
+    bricks = BrickGrid(size=size, brick_size=16)
+    rng = np.random.default_rng(seed)
+    index = np.argwhere(rng.random(bricks.shape) < 0.5)
+    brick, block = np.nonzero(rng.random((len(index), 8)) < 0.5)
+    within = np.stack([block // 4, block // 2 % 2, block % 2], -1)
+    low = rng.integers(0, 7, (len(brick), 3))
+    high = rng.integers(low + 1, 9)
+    origin = index[brick] * 16 + within * 8
+    high = np.minimum(high, np.array(size) - 1 - origin)
+    real = (low < high).all(-1)
+    corners = np.concatenate([low, high], -1) + np.tile(within * 8, 2)
+    boxes = Boxes(
+        brick=brick[real].astype(np.int32),
+        block=(origin // 8)[real].astype(np.int32),
+        corners=corners[real].astype(np.uint8),
+    )
+    return SceneShape(
+        grid=grid,
+        bricks=bricks,
+        basis_dim=basis_dim,
+        sh_dtype="float32",
+        largest_rows=100,
+        n_rows=1000,
+        boxes=boxes,
+    )
+
+
+def integrator_of(scene: SceneShape, precision: str = "float32") -> NativeIntegrator:
+    return NativeIntegrator(
+        load_kernels(), scene, RULE, precision=precision, allowed_bytes=10**9, n_threads=2
+    )
+
+
+def given_rays(xp: object, origins: np.ndarray, dirs: np.ndarray) -> tuple[np.ndarray, ...]:
+    flat = [a.reshape(-1, 3).T for a in (origins, dirs)]
+    return (*flat, np.ones(flat[0].shape[1], bool))
+
+
+def rays_source(seed: int, n_tiles: int) -> RaySource:
+    """Rays from all around, some along axes."""
+    rng = np.random.default_rng(seed)
+    origins = rng.normal(size=(n_tiles, TILE_RAYS, 3)) * 2.0
+    dirs = rng.normal(size=origins.shape) - origins * 0.7
+    dirs[rng.random(dirs.shape) < 0.1] = 0.0
+    dirs[(dirs == 0).all(-1)] = 1.0
+    nothing = np.ones((1, TILE_RAYS, 3))
+    return RaySource(
+        make=given_rays,  # type: ignore[arg-type]
+        per_tile=(origins, dirs),
+        nothing=(nothing, nothing),
+        shared=(),
+        packets=True,
+    )
+
+
+def test_lattice_is_numpys_to_the_last_bit() -> None:
+    scene, source = shape_of((60, 41, 77)), rays_source(1, 70)
+    native = integrator_of(scene)
+    native.begin(source, 128)
+    native.octant_keys()  # waits
+    grid = scene.grid
+    arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+    origins, dirs, valid = given_rays(np, *source.per_tile)
+    want = lattice(np, origins, dirs, valid, arrays, RULE.step_size, RULE.near_clip)
+    assert native._tiles is not None
+    tiles = native._tiles._tiles[:70]
+    for name, expected in (("entry", want.entry), ("direction", want.direction)):
+        got = np.moveaxis(tiles[name], 1, 0).reshape(3, -1)
+        np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(tiles["n_samples"].reshape(-1), want.n_samples)
+    assert (want.n_samples > 0).any()
+    np.testing.assert_array_equal(tiles["t_min"].reshape(-1), want.t_min.astype(np.float32))
+    native.close()
+
+
+def cells_of(scene: SceneShape) -> np.ndarray:
+    """[cells]: brick of the box that each cell lies in, -1 for none."""
+    cells = np.full([16 * n for n in scene.bricks.shape], -1)
+    boxes = scene.boxes
+    for brick, block, corners in zip(boxes.brick, boxes.block, boxes.corners, strict=True):
+        low, high = (block // 2 * 16 + part for part in (corners[:3], corners[3:]))
+        cells[low[0] : high[0], low[1] : high[1], low[2] : high[2]] = brick
+    return cells
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rays_find_the_first_sample_in_a_box_and_every_brick_that_they_meet(seed: int) -> None:
+    scene, source = shape_of((60, 41, 77), seed), rays_source(seed, 16)
+    native = integrator_of(scene)
+    native.begin(source, 128)
+    pairs = [np.stack(pair) for pair in native.boxes_met(16, 7)]
+    assert max(pair.shape[1] for pair in pairs) < sum(pair.shape[1] for pair in pairs)
+    assert native._tiles is not None
+    tiles, cells = native._tiles._tiles[:16], cells_of(scene)
+    met = {(int(p), int(scene.boxes.brick[b])) for p, b in np.concatenate(pairs, 1).T}
+    needed = set()
+    for number, tile in enumerate(tiles):
+        for ray in range(TILE_RAYS):
+            k = np.arange(tile["n_samples"][ray])[:, None]
+            along = tile["direction"][:, ray] * RULE.step_size
+            position = tile["entry"][:, ray] + k * along
+            cell = np.clip(position.astype(int), 0, np.array(scene.grid.size) - 2)
+            bricks = cells[tuple(cell.T)]
+            inside = np.flatnonzero(bricks >= 0)
+            first = inside[0] if len(inside) else tile["n_samples"][ray]
+            assert tile["next"][ray] <= first, "no sample may be left out"
+            needed |= {(number, int(brick)) for brick in set(bricks[inside].tolist())}
+    assert needed <= met
+    # Not many more: a sample on a face counts as inside.
+    assert len(met - needed) <= 0.02 * len(met) + 2
+    native.close()
+
+
+@pytest.mark.parametrize("size", [(60, 41, 77), (300, 9, 20)])
+def test_map_says_how_far_each_unit_is_from_the_next_box(size: tuple[int, int, int]) -> None:
+    scene = shape_of(size, 3)
+    blocks = map_blocks(scene.boxes, scene.bricks, load_kernels())
+    held = np.unique(scene.boxes.block, axis=0)
+    every = np.argwhere(np.ones(blocks.distance.shape, bool))
+    want = np.abs(every[:, None] - held[None]).max(-1).min(-1)
+    np.testing.assert_array_equal(blocks.distance.reshape(-1), np.minimum(want, 255))
+    assert blocks.nbytes == map_bytes(scene.boxes, scene.bricks)
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+@pytest.mark.parametrize("sh_dtype", ["float16", "float32"])
+@pytest.mark.parametrize("basis_dim", [1, 4, 9, 16, 25])
+def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_dim: int) -> None:
+    scene = shape_of((60, 41, 77), basis_dim=basis_dim)
+    voxels, columns = scene.bricks.voxels, 3 * basis_dim
+    rng = np.random.default_rng(0)
+    active = rng.random((3, voxels)) < 0.02
+    counts = active.sum(1)
+    n, n_pages = int(counts.sum()), int((-(-counts // 16)).sum())
+    density = (np.exp(rng.normal(size=n) * 12) * rng.choice([1, 1, -1], n)).astype(np.float32)
+    density[:4] = 0.0, np.float32(1e-40), 1e38, 65519.0
+    sh = rng.normal(size=(n, columns)).astype(sh_dtype)
+    pages = (1 + rng.permutation(n_pages + 5)[:n_pages]).astype(np.int32)
+    native = integrator_of(scene, precision)
+    native.make_pool(5, n_pages + 6)
+    native.begin(rays_source(0, 1), 128)
+    arrivals = Arrivals(
+        index=np.zeros((3, 3), np.int32),
+        mask=np.packbits(active, axis=1, bitorder="little"),
+        density=density,
+        sh=sh,
+        row_start=np.concatenate([[0], np.cumsum(counts)]),
+        slots=np.array([4, 0, 2], np.int32),
+        pages=pages,
+    )
+    native.take_in(iter([arrivals]))
+    native.advance((), np.full(100, -1, np.int32))
+    native.report()()
+    pool = native._pool
+    assert pool is not None
+    stored = np.zeros((5, voxels), precision)
+    wide = np.zeros((3, voxels), precision)
+    wide[active] = device_densities(density, density_unit(scene.grid), np.dtype(precision))
+    stored[[4, 0, 2]] = wide
+    np.testing.assert_array_equal(pool._density, stored)
+    rows = pool._row_of[[4, 0, 2]]
+    assert (rows[~active] == 0).all()
+    lanes = [
+        k // 5 * 16 + (4 * (k % 5) + c if k % 5 < 4 else 4 * c + 3)
+        for c in range(3)
+        for k in range(basis_dim)
+    ]
+    np.testing.assert_array_equal(pool._rows[rows[active]][:, lanes], sh.astype(precision))
+    spare = np.delete(pool._rows, lanes, axis=1)
+    assert not spare.any()
+    assert not pool._rows[0].any()
+    native.close()
+
+
+def test_functions_are_evaluated_at_unit_world_directions() -> None:
+    scene, source = shape_of((60, 41, 77), basis_dim=9), rays_source(5, 70)
+    native = integrator_of(scene)
+    native.begin(source, 128)
+    native.octant_keys()
+    assert native._tiles is not None
+    seen = np.flatnonzero(native._tiles.live[:70])
+    _, dirs, _ = given_rays(np, *source.per_tile)
+    values = SphericalHarmonics(9)(dirs / np.linalg.norm(dirs, axis=0))
+    want = np.stack([value.reshape(70, TILE_RAYS) for value in values], 1)[seen]
+    np.testing.assert_allclose(native._tiles._tiles["basis"][seen], want, rtol=0, atol=1e-6)
+    assert len(seen) > 10
+    native.close()

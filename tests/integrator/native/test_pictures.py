@@ -1,0 +1,162 @@
+"""Pictures of compiled kernels: equal to the last bit however they are made, and close to xla's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plenostream as ps
+from plenostream.integrator.native import library
+from plenostream.integrator.native.integrator import NativeIntegrator
+from plenostream.integrator.native.library import load_kernels, open_library, variants
+from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
+from plenostream.testing.invariants import assert_same_picture
+from plenostream.testing.pictures import open_renderer, rays_of
+
+pytestmark = pytest.mark.usefixtures("native")
+
+VIEW = ps.look_at_camera((1.1, 0.3, -0.4), (0.0, 0.1, 0.0), fov_degrees=60.0, size=(75, 58))
+SAME = 2e-5
+
+
+@pytest.fixture(scope="module")
+def scene(gyroid: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
+    return make_scene(gyroid)
+
+
+@pytest.fixture(scope="module")
+def plain(native: None, scene: Path) -> ps.RenderResult:
+    """Everything in memory, one thread."""
+    return draw(scene, n_threads=1)
+
+
+def draw(scene: Path, **stream: Any) -> ps.RenderResult:
+    with open_renderer(scene, backend="native", **stream) as renderer:
+        return renderer.render(VIEW)
+
+
+def draw_often(renderer: ps.Renderer, n: int) -> None:
+    for _ in range(n):
+        renderer.render(VIEW)
+
+
+def smallest(scene: Path) -> int:
+    with open_renderer(scene, backend="native") as renderer:
+        return renderer.plan(VIEW).smallest_budget_bytes
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 3, 5])
+def test_threads_change_no_bit(scene: Path, plain: ps.RenderResult, n_threads: int) -> None:
+    assert_same_picture(draw(scene, n_threads=n_threads), plain, at_most=0.0)
+
+
+@pytest.mark.parametrize("more", [0, 300_000, 1_000_000])
+def test_division_into_waves_changes_no_bit(scene: Path, plain: ps.RenderResult, more: int) -> None:
+    picture = draw(scene, device_memory=smallest(scene) + more)
+    assert picture.stats.waves > 1
+    assert_same_picture(picture, plain, at_most=0.0)
+
+
+def test_rays_in_packets_see_the_bits_of_the_picture(scene: Path, plain: ps.RenderResult) -> None:
+    with open_renderer(scene, backend="native") as renderer:
+        seen = renderer.render_rays(*rays_of(VIEW))
+    # The camera's arithmetic is not the oracle's, from which these rays are.
+    np.testing.assert_allclose(seen.rgb, plain.rgb.reshape(-1, 3), rtol=0, atol=SAME)
+    np.testing.assert_allclose(seen.depth, plain.depth.reshape(-1), rtol=0, atol=5 * SAME)
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+@pytest.mark.parametrize("basis_dim", [1, 4, 9, 16, 25])
+def test_picture_is_that_of_xla(
+    make_scene: Callable[..., Path], basis_dim: int, precision: str
+) -> None:
+    checkpoint = random_checkpoint(basis_dim, size=(22, 19, 25), basis_dim=basis_dim)
+    scene = make_scene(checkpoint, brick_size=8)
+    pictures = [draw(scene, precision=precision)]
+    with open_renderer(scene, backend="xla", precision=precision) as renderer:
+        pictures.append(renderer.render(VIEW))
+    assert_same_picture(*pictures, at_most=SAME)
+    assert pictures[0].alpha.mean() > 0.1
+
+
+@pytest.mark.parametrize("precision", ["float16", "float32"])
+def test_every_variant_draws_the_same_picture(
+    monkeypatch: pytest.MonkeyPatch, scene: Path, precision: str
+) -> None:
+    expected = draw(scene, precision=precision)
+    for variant in variants(open_library()):
+        monkeypatch.setattr(library, "variants", lambda _, only=variant: [only])
+        assert_same_picture(draw(scene, precision=precision), expected, at_most=SAME)
+
+
+CHILD = """
+import os, sys
+import plenostream as ps
+
+view = ps.look_at_camera((1.1, 0.3, -0.4), (0.0, 0.1, 0.0), size=(16, 16))
+scene = ps.open_scene(sys.argv[1])
+def draw():
+    with ps.Renderer(scene, stream=ps.StreamOptions(backend="native")) as renderer:
+        return renderer.render(view)
+draw()
+child = os.fork()
+if child == 0:
+    draw()
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or "jax" in sys.modules)
+"""
+
+
+def test_forked_child_draws_and_jax_is_not_loaded(scene: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", CHILD, scene], timeout=120, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("kernel", ["set_up", "take_in", "advance", "finish"])
+@pytest.mark.parametrize("nth", [1, 3])
+def test_renderer_stays_usable_after_a_kernel_that_failed(
+    monkeypatch: pytest.MonkeyPatch, scene: Path, plain: ps.RenderResult, kernel: str, nth: int
+) -> None:
+    calls = []
+
+    def fail_once(*arguments: Any) -> None:
+        calls.append(kernel)
+        if len(calls) == nth:
+            raise ps.DeviceError("failed")
+        run(*arguments)
+
+    stream = {"device_memory": smallest(scene), "n_threads": 2}
+    with open_renderer(scene, backend="native", **stream) as renderer:
+        integrator = renderer._session.integrator
+        assert isinstance(integrator, NativeIntegrator)
+        run = getattr(integrator._kernels, kernel)
+        monkeypatch.setattr(integrator._kernels, kernel, fail_once)
+        with pytest.raises(ps.DeviceError, match="failed"):
+            draw_often(renderer, nth)  # each picture calls it once at least
+        for _ in range(2):
+            assert_same_picture(renderer.render(VIEW), plain, at_most=0.0)
+
+
+def test_ray_that_waits_for_a_brick_in_vain_is_an_internal_error(scene: Path) -> None:
+    with open_renderer(scene, backend="native") as renderer:
+        integrator = renderer._session.integrator
+        renderer.render(VIEW)
+        advance = integrator.advance
+
+        def without_bricks(pairs: Any, slot_of: np.ndarray) -> None:
+            advance(pairs, np.full_like(slot_of, -1))
+
+        integrator.advance = without_bricks  # type: ignore[method-assign]
+        with pytest.raises(ps.InternalError, match="waits for brick"):
+            renderer.render(VIEW)
+
+
+def test_variant_that_the_processor_lacks_is_refused_by_name() -> None:
+    with pytest.raises(ps.DeviceError, match="not v9"):
+        load_kernels("v9")

@@ -1,0 +1,130 @@
+"""Bricks that a wave lacks: in which batches they come, what they bring, and what that costs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pytest
+
+from plenostream.format.reader import SceneStore, open_store
+from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.integrator.staging_memory import plain_memory
+from plenostream.stream import BrickFetcher
+from plenostream.stream.residency import Residency
+from plenostream.stream.staging import Staging
+from plenostream.stream.supply import BrickSupply, pages_of
+from plenostream.testing.checkpoints import random_checkpoint
+from plenostream.testing.scenes import write_checkpoint_plain
+
+BATCH_BRICKS, BATCH_ROWS = 16, 4000
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SceneStore]:
+    path: Path = tmp_path_factory.mktemp("supply") / "scene.zarr"
+    write_checkpoint_plain(path, random_checkpoint(8, size=(41, 41, 41)), brick_size=8)
+    with open_store(path) as opened:
+        yield opened
+
+
+@contextmanager
+def supply_of(store: SceneStore, *, batch_rows: int = BATCH_ROWS) -> Iterator[BrickSupply]:
+    """A supply for a pool that holds everything."""
+    pages = pages_of(store.tables.row_start)
+    residency = Residency(pages, n_slots=len(pages), n_pages=int(pages.sum()) + 1)
+    counts = np.diff(store.tables.row_start)
+    n_rows = max(batch_rows, int(counts.max())) + PAGE_ROWS
+    with (
+        BrickFetcher(store, cache_bytes=64_000_000, n_threads=2) as fetcher,
+        Staging(n_rows, store.meta.sh_columns, store.meta.sh_dtype, memory=plain_memory) as staging,
+    ):
+        yield BrickSupply(
+            store, fetcher, residency, staging, batch_bricks=BATCH_BRICKS, batch_rows=batch_rows
+        )
+
+
+def occupied(store: SceneStore) -> np.ndarray:
+    return np.flatnonzero(store.tables.occupied)
+
+
+@pytest.mark.parametrize("batch_rows", [1, 500, 4000, 1_000_000])
+def test_every_brick_comes_once_with_the_rows_of_the_store(
+    store: SceneStore, batch_rows: int
+) -> None:
+    bricks = np.random.default_rng(3).permutation(occupied(store))
+    density, sh = store.read_array("rows/density"), store.read_array("rows/sh")
+    tables, came = store.tables, []
+    with supply_of(store, batch_rows=batch_rows) as supply:
+        admission = supply.admit(bricks)
+        for some in supply.arrivals(admission):
+            b = len(some.slots)
+            mine = bricks[len(came) : len(came) + b]
+            rows = some.row_start[-1]
+            assert b == 1 or (b <= BATCH_BRICKS and rows <= batch_rows)
+            assert len(some.density) == len(some.sh) >= rows + PAGE_ROWS
+            np.testing.assert_array_equal(some.index, tables.index[mine])
+            np.testing.assert_array_equal(some.mask, tables.mask[mine])
+            np.testing.assert_array_equal(some.slots, supply.slot_of[mine])
+            counts = np.diff(some.row_start)
+            np.testing.assert_array_equal(counts, np.diff(tables.row_start)[mine])
+            assert len(some.pages) == (-(-counts // PAGE_ROWS)).sum()
+            places = [np.arange(tables.row_start[m], tables.row_start[m + 1]) for m in mine]
+            np.testing.assert_array_equal(some.density[:rows], density[np.concatenate(places)])
+            np.testing.assert_array_equal(some.sh[:rows], sh[np.concatenate(places)])
+            came += mine.tolist()
+    assert came == bricks.tolist()
+
+
+def test_bytes_are_those_of_the_rows_and_masks_and_nothing_twice(store: SceneStore) -> None:
+    bricks, tables = occupied(store), store.tables
+    with supply_of(store) as supply:
+        came = sum(some.nbytes for some in supply.arrivals(supply.admit(bricks)))
+    n_rows = int(np.diff(tables.row_start)[bricks].sum())
+    a_row = 4 + 3 * store.meta.basis_dim * np.dtype(store.meta.sh_dtype).itemsize
+    masks = tables.mask[bricks].nbytes
+    beside = came - n_rows * a_row - masks
+    assert 0 < beside <= 40 * len(bricks) + 4 * pages_of(tables.row_start)[bricks].sum()
+
+
+def calls_of(action: Callable[[], object]) -> int:
+    """Calls of functions, Python's and built in, that an action makes in this thread."""
+    n = 0
+
+    def count(frame: FrameType, event: str, arg: object) -> None:
+        nonlocal n
+        n += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        action()
+    finally:
+        sys.setprofile(before)
+    return n
+
+
+def test_as_many_calls_for_a_hundred_bricks_as_for_ten(store: SceneStore) -> None:
+    pages = pages_of(store.tables.row_start)
+    bricks = occupied(store)
+    few, many = bricks[:10], bricks[:100]
+    assert len(many) == 100
+
+    def admit(wave: np.ndarray) -> None:
+        # Twice: the second lot takes the places of the first.
+        n_slots, n_pages = len(wave), int(pages[bricks].sum()) + 1
+        residency = Residency(pages, n_slots=n_slots, n_pages=n_pages)
+        residency.admit(wave)
+        residency.admit(bricks[-len(wave) :])
+
+    assert calls_of(lambda: admit(many)) <= calls_of(lambda: admit(few)) + 10
+    with BrickFetcher(store, cache_bytes=64_000_000, n_threads=1) as fetcher:
+        for _ in range(2):  # what has been read lately is held against its digest
+            fetcher.take(bricks)
+        for_few, for_many = (calls_of(lambda wave=w: fetcher.take(wave)) for w in (few, many))
+    chunks = store.specs["rows/sh"].n_chunks + store.specs["rows/density"].n_chunks
+    assert 0 < for_many <= for_few + 40 * chunks

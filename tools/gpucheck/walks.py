@@ -1,0 +1,94 @@
+"""The kernels of the backend warp, built for GPUs that are not here: what they take of one."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import warp as wp
+
+from gpucheck.machine import find_tool
+from plenostream.field.basis import BASIS_DIMS
+from plenostream.integrator.warp.environment import prepare_warp
+from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
+
+__all__ = ["CAPABILITIES", "Walk", "build_walks", "parse_usage", "walk_faults", "walks_table"]
+
+CAPABILITIES = (75, 86, 89, 90, 120)
+"""Compute capabilities, times 10: RTX 20, 30 and 40, H100 and H200, RTX 50."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """A kernel for one kind of GPU."""
+
+    basis_dim: int
+    precision: str
+    capability: int
+    registers: int
+    """A thread."""
+    spilled_bytes: int
+    """A thread: what of its own it keeps in memory, registers that were spilled included."""
+    code_bytes: int
+
+
+def build_walks(
+    *,
+    precision: str,
+    capabilities: Iterable[int] = CAPABILITIES,
+    basis_dims: Iterable[int] = BASIS_DIMS,
+) -> Iterator[Walk]:
+    """Build the kernels for a pool of this precision; no GPU and no driver is needed."""
+    prepare_warp()
+    cuobjdump = find_tool("cuobjdump")
+    for basis_dim in basis_dims:
+        module = walk_kernel(basis_dim, precision).module
+        module.options["block_dim"] = BLOCK_THREADS
+        for capability in capabilities:
+            with tempfile.TemporaryDirectory() as folder:
+                (cubin,) = wp.compile_aot_module(
+                    module, arch=capability, module_dir=folder, use_ptx=False
+                )
+                command = [cuobjdump, "--dump-resource-usage", cubin]
+                said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                registers, spilled_bytes = parse_usage(said)
+                yield Walk(
+                    basis_dim=basis_dim,
+                    precision=precision,
+                    capability=capability,
+                    registers=registers,
+                    spilled_bytes=spilled_bytes,
+                    code_bytes=Path(cubin).stat().st_size,
+                )
+
+
+def parse_usage(said: str) -> tuple[int, int]:
+    """Registers, and bytes of stack and local memory, from what cuobjdump says of one kernel."""
+    found = re.search(r"REG:(\d+) STACK:(\d+) .*LOCAL:(\d+)", said)
+    if not found:
+        raise ValueError(f"cuobjdump names no registers: {said!r}")
+    registers, stack, local = map(int, found.groups())
+    return registers, stack + local
+
+
+def walks_table(walks: Iterable[Walk]) -> Iterator[str]:
+    """A line for each kernel."""
+    yield f"  {'walk':<28}{'GPU':>8}{'registers':>12}{'spilled':>12}{'bytes':>12}"
+    for walk in walks:
+        name = f"{walk.basis_dim} functions, {walk.precision}"
+        numbers = (walk.registers, walk.spilled_bytes, walk.code_bytes)
+        cells = "".join(f"{number:>12}" for number in numbers)
+        yield f"  {name:<28}{f'sm_{walk.capability}':>8}{cells}"
+
+
+def walk_faults(walk: Walk) -> Iterator[str]:
+    """What is wrong with a kernel."""
+    if walk.spilled_bytes:
+        yield (
+            f"the walk with {walk.basis_dim} functions in {walk.precision} keeps "
+            f"{walk.spilled_bytes} bytes of a thread in memory on sm_{walk.capability}"
+        )
