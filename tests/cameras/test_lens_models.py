@@ -123,6 +123,20 @@ def test_any_fisheye_is_inverted_or_transparent(k: tuple[float, ...], focal: flo
     assert np.abs(found - pixel_centres(camera)[seen]).max(initial=0.0) < EXACT
 
 
+def test_coefficients_of_any_size_give_rays_without_a_warning() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        terms = rng.choice([-1.0, 0.0, 1.0], 8) * 10.0 ** rng.uniform(-12, 12, 8)
+        k = tuple(terms.tolist())
+        focal, middle = 10.0 ** rng.uniform((-6, -3), (9, 6))
+        lenses = (RadialTangential(k=k[:6], p=k[6:]), Fisheye(k=k[:4]), FTheta(p=k[:5]))
+        for lens in lenses:
+            camera = Camera(POSE, focal, focal, middle, 4, 9, 9, lens=lens)
+            directions = camera.rays()[1]
+            assert np.isfinite(directions).all()
+            assert (np.abs(directions).max(-1) > 0).all()
+
+
 def test_pixels_beyond_the_fold_of_a_barrel_lens_are_transparent() -> None:
     # a (1 - a^2 / 2) rises up to a = sqrt(2 / 3), where it is 0.5443.
     camera = Camera(

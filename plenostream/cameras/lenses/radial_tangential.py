@@ -90,7 +90,9 @@ class RadialTangential(Lens):
             ),
             polynomial.polymul(polynomial.polymul(twice, over), polynomial.polyder(under)),
         )
-        return math.sqrt(min(least_root(list(slope)), least_root(under)))
+        # Not the pole itself, where there is nothing to divide by.
+        pole = least_root(under) * (1.0 - _ROUNDING)
+        return math.sqrt(min(least_root(list(slope)), pole))
 
 
 def radial_tangential_rays(
