@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
+from plenostream.integrator.native.sources import FOLDER, library_name
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data"
 
@@ -59,7 +61,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     modules = {str(path.relative_to(ROOT)) for path in package.rglob("*.py")}
     scripts = {name for name in names if ".data/scripts/" in name}
     assert [name.rpartition("/")[2] for name in scripts] == ["plenostream"]
-    assert names - scripts == modules | {"plenostream/py.typed"}
+    kernels = {str(path.relative_to(ROOT)) for path in FOLDER.glob("*.[ch]")}
+    library = str((FOLDER.parent / library_name()).relative_to(ROOT))
+    assert names - scripts == modules | kernels | {"plenostream/py.typed", library}
 
 
 def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Path) -> None:

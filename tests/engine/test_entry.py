@@ -107,7 +107,6 @@ def test_camera_at_the_limits_of_its_rules_gives_a_finite_picture(
     ids=["default", "host", "device"],
 )
 def test_too_many_threads_are_told_how_many_would_do(scene: Path, memory: dict[str, Any]) -> None:
-    memory = {**memory, "backend": "xla"}  # no other draws with all of them
     with (
         pytest.raises(ps.BudgetError, match="threads or fewer") as refused,
         open_renderer(scene, backend="xla", n_threads=1000, **memory) as renderer,

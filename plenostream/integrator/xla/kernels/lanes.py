@@ -80,16 +80,15 @@ def pair_dtype(dtype: jnp.dtype) -> jnp.dtype:
 
 
 def pair_up(values: jax.Array) -> jax.Array:
-    """Words [..., n] that hold values i (low half) and i + 1 of `values` [..., n].
+    """Words [..., n] that hold values i (low half) and i + 1 of `values` [..., n + 1].
 
     A sample then takes four gathers instead of eight: with jax 0.10.2 on a CPU 6.2 ns against 12
     for float16, whose conversion to float32 is vectorised besides.
     """
     half = jnp.uint16 if values.dtype == jnp.float16 else jnp.uint32
     wide = pair_dtype(values.dtype)
-    low = lax.bitcast_convert_type(values, half).astype(wide)
-    high = jnp.concatenate([low[..., 1:], jnp.zeros_like(low[..., :1])], axis=-1)
-    return low | (high << jnp.asarray(8 * jnp.dtype(half).itemsize, wide))
+    bits = lax.bitcast_convert_type(values, half).astype(wide)
+    return bits[..., :-1] | (bits[..., 1:] << jnp.asarray(8 * jnp.dtype(half).itemsize, wide))
 
 
 def unpair(words: jax.Array) -> tuple[jax.Array, jax.Array]:

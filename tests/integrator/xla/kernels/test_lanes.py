@@ -21,10 +21,10 @@ def bits_of(values: np.ndarray) -> list[int]:
 def assert_round_trip(values: np.ndarray) -> None:
     words = jax.jit(pair_up)(jnp.asarray(values))
     low, high = map(np.asarray, jax.jit(unpair)(words))
-    assert words.shape == values.shape
+    assert words.shape == (*values.shape[:-1], values.shape[-1] - 1)
     assert low.dtype == high.dtype == np.float32
-    assert bits_of(low) == bits_of(values)
-    assert bits_of(high[..., :-1]) == bits_of(values[..., 1:])
+    assert bits_of(low) == bits_of(values[..., :-1])
+    assert bits_of(high) == bits_of(values[..., 1:])
 
 
 def test_pairs_hold_every_finite_float16_and_its_neighbour() -> None:
@@ -40,11 +40,8 @@ def test_pairs_hold_float32_and_its_neighbour_bit_by_bit() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_last_number_of_each_row_has_a_zero_beside_it(dtype: str) -> None:
-    values = np.arange(1.0, 13.0).reshape(3, 4).astype(dtype)
-    assert_round_trip(values)
-    _, high = unpair(pair_up(jnp.asarray(values)))
-    assert bits_of(high[:, -1]) == [0, 0, 0]
+def test_pairs_of_a_row_end_with_the_row(dtype: str) -> None:
+    assert_round_trip(np.arange(1.0, 13.0).reshape(3, 4).astype(dtype))
 
 
 @pytest.mark.parametrize(("dtype", "words"), [("float16", "uint32"), ("float32", "uint64")])

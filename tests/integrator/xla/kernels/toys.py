@@ -81,7 +81,7 @@ def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, 
         rows += list(packed.reshape(n_pages, PAGE_ROWS, -1))
         origins[slot] = place * BRICK
     return Pool(
-        density=pair_up(jnp.asarray(density)).reshape(-1),
+        density=pair_up(jnp.pad(jnp.asarray(density), ((0, 0), (0, 1)))).reshape(-1),
         ranks=jnp.asarray(ranks.reshape(-1)),
         pages=jnp.asarray(pages.reshape(-1)),
         rows=jnp.asarray(np.concatenate(rows)),
