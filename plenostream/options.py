@@ -19,6 +19,7 @@ from plenostream.rules import (
     Names,
     Number,
     Point,
+    Region,
     Size,
     Truth,
     Whole,
@@ -40,6 +41,7 @@ __all__ = [
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
+    "REGION",
     "SCENE_SCALE",
     "SIZE",
     "Backend",
@@ -271,6 +273,10 @@ FOV = Number(
     help="Horizontal field of view of --orbit and --look-from.",
 )
 SIZE = Size(most=LARGEST_EDGE, help="Pixels of the picture; a file's intrinsics are rescaled.")
+REGION = Region(
+    most=LARGEST_EDGE,
+    help="Draw that part of the picture alone: left, top, width and height in pixels, after --size.",
+)
 
 # Outputs.
 OUTPUTS = Names(

@@ -52,6 +52,7 @@ FENCES = {
     "av": {"export"},
     "OpenEXR": {"export"},
     "open3d": {"export"},
+    "skimage": {"export"},
     "click": {"cli"},
     "tqdm": {"cli"},
     "hypothesis": {"testing"},

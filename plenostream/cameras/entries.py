@@ -7,16 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from plenostream.cameras.camera import Camera
 from plenostream.cameras.image_size import read_image_size
 from plenostream.cameras.kinds import FOCAL_KEYS, SIZE_KEYS, Kind
-from plenostream.cameras.lens import refuse_lenses
-from plenostream.cameras.pinhole import Camera
+from plenostream.cameras.lens_keys import FULL_PANORAMA, lens_of_entry
+from plenostream.cameras.lenses import Equirectangular, FTheta, Lens, Orthographic
 from plenostream.cameras.placement import DEFAULT_SIZE
 from plenostream.cameras.poses import pose_of_entry
 from plenostream.cameras.values import finite_number, one_number, one_pixels
 from plenostream.errors import CameraError, shown
 
-__all__ = ["camera_of_entry", "entry_over_document"]
+__all__ = ["camera_of_entry", "entry_over_document", "picture_of"]
 
 _SAME = (
     *((*pixels, radians, *degrees) for pixels, radians, degrees in FOCAL_KEYS.values()),
@@ -54,27 +55,22 @@ def camera_of_entry(
 
     Raises
     ------
-    CameraError : a lens that is no pinhole, a value that is missing or cannot be; names it.
+    CameraError : a lens that is not read, a value that is missing or cannot be; names it.
     """
     for key in kind.required:
         if key not in values:
             raise CameraError(f"there is no `{key}`")
-    refuse_lenses(values)
+    lens = lens_of_entry(values)
     c2w = pose_of_entry(values, is_opencv=is_opencv)
     c2w[:, 3] *= scale
     width, height = _size(values, folder, size)
-    along_x, along_y = _focal(values, "x", width), _focal(values, "y", height)
-    if along_x is None and along_y is None:
-        raise CameraError(
-            "there is neither `fl_x` nor `camera_angle_x`, nor another key of a focal length or "
-            "angle of view"
-        )
-    # What one axis alone says holds for both: pixels are square.
-    fx = along_y if along_x is None else along_x
-    fy = along_x if along_y is None else along_y
+    fx, fy = _focal_lengths(values, lens, width, height)
     cx, cy = one_number(values, ("cx",)), one_number(values, ("cy",))
-    assert fx is not None
-    assert fy is not None
+    if isinstance(lens, Equirectangular) and any(values.get(key) for key in FULL_PANORAMA):
+        cx = cy = None
+    if isinstance(lens, Orthographic):
+        # Pixels per unit of the file, whose positions were just multiplied by the scale.
+        fx, fy = fx / scale, fy / scale
     camera = Camera(
         c2w=c2w,
         fx=fx,
@@ -83,8 +79,43 @@ def camera_of_entry(
         cy=height / 2 if cy is None else cy,
         width=width,
         height=height,
+        lens=lens,
     )
     return camera if size is None else camera.resized(*size)
+
+
+def _focal_lengths(
+    values: Mapping[str, Any], lens: Lens, width: int, height: int
+) -> tuple[float, float]:
+    """Pixels per unit of the lens's plane along x and y."""
+    if isinstance(lens, FTheta):
+        return 1.0, 1.0  # its polynomial is one of pixels
+    if isinstance(lens, Equirectangular):
+        full = width / (2 * math.pi), height / math.pi
+        if any(values.get(key) for key in FULL_PANORAMA):
+            return full
+        # nerfstudio's are pixels per half turn.
+        given = (one_number(values, FOCAL_KEYS[axis][0]) for axis in "xy")
+        along = [
+            whole if pixels is None else pixels / math.pi
+            for pixels, whole in zip(given, full, strict=True)
+        ]
+        return along[0], along[1]
+    if isinstance(lens, Orthographic) and not any(
+        key in values for axis in "xy" for key in FOCAL_KEYS[axis][0]
+    ):
+        raise CameraError(
+            "there is no `fl_x`: of an orthographic camera, pixels per unit of length"
+        )
+    along_x, along_y = _focal(values, "x", width), _focal(values, "y", height)
+    # What one axis alone says holds for both: pixels are square.
+    fx, fy = (along_y if along_x is None else along_x), (along_x if along_y is None else along_y)
+    if fx is None or fy is None:
+        raise CameraError(
+            "there is neither `fl_x` nor `camera_angle_x`, nor another key of a focal length or "
+            "angle of view"
+        )
+    return fx, fy
 
 
 def _focal(values: Mapping[str, Any], axis: str, edge: int) -> float | None:
@@ -135,7 +166,8 @@ def _size(
     name = values.get("file_path")
     if name is not None and not isinstance(name, str):
         raise CameraError(f"`file_path` is {shown(name)}; expected the name of a picture")
-    size = _size_of_picture(folder, name) if name else None
+    picture = picture_of(folder, name) if name else None
+    size = None if picture is None else read_image_size(picture)
     if size is not None:
         return size
     lacking = f" ({shown(name)} is no PNG or JPEG picture in {folder})" if name else ""
@@ -156,11 +188,9 @@ def _size(
     return DEFAULT_SIZE
 
 
-def _size_of_picture(folder: Path, name: str) -> tuple[int, int] | None:
+def picture_of(folder: Path, name: str) -> Path | None:
+    """The PNG or JPEG file that `file_path` names, relative to `folder`; None without one."""
     # Windows writes backslashes; NeRF-synthetic files leave the ending out.
     name = name.replace("\\", "/")
-    for ending in ("", ".png", ".jpg", ".jpeg"):
-        size = read_image_size(folder / f"{name}{ending}")
-        if size is not None:
-            return size
-    return None
+    places = (folder / f"{name}{ending}" for ending in ("", ".png", ".jpg", ".jpeg"))
+    return next((place for place in places if read_image_size(place) is not None), None)

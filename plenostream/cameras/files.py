@@ -11,7 +11,7 @@ list of views           `views`                                     OpenCV      
 ======================= =========================================== ============== =============
 
 Values of the file hold for every entry that has none of its own; null is the same as absent.
-A key that is not known is refused by name (`kinds`), and so is a lens that is no pinhole (`lens`).
+A key that is not known is refused by name (`kinds`), and so is a lens that is not read (`lens_keys`).
 
 A pose is a matrix of 4x4 or 3x4 numbers or a list of 16 or 12, camera to world
 (`transform_matrix`, `camera_to_world`, `c2w`, `pose`) or world to camera (`w2c`,
@@ -30,19 +30,20 @@ which only the header is opened, wherever it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from plenostream.cameras.camera import Camera
 from plenostream.cameras.document import kind_of_value, read_document
-from plenostream.cameras.entries import camera_of_entry, entry_over_document
+from plenostream.cameras.entries import camera_of_entry, entry_over_document, picture_of
 from plenostream.cameras.kinds import KINDS, Kind, check_keys
-from plenostream.cameras.pinhole import Camera
 from plenostream.cameras.values import finite_number
 from plenostream.errors import CameraError, InvalidInput, shown
 from plenostream.files.paths import input_file, local_path
 from plenostream.options import FRAMES, SCENE_SCALE, SIZE
 
-__all__ = ["load_cameras"]
+__all__ = ["PicturedCamera", "load_cameras", "load_pictured"]
 
 NERF_SYNTHETIC_SCALE = 2 / 3
 
@@ -68,10 +69,37 @@ def load_cameras(
 
     Raises
     ------
-    CameraError : no such file, not of a known kind, a key that is not known, a lens that is no
-        pinhole, a matrix or number that cannot be; names file and frame.
+    CameraError : no such file, not of a known kind, a key that is not known, a lens that is
+        not read, a matrix or number that cannot be; names file and frame.
     InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
     """
+    return [
+        view.camera
+        for view in load_pictured(path, frames=frames, size=size, scene_scale=scene_scale)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PicturedCamera:
+    """A camera of a file, and the picture that it took."""
+
+    number: int
+    """Of the frame, counted from 0."""
+    camera: Camera
+    picture: Path | None
+    """The PNG or JPEG file that the frame names; None where there is none."""
+    name: str
+    """`file_path` as the frame has it; empty without."""
+
+
+def load_pictured(
+    path: str | Path,
+    *,
+    frames: str | Sequence[int] | None = None,
+    size: tuple[int, int] | None = None,
+    scene_scale: float | Literal["auto"] = "auto",
+) -> list[PicturedCamera]:
+    """The same as `load_cameras`, each with its picture."""
     path = local_path(path, what="camera file")
     asked = SCENE_SCALE.check("scene_scale", scene_scale)
     scale = None if asked == "auto" else asked
@@ -89,7 +117,7 @@ def load_cameras(
             scale = _own_scale(document, entries)
     except CameraError as error:
         raise CameraError(f"{path}: {error}") from error
-    cameras = []
+    views = []
     for number in numbers:
         entry = _without_nulls(entries[number])
         try:
@@ -106,8 +134,11 @@ def load_cameras(
             name = entry.get("file_path")
             name = f" ({shown(name)})" if isinstance(name, str) else ""
             raise CameraError(f"{path}: frame {number}{name}: {error}") from error
-        cameras.append(camera)
-    return cameras
+        named = entry.get("file_path")
+        named = named if isinstance(named, str) else ""
+        picture = picture_of(path.parent, named) if named else None
+        views.append(PicturedCamera(number=number, camera=camera, picture=picture, name=named))
+    return views
 
 
 def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:

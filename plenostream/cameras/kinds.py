@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plenostream.cameras.lens import LENS_KEYS
+from plenostream.cameras.lens_keys import LENS_KEYS
 from plenostream.errors import CameraError, shown
 
 __all__ = ["FOCAL_KEYS", "KINDS", "POSE_KEYS", "SIZE_KEYS", "Kind", "check_keys"]
@@ -122,5 +122,5 @@ def check_keys(kind: Kind, values: Mapping[str, Any], *, of_entry: bool) -> None
         if key not in known:
             raise CameraError(
                 f"the key {shown(key)} = {shown(values[key])} is not understood, and it may say that "
-                "this is no pinhole or that it stands elsewhere. Remove it if it says neither"
+                "the lens is another or that it stands elsewhere. Remove it if it says neither"
             )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from plenostream.cameras.pinhole import Camera
+from plenostream.cameras.camera import Camera
 from plenostream.errors import InvalidInput, shown
 from plenostream.field.grid import GridSpec
 from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE

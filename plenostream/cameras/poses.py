@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.cameras.camera import checked_pose
 from plenostream.cameras.kinds import POSE_KEYS
-from plenostream.cameras.pinhole import checked_pose
 from plenostream.cameras.values import is_number
 from plenostream.errors import CameraError, shown
 

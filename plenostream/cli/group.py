@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from plenostream import __version__
+from plenostream.cli.compare import compare
 from plenostream.cli.convert import convert
+from plenostream.cli.evaluate import evaluate
 from plenostream.cli.inspection import info, verify
 from plenostream.cli.parameters import Settings, quiet_option
 from plenostream.cli.plan import plan
@@ -44,5 +46,5 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (convert, render, plan, info, verify, points):
+for command in (convert, render, plan, evaluate, compare, info, verify, points):
     commands.add_command(command)

@@ -13,8 +13,9 @@ from plenostream.options import RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
     from plenostream.renderer import Renderer
+    from plenostream.scene import Scene
 
-__all__ = ["opened_renderer"]
+__all__ = ["opened_renderer", "opened_scene"]
 
 
 @contextmanager
@@ -23,11 +24,28 @@ def opened_renderer(
 ) -> Iterator[tuple[Renderer, list[NumberedCamera], RenderOptions]]:
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    with _opened_scene(scene) as opened:
+        cameras = choose_cameras(opened.grid, **flags)
+        with _renderer(opened, options, stream) as renderer:
+            yield renderer, cameras, options
+
+
+@contextmanager
+def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, RenderOptions]]:
+    """The same for cameras that are chosen elsewhere; `flags` are those of options."""
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    with _opened_scene(scene) as opened, _renderer(opened, options, stream) as renderer:
+        yield renderer, options
+
+
+def _opened_scene(scene: str) -> Scene:
     prepare_jax()
-    from plenostream.renderer import Renderer
     from plenostream.scene import open_scene
 
-    with open_scene(scene) as opened:
-        cameras = choose_cameras(opened.grid, **flags)
-        with Renderer(opened, options=options, stream=stream) as renderer:
-            yield renderer, cameras, options
+    return open_scene(scene)
+
+
+def _renderer(scene: Scene, options: RenderOptions, stream: StreamOptions) -> Renderer:
+    from plenostream.renderer import Renderer
+
+    return Renderer(scene, options=options, stream=stream)

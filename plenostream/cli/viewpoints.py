@@ -25,6 +25,7 @@ from plenostream.options import (
     LOOK_AT,
     LOOK_FROM,
     ORBIT,
+    REGION,
     SCENE_SCALE,
     SIZE,
 )
@@ -48,7 +49,7 @@ _FLAGS = (
         "--cameras",
         metavar="FILE.json",
         help="Views of a file: NeRF-synthetic transforms_*.json; transforms.json of instant-ngp or "
-        "nerfstudio (fl_x, ..., without lens distortion); or a list of `views`.",
+        "nerfstudio (fl_x, ...; lenses in docs/cameras.md), its camera paths; or a list of `views`.",
     ),
     rule_option("--frames", rule=FRAMES),
     rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto"),
@@ -64,6 +65,7 @@ _FLAGS = (
         shown="what the file or the pictures it names have, else "
         f"{DEFAULT_SIZE[0]}x{DEFAULT_SIZE[1]}",
     ),
+    rule_option("--region", rule=REGION, shown="all of it"),
 )
 
 
@@ -75,15 +77,29 @@ def camera_options(command: _Command) -> _Command:
 
 
 def choose_cameras(
-    grid: GridSpec, *, size: tuple[int, int] | None, **flags: Any
+    grid: GridSpec,
+    *,
+    size: tuple[int, int] | None,
+    region: tuple[int, int, int, int] | None = None,
+    **flags: Any,
 ) -> list[NumberedCamera]:
     """The cameras that the flags ask for, each with its number: of the file's frame, or counted.
 
     Raises
     ------
-    InvalidInput : none or several of the three ways to place cameras, or a flag of another way.
+    InvalidInput : none or several of the three ways to place cameras, a flag of another way, or a
+    region that is not inside a picture.
     CameraError : the file cannot be used.
     """
+    placed = _placed_cameras(grid, size=size, **flags)
+    if region is None:
+        return placed
+    return [(number, camera.region(*region)) for number, camera in placed]
+
+
+def _placed_cameras(
+    grid: GridSpec, *, size: tuple[int, int] | None, **flags: Any
+) -> list[NumberedCamera]:
     ways = [way for way in _WAYS if flags[way] is not None]
     if len(ways) != 1:
         got = " and ".join(map(spelled_flag, ways)) or "none"

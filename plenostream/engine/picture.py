@@ -1,4 +1,4 @@
-"""Pictures that a pinhole camera takes, drawn in bands of rows."""
+"""Pictures that a camera takes, drawn in bands of rows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.cameras.rays import pinhole_rays
 from plenostream.engine.planner import Layout
 from plenostream.engine.session import Lot, Session
-from plenostream.engine.sight import camera_view
+from plenostream.engine.sight import camera_view, tile_corners
 from plenostream.field.tiles import TILE
 from plenostream.integrator.interface import RaySource
 from plenostream.plan import View, plan_waves
@@ -79,6 +78,7 @@ class PictureJob:
         """Raises BudgetError where the picture does not fit; allocates nothing."""
         self._session = session
         self._camera = camera
+        self._ray_arrays = camera.ray_arrays
         session.begin()
         self._layout: Layout = session.planner.picture(
             self._rays(0, 0), camera.width, camera.height
@@ -142,19 +142,11 @@ class PictureJob:
 
     def _rays(self, top: int, bottom: int) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""
-        camera = self._camera
-        columns, rows = -(-camera.width // TILE), -(-(bottom - top) // TILE)
-        row, column = np.divmod(np.arange(rows * columns), columns)
-        corners = np.stack([column * TILE, row * TILE + top], -1).astype(np.int32)
         return RaySource(
-            make=pinhole_rays,
-            per_tile=(corners,),
+            make=self._camera.lens.make,
+            per_tile=(tile_corners(self._camera, top, bottom),),
             nothing=(_LEFT_OF_THE_PICTURE,),
-            shared=(
-                camera.c2w,
-                np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float64),
-                np.array([camera.width, camera.height], np.int32),
-            ),
+            shared=self._ray_arrays,
         )
 
     def _view(self, top: int, bottom: int) -> View:

@@ -4,20 +4,26 @@ NumPy over boxes and tiles, never over rays; it returns values and touches no de
 """
 
 from plenostream.plan.boxes import BoxTable, build_boxes
-from plenostream.plan.screen import BOXES_AT_ONCE, Screen
-from plenostream.plan.views import PAIRS_AT_ONCE, PacketView, PinholeView, View
+from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
+from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
+from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
 
 __all__ = [
     "BOXES_AT_ONCE",
     "PAIRS_AT_ONCE",
     "BoxTable",
+    "CameraView",
+    "ConeScreen",
     "PacketView",
-    "PinholeView",
+    "ParallelScreen",
+    "PinholeScreen",
     "Screen",
+    "TileCones",
     "View",
     "build_boxes",
     "plan_waves",
     "shells_of",
     "split_waves",
+    "tile_cones",
 ]

@@ -1,13 +1,28 @@
-"""Where a pinhole camera sees boxes: rectangles of screen tiles whose rays may meet them."""
+"""Where a camera sees boxes: rectangles of screen tiles whose rays may meet them.
+
+A pinhole and an orthographic camera are linear: the corners of a box are projected, which is exact
+(`PinholeScreen`, `ParallelScreen`). Any other lens is known by cones around the rays of its tiles
+(`cones`).
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOXES_AT_ONCE", "Rects", "Screen", "rects_alive"]
+__all__ = [
+    "BOXES_AT_ONCE",
+    "ParallelScreen",
+    "PinholeScreen",
+    "Rects",
+    "Screen",
+    "bounds_of_boxes",
+    "rects_alive",
+]
 
 BOXES_AT_ONCE = 16_384
 """Boxes that are projected at once; bounds the float64 temporaries of scenes of any size."""
@@ -37,22 +52,51 @@ class Rects:
         return self.which.nbytes + self.first.nbytes + self.last.nbytes
 
 
-@dataclass(frozen=True, slots=True)
-class Screen:
-    """The part of a pinhole camera's picture that boxes are looked for in.
+class Screen(Protocol):
+    """The part of a camera's picture that boxes are looked for in; its tiles count from there."""
 
-    An axis with a direction of exactly 0 puts no bound on a ray: beside the grid, it sees the border
-    that its positions are clamped to, as it would if the border's boxes reached up to the eye. Where
-    a pixel has such a ray, they are taken to.
-    """
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        ...
+
+    @property
+    def columns(self) -> int:
+        """Tiles of a row."""
+        ...
+
+    def rects(
+        self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
+    ) -> Rects:
+        """Those of the boxes `which` (rows of `low` and `high` [m, 3]) that are in view, each with
+        the tiles whose rays may meet it."""
+        ...
+
+
+def bounds_of_boxes(
+    low: NDArray[np.int32],
+    high: NDArray[np.int32],
+    size: tuple[int, int, int],
+    border: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where boxes [n, 3] of cells begin and end in grid coordinates; those at the lower and upper
+    border of a grid of `size` voxels reach to `border`."""
+    below, above = border
+    last = np.array(size) - 1
+    return np.where(low == 0, below, low), np.where(high == last, above, high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _LinearScreen(ABC):
+    """A screen that boxes are projected to corner by corner."""
 
     size: tuple[int, int, int]
     """Voxels per axis; boxes at the border reach half a voxel further, where positions clamp."""
     eye_grid: NDArray[np.float64]
     """[3]: the camera's centre."""
     to_camera: NDArray[np.float64]
-    """[3, 3]: grid directions to camera axes (x right, y down, z forward), in shortest edges of a
-    voxel."""
+    """[3, 3]: grid directions to camera axes (x right, y down, z forward), in the unit of length
+    that the class says."""
     intrinsics: tuple[float, float, float, float]
     """fx, fy, cx, cy."""
     pixels: tuple[int, int, int, int]
@@ -62,35 +106,29 @@ class Screen:
 
     @property
     def rows(self) -> int:
-        """Rows of tiles."""
+        """See `Screen.rows`."""
         return -(-(self.pixels[3] - self.pixels[1]) // self.tile)
 
     @property
     def columns(self) -> int:
-        """Tiles of a row."""
+        """See `Screen.columns`."""
         return -(-(self.pixels[2] - self.pixels[0]) // self.tile)
 
     def rects(
         self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
     ) -> Rects:
-        """Those of the boxes `which` (rows of `low` and `high` [m, 3]) that are in view, each with
-        the tiles whose rays may meet it."""
+        """See `Screen.rects`."""
         origin = np.array(self.pixels[:2])
         extent = np.array(self.pixels[2:]) - origin
         # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
         bound = float(max(extent)) + 1.0
         nothing = np.empty((0, 2), np.int64)
         in_view = [(np.empty(0, np.int64), nothing, nothing)]
-        below, above = self._border()
+        border = self._border()
         for start in range(0, len(which), BOXES_AT_ONCE):
             part = which[start : start + BOXES_AT_ONCE]
-            lowest, highest, ahead = _bounds_on_screen(
-                np.where(low[part] == 0, below, low[part]),
-                np.where(high[part] == np.array(self.size) - 1, above, high[part]),
-                self.eye_grid,
-                self.to_camera,
-                self.intrinsics,
-            )
+            bounds = bounds_of_boxes(low[part], high[part], self.size, border)
+            lowest, highest, ahead = self._bounds_on_screen(*bounds)
             first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
             final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(
                 np.int64
@@ -100,6 +138,41 @@ class Screen:
             in_view.append((part[seen], first[seen], final[seen]))
         seen, first, final = (np.concatenate(parts) for parts in zip(*in_view, strict=True))
         return Rects(which=seen, first=first // self.tile, last=final // self.tile + 1)
+
+    @abstractmethod
+    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
+
+    @abstractmethod
+    def _bounds_on_screen(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [n, 2]; and which
+        [n] have a part before the eye at all."""
+
+    def _corners(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Corners [8, n, 3] in camera axes, by adding up the parts of each axis."""
+        parts = [
+            [
+                (e[:, a] - self.eye_grid[a])[:, None] * self.to_camera[:, a][None]
+                for e in (low, high)
+            ]
+            for a in range(3)
+        ]
+        corners = np.empty((8, len(low), 3))
+        for i in range(8):
+            corners[i] = parts[0][i >> 2 & 1] + parts[1][i >> 1 & 1] + parts[2][i & 1]
+        return corners
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PinholeScreen(_LinearScreen):
+    """That of a pinhole; `to_camera` in shortest edges of a voxel.
+
+    An axis with a direction of exactly 0 puts no bound on a ray: beside the grid, it sees the border
+    that its positions are clamped to, as it would if the border's boxes reached up to the eye. Where
+    a pixel has such a ray, they are taken to.
+    """
 
     def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
@@ -126,38 +199,51 @@ class Screen:
         scale = np.abs(x * across) + np.abs(y * down) + abs(ahead)
         return bool((np.abs(x * across + rest) <= _PARALLEL * scale).any())
 
+    def _bounds_on_screen(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        corners = self._corners(low, high)
+        z = corners[..., 2]
+        ahead = z >= _NEAR
+        front = np.where(ahead, z, 1.0)
+        lowest, highest = np.empty((len(low), 2)), np.empty((len(low), 2))
+        f, c = self.intrinsics[:2], self.intrinsics[2:]
+        for axis in range(2):
+            at = corners[..., axis] / front * f[axis] + c[axis]
+            lowest[:, axis] = np.where(ahead, at, np.inf).min(0)
+            highest[:, axis] = np.where(ahead, at, -np.inf).max(0)
+        cut = np.flatnonzero(ahead.any(0) & ~ahead.all(0))
+        if len(cut):
+            _extend_to_near(corners[:, cut], lowest, highest, cut, f, c)
+        return lowest, highest, np.logical_or.reduce(ahead)
 
-def _bounds_on_screen(
-    low: NDArray[np.float64],
-    high: NDArray[np.float64],
-    eye_grid: NDArray[np.float64],
-    to_camera: NDArray[np.float64],
-    intrinsics: tuple[float, float, float, float],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [n, 2]; and which [n]
-    have a part before the eye at all."""
-    n = len(low)
-    # Corners [8, n] in camera axes, by adding up the parts of each axis.
-    parts = [
-        [(edge[:, a] - eye_grid[a])[:, None] * to_camera[:, a][None] for edge in (low, high)]
-        for a in range(3)
-    ]
-    corners = np.empty((8, n, 3))
-    for i in range(8):
-        corners[i] = parts[0][i >> 2 & 1] + parts[1][i >> 1 & 1] + parts[2][i & 1]
-    z = corners[..., 2]
-    ahead = z >= _NEAR
-    front = np.where(ahead, z, 1.0)
-    lowest, highest = np.empty((n, 2)), np.empty((n, 2))
-    f, c = intrinsics[:2], intrinsics[2:]
-    for axis in range(2):
-        at = corners[..., axis] / front * f[axis] + c[axis]
-        lowest[:, axis] = np.where(ahead, at, np.inf).min(0)
-        highest[:, axis] = np.where(ahead, at, -np.inf).max(0)
-    cut = np.flatnonzero(ahead.any(0) & ~ahead.all(0))
-    if len(cut):
-        _extend_to_near(corners[:, cut], lowest, highest, cut, f, c)
-    return lowest, highest, np.logical_or.reduce(ahead)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ParallelScreen(_LinearScreen):
+    """That of an orthographic camera; `to_camera` in world units.
+
+    Where the rays' direction is 0 along an axis, boxes at the border reach as far as rays start.
+    """
+
+    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        below, above = np.full(3, -0.5), np.array(self.size) - 0.5
+        to_grid = np.linalg.inv(self.to_camera)
+        (fx, fy, cx, cy), (left, top, right, bottom) = self.intrinsics, self.pixels
+        places = np.array([[x, y] for x in (left, right) for y in (top, bottom)])
+        plane = (places - (cx, cy)) / (fx, fy)
+        starts = self.eye_grid + plane @ to_grid[:, :2].T
+        for axis in np.flatnonzero(np.abs(to_grid[:, 2]) <= _PARALLEL * np.abs(to_grid).max()):
+            below[axis] = min(below[axis], starts[:, axis].min())
+            above[axis] = max(above[axis], starts[:, axis].max())
+        return below, above
+
+    def _bounds_on_screen(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        corners = self._corners(low, high)
+        at = corners[..., :2] * self.intrinsics[:2] + self.intrinsics[2:]
+        reach = np.abs(corners).max(axis=(0, 2))
+        return at.min(0), at.max(0), corners[..., 2].max(0) >= -_MARGIN * reach
 
 
 def _extend_to_near(

@@ -1,6 +1,6 @@
 """What a bundle of rays sees of a scene: the bricks it may need, and which tiles may meet which boxes.
 
-`PinholeView` is for rays through the pixels of a camera, `PacketView` for any rays at all. From
+`CameraView` is for rays through the pixels of a camera, `PacketView` for any rays at all. From
 here on the two are the same: bricks with shells, and pairs of a tile and a box.
 """
 
@@ -17,7 +17,7 @@ from plenostream.plan.boxes import BoxTable
 from plenostream.plan.screen import Rects, Screen, rects_alive
 from plenostream.plan.waves import shells_of
 
-__all__ = ["PAIRS_AT_ONCE", "PacketView", "PinholeView", "View", "expand_rects"]
+__all__ = ["PAIRS_AT_ONCE", "CameraView", "PacketView", "View", "expand_rects"]
 
 PAIRS_AT_ONCE = 65_536
 """Pairs that are made at once; bounds the host memory of pictures of any size."""
@@ -45,7 +45,7 @@ class View(Protocol):
         ...
 
 
-class PinholeView:
+class CameraView:
     """The view of a camera: bricks and boxes with the rectangles of tiles that may see them."""
 
     def __init__(
@@ -55,11 +55,13 @@ class PinholeView:
         *,
         eye_block: NDArray[np.int64],
         brick_shells: NDArray[np.int64],
+        signs: NDArray[np.int64] | None = None,
     ) -> None:
-        """Take the block [3] that the eye is in, and the shell of every brick of the scene [n]."""
+        """Take the block [3] that the eye is in, the shell of every brick of the scene [n], and the
+        `signs` [3] of the direction of rays without a common eye (see `shells_of`)."""
         self._table = table
         self._screen = screen
-        self._eye_block = eye_block
+        self._eye_block, self._signs = eye_block, signs
         self._rects = table.bricks_seen(screen)
         self.bricks = table.bricks[self._rects.which]
         self.shells = brick_shells[self.bricks]
@@ -79,7 +81,7 @@ class PinholeView:
         """See `View.pairs`."""
         table = self._table
         rects = self._screen.rects(table.low, table.high, np.flatnonzero(wanted[table.brick]))
-        shells = shells_of(table.block[rects.which], self._eye_block)
+        shells = shells_of(table.block[rects.which], self._eye_block, self._signs)
         order = np.argsort(shells, kind="stable")
         total = np.cumsum((rects.last - rects.first)[order].prod(-1))
         start = 0

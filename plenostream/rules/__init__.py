@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from plenostream.rules.base import Rule, check_record, described, rules_of
 from plenostream.rules.colours import Colour
-from plenostream.rules.numbers import Memory, Number, Size, Truth, Whole, format_number
+from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
 from plenostream.rules.points import Point, real_array, real_rows
 from plenostream.rules.words import Choice, DeviceName, Frames, Names, parse_frames
 
@@ -21,6 +21,7 @@ __all__ = [
     "Names",
     "Number",
     "Point",
+    "Region",
     "Rule",
     "Size",
     "Truth",

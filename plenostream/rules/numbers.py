@@ -13,7 +13,7 @@ import numpy as np
 from plenostream.rules.base import Rule
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["Memory", "Number", "Size", "Truth", "Whole", "format_number"]
+__all__ = ["Memory", "Number", "Region", "Size", "Truth", "Whole", "format_number"]
 
 
 def format_number(value: float) -> str:
@@ -161,6 +161,43 @@ class Size(Rule):
     def parse(self, text: str) -> object:
         match = re.fullmatch(r"([0-9]{1,9})\s*[xX]\s*([0-9]{1,9})", text.strip())
         return text if match is None else (int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region(Rule):
+    """A part of a picture: its left top, width and height."""
+
+    most: int
+    """Pixels of an edge."""
+
+    @property
+    def expected(self) -> str:
+        return f"LEFT,TOP,WIDTH,HEIGHT in whole pixels, such as 100,0,400,300, up to {self.most}"
+
+    @property
+    def range(self) -> str:
+        return ""
+
+    @property
+    def metavar(self) -> str:
+        return "X,Y,W,H"
+
+    def _checked(self, name: str, value: object) -> tuple[int, int, int, int]:
+        given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+        if len(given) != 4:
+            raise self.refusal(name, value)
+        corner = Whole(help="", least=0, most=self.most, unit="pixels")
+        edge = Whole(help="", least=1, most=self.most, unit="pixels")
+        try:
+            left, top = (corner.check(name, number) for number in given[:2])
+            width, height = (edge.check(name, number) for number in given[2:])
+        except ValueError:
+            raise self.refusal(name, value) from None
+        return left, top, width, height
+
+    def parse(self, text: str) -> object:
+        match = re.fullmatch(r"\s*,\s*".join([r"([0-9]{1,9})"] * 4), text.strip())
+        return text if match is None else tuple(map(int, match.groups()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,16 +58,16 @@ class TestIntrinsicsInFile:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"k1": 0.05}, "k1 = 0.05"),
-            ({"p2": -1e-3}, "p2 = -0.001"),
-            ({"camera_model": "OPENCV_FISHEYE"}, "'OPENCV_FISHEYE'"),
+            ({"k4": 0.05}, "`k4` = 0.05"),
+            ({"p3": -1e-3}, "`p3` = -0.001"),
+            ({"camera_model": "THIN_PRISM_FISHEYE"}, "'THIN_PRISM_FISHEYE'"),
             ({"camera_model": ["x"]}, "lens model"),
-            ({"is_fisheye": True}, "is_fisheye"),
+            ({"is_fisheye": "yes"}, "is_fisheye"),
         ],
         ids=lambda value: None if isinstance(value, dict) else value,
     )
     @pytest.mark.parametrize("place", ["file", "frame"])
-    def test_of_a_lens_that_is_no_pinhole_are_refused_by_name(
+    def test_of_a_lens_that_is_not_read_are_refused_by_name(
         self, tmp_path: Path, place: str, changes: dict[str, Any], message: str
     ) -> None:
         with pytest.raises(CameraError, match=message):

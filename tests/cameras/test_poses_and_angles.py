@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from camera_files import write_png_header
+from camera_files import write_json, write_png_header
 
 from plenostream.cameras import Camera, load_cameras, look_at_camera
+from plenostream.cameras.lenses import Equirectangular, Fisheye, Lens
 from plenostream.errors import CameraError
 
 TO_OPENGL = np.diag([1.0, -1, -1, 1])
@@ -123,7 +124,23 @@ class TestCameraPaths:
         assert (camera.width, camera.height, camera.cx, camera.cy) == (40, 20, 20, 10)
         np.testing.assert_allclose(camera.c2w, EXPECTED, atol=1e-12)
 
-    @pytest.mark.parametrize("model", ["fisheye", "equirectangular", "vr180", 5])
+    @pytest.mark.parametrize(
+        ("model", "lens", "focal"),
+        [
+            ("fisheye", Fisheye(), 10 / math.tan(math.radians(20))),
+            ("equirectangular", Equirectangular(), 40 / (2 * math.pi)),
+        ],
+    )
+    def test_of_wide_lenses_are_read(
+        self, tmp_path: Path, model: str, lens: Lens, focal: float
+    ) -> None:
+        entry = {"camera_to_world": OPENGL.ravel().tolist(), "fov": 40}
+        document = {**self.DOCUMENT, "camera_type": model, "camera_path": [entry]}
+        (camera,) = load_cameras(write_json(tmp_path / "path.json", document))
+        assert camera.lens == lens
+        assert camera.fx == pytest.approx(focal)
+
+    @pytest.mark.parametrize("model", ["omnidirectional", "vr180", 5])
     def test_of_other_lenses_are_refused_by_name(self, tmp_path: Path, model: object) -> None:
         entry = {"camera_to_world": OPENGL.ravel().tolist(), "fov": 40}
         document = {**self.DOCUMENT, "camera_type": model, "camera_path": [entry]}

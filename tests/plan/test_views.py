@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plenostream.field.tiles import Pairs
-from plenostream.plan import BoxTable, PacketView, PinholeView
+from plenostream.plan import BoxTable, CameraView, PacketView
 from plenostream.plan import views as views_module
 from plenostream.plan.screen import Rects
 from plenostream.plan.views import expand_rects
@@ -86,13 +86,13 @@ class Screen:
         return Rects(which, np.array(first).reshape(-1, 2), np.array(last).reshape(-1, 2))
 
 
-def pinhole_view(seed: int) -> tuple[PinholeView, Rects, np.ndarray, np.ndarray]:
+def pinhole_view(seed: int) -> tuple[CameraView, Rects, np.ndarray, np.ndarray]:
     """A view of 30 boxes, three of each brick, from the middle of them."""
     rects, _ = random_rects(seed, 30)
     rects = Rects(np.arange(30), rects.first, rects.last)
     brick, eye = np.arange(30) // 3, np.array([13, 13, 13])
     table, screen = table_of(30, brick), Screen(rects)
-    view = PinholeView(table, screen, eye_block=eye, brick_shells=np.arange(10))  # type: ignore[arg-type]
+    view = CameraView(table, screen, eye_block=eye, brick_shells=np.arange(10))  # type: ignore[arg-type]
     return view, rects, np.abs(table.block - eye).sum(-1), brick
 
 

@@ -1,16 +1,20 @@
-"""The camera itself: a pinhole with its pose."""
+"""The camera itself: a pose, a picture's size, and a lens."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from plenostream.cameras.lenses.lens import Lens
+from plenostream.cameras.lenses.pinhole import Pinhole
 from plenostream.cameras.values import finite_number, is_number
-from plenostream.errors import CameraError, shown
-from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, SIZE
+from plenostream.errors import CameraError, InvalidInput, shown
+from plenostream.field.tiles import TILE, TILE_RAYS
+from plenostream.options import LARGEST_COORDINATE, LARGEST_EDGE, REGION, SIZE
 from plenostream.rules import real_array
 
 __all__ = ["Camera", "checked_pose"]
@@ -24,14 +28,16 @@ ORTHONORMAL_TOLERANCE = 2e-3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Camera:
-    """A pinhole camera, OpenCV axes: x right, y down, z forward; pixel centres at +0.5.
+    """A camera, OpenCV axes: x right, y down, z forward; pixel centres at +0.5.
 
-    The ray of pixel (column i, row j) has the camera-space direction
-    ((i + 0.5 - cx) / fx, (j + 0.5 - cy) / fy, 1).
+    Pixel (column i, row j) is the point ((i + 0.5 - cx) / fx, (j + 0.5 - cy) / fy) of the camera's
+    plane. What that point sees says the lens; a pinhole has the direction (x, y, 1). A pixel whose
+    point the lens does not show is transparent.
 
     Raises
     ------
-    CameraError : a matrix of the wrong shape, not finite or no rotation; intrinsics that cannot be.
+    CameraError : a matrix of the wrong shape, not finite or no rotation; intrinsics that cannot be;
+    a lens that is none.
     """
 
     c2w: NDArray[np.float64]
@@ -48,8 +54,12 @@ class Camera:
     """Pixels along x."""
     height: int
     """Pixels along y."""
+    lens: Lens = Pinhole()
+    """What a point of the plane sees; a pinhole unless said otherwise."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.lens, Lens):
+            raise CameraError(f"the lens is {shown(self.lens)}; expected one of cameras.lenses")
         object.__setattr__(self, "c2w", checked_pose(self.c2w))
         for name in ("fx", "fy", "cx", "cy"):
             value = _checked_number(name, getattr(self, name))
@@ -75,8 +85,8 @@ class Camera:
         """
         width, height = SIZE.check("size", (width, height))
         x_scale, y_scale = width / self.width, height / self.height
-        return Camera(
-            c2w=self.c2w,
+        return replace(
+            self,
             fx=self.fx * x_scale,
             fy=self.fy * y_scale,
             cx=self.cx * x_scale,
@@ -84,6 +94,63 @@ class Camera:
             width=width,
             height=height,
         )
+
+    def region(self, left: int, top: int, width: int, height: int) -> Camera:
+        """The camera whose picture is that part of this one's, pixel by pixel the same.
+
+        Raises InvalidInput for a part that is not inside the picture.
+        """
+        left, top, width, height = REGION.check("region", (left, top, width, height))
+        if left + width > self.width or top + height > self.height:
+            raise InvalidInput(
+                f"the region {left},{top},{width},{height} is not inside a picture of "
+                f"{self.width}x{self.height}"
+            )
+        return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
+
+    @property
+    def intrinsics(self) -> NDArray[np.float64]:
+        """fx, fy, cx, cy [4]."""
+        return np.array([self.fx, self.fy, self.cx, self.cy])
+
+    @property
+    def ray_arrays(self) -> tuple[NDArray[Any], ...]:
+        """What the lens's `make` takes beside the tiles: pose, intrinsics, size, its own arrays."""
+        across = [(edge - self.cx) / self.fx for edge in (0, self.width)]
+        down = [(edge - self.cy) / self.fy for edge in (0, self.height)]
+        reach = math.hypot(max(map(abs, across)), max(map(abs, down)))
+        pixels = np.array([self.width, self.height], np.int32)
+        return (self.c2w, self.intrinsics, pixels, *self.lens.arrays(reach))
+
+    def rays(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """The rays of all pixels, as they are drawn.
+
+        Returns
+        -------
+        origins, directions : [height, width, 3] f64, world; directions of any length
+        seen : [height, width]; false for transparent pixels, whose ray means nothing
+        """
+        rows, columns = -(-self.height // TILE), -(-self.width // TILE)
+        row, column = np.divmod(np.arange(rows * columns), columns)
+        corners = np.stack([column, row], -1).astype(np.int32) * TILE
+        made = self.lens.make(np, corners, *self.ray_arrays)
+
+        def in_rows(values: NDArray[Any]) -> NDArray[Any]:
+            tiled = values.reshape(rows, columns, TILE, TILE_RAYS // TILE, -1).swapaxes(1, 2)
+            whole = tiled.reshape(rows * TILE, columns * TILE, -1)
+            return whole[: self.height, : self.width]
+
+        origins, directions, seen = (in_rows(part.T) for part in made)
+        return origins, directions, seen[..., 0]
+
+    def project(self, points_world: ArrayLike) -> NDArray[np.float64]:
+        """Where points [n, 3] (world) are seen: column and row [n, 2] in pixels from the picture's
+        left top; NaN for what the lens does not show."""
+        offset = np.asarray(points_world, np.float64) - self.eye_world
+        plane = self.lens.project(offset @ np.linalg.inv(self.c2w[:, :3]).T)
+        return plane * (self.fx, self.fy) + (self.cx, self.cy)
 
 
 def checked_edge(name: str, edge: object) -> int:

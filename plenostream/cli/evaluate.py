@@ -1,0 +1,134 @@
+"""`plenostream evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plenostream.cli.opening import opened_scene
+from plenostream.cli.parameters import (
+    Settings,
+    json_option,
+    quiet_option,
+    record_options,
+    rule_option,
+)
+from plenostream.cli.progress import Progress
+from plenostream.cli.scores import tell_scores
+from plenostream.errors import InvalidInput
+from plenostream.options import FRAMES, SCENE_SCALE, RenderOptions, StreamOptions
+
+if TYPE_CHECKING:
+    from plenostream.cameras import Camera, PicturedCamera
+
+__all__ = ["evaluate"]
+
+
+@click.command(
+    short_help="Compare renderings with the photographs of a data set.",
+    epilog="""\b
+Examples:
+  plenostream evaluate model.zarr --cameras transforms_test.json
+  plenostream evaluate model.zarr --cameras transforms_test.json --frames 0,2,4 --save out/ --json
+
+Needs scikit-image: pip install 'plenostream[evaluate]'.
+""",
+)
+@click.argument("scene")
+@click.option(
+    "--cameras", metavar="FILE.json", required=True, help="Views with photographs (`file_path`)."
+)
+@rule_option("--frames", rule=FRAMES)
+@rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto")
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@click.option(
+    "--save",
+    metavar="FOLDER",
+    help="Also write photograph, rendering and their difference (times 4) side by side, as PNG.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@json_option
+@quiet_option
+@click.pass_obj
+def evaluate(
+    settings: Settings,
+    /,
+    scene: str,
+    cameras: str,
+    frames: Any,
+    scene_scale: Any,
+    save: str | None,
+    overwrite: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Render the views of a data set and say how alike they are to its photographs.
+
+    Each view is rendered at its photograph's size. A photograph with alpha is laid over
+    --background. PSNR and SSIM are those of pixels cut off at 0 and 1; the mean is that of the
+    views.
+    """
+    from plenostream.cameras import load_pictured
+    from plenostream.export.photographs import read_picture, side_by_side
+    from plenostream.export.scores import require_scores, score
+    from plenostream.export.stills import write_png
+    from plenostream.export.targets import choose_target, target_files
+    from plenostream.files.atomic import checked_output, made_folders, try_place
+
+    require_scores()
+    asked = {} if scene_scale is None else {"scene_scale": scene_scale}
+    views = load_pictured(cameras, frames=frames, **asked)
+    _require_photographs(views, cameras)
+    files: list[Path] = []
+    if save is not None:
+        target = choose_target(f"{save}/", outputs=("rgb",), n_frames=len(views))
+        files = target_files(target, [view.number for view in views])
+        for path in files:
+            checked_output(path, overwrite=overwrite, what="picture")
+    rows = []
+    with (
+        opened_scene(scene, flags) as (renderer, options),
+        Progress(quiet=settings.quiet or as_json, unit="views") as progress,
+    ):
+        for view in views:
+            assert view.picture is not None
+            photograph = read_picture(view.picture, background=options.background_rgb)
+            picture = renderer.render(_at_size(view, photograph.shape)).rgb
+            rows.append((f"{view.number} {view.picture.name}", score(photograph, picture)))
+            if files:
+                with made_folders(files[0].parent):
+                    try_place(files[0], what="picture")
+                    pixels = side_by_side(photograph, picture)
+                    write_png(files[len(rows) - 1], pixels, overwrite=overwrite)
+            progress.update("evaluating", len(rows), len(views))
+    tell_scores(rows, as_json=as_json)
+
+
+def _require_photographs(views: list[PicturedCamera], path: str) -> None:
+    lacking = [view for view in views if view.picture is None]
+    if lacking:
+        there = ",".join(str(view.number) for view in views if view.picture is not None)
+        hint = f"; --frames {there} have one" if there else ""
+        raise InvalidInput(
+            f"{len(lacking)} of {len(views)} views of {path} have no photograph, among them number "
+            f"{lacking[0].number} ({lacking[0].name or 'which names none'}){hint}"
+        )
+
+
+def _at_size(view: PicturedCamera, shape: tuple[int, ...]) -> Camera:
+    """The camera at the size of its photograph."""
+    height, width = shape[:2]
+    camera = view.camera
+    if abs(camera.width * height - camera.height * width) > max(camera.width, camera.height):
+        raise InvalidInput(
+            f"the photograph of view {view.number} has {width}x{height} pixels, and its camera "
+            f"{camera.width}x{camera.height}: not the same shape"
+        )
+    return (
+        camera
+        if (width, height) == (camera.width, camera.height)
+        else camera.resized(width, height)
+    )

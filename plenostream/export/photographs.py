@@ -1,0 +1,70 @@
+"""Pictures read from files, and laid beside what was rendered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from plenostream.errors import InvalidInput
+from plenostream.export.pixels import colour_8bit
+from plenostream.files.paths import input_file
+
+__all__ = ["PICTURE_ENDINGS", "read_picture", "side_by_side"]
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".npy")
+
+Picture = NDArray[np.float32]
+
+
+def read_picture(path: str | Path, *, background: ArrayLike) -> Picture:
+    """The colours [H, W, 3] of a picture, 0 to 1, laid over `background` where it has alpha.
+
+    PNG and JPEG, 8 or 16 bits; .npy arrays [H, W], [H, W, 3] or [H, W, 4] as they are.
+    In a PNG colours are not multiplied by alpha; in a .npy of `plenostream render` they are, and
+    stand before the background of the render.
+
+    Raises
+    ------
+    InvalidInput : nothing there, or no such picture.
+    """
+    place = input_file(path, what="picture", error=InvalidInput)
+    values = _array(place) if place.suffix.lower() == ".npy" else _decoded(place)
+    if values.ndim == 2:
+        values = np.repeat(values[..., None], 3, axis=-1)
+    if values.ndim != 3 or values.shape[-1] not in (3, 4) or not np.isfinite(values).all():
+        raise InvalidInput(f"{place} is no picture: its values have the shape {values.shape}")
+    if values.shape[-1] == 4 and place.suffix.lower() != ".npy":
+        alpha = values[..., 3:]
+        return values[..., :3] * alpha + (1 - alpha) * np.asarray(background, np.float32)
+    return values[..., :3]
+
+
+def side_by_side(photograph: Picture, rendering: Picture) -> NDArray[np.uint8]:
+    """Photograph, rendering and the difference of both [H, 3 W, 3], four times as strong."""
+    difference = 4 * np.abs(np.clip(photograph, 0, 1) - np.clip(rendering, 0, 1))
+    return colour_8bit(np.concatenate([photograph, rendering, difference], axis=1))
+
+
+def _array(place: Path) -> Picture:
+    try:
+        values = np.load(place, allow_pickle=False)
+        return np.asarray(values, np.float32)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInput(f"{place} cannot be read as an array of pixels: {error}") from error
+
+
+def _decoded(place: Path) -> Picture:
+    try:
+        data = np.frombuffer(place.read_bytes(), np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
+    except (OSError, cv2.error) as error:
+        raise InvalidInput(f"{place} cannot be read as a picture: {error}") from error
+    if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
+        raise InvalidInput(f"{place} is no PNG or JPEG picture of 8 or 16 bits")
+    most = 255 if pixels.dtype == np.uint8 else 65_535
+    values: Picture = np.asarray(pixels, np.float32) / np.float32(most)
+    # OpenCV has blue first.
+    return values if values.ndim == 2 else values[..., [2, 1, 0, 3][: values.shape[-1]]]
