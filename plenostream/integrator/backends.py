@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from plenostream.errors import DeviceError
-from plenostream.integrator.interface import Integrator, SampleRule, SceneShape
+from plenostream.integrator.interface import CPU_BYTES, Integrator, SampleRule, SceneShape
 from plenostream.options import Backend
 
 __all__ = ["ChosenBackend", "Terms", "open_integrator"]
@@ -127,7 +127,7 @@ def _native(terms: Terms) -> Integrator:
         terms.scene,
         terms.rule,
         precision=terms.precision,
-        allowed_bytes=terms.allowed_bytes or 8_000_000_000,
+        allowed_bytes=terms.allowed_bytes or CPU_BYTES,
         n_threads=terms.n_threads or len(os.sched_getaffinity(0)),
     )
 

@@ -27,6 +27,7 @@ from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
 
 __all__ = [
+    "CPU_BYTES",
     "PAGE_ROWS",
     "Arrivals",
     "Boxes",
@@ -41,6 +42,8 @@ __all__ = [
     "Sizes",
 ]
 
+CPU_BYTES = 8_000_000_000
+"""Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
 PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""

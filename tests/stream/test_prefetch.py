@@ -19,9 +19,7 @@ from numpy.typing import NDArray
 from plenostream.errors import BrickCorrupt, BudgetError, InternalError
 from plenostream.format import layout
 from plenostream.format.reader import SceneStore, open_store
-from plenostream.format.spans import row_runs, split_by_chunk
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
-from plenostream.stream.chunk_memory import ChunkMemory
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
@@ -374,51 +372,6 @@ class TestDamage:
             monkeypatch.setattr(SceneStore, "fetch_chunk", fail)
             with pytest.raises(MemoryError, match="no room"):
                 f.take([0])
-
-
-def test_buffers_that_the_system_refuses_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(shape: Any, dtype: Any) -> None:
-        raise MemoryError
-
-    memory = ChunkMemory(buffer_bytes=8 << 20, n_buffers=3)
-    buffer = memory.take()
-    assert buffer is not None
-    monkeypatch.setattr("plenostream.stream.chunk_memory.np.empty", refuse)
-    assert memory.take() is None
-    memory.give_back(buffer)
-    assert memory.take() is buffer
-    assert memory.allocated_bytes == 8 << 20
-    with pytest.raises(MemoryError):
-        ChunkMemory(buffer_bytes=64, n_buffers=3).take()
-
-
-runs = st.lists(st.tuples(st.integers(0, 500), st.integers(1, 90)), max_size=12)
-
-
-@given(runs=runs, chunk_rows=st.integers(1, 100))
-def test_slices_copy_exactly_the_rows_asked_for(
-    runs: list[tuple[int, int]], chunk_rows: int
-) -> None:
-    rows = np.arange(600)
-    first, count = np.array(runs, np.int64).reshape(-1, 2).T
-    out = np.full(int(count.sum()), -1)
-    spans = split_by_chunk(first, count, chunk_rows)
-    for chunk, low, high, at in zip(spans.chunk, spans.low, spans.high, spans.out, strict=True):
-        values = rows[chunk * chunk_rows : (chunk + 1) * chunk_rows]
-        assert 0 <= low < high <= chunk_rows
-        out[at : at + high - low] = values[low:high]
-    wanted = np.concatenate([np.arange(0), *(rows[a : a + n] for a, n in runs)])
-    np.testing.assert_array_equal(out, wanted)
-
-
-@given(counts=st.lists(st.integers(1, 9), min_size=1, max_size=9), data=st.data())
-def test_bricks_in_a_row_are_one_run(counts: list[int], data: st.DataObject) -> None:
-    row_start = np.cumsum([0, *counts])
-    ids = data.draw(st.lists(st.integers(0, len(counts) - 1), max_size=9))
-    first, count = row_runs(row_start, np.array(ids, np.int64))
-    rows = [r for a, n in zip(first, count, strict=True) for r in range(a, a + n)]
-    assert rows == [r for b in ids for r in range(row_start[b], row_start[b + 1])]
-    assert (first[1:] != (first + count)[:-1]).all()
 
 
 def test_closed_fetcher_gives_its_memory_back_without_a_collection_of_cycles(

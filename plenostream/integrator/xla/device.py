@@ -13,14 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BudgetError, DeviceError
+from plenostream.integrator.interface import CPU_BYTES
 from plenostream.integrator.xla.environment import finish_preparing
 from plenostream.process.forks import Owner
 from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["Device", "Ledger", "use_jax"]
 
-_CPU_BYTES = 8_000_000_000
-"""Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
 _SHARE = 0.9
 """Of what a device grants, what may be used: the rest is for fragmentation and the driver."""
 _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
@@ -85,7 +84,7 @@ class Device:
         self.platform = self.device.platform
         granted = self.granted_bytes()
         if granted is None:
-            self.allowed_bytes = allowed_bytes or _CPU_BYTES
+            self.allowed_bytes = allowed_bytes or CPU_BYTES
         elif allowed_bytes is None:
             self.allowed_bytes = int(granted * _SHARE)
         elif allowed_bytes <= granted * _SHARE:
