@@ -197,6 +197,8 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """
     from plenostream.engine import opening
 
+    if request.param == "native" and os.environ["JAX_PLATFORMS"] != "cpu":
+        pytest.skip("the native backend draws on CPUs")
     opened = opening.open_integrator
 
     def open_this(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenBackend]:

@@ -140,7 +140,7 @@ set_up_alone() {
   fi
   rm -f "$venv"/.stamp-*
   if [ "$level" = dev ]; then
-    say "set-up: installing plenostream, what it needs, tools and open3d (2.1 GB; a minute or two)"
+    say "set-up: installing plenostream, what it needs, tools, open3d and Warp (2.7 GB; a minute or two)"
     install_dev || fail "$no_packages"
   else
     say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"

@@ -15,11 +15,13 @@ from plenostream.errors import BudgetError
 from plenostream.integrator.xla.device import Device, Ledger
 
 
+@pytest.mark.cpu
 def test_cpu_is_given_what_an_8_gb_card_has_unless_told() -> None:
     assert Device(None, None).allowed_bytes == 8_000_000_000
     assert Device(123, None).allowed_bytes == 123
 
 
+@pytest.mark.cpu
 def test_rays_on_a_cpu_are_dealt_to_as_many_parts_as_there_are_threads() -> None:
     assert Device(None, 3).n_parts == 3
 
@@ -88,6 +90,7 @@ def test_peak_of_the_ledger_begins_anew_when_it_was_taken() -> None:
     assert (ledger.take_peak(), ledger.take_peak()) == (1100, 100)
 
 
+@pytest.mark.cpu
 def test_option_that_the_compiler_does_not_know_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -98,6 +101,7 @@ def test_option_that_the_compiler_does_not_know_is_left_out(
     assert Device(None, 1).compile("sum", lowered)(jnp.ones(3)).tolist() == [2, 2, 2]
 
 
+@pytest.mark.cpu
 def test_loops_are_not_cut_for_threads_of_xlas_own() -> None:
     many = jax.ShapeDtypeStruct((4_000_000,), jnp.float32)
     lowered = jax.jit(lambda x: jnp.sin(x) * jnp.exp(x)).lower(many)
