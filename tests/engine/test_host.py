@@ -87,12 +87,13 @@ def test_rays_drawn_in_many_lots_and_portions_see_what_they_see_together(
     scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rays = rays_around(8, 9_000)
-    with open_renderer(scene, n_threads=2) as renderer:
+    stream = {"backend": "xla", "n_threads": 2}  # whose packets meet boxes in several portions
+    with open_renderer(scene, **stream) as renderer:
         together = renderer.render_rays(*rays)
     monkeypatch.setattr(host_module, "_RAYS_AT_ONCE", 8192)
     monkeypatch.setattr(host_module, "_LEAST_PAIRS", 1)
     monkeypatch.setattr(host_module, "_SHARE", 10**9)
-    with open_renderer(scene, n_threads=2) as renderer:
+    with open_renderer(scene, **stream) as renderer:
         apart = renderer.render_rays(*rays)
     assert apart.stats.bands > 8 >= together.stats.bands
     assert apart.stats.waves > apart.stats.bands

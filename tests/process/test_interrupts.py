@@ -102,7 +102,7 @@ def test_ctrl_c_while_kernels_are_compiled_ends_with_130_and_leaves_nothing(
 ) -> None:
     place, cache = tmp_path / "place", tmp_path / "cache"
     place.mkdir()
-    command = plenostream(scene, *FILM)
+    command = plenostream(scene, *FILM, "--backend", "xla")
     # A folder of its own: otherwise programs that other tests compiled would be read from disk.
     environment = {"JAX_COMPILATION_CACHE_DIR": str(cache), "JAX_LOG_COMPILES": "1"}
     with running(command, place, **environment) as program:

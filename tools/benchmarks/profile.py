@@ -31,7 +31,12 @@ _DEPTH = 2
 """Functions that are told: the innermost and who called it."""
 _LEAST_SHARE = 0.01
 """Of a frame or of all stages: what is less is left out of the table."""
-_KINDS = {"plenostream-part": "workers", "plenostream-read": "readers"}
+_KINDS = {
+    "plenostream-part": "workers",
+    "plenostream-lead": "workers",
+    "plenostream-read": "readers",
+    "plenostream-stage": "readers",
+}
 """How the names of threads begin; the thread that asked for the frame is the host loop."""
 
 
@@ -44,7 +49,7 @@ class FrameProfile:
     threads: dict[str, dict[str, float]] = field(default_factory=dict)
     """Seconds of the frame by kind of thread and by place in the package."""
     stages: dict[str, float] = field(default_factory=dict)
-    """Seconds of all threads by stage of the integrator."""
+    """Seconds of all threads by stage of the integrator, where XLA's programs have such."""
 
 
 def profile_frame(
