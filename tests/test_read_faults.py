@@ -23,8 +23,6 @@ from plenostream.testing.checkpoints import gyroid_checkpoint
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
-pytestmark = pytest.mark.usefixtures("each_backend")
-
 VIEW = ps.look_at_camera((2.6, 1.1, 1.3), (0.0, 0.0, 0.0), fov_degrees=45.0, size=(24, 16))
 Fault = Callable[[str, bytes], bytes]
 
