@@ -28,6 +28,8 @@ import json, sys, time
 import plenostream as ps
 getattr(ps, "prepare_jax", lambda: None)()
 path, camera, options, stream = json.loads(sys.argv[1])
+known = ps.StreamOptions.__dataclass_fields__  # it may be from before there was an option
+stream = {name: value for name, value in stream.items() if name in known}
 options, stream = ps.RenderOptions(**options), ps.StreamOptions(**stream)
 with ps.open_scene(path) as scene, ps.Renderer(scene, options, stream) as renderer:
     for _ in sys.stdin:
