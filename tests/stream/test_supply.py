@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import numpy as np
 import pytest
@@ -18,6 +16,7 @@ from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import Residency
 from plenostream.stream.staging import Staging
 from plenostream.stream.supply import BrickSupply, pages_of
+from plenostream.testing.calls import calls_of
 from plenostream.testing.checkpoints import random_checkpoint
 from plenostream.testing.scenes import write_checkpoint_plain
 
@@ -89,23 +88,6 @@ def test_bytes_are_those_of_the_rows_and_masks_and_nothing_twice(store: SceneSto
     masks = tables.mask[bricks].nbytes
     beside = came - n_rows * a_row - masks
     assert 0 < beside <= 40 * len(bricks) + 4 * pages_of(tables.row_start)[bricks].sum()
-
-
-def calls_of(action: Callable[[], object]) -> int:
-    """Calls of functions, Python's and built in, that an action makes in this thread."""
-    n = 0
-
-    def count(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal n
-        n += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return n
 
 
 def test_as_many_calls_for_a_hundred_bricks_as_for_ten(store: SceneStore) -> None:

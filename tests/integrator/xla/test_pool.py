@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import jax
@@ -24,6 +21,7 @@ from plenostream.integrator.xla.pool import BrickPool
 from plenostream.integrator.xla.programs import Programs
 from plenostream.integrator.xla.staged import Stager
 from plenostream.integrator.xla.structs import StagedShape, n_bytes
+from plenostream.testing.calls import calls_of
 
 pytestmark = pytest.mark.slow
 
@@ -224,23 +222,6 @@ def test_bytes_of_a_batch_are_what_the_plan_takes_them_for() -> None:
     staged = filled.stager.stage(Some([0.2, 0.2]).arrivals())
     assert n_bytes(staged.bricks) == n_bytes(structs.staged_bricks(STAGED))
     assert n_bytes(staged.rows) == n_bytes(structs.staged_rows(STAGED))
-
-
-def calls_of(action: Callable[[], object]) -> int:
-    """Calls of functions, Python's and built in, that an action makes in this thread."""
-    n = 0
-
-    def count(frame: FrameType, event: str, arg: object) -> None:
-        nonlocal n
-        n += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(count)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return n
 
 
 def test_as_many_calls_for_a_hundred_bricks_as_for_ten() -> None:
