@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
+    from plenostream.importers.packing.report import ConvertReport
     from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
     from plenostream.importers.svox2.convert import convert
-    from plenostream.importers.svox2.report import ConvertReport
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
     from plenostream.plan.budget import RenderPlan
@@ -53,7 +53,7 @@ _HOMES = {
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
     "importers.svox2.checkpoint": ("Checkpoint", "open_checkpoint"),
     "importers.svox2.convert": ("convert",),
-    "importers.svox2.report": ("ConvertReport",),
+    "importers.packing.report": ("ConvertReport",),
     "integrator.xla.environment": ("prepare_jax",),
     "errors": (
         "BrickCorrupt",

@@ -9,7 +9,7 @@ import numpy as np
 
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs, tables_digest
 from plenostream.format.writer import ChunkWriter, write_documents, write_edges
-from plenostream.importers.svox2.slab import PART_TABLES, SlabJob, load_part
+from plenostream.importers.packing.slab import PART_TABLES, SlabJob, load_part
 
 __all__ = ["assemble"]
 
