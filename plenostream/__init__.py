@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
+    from plenostream.importers.arrays.write import write_scene
     from plenostream.importers.packing.report import ConvertReport
     from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
     from plenostream.importers.svox2.convert import convert
@@ -51,6 +52,7 @@ _HOMES = {
     "scene": ("Scene", "open_scene"),
     "plan.budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
+    "importers.arrays.write": ("write_scene",),
     "importers.svox2.checkpoint": ("Checkpoint", "open_checkpoint"),
     "importers.svox2.convert": ("convert",),
     "importers.packing.report": ("ConvertReport",),
@@ -116,6 +118,7 @@ __all__ = [
     "prepare_jax",
     "scene_info",
     "verify",
+    "write_scene",
 ]
 
 
