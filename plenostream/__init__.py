@@ -37,12 +37,13 @@ if TYPE_CHECKING:
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
+    from plenostream.importers.arrays.volume import convert_volume
     from plenostream.importers.arrays.write import write_scene
     from plenostream.importers.packing.report import ConvertReport
     from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
     from plenostream.importers.svox2.convert import convert
     from plenostream.integrator.xla.environment import prepare_jax
-    from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+    from plenostream.options import ConvertOptions, RenderOptions, StreamOptions, VolumeOptions
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, RayResult, RenderResult
@@ -52,6 +53,7 @@ _HOMES = {
     "scene": ("Scene", "open_scene"),
     "plan.budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
+    "importers.arrays.volume": ("convert_volume",),
     "importers.arrays.write": ("write_scene",),
     "importers.svox2.checkpoint": ("Checkpoint", "open_checkpoint"),
     "importers.svox2.convert": ("convert",),
@@ -73,7 +75,7 @@ _HOMES = {
         "StoreNotFound",
     ),
     "field.grid": ("GridSpec",),
-    "options": ("ConvertOptions", "RenderOptions", "StreamOptions"),
+    "options": ("ConvertOptions", "RenderOptions", "StreamOptions", "VolumeOptions"),
     "renderer": ("Renderer",),
     "results": ("FrameStats", "RayResult", "RenderResult"),
     "format.info": ("scene_info",),
@@ -108,8 +110,10 @@ __all__ = [
     "StoreFormat",
     "StoreNotFound",
     "StreamOptions",
+    "VolumeOptions",
     "__version__",
     "convert",
+    "convert_volume",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",

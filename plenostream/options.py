@@ -15,12 +15,14 @@ from plenostream.rules import (
     Colour,
     DeviceName,
     Frames,
+    Lengths,
     Memory,
     Names,
     Number,
     Point,
     Region,
     Size,
+    Spelled,
     Truth,
     Whole,
     check_record,
@@ -29,6 +31,7 @@ from plenostream.rules import (
 from plenostream.rules.bytesize import parse_bytes
 
 __all__ = [
+    "COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "FOV",
@@ -44,6 +47,7 @@ __all__ = [
     "REGION",
     "SCENE_SCALE",
     "SIZE",
+    "Axes",
     "Backend",
     "Codec",
     "ConvertOptions",
@@ -51,12 +55,16 @@ __all__ = [
     "RenderOptions",
     "StoreDtype",
     "StreamOptions",
+    "VolumeOptions",
 ]
 
 Backend = Literal["auto", "native", "warp", "xla"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
+Axes = Literal["xyz", "zyx"]
+COLORMAPS = ("coolwarm", "grey", "hot", "ice", "spectrum")
+"""Named tables of colours."""
 
 _LARGE, _SMALL = 1e30, 1e-30
 """Float32 holds these, and what they become in the units of any grid that it holds."""
@@ -237,6 +245,62 @@ class ConvertOptions:
     def host_bytes(self) -> int:
         """`host_memory` in bytes."""
         return parse_bytes(self.host_memory, name="host_memory")
+
+
+_VALUE = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_TABLE_FILE = r"[^\0]*[^/\0]\.(?:txt|csv)"
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOptions:
+    """What the scalars of a volume look like.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    opacity: Annotated[
+        str | None,
+        Spelled(
+            pattern=rf"{_VALUE}:{_VALUE}(?:,{_VALUE}:{_VALUE})+|{_TABLE_FILE}",
+            form="VALUE:OPACITY,VALUE:OPACITY,..., such as 300:0,500:0.4, or a file .txt or .csv",
+            shown_as="VALUE:OPACITY,...|FILE.txt",
+            unsaid="nothing, and a volume needs it",
+            help="How opaque the scalars of a volume are: shares of the light that the edge of a voxel "
+            "takes, 0 to 1, linear between rising values and constant beyond. A file has a value and "
+            "an opacity a line; # begins a comment.",
+        ),
+    ] = None
+    colormap: Annotated[
+        str,
+        Spelled(
+            pattern=rf"(?:{'|'.join(COLORMAPS)})(?::{_VALUE},{_VALUE})?|{_TABLE_FILE}",
+            form=f"one of {', '.join(COLORMAPS)}, with :LOW,HIGH if need be, or a file .txt or .csv",
+            shown_as="NAME[:LOW,HIGH]|FILE.txt",
+            help=f"Colours of a volume's scalars: {', '.join(COLORMAPS)}, from LOW to HIGH (else the "
+            "first and last value of --opacity); or a file with a value, red, green and blue a line, "
+            "colours from 0 to 1.",
+        ),
+    ] = "grey"
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        Lengths(
+            least=_SMALL, most=_LARGE, unsaid="cubes, the longest axis 2 world units long",
+            help="World lengths of a voxel of a volume along x, y and z.",
+        ),
+    ] = None  # fmt: skip
+    axes: Annotated[
+        Axes,
+        Choice(
+            choices=get_args(Axes),
+            help="Order of a volume's axes in its file; stacks of pictures are zyx.",
+        ),
+    ] = "xyz"
+
+    def __post_init__(self) -> None:
+        check_record(self)
 
 
 # Cameras: arguments of `cameras.load_cameras`, `look_at_camera` and `orbit_cameras`.

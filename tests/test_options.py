@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from plenostream.errors import InvalidInput
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import ConvertOptions, RenderOptions, StreamOptions, VolumeOptions
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions)
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions)
 NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
 
 

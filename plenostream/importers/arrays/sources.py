@@ -153,14 +153,17 @@ _MOST_READ = 4_000_000
 """Voxels that are read at a time."""
 
 
-def reading_edges(array: Any, *, thickness: int) -> Triple:
+def reading_edges(chunks: Any, *, thickness: int) -> Triple:
     """Edges of the boxes in which an array is read: whole chunks, where it has some and these fit.
 
-    `thickness` planes are worth reading at a time.
+    Parameters
+    ----------
+    chunks : lengths of chunks along the axes, by Zarr or by Dask, which lists them all; None: none
+    thickness : planes that are worth reading at a time
     """
-    chunks = getattr(array, "chunks", None) or (8, 8, 8)
-    # Dask lists the lengths of all chunks of an axis.
-    edges = [max(chunk) if isinstance(chunk, tuple) else chunk for chunk in chunks[:3]]
+    edges = [
+        max(chunk) if isinstance(chunk, tuple) else chunk for chunk in (chunks or (8, 8, 8))[:3]
+    ]
     edges[2] = math.lcm(edges[2], 8)
     least = (thickness, 128, 128)
     x, y, z = (-(-want // edge) * edge for want, edge in zip(least, edges, strict=True))

@@ -138,8 +138,9 @@ def _of_arrays(
     if form.basis_dim is not None and held[-1].dtype == np.float16:
         form = ValueForm(basis_dim=form.basis_dim, sh_dtype="float16")
     thickness = SLAB_BRICKS * bricks.brick_size
+    chunks = getattr(density, "shards", None) or getattr(density, "chunks", None)
     make = partial(
-        ArraySource, density, colours, form, edges=reading_edges(density, thickness=thickness)
+        ArraySource, density, colours, form, edges=reading_edges(chunks, thickness=thickness)
     )
     return DescribedSource(
         name=name or "arrays",
