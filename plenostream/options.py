@@ -237,6 +237,13 @@ class ConvertOptions:
     ] = None  # fmt: skip
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
     resume: Annotated[bool, Truth(help="Go on with a conversion that was cut off.")] = False
+    approximate: Annotated[
+        bool,
+        Truth(
+            help="Resample models whose picture no scene has exactly (PlenOctrees), and say how far it "
+            "is from theirs. Nothing changes for others."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         check_record(self)

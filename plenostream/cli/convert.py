@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from plenostream.cli.approximation import approximation_line
 from plenostream.cli.parameters import (
     Settings,
     quiet_option,
@@ -41,6 +42,9 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
     is asked for; or a volume of scalars, such as CT or simulations make: a NumPy file (.npy) or a
     Zarr array, of which --opacity and --colormap say what its values look like.
 
+    A PlenOctree (.npz of svox 1) has a picture that no scene has exactly; --approximate resamples it
+    and says how far off the picture is.
+
     The scene is there only once it is whole.
     """
     # Refuse what cannot be before anything heavy is imported.
@@ -51,14 +55,26 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
         if is_volume(source):
             from plenostream.importers.arrays.volume import convert_volume
 
-            report = convert_volume(source, scene, volume, asked, progress=progress.update)
+            lines = convert_volume(source, scene, volume, asked, progress=progress.update).lines()
         else:
             _refuse_volume_flags(source, volume)
-            from plenostream.importers.svox2.convert import convert as convert_checkpoint
-
-            report = convert_checkpoint(source, scene, asked, progress=progress.update)
+            lines = _convert_model(source, scene, asked, progress)
     if not settings.quiet:
-        click.echo("\n".join(report.lines()))
+        click.echo("\n".join(lines))
+
+
+def _convert_model(
+    source: str, scene: str, options: ConvertOptions, progress: Progress
+) -> list[str]:
+    """Convert a checkpoint or a model of another program; the report."""
+    from plenostream.importers.resampled.convert import convert_foreign, open_foreign
+
+    if open_foreign(source) is None:
+        from plenostream.importers.svox2.convert import convert as convert_checkpoint
+
+        return convert_checkpoint(source, scene, options, progress=progress.update).lines()
+    report, model = convert_foreign(source, scene, options, progress=progress.update)
+    return [*report.lines(), approximation_line(scene, model, options)]
 
 
 def _refuse_volume_flags(source: str, volume: VolumeOptions) -> None:

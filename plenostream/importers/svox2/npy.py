@@ -79,7 +79,8 @@ def parse_header(head: bytes, *, where: str) -> ArrayHeader:
         raise CheckpointError(f"{where} has the impossible shape {shown(shape)}")
     if dtype.hasobject:
         raise CheckpointError(
-            f"{where} is an array of pickled Python objects; these are never opened"
+            f"{where} is an array of pickled Python objects, which run code when they are opened and "
+            "never are here: where you trust the file, save plain arrays (docs/usage.md, Pickles)"
         )
     if dtype.names is not None or dtype.subdtype is not None:
         raise CheckpointError(f"{where} is an array of records; expected plain numbers")
