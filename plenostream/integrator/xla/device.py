@@ -41,10 +41,6 @@ _BLOCK_LOST = 128 << 20
 """Bytes that a block has more than the array in it, at most; see `hands_out_blocks`."""
 _LARGE_ARRAYS = 12
 """Arrays that are alive at once and as large as that: those of pool, rays and state."""
-_BATCH_BYTES = 8_000_000
-"""Bytes of the rows that are brought in together, on a CPU."""
-_BATCH_SHARE = 16
-"""Elsewhere, what part of the budget they are, within bounds."""
 _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
 
@@ -117,11 +113,6 @@ class Device:
         self.n_parts = self.n_threads if self.platform == "cpu" and not one_part else 1
         self.n_queued = 1 if self.platform == "cpu" else _QUEUED
         self.n_staged = 0 if self.platform == "cpu" else 2
-        self.batch_bytes = _BATCH_BYTES
-        if self.platform != "cpu":
-            # Each batch costs a millisecond of Python, and takes its bytes of the budget twice.
-            share = self.allowed_bytes // _BATCH_SHARE
-            self.batch_bytes = min(max(share, _BATCH_BYTES // 2), 4 * _BATCH_BYTES)
         self.ledger = Ledger()
 
     @property

@@ -6,9 +6,8 @@ meet. On a CPU there is a part for each thread allowed; a GPU takes everything a
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +88,7 @@ class JaxIntegrator(ABC):
             basis_dim=scene.basis_dim,
             entry_bits=entry_bits(scene.grid.size),
         )
-        self.batch_rows = batch_rows(scene.basis_dim, scene.sh_dtype, device.batch_bytes)
+        self.batch_rows = batch_rows(scene.basis_dim, scene.sh_dtype)
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)
@@ -163,8 +162,16 @@ class JaxIntegrator(ABC):
 
     def _write(self, staged: Staged) -> None:
         """Put a batch into the pool, its rows and the rest at the same time where there are threads."""
-        writers = zip(itertools.cycle(self.workers.all), self.pool.writers(staged), strict=False)
-        for future in [worker.submit(write) for worker, write in writers]:
+        writers, n_parts = self.pool.writers(staged), len(self.workers.all)
+
+        def run(mine: Sequence[Callable[[], None]]) -> None:
+            for write in mine:
+                write()
+
+        tasks = zip(
+            self.workers.all, (writers[part::n_parts] for part in range(n_parts)), strict=True
+        )
+        for future in [worker.submit(run, mine) for worker, mine in tasks if mine]:
             future.result()
 
     # Rays

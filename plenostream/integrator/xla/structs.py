@@ -40,7 +40,9 @@ __all__ = [
 
 BATCH_BRICKS = 512
 """Bricks of a batch of arrivals, at most."""
-_LEAST_ROWS = 4096
+_BATCH_BYTES = 8_000_000
+"""Bytes of its rows."""
+_LEAST_ROWS, _MOST_ROWS = 4096, 131_072
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
 CALL_BLOCKS = 8192
@@ -57,10 +59,10 @@ def n_bytes(structs: Any) -> int:
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def batch_rows(basis_dim: int, sh_dtype: str, batch_bytes: int) -> int:
+def batch_rows(basis_dim: int, sh_dtype: str) -> int:
     """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
-    n = batch_bytes // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
-    return max(_LEAST_ROWS, 1 << (n.bit_length() - 1))
+    n = _BATCH_BYTES // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
+    return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
 
 
 @dataclass(frozen=True, slots=True)
