@@ -240,10 +240,18 @@ class ConvertOptions:
     approximate: Annotated[
         bool,
         Truth(
-            help="Resample models whose picture no scene has exactly (PlenOctrees), and say how far it "
-            "is from theirs. Nothing changes for others."
+            help="Resample models whose picture no scene has exactly (PlenOctrees, Plenoxels in JAX), "
+            "and say how far it is from theirs. Nothing changes for others."
         ),
     ] = False
+    radius: Annotated[
+        float | None,
+        Number(
+            least=_SMALL, most=_LARGE, unit="world units",
+            unsaid="what the file says; 1.3 for Plenoxels in JAX, whose files do not",
+            help="Half the extent of the volume, for Plenoxels in JAX.",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_record(self)

@@ -132,7 +132,7 @@ ASKED = [
     for param in command.params
     if isinstance(param.type, Asked)
 ]
-UNRULED = {"--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"}
+UNRULED = {"--approximate", "--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"}
 """Paths, and flags without a value."""
 
 

@@ -42,8 +42,8 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
     is asked for; or a volume of scalars, such as CT or simulations make: a NumPy file (.npy) or a
     Zarr array, of which --opacity and --colormap say what its values look like.
 
-    A PlenOctree (.npz of svox 1) has a picture that no scene has exactly; --approximate resamples it
-    and says how far off the picture is.
+    A PlenOctree (.npz of svox 1) and Plenoxels in JAX (a folder of .npy) have pictures that no scene
+    has exactly; --approximate resamples them and says how far off the picture is.
 
     The scene is there only once it is whole.
     """
@@ -69,7 +69,9 @@ def _convert_model(
     """Convert a checkpoint or a model of another program; the report."""
     from plenostream.importers.resampled.convert import convert_foreign, open_foreign
 
-    if open_foreign(source) is None:
+    if open_foreign(source, radius=options.radius) is None:
+        if options.radius is not None:
+            raise click.UsageError(f"--radius belongs to Plenoxels in JAX, and {source} is none")
         from plenostream.importers.svox2.convert import convert as convert_checkpoint
 
         return convert_checkpoint(source, scene, options, progress=progress.update).lines()

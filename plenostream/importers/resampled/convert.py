@@ -11,6 +11,7 @@ from plenostream.importers.arrays.making import DescribedSource, make_scene
 from plenostream.importers.arrays.sources import FunctionSource
 from plenostream.importers.arrays.values import ValueForm
 from plenostream.importers.packing.report import ConvertReport
+from plenostream.importers.resampled.jax_grid import is_jax_grid, open_jax_grid
 from plenostream.importers.resampled.model import ForeignFile, ForeignModel
 from plenostream.importers.resampled.octree import OCTREE_MEMBERS, open_octree
 from plenostream.importers.svox2.unpacking import METHODS
@@ -22,15 +23,19 @@ __all__ = ["convert_foreign", "open_foreign"]
 _MAX_DIRECTORY_BYTES = 1 << 18
 
 
-def open_foreign(path: PathLike) -> ForeignFile | None:
+def open_foreign(path: PathLike, *, radius: float | None = None) -> ForeignFile | None:
     """The model of another program at `path`, or None where it is none that is known here.
+
+    `radius` as in ConvertOptions.
 
     Raises
     ------
-    InvalidInput : no path, a URL.
+    InvalidInput : no path, a URL; a radius for a model that has its own.
     CheckpointError : it is one, and damaged, hostile, or of a kind that is not read.
     """
     place = local_path(path, what="checkpoint")
+    if is_jax_grid(place):
+        return open_jax_grid(os.fspath(place), radius=radius)
     if not os.path.isfile(place):
         return None
     try:
@@ -39,6 +44,8 @@ def open_foreign(path: PathLike) -> ForeignFile | None:
         return None  # who reads checkpoints says what it is
     if not OCTREE_MEMBERS <= set(entries):
         return None
+    if radius is not None:
+        raise InvalidInput(f"radius is {radius:g}, and {place} has its own")
     return open_octree(os.fspath(input_file(place, what="checkpoint", error=CheckpointError)))
 
 
@@ -49,7 +56,7 @@ def convert_foreign(
     *,
     progress: Progress | None = None,
 ) -> tuple[ConvertReport, ForeignModel]:
-    """Resample a model of another program (a PlenOctree) into a scene at `target`.
+    """Resample a model of another program (a PlenOctree, Plenoxels in JAX) into a scene at `target`.
 
     Returns the report, and the model: `model.see(origins, dirs)` is its picture by the rules of its
     own program, to compare the scene's with.
@@ -59,12 +66,12 @@ def convert_foreign(
     InvalidInput : `options` of another type, a URL.
     CheckpointError : not such a model, damaged; or `options.approximate` is not set: no scene has
     exactly its picture.
-    StoreExists, StoreError, BudgetError : as for `write_scene`; the model is held in memory.
+    StoreExists, StoreError, BudgetError : as for `write_scene`; a PlenOctree is held in memory.
     """
     options = ConvertOptions() if options is None else options
     if not isinstance(options, ConvertOptions):
         raise InvalidInput(f"options is {shown(options)}; expected ConvertOptions")
-    file = open_foreign(source)
+    file = open_foreign(source, radius=options.radius)
     if file is None:
         raise CheckpointError(f"{os.fspath(source)} is no model that can be resampled")
     if not options.approximate:
@@ -83,7 +90,7 @@ def convert_foreign(
         return model[0]
 
     described = DescribedSource(
-        name=os.path.basename(file.path),
+        name=os.path.basename(os.path.abspath(file.path)),
         form=form,
         open=lambda work, tell: FunctionSource(load().box, form),
         n_bytes=file.stamp[0],

@@ -32,8 +32,12 @@ _ARCHIVES: tuple[tuple[frozenset[str], str], ...] = (
 )
 """Members that together say what an archive is."""
 _PICKLE = (
-    "pickles run code when they are opened, so they never are here: where you trust the file, make an "
-    ".npz of it in the program that it comes from (docs/usage.md, Pickles, has the lines)"
+    "pickles run code when they are opened, so they never are here. Where you trust it, turn it into an "
+    ".npz where PyTorch is: "
+    "python -c \"import numpy, sys, torch; d = torch.load(sys.argv[1], map_location='cpu', "
+    "weights_only=True); numpy.savez(sys.argv[2], **{k: v.numpy() for k, v in d.get('state_dict', "
+    "d).items() if hasattr(v, 'numpy')})\" FILE NEW.npz; and name its arrays links, density_data, sh_data, "
+    "radius and center, as svox2 does"
 )
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x93NUMPY", "a single NumPy array (.npy); a svox2 checkpoint is an .npz of several"),

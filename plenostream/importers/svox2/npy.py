@@ -80,7 +80,7 @@ def parse_header(head: bytes, *, where: str) -> ArrayHeader:
     if dtype.hasobject:
         raise CheckpointError(
             f"{where} is an array of pickled Python objects, which run code when they are opened and "
-            "never are here: where you trust the file, save plain arrays (docs/usage.md, Pickles)"
+            "never are here: where you trust the file, save them with numpy as arrays of numbers"
         )
     if dtype.names is not None or dtype.subdtype is not None:
         raise CheckpointError(f"{where} is an array of records; expected plain numbers")
