@@ -40,10 +40,17 @@ if TYPE_CHECKING:
     from plenostream.importers.arrays.volume import convert_volume
     from plenostream.importers.arrays.write import write_scene
     from plenostream.importers.packing.report import ConvertReport
+    from plenostream.importers.resampled.convert import convert_foreign
     from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
     from plenostream.importers.svox2.convert import convert
     from plenostream.integrator.xla.environment import prepare_jax
-    from plenostream.options import ConvertOptions, RenderOptions, StreamOptions, VolumeOptions
+    from plenostream.options import (
+        ConvertOptions,
+        RenderOptions,
+        ResampleOptions,
+        StreamOptions,
+        VolumeOptions,
+    )
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, RayResult, RenderResult
@@ -57,6 +64,7 @@ _HOMES = {
     "importers.arrays.write": ("write_scene",),
     "importers.svox2.checkpoint": ("Checkpoint", "open_checkpoint"),
     "importers.svox2.convert": ("convert",),
+    "importers.resampled.convert": ("convert_foreign",),
     "importers.packing.report": ("ConvertReport",),
     "integrator.xla.environment": ("prepare_jax",),
     "errors": (
@@ -75,7 +83,13 @@ _HOMES = {
         "StoreNotFound",
     ),
     "field.grid": ("GridSpec",),
-    "options": ("ConvertOptions", "RenderOptions", "StreamOptions", "VolumeOptions"),
+    "options": (
+        "ConvertOptions",
+        "RenderOptions",
+        "ResampleOptions",
+        "StreamOptions",
+        "VolumeOptions",
+    ),
     "renderer": ("Renderer",),
     "results": ("FrameStats", "RayResult", "RenderResult"),
     "format.info": ("scene_info",),
@@ -104,6 +118,7 @@ __all__ = [
     "RenderPlan",
     "RenderResult",
     "Renderer",
+    "ResampleOptions",
     "Scene",
     "StoreError",
     "StoreExists",
@@ -113,6 +128,7 @@ __all__ = [
     "VolumeOptions",
     "__version__",
     "convert",
+    "convert_foreign",
     "convert_volume",
     "load_cameras",
     "look_at_camera",

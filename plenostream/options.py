@@ -53,6 +53,7 @@ __all__ = [
     "ConvertOptions",
     "Precision",
     "RenderOptions",
+    "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
     "VolumeOptions",
@@ -237,21 +238,6 @@ class ConvertOptions:
     ] = None  # fmt: skip
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
     resume: Annotated[bool, Truth(help="Go on with a conversion that was cut off.")] = False
-    approximate: Annotated[
-        bool,
-        Truth(
-            help="Resample models whose picture no scene has exactly (PlenOctrees, Plenoxels in JAX), "
-            "and say how far it is from theirs. Nothing changes for others."
-        ),
-    ] = False
-    radius: Annotated[
-        float | None,
-        Number(
-            least=_SMALL, most=_LARGE, unit="world units",
-            unsaid="what the file says; 1.3 for Plenoxels in JAX, whose files do not",
-            help="Half the extent of the volume, for Plenoxels in JAX.",
-        ),
-    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_record(self)
@@ -313,6 +299,36 @@ class VolumeOptions:
             help="Order of a volume's axes in its file; stacks of pictures are zyx.",
         ),
     ] = "xyz"
+
+    def __post_init__(self) -> None:
+        check_record(self)
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResampleOptions:
+    """What becomes of models whose picture no scene has exactly.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    approximate: Annotated[
+        bool,
+        Truth(
+            help="Resample models whose picture no scene has exactly (PlenOctrees, Plenoxels in JAX), "
+            "and say how far it is from theirs. Nothing changes for others."
+        ),
+    ] = False
+    radius: Annotated[
+        float | None,
+        Number(
+            least=_SMALL, most=_LARGE, unit="world units",
+            unsaid="1.3, as they are trained: their files do not say it",
+            help="Half the extent of the volume, for Plenoxels in JAX.",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_record(self)

@@ -21,7 +21,13 @@ from plenostream.cli.points import points
 from plenostream.cli.render import render
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions, VolumeOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 from plenostream.rules import (
     Choice,
     Colour,
@@ -38,7 +44,7 @@ from plenostream.rules import (
     rules_of,
 )
 
-RECORDS = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions)
+RECORDS = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
 OF_RECORDS = [
     pytest.param(record, name, rule, id=f"{record.__name__}.{name}")
     for record in RECORDS

@@ -15,7 +15,7 @@ from plenostream.cli.parameters import (
     take_record,
 )
 from plenostream.cli.progress import Progress
-from plenostream.options import ConvertOptions, VolumeOptions
+from plenostream.options import ConvertOptions, ResampleOptions, VolumeOptions
 
 __all__ = ["convert"]
 
@@ -33,6 +33,7 @@ Examples:
 @click.argument("scene")
 @record_options(ConvertOptions)
 @record_options(VolumeOptions)
+@record_options(ResampleOptions)
 @quiet_option
 @click.pass_obj
 def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> None:
@@ -48,7 +49,8 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
     The scene is there only once it is whole.
     """
     # Refuse what cannot be before anything heavy is imported.
-    volume, asked = take_record(VolumeOptions, flags), take_record(ConvertOptions, flags)
+    asked, volume = take_record(ConvertOptions, flags), take_record(VolumeOptions, flags)
+    resample = take_record(ResampleOptions, flags)
     from plenostream.importers.arrays.recognise import is_volume
 
     with Progress(quiet=settings.quiet) as progress:
@@ -58,24 +60,28 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
             lines = convert_volume(source, scene, volume, asked, progress=progress.update).lines()
         else:
             _refuse_volume_flags(source, volume)
-            lines = _convert_model(source, scene, asked, progress)
+            lines = _convert_model(source, scene, resample, asked, progress)
     if not settings.quiet:
         click.echo("\n".join(lines))
 
 
 def _convert_model(
-    source: str, scene: str, options: ConvertOptions, progress: Progress
+    source: str,
+    scene: str,
+    resample: ResampleOptions,
+    options: ConvertOptions,
+    progress: Progress,
 ) -> list[str]:
     """Convert a checkpoint or a model of another program; the report."""
     from plenostream.importers.resampled.convert import convert_foreign, open_foreign
 
-    if open_foreign(source, radius=options.radius) is None:
-        if options.radius is not None:
+    if open_foreign(source, radius=resample.radius) is None:
+        if resample.radius is not None:
             raise click.UsageError(f"--radius belongs to Plenoxels in JAX, and {source} is none")
         from plenostream.importers.svox2.convert import convert as convert_checkpoint
 
         return convert_checkpoint(source, scene, options, progress=progress.update).lines()
-    report, model = convert_foreign(source, scene, options, progress=progress.update)
+    report, model = convert_foreign(source, scene, resample, options, progress=progress.update)
     return [*report.lines(), approximation_line(scene, model, options)]
 
 

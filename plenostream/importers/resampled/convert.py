@@ -15,7 +15,7 @@ from plenostream.importers.resampled.jax_grid import is_jax_grid, open_jax_grid
 from plenostream.importers.resampled.model import ForeignFile, ForeignModel
 from plenostream.importers.resampled.octree import OCTREE_MEMBERS, open_octree
 from plenostream.importers.svox2.unpacking import METHODS
-from plenostream.options import ConvertOptions
+from plenostream.options import ConvertOptions, ResampleOptions
 from plenostream.results import Progress
 
 __all__ = ["convert_foreign", "open_foreign"]
@@ -26,7 +26,7 @@ _MAX_DIRECTORY_BYTES = 1 << 18
 def open_foreign(path: PathLike, *, radius: float | None = None) -> ForeignFile | None:
     """The model of another program at `path`, or None where it is none that is known here.
 
-    `radius` as in ConvertOptions.
+    `radius` as in ResampleOptions.
 
     Raises
     ------
@@ -52,6 +52,7 @@ def open_foreign(path: PathLike, *, radius: float | None = None) -> ForeignFile 
 def convert_foreign(
     source: PathLike,
     target: PathLike,
+    resample: ResampleOptions,
     options: ConvertOptions | None = None,
     *,
     progress: Progress | None = None,
@@ -63,18 +64,21 @@ def convert_foreign(
 
     Raises
     ------
-    InvalidInput : `options` of another type, a URL.
-    CheckpointError : not such a model, damaged; or `options.approximate` is not set: no scene has
+    InvalidInput : options of another type, a URL.
+    CheckpointError : not such a model, damaged; or `resample.approximate` is not set: no scene has
     exactly its picture.
     StoreExists, StoreError, BudgetError : as for `write_scene`; a PlenOctree is held in memory.
     """
     options = ConvertOptions() if options is None else options
-    if not isinstance(options, ConvertOptions):
-        raise InvalidInput(f"options is {shown(options)}; expected ConvertOptions")
-    file = open_foreign(source, radius=options.radius)
+    if not isinstance(options, ConvertOptions) or not isinstance(resample, ResampleOptions):
+        raise InvalidInput(
+            f"options are {shown(resample)} and {shown(options)}; expected ResampleOptions and "
+            "ConvertOptions"
+        )
+    file = open_foreign(source, radius=resample.radius)
     if file is None:
         raise CheckpointError(f"{os.fspath(source)} is no model that can be resampled")
-    if not options.approximate:
+    if not resample.approximate:
         raise CheckpointError(
             f"{file.path} is {file.kind}, so no scene has exactly its picture; --approximate "
             "resamples it, and says how far the picture is from its own"

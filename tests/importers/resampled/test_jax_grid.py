@@ -13,9 +13,11 @@ import plenostream as ps
 from plenostream import reference
 from plenostream.cli import main as cli
 from plenostream.importers.resampled.convert import convert_foreign
+from plenostream.options import ResampleOptions
 from plenostream.testing.pictures import rays_around
 
-APPROXIMATE = ps.ConvertOptions(approximate=True, brick_size=8)
+APPROXIMATE = ResampleOptions(approximate=True)
+BRICKS = ps.ConvertOptions(brick_size=8)
 SIZE, DIM = 24, 4
 
 
@@ -81,12 +83,12 @@ def ray_by_ray(origins: NDArray[np.float64], dirs: NDArray[np.float64]) -> NDArr
 
 def test_is_refused_by_name_with_the_way_to_approximate(tmp_path: Path) -> None:
     with pytest.raises(ps.CheckpointError, match="Plenoxels in JAX.*--approximate"):
-        convert_foreign(save(tmp_path / "g"), tmp_path / "s")
+        convert_foreign(save(tmp_path / "g"), tmp_path / "s", ResampleOptions())
     assert [path.name for path in tmp_path.iterdir()] == ["g"]
 
 
 def test_rays_see_what_plenoxel_py_says(tmp_path: Path) -> None:
-    _, model = convert_foreign(save(tmp_path / "g"), tmp_path / "s", APPROXIMATE)
+    _, model = convert_foreign(save(tmp_path / "g"), tmp_path / "s", APPROXIMATE, BRICKS)
     origins, dirs = rays_around(3, 60, radius=0.8)
     outside = np.abs(origins).max(axis=1) > 1.4
     origins, dirs = origins[outside], 1.3 * dirs[outside]
@@ -101,7 +103,7 @@ def test_densities_are_those_of_the_grid(tmp_path: Path) -> None:
         f"sh_grid{n}": np.full((len(arrays()["sigma_grid"]), 3), -300.0 * (n == 0))
         for n in range(DIM)
     }
-    _, model = convert_foreign(save(tmp_path / "g", **black), tmp_path / "s", APPROXIMATE)
+    _, model = convert_foreign(save(tmp_path / "g", **black), tmp_path / "s", APPROXIMATE, BRICKS)
     origins, dirs = rays_around(5, 300, radius=0.8)
     # plenoxel.py draws what lies behind an eye, too.
     ahead = (np.abs(origins).max(axis=1) > 1.4) & ((origins * dirs).sum(axis=1) < 0)
@@ -152,5 +154,5 @@ def test_damaged_grid_is_refused_and_leaves_nothing(tmp_path: Path, case: str) -
     changes, message = BAD[case]
     folder = save(tmp_path / "g", **changes)
     with pytest.raises(ps.CheckpointError, match=message):
-        convert_foreign(folder, tmp_path / "s", APPROXIMATE)
+        convert_foreign(folder, tmp_path / "s", APPROXIMATE, BRICKS)
     assert [path.name for path in tmp_path.iterdir()] == ["g"]

@@ -14,9 +14,11 @@ from plenostream import reference
 from plenostream.cli import main as cli
 from plenostream.importers.resampled.colours import fitted_coefficients
 from plenostream.importers.resampled.convert import convert_foreign, open_foreign
+from plenostream.options import ResampleOptions
 from plenostream.testing.pictures import open_renderer, rays_around
 
-APPROXIMATE = ps.ConvertOptions(approximate=True, brick_size=8)
+APPROXIMATE = ResampleOptions(approximate=True)
+BRICKS = ps.ConvertOptions(brick_size=8)
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +33,14 @@ def file(tree: Tree, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_is_refused_by_name_with_the_way_to_approximate(file: Path, tmp_path: Path) -> None:
     with pytest.raises(ps.CheckpointError, match="a PlenOctree.*--approximate"):
-        convert_foreign(file, tmp_path / "s")
+        convert_foreign(file, tmp_path / "s", ResampleOptions())
     with pytest.raises(ps.CheckpointError, match="a PlenOctree.*--approximate"):
         ps.convert(file, tmp_path / "s")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_rays_see_what_the_rules_of_svox_say(tree: Tree, file: Path, tmp_path: Path) -> None:
-    _, model = convert_foreign(file, tmp_path / "s", APPROXIMATE)
+    _, model = convert_foreign(file, tmp_path / "s", APPROXIMATE, BRICKS)
     origins, dirs = rays_around(3, 300, radius=1.0)
     expected = ray_by_ray(tree, origins, dirs)
     assert (expected.min(axis=1) < 0.9).mean() > 0.2
@@ -49,7 +51,7 @@ def test_rays_see_what_the_rules_of_svox_say(tree: Tree, file: Path, tmp_path: P
 def test_scene_has_the_leaves_densities_in_the_same_place(
     tree: Tree, file: Path, tmp_path: Path
 ) -> None:
-    convert_foreign(file, tmp_path / "s", APPROXIMATE)
+    convert_foreign(file, tmp_path / "s", APPROXIMATE, BRICKS)
     with ps.open_scene(tmp_path / "s") as scene:
         grid = scene.grid
         assert grid.size == (32, 32, 32)
@@ -68,7 +70,7 @@ def test_finer_trees_are_approximated_better(tmp_path: Path) -> None:
     errors = []
     for levels in (4, 6):
         made = ball_tree(levels).save(tmp_path / f"{levels}.npz")
-        _, model = convert_foreign(made, tmp_path / f"{levels}", APPROXIMATE)
+        _, model = convert_foreign(made, tmp_path / f"{levels}", APPROXIMATE, BRICKS)
         origins, dirs = rays_around(4, 300, radius=0.8)
         with ps.open_scene(tmp_path / f"{levels}") as scene, ps.Renderer(scene) as renderer:
             difference = renderer.render_rays(origins, dirs).rgb - model.see(origins, dirs)
@@ -149,11 +151,11 @@ def test_damaged_tree_is_refused_and_leaves_nothing(tmp_path: Path, case: str) -
     assert tree.child.shape[0] == 9
     made = tree.save(tmp_path / "t.npz", **changes)
     with pytest.raises(ps.CheckpointError, match=message):
-        convert_foreign(made, tmp_path / "s", APPROXIMATE)
+        convert_foreign(made, tmp_path / "s", APPROXIMATE, BRICKS)
     assert list(tmp_path.iterdir()) == [made]
 
 
 def test_tree_that_memory_does_not_hold_is_refused(file: Path, tmp_path: Path) -> None:
-    options = ps.ConvertOptions(approximate=True, host_memory="1MB")
+    options = ps.ConvertOptions(host_memory="1MB")
     with pytest.raises(ps.BudgetError):
-        convert_foreign(file, tmp_path / "s", options)
+        convert_foreign(file, tmp_path / "s", APPROXIMATE, options)
