@@ -12,6 +12,7 @@ import plenostream as ps
 from plenostream import reference
 from plenostream.testing.pictures import open_renderer
 from plenostream.testing.recorded import (
+    EXTRAS,
     MAIN_JOB,
     PARALLEL_OUTSIDE,
     TRAINED,
@@ -60,7 +61,7 @@ def assert_as_recorded(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE])
+@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE, *EXTRAS])
 def test_rays_see_what_svox2_saw(
     shared: Path, make_scene: Callable[..., Path], name: str, precision: str
 ) -> None:

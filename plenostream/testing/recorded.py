@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "EXTRAS",
     "MAIN_JOB",
     "PARALLEL_OUTSIDE",
     "TRAINED",
@@ -55,6 +56,16 @@ MAIN_JOB = (
 )
 """Cases that the renderer is held to, by name: known before the folder is looked for, so that
 the tests of a checkout without it are counted as skipped."""
+
+EXTRAS = (
+    "51_msi",
+    "51_msi_sparse",
+    "55_texture_basis",
+    "55_texture_basis_negative",
+    "56_mlp_basis",
+    "56_mlp_basis_posenc",
+)
+"""Cases of background layers and learned bases, which the renderer is held to as well."""
 
 _OUR_NAMES = {"background_brightness": "background"}
 

@@ -106,6 +106,7 @@ class JaxIntegrator(ABC):
         self._peaks: dict[str, int] = {}
         self._compiled_before = 0
         self._kept: tuple[WaveScalars, tuple[GridArrays, jax.Array, jax.Array]] | None = None
+        self._basis: tuple[jax.Array, ...] | None = None
 
     # What it takes
 
@@ -191,10 +192,13 @@ class JaxIntegrator(ABC):
         grid = self._kept[1]
         tiles = n_tiles // n_parts
         set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
+        if self._basis is None:
+            self._basis = tuple(self.device.put(a) for a in self._scene.basis.arrays)
+        basis = self._basis
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
             mine = self.device.put_all((*per_tile, *rays.shared))
-            worker.rays = set_up(*mine, *grid)
+            worker.rays = set_up(basis, *mine, *grid)
             start_state(worker)
 
         for part, worker in enumerate(self.workers.all):
@@ -311,7 +315,7 @@ class JaxIntegrator(ABC):
         self.drop()
         self.workers.close()
         self._placers.shutdown()
-        self._pool = self._blocks = self._kept = None
+        self._pool = self._blocks = self._kept = self._basis = None
 
     # Values for the kernels
 
