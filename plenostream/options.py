@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
+from plenostream.errors import InvalidInput
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
     Choice,
@@ -47,6 +48,7 @@ __all__ = [
     "Backend",
     "Codec",
     "ConvertOptions",
+    "Model",
     "Precision",
     "RenderOptions",
     "StoreDtype",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 Backend = Literal["auto", "native", "warp", "xla"]
+Model = Literal["cuvol", "nvol"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
@@ -74,7 +77,7 @@ class RenderOptions:
 
     Raises
     ------
-    InvalidInput : a value against its rule.
+    InvalidInput : a value against its rule, or two that do not go together.
     """
 
     background: Annotated[
@@ -94,9 +97,40 @@ class RenderOptions:
         float,
         Number(
             least=0, most=_LARGE, unit="world units",
-            help="Nearest distance from the eye that counts, in world units.",
+            help="Nearest distance from the eye that counts, in world units; another meaning with "
+            "spheric_clip.",
         ),
     ] = 0.0  # fmt: skip
+    spheric_clip: Annotated[
+        bool,
+        Truth(
+            help="Begin and end rays at the ellipsoid inscribed in the box, as svox2 does for scenes "
+            "taken all around; it also counts behind an eye inside. near_clip is then the share of "
+            "the radius by which the ellipsoid where rays begin is smaller."
+        ),
+    ] = False
+    far_cap: Annotated[
+        float | None,
+        Number(
+            least=0, most=_LARGE, unit="grid units", unsaid="no end but the box's",
+            help="End rays so many voxels from the eye; svox2's CUDA code does at 2000.",
+        ),
+    ] = None  # fmt: skip
+    last_sample_opaque: Annotated[
+        bool,
+        Truth(
+            help="Let the last sample of a ray, where it has any density, hide all behind: svox2's "
+            "option for forward-facing scenes."
+        ),
+    ] = False
+    model: Annotated[
+        Model,
+        Choice(
+            choices=get_args(Model),
+            help="How light is lost: cuvol multiplies what each sample lets through, nvol (svox2's "
+            "comparison with Neural Volumes) adds opacities up, to 1 at most.",
+        ),
+    ] = "cuvol"
     sigma_thresh: Annotated[
         float,
         Number(
@@ -114,6 +148,16 @@ class RenderOptions:
 
     def __post_init__(self) -> None:
         check_record(self)
+        if self.last_sample_opaque and self.model == "nvol":
+            raise InvalidInput(
+                "last_sample_opaque does not go with model nvol, whose last sample is like all others; "
+                "leave one of them out"
+            )
+        if self.spheric_clip and self.near_clip >= 1:
+            raise InvalidInput(
+                f"near_clip is {self.near_clip:g}; with spheric_clip it is a share of the radius, "
+                "expected 0 to below 1"
+            )
 
     @property
     def background_rgb(self) -> tuple[float, float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
     Boxes,
     Integrator,
+    Light,
     Place,
     RaySource,
     SampleRule,
@@ -65,11 +67,17 @@ def scene_shape(store: SceneStore, table: BoxTable) -> SceneShape:
 
 def sample_rule(options: RenderOptions) -> SampleRule:
     """What happens at a sample."""
+    light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
+    if options.last_sample_opaque:
+        light = Light.OPAQUE_END
     return SampleRule(
         step_size=options.step_size,
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
+        far_cap=math.inf if options.far_cap is None else options.far_cap,
+        spheric_clip=options.spheric_clip,
+        light=light,
     )
 
 

@@ -101,11 +101,15 @@ class Programs:
         return self._programs[key]
 
     def set_up(self, rays: RaySource, tiles: int) -> Program:
-        """(*per tile, *shared, grid, step, near clip) -> RayConstants."""
+        """(*per tile, *shared, grid, spacing) -> RayConstants."""
         per_tile, shared = self.structs.source(rays, tiles)
         basis = SphericalHarmonics(self._shape.basis_dim)
         lattice = partial(
-            ray_constants, basis=basis, bits=self._shape.entry_bits, fences=self._shape.fences
+            ray_constants,
+            basis=basis,
+            bits=self._shape.entry_bits,
+            spheric_clip=self._shape.spheric_clip,
+            fences=self._shape.fences,
         )
 
         def setup(*args: Any) -> RayConstants:
@@ -165,7 +169,9 @@ class Programs:
     def fresh(self, tiles: int) -> Program:
         """() -> RayState of t * 64 rays."""
         return self._program(
-            ("ray state", tiles), partial(fresh_state, tiles * TILE_RAYS), lambda: ()
+            ("ray state", tiles),
+            partial(fresh_state, tiles * TILE_RAYS, self._shape.light),
+            lambda: (),
         )
 
     def empty_pool(self, n_slots: int, n_pages: int) -> Program:
