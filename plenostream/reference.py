@@ -180,10 +180,10 @@ def render_rays(
 ) -> ReferencePicture:
     """What rays [n, 3] (world; directions of any length above zero) see in a model.
 
-    The defaults are svox2's. `background` is one number or three; `step_size` is in grid
-    units, `near_clip` in world units (a share of the radius with `spheric_clip`), `far_cap` in grid
-    units; `ndc` is (width, height, fx[, fy]) in pixels; `density_float16` rounds the densities per edge of a voxel to
-    float16, 65504 being the largest.
+    The defaults are svox2's. `background` is one number or three; `step_size` is in grid units;
+    `near_clip` is in world units, with `spheric_clip` a share of the radius; `far_cap` is in grid
+    units; `ndc` is (width, height, fx[, fy]) in pixels; `density_float16` rounds the densities per
+    edge of a voxel to float16, 65504 being the largest.
     """
     origins, dirs = np.asarray(origins, np.float64), np.asarray(dirs, np.float64)
     if ndc is not None:

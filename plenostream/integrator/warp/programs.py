@@ -204,7 +204,7 @@ class WalkPrograms(Programs):
         ) -> tuple[jax.Array, ...]:
             total = jnp.sum(counters, axis=0, dtype=jnp.int64)
             behind = None if light is Light.MULTIPLIES else left
-            return *compose(RayState(trans, gathered, behind, total), *rest), waits_for
+            return *compose(RayState(trans, gathered, None, total), behind, *rest), waits_for
 
         def args() -> tuple[Any, ...]:
             one, state = self.structs.one, self.walks.state(tiles)

@@ -212,7 +212,8 @@ class Programs:
             ("compose", tiles),
             compose,
             lambda: (
-                self.structs.state(tiles),
+                self.structs.state(tiles)._replace(left=None),
+                self.structs.left(tiles),
                 self.structs.rays(tiles),
                 self.structs.one((3,), jnp.float32),
                 self.structs.one((), jnp.float32),

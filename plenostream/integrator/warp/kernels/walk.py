@@ -292,7 +292,9 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
                             # Of -sigma tau below 0.1 the difference from 1 would keep few digits.
                             thin = sigma * tau
                             if thin < 0.1:
-                                weight = thin * (1.0 - thin * (0.5 - thin * (_SIXTH - thin * _24TH)))
+                                weight = thin * (
+                                    1.0 - thin * (0.5 - thin * (_SIXTH - thin * _24TH))
+                                )
                             else:
                                 weight = 1.0 - wp.exp(-thin)
                             weight = wp.min(weight, behind)

@@ -32,6 +32,7 @@ def live_tiles(state: RayState, rays: RayConstants) -> jax.Array:
 
 def compose(
     state: RayState,
+    left: jax.Array | None,
     rays: RayConstants,
     units_per_grid: jax.Array,
     unit: jax.Array,
@@ -39,12 +40,13 @@ def compose(
     background: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare;
-    and the counters. They take the place of the state, which is donated.
+    and the counters. They take the place of the state, which is donated; `left`, which `RayState`
+    has, is not, since nothing takes its place.
 
     ``rgb + T background`` (background [3] f32), ``1 - T``, and svox2's expected termination in world
     units: the sum of ``weight * t * world_per_t``, not divided by alpha (`docs/rules.md`, rules 15
     and 16). The state holds the sum of ``weight * k``; ``t = t_min + k step``, and the weights add
-    up to ``1 - |trans|``. Where colours have other weights than depth, T is `RayState.left`.
+    up to ``1 - |trans|``. Where colours have other weights than depth, T is `left`.
     """
     total_weight = 1.0 - jnp.abs(state.trans[:-1])
     way = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * units_per_grid[:, None]
@@ -57,7 +59,7 @@ def compose(
     # Opaque rays have a negative T. Clamping the product, not T, keeps it from being contracted with
     # the sum to one rounding, which would change the last bit of pictures.
     behind = jnp.append(background, jnp.float32(0.0))
-    left = state.trans if state.left is None else state.left
+    left = state.trans if left is None else left
     seen_behind = jnp.maximum(left[:, None] * behind[None], 0.0)
     values = jnp.where(
         is_depth,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -103,9 +104,10 @@ def march(
         behind, weights = call(_add_up, sigma, behind, ended, segments.tau)
     elif shape.light is Light.OPAQUE_END:
         is_last = j + steps == segments.last[None]
-        behind, weights = call(
-            lambda *some: _end_opaque(*some, scalars), sigma, weights, trans, ended, is_last
-        )
+        end_opaque = partial(_end_opaque, scalars)
+        there, weights = call(end_opaque, sigma, weights, trans, ended, is_last)
+        assert behind is not None
+        behind = jnp.where(j > segments.last, behind, there)
     return Marched(ended, behind, weights, first, numbers)
 
 
@@ -122,12 +124,12 @@ def _add_up(
 
 
 def _end_opaque(
+    scalars: WaveScalars,
     sigma: jax.Array,
     weights: jax.Array,
     trans: jax.Array,
     ended: jax.Array,
     is_last: jax.Array,
-    scalars: WaveScalars,
 ) -> tuple[jax.Array, jax.Array]:
     """Light left [L] after samples of densities [rounds, L], and their weights, where the one that
     `is_last` [rounds, L] of its ray is `opaque_length` long (`docs/rules.md`, rule 25); `weights`
