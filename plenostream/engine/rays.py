@@ -18,6 +18,8 @@ from plenostream.results import FrameStats
 __all__ = ["RaysJob"]
 
 _OCTANTS = 8
+_MISSES = 8
+"""Number of the octant that rays are in which miss the volume."""
 
 
 def world_rays(xp: Any, origins: Any, dirs: Any, valid: Any) -> tuple[Any, Any, Any]:
@@ -86,7 +88,8 @@ class RaysJob:
                     drawn[number, :, 3] = alpha
                     drawn[number, :, 4] = depth
 
-                yield Lot(rays=rays, views=self._views(octant, rays.n_tiles), place=place)
+                views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
+                yield Lot(rays=rays, views=views, place=place)
                 values[mine] = drawn.reshape(-1, 5)[: len(mine)]
 
     def _octants(
@@ -94,7 +97,7 @@ class RaysJob:
     ) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """The rays [n, 3] by octant: (octant, their places in an order that makes narrow packets).
 
-        Rays that miss the volume are in none.
+        Rays that miss the volume are left out, unless there is something to see behind it.
         """
         integrator = self._session.integrator
         try:
@@ -104,7 +107,8 @@ class RaysJob:
             integrator.drop()
         order = np.argsort(keys, kind="stable")
         octant = keys[order] >> 32
-        for number in range(_OCTANTS):
+        behind = self._session.store.meta.background is not None
+        for number in range(_OCTANTS + behind):
             members = order[octant == number]
             if len(members):
                 yield number, members

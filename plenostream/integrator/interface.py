@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.field.basis import Basis
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
 
@@ -89,8 +90,8 @@ class SceneShape:
 
     grid: GridSpec
     bricks: BrickGrid
-    basis_dim: int
-    """Basis functions a channel, K."""
+    basis: Basis
+    """Functions of a ray's direction, K a channel, and what they take."""
     sh_dtype: str
     """Type of the coefficients as they are stored."""
     largest_rows: int
@@ -98,6 +99,11 @@ class SceneShape:
     n_rows: int
     """Rows of all bricks that can contribute."""
     boxes: Boxes
+
+    @property
+    def basis_dim(self) -> int:
+        """Basis functions a channel, K."""
+        return self.basis.dim
 
     def staged_rows(self, batch_rows: int) -> int:
         """Rows of a staging buffer for batches of `batch_rows`: no more than the scene has, those of

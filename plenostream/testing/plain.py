@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
     OPAQUE_LENGTH,
@@ -99,7 +98,8 @@ class PlainIntegrator:
             np, origins, dirs, valid, arrays, spacing, spheric_clip=rule.spheric_clip
         )
         unit = dirs / np.linalg.norm(dirs, axis=0)
-        self._basis = np.stack(SphericalHarmonics(self._scene.basis_dim)(unit), 1)
+        basis = self._scene.basis
+        self._basis = np.stack(basis.functions(np, unit, *basis.arrays), 1)
         self._per_t = np.linalg.norm(self._lattice.direction / grid.scale[:, None], axis=0)
         n = dirs.shape[1]
         self._trans, self._colour, self._depth = np.ones(n), np.zeros((n, 3)), np.zeros(n)

@@ -19,15 +19,14 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
 from plenostream.field.precision import density_rounding, density_unit
+from plenostream.format.digests import brick_digest, tables_digest
 from plenostream.format.layout import (
     SLAB_BRICKS,
     SceneMeta,
     array_specs,
-    brick_digest,
     codec_metadata,
     encode_attributes,
     morton_key,
-    tables_digest,
 )
 from plenostream.options import Codec
 from plenostream.testing.checkpoints import CheckpointArrays

@@ -14,6 +14,7 @@ from plenostream import reference
 from plenostream.engine.picture import PictureJob
 from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Session, sample_rule, scene_shape
+from plenostream.format.extra_arrays import read_basis
 from plenostream.format.reader import open_store
 from plenostream.integrator.interface import Integrator
 from plenostream.plan import build_boxes
@@ -42,9 +43,9 @@ def session(scene: Path, device_bytes: int = 10**9) -> Iterator[Session]:
     with open_store(scene) as store:
         tables = store.tables
         table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
-        shape, rule = scene_shape(store, table), sample_rule(OPTIONS)
+        shape, rule = scene_shape(store, table, read_basis(store)), sample_rule(OPTIONS)
         plain: Integrator = PlainIntegrator(shape, rule, allowed_bytes=device_bytes)
-        opened = Session(store, OPTIONS, table, plain, host_bytes=10**9)
+        opened = Session(store, OPTIONS, table, shape, plain, host_bytes=10**9)
         yield opened
         opened.close()
 

@@ -4,6 +4,7 @@
 2. Digest: the whole file once, for the scene's attributes and for `resume`.
 3. Scan: the links once (`scan`): which voxels are active, and in which order rows come.
 4. Rows: checked where they can be read in place, else written to a file in voxel order (`spill`).
+   So are background layers and basis, where there are any (`extra_chunks`).
 5. Pack: a Dask task a slab (`graph`, `slab`); chunks are written as they fill.
 6. Finish: tables, shared chunks, documents (`assemble`); then the scene moves to its target.
 
@@ -34,8 +35,10 @@ from plenostream.files.paths import local_path
 from plenostream.format.layout import SceneMeta
 from plenostream.format.staging import Staging, flush_tree, write_atomically
 from plenostream.importers.svox2.assemble import assemble
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray, open_checkpoint
+from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
+from plenostream.importers.svox2.extra_chunks import extra_bytes, write_extras
 from plenostream.importers.svox2.graph import n_workers, pack_slabs
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.report import ConvertReport
 from plenostream.importers.svox2.rows import RowSource, describe_table
 from plenostream.importers.svox2.scan import (
@@ -176,7 +179,7 @@ class _Steps:
     ) -> None:
         self._checkpoint, self._options, self._tell = checkpoint, options, tell
         self._digest = digest
-        self._work = staging.folder
+        self._work, self._scene = staging.folder, staging.scene
         self._bricks = BrickGrid(size=checkpoint.grid.size, brick_size=options.brick_size)
         self.spilled_bytes = 0
         self.planned_bytes = 0
@@ -187,7 +190,7 @@ class _Steps:
         scan = self._scan()
         slab_rows = scan.slab_rows(self._bricks)
         memory = self._plan(scan, slab_rows)
-        meta = self._meta(scan, int(slab_rows.sum()))
+        meta = self._extras(self._meta(scan, int(slab_rows.sum())))
         job = SlabJob(
             work=os.fspath(self._work),
             meta=meta,
@@ -223,6 +226,17 @@ class _Steps:
             source_bytes=checkpoint.n_bytes,
             source_digest=self._digest,
             tables_digest="",
+        )
+
+    def _extras(self, meta: SceneMeta) -> SceneMeta:
+        """Background layers and basis, where there are any."""
+        check_disk(self._work, extra_bytes(self._checkpoint), what="Converting")
+        return write_extras(
+            self._checkpoint,
+            meta,
+            work=self._work,
+            scene=self._scene,
+            codec=self._options.codec,
         )
 
     def _scan(self) -> LinkScan:

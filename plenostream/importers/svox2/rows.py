@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray
+from plenostream.importers.svox2.checkpoint import Checkpoint
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.unpacking import read_exactly
 
 __all__ = ["RowSource", "RowTable", "describe_table", "merge_runs"]

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.precision import density_rounding, density_unit, float16_densities
+from plenostream.format.digests import brick_digest
 from plenostream.format.layout import (
     ROW_ARRAYS,
     SLAB_BRICKS,
     TABLES,
     SceneMeta,
     array_specs,
-    brick_digest,
     morton_key,
 )
 from plenostream.format.staging import write_atomically

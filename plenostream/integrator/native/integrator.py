@@ -144,7 +144,7 @@ class NativeIntegrator:
         self._the_map()
         if self._tiles is None or self._tiles.n_tiles != n_tiles:
             self._tiles = None  # first: there are never two
-            self._tiles = RayTiles(self._kernels, self._record, n_tiles)
+            self._tiles = RayTiles(self._kernels, self._record, self._scene.basis, n_tiles)
         tiles = self._tiles
         tiles.begin(rays)
         self._crew.submit(lambda _: tiles.make(rays))

@@ -43,7 +43,9 @@ class WarpIntegrator(JaxIntegrator):
         self._bricks = np.unique(scene.boxes.brick)
         x, y, z = group_shape(scene.bricks)
         sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
-        self.programs: WalkPrograms = WalkPrograms(device, self._shape, jnp.dtype(precision), sizes)
+        self.programs: WalkPrograms = WalkPrograms(
+            device, self._shape, jnp.dtype(precision), scene.basis, sizes
+        )
         self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import warp as wp
 
 from plenostream.errors import DeviceError
+from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.kernels.walk import (
@@ -71,10 +72,15 @@ class WalkPrograms(Programs):
     """Programs for one device, scene and pool."""
 
     def __init__(
-        self, device: Device, shape: KernelShape, pool_dtype: jnp.dtype, sizes: tuple[int, int, int]
+        self,
+        device: Device,
+        shape: KernelShape,
+        pool_dtype: jnp.dtype,
+        basis: Basis,
+        sizes: tuple[int, int, int],
     ) -> None:
         """Take the rows of a `BoxMap`: groups, boxes and bricks."""
-        super().__init__(device, shape, pool_dtype)
+        super().__init__(device, shape, pool_dtype, basis)
         n_groups, n_boxes, n_bricks = sizes
         self.walks = WalkStructs(
             self.structs, n_groups=n_groups, n_boxes=n_boxes, n_bricks=n_bricks

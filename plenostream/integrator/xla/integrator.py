@@ -40,7 +40,7 @@ class XlaIntegrator(JaxIntegrator):
     ) -> None:
         """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
         super().__init__(device, scene, rule, precision=precision)
-        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision))
+        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision), scene.basis)
         self._corners = pack_corners(scene.boxes)
         kept = scene.boxes.nbytes + self._corners.nbytes
         self.memory = Memory(device, self.programs, scene, self._walk, kept, self._staged)

@@ -93,6 +93,7 @@ class JaxIntegrator(ABC):
         self._peaks: dict[str, int] = {}
         self._compiled_before = 0
         self._scalars: WaveScalars | None = None
+        self._basis: tuple[jax.Array, ...] | None = None
 
     # What it takes
 
@@ -170,10 +171,13 @@ class JaxIntegrator(ABC):
         tiles = n_tiles // n_parts
         set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
         shared = [self.device.put(a) for a in rays.shared]
+        if self._basis is None:
+            self._basis = tuple(self.device.put(a) for a in self._scene.basis.arrays)
+        basis = self._basis
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
             mine = [self.device.put(a) for a in per_tile]
-            worker.rays = set_up(*mine, *shared, *grid)
+            worker.rays = set_up(basis, *mine, *shared, *grid)
             start_state(worker)
 
         for part, worker in enumerate(self.workers.all):
@@ -280,7 +284,7 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         self.drop()
         self.workers.close()
-        self._pool = self._blocks = self._scalars = None
+        self._pool = self._blocks = self._scalars = self._basis = None
 
     # Values for the kernels
 

@@ -114,7 +114,7 @@ class RowLayout:
     def width(self) -> int:
         """Numbers of a row, W."""
         least = 3 * self.basis_dim + 1
-        return -(-least // 8) * 8 if least > 8 else 4
+        return -(-least // 8) * 8 if least > 4 else 4
 
     @property
     def functions(self) -> tuple[int, ...]:
