@@ -20,6 +20,7 @@ from plenostream.rules import (
     Names,
     Number,
     Point,
+    Projection,
     Region,
     Size,
     Truth,
@@ -37,6 +38,7 @@ __all__ = [
     "FRAMES",
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
+    "LARGEST_PROJECTION",
     "LOOK_AT",
     "LOOK_FROM",
     "MIN_DENSITY",
@@ -67,6 +69,8 @@ LARGEST_COORDINATE = _LARGE
 """Of places in the world (world units)."""
 LARGEST_EDGE = 65_536
 """Pixels along one edge of an image, at most."""
+LARGEST_PROJECTION = 1e6
+"""Pixels of a reference camera."""
 _MOST_THREADS = 1024
 
 
@@ -131,6 +135,15 @@ class RenderOptions:
             "comparison with Neural Volumes) adds opacities up, to 1 at most.",
         ),
     ] = "cuvol"
+    ndc: Annotated[
+        tuple[float, float, float, float] | str | None,
+        Projection(
+            most=LARGEST_PROJECTION, words=("off",), unsaid="what the scene says, else off",
+            help="Bring rays to the normalised device coordinates of a forward-facing scene: "
+            "width, height and focal lengths, in pixels, of the pictures it was trained with, whose "
+            "cameras look along +z. off draws rays as they are.",
+        ),
+    ] = None  # fmt: skip
     sigma_thresh: Annotated[
         float,
         Number(
@@ -260,6 +273,15 @@ class ConvertOptions:
         Codec,
         Choice(choices=get_args(Codec), help="zstd makes smaller scenes, lz4 is read faster."),
     ] = "zstd"
+    ndc: Annotated[
+        tuple[float, float, float, float] | None,
+        Projection(
+            most=LARGEST_PROJECTION, unsaid="none: a scene of the world",
+            help="Say that the scene is a forward-facing one, in normalised device coordinates: width, "
+            "height and focal lengths, in pixels, of the pictures it was trained with. A checkpoint "
+            "does not tell.",
+        ),
+    ] = None  # fmt: skip
     host_memory: Annotated[
         int | str,
         Memory(help="Bound on the process's memory above what the program itself takes."),

@@ -14,8 +14,10 @@ from plenostream.engine.frame import Frame
 from plenostream.engine.host import HostPlan, HostPlanner
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.planner import Layout, Planner
+from plenostream.engine.projection import choose_ndc, projected
 from plenostream.errors import DeviceError
 from plenostream.field.basis import Basis
+from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.extra_arrays import read_background
 from plenostream.format.reader import SceneStore
@@ -144,6 +146,15 @@ class Session:
             self._kept.backdrop = None
         self.integrator.close()
         self._kept.residency = None
+
+    @property
+    def ndc(self) -> Ndc | None:
+        """See `ChosenNdc.camera`."""
+        return choose_ndc(self.options, self.store.meta).camera
+
+    def projected(self, rays: RaySource) -> RaySource:
+        """World rays as they are drawn."""
+        return projected(rays, self.ndc)
 
     def begin(self) -> None:
         """From here on, what is counted belongs to the next thing that is drawn: planning it, too."""

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from plenostream import __version__
 from plenostream.errors import CheckpointError, InvalidInput, shown
 from plenostream.field.grid import BrickGrid
+from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
 from plenostream.files.paths import local_path
@@ -120,6 +121,7 @@ def convert(
         "brick_size": options.brick_size,
         "dtype": options.dtype,
         "codec": options.codec,
+        "ndc": None if options.ndc is None else list(options.ndc),
     }
     with staging.begin(journal, resume=options.resume):
         steps = _Steps(checkpoint, staging, options, digest, tell)
@@ -138,6 +140,7 @@ def convert(
         spill_bytes=steps.spilled_bytes,
         planned_bytes=steps.planned_bytes,
         density_rounding=steps.density_change,
+        may_need_ndc=options.ndc is None and looks_forward_facing(meta.grid),
         seconds=time.perf_counter() - began,
     )
 
@@ -226,6 +229,7 @@ class _Steps:
             source_bytes=checkpoint.n_bytes,
             source_digest=self._digest,
             tables_digest="",
+            ndc=self._options.ndc,
         )
 
     def _extras(self, meta: SceneMeta) -> SceneMeta:
