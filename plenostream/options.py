@@ -46,6 +46,7 @@ __all__ = [
     "OUTPUTS",
     "REGION",
     "SCENE_SCALE",
+    "SHORTEST_PROJECTION",
     "SIZE",
     "Backend",
     "Codec",
@@ -69,7 +70,7 @@ LARGEST_COORDINATE = _LARGE
 """Of places in the world (world units)."""
 LARGEST_EDGE = 65_536
 """Pixels along one edge of an image, at most."""
-LARGEST_PROJECTION = 1e6
+SHORTEST_PROJECTION, LARGEST_PROJECTION = 1e-6, 1e6
 """Pixels of a reference camera."""
 _MOST_THREADS = 1024
 
@@ -138,7 +139,8 @@ class RenderOptions:
     ndc: Annotated[
         tuple[float, float, float, float] | str | None,
         Projection(
-            most=LARGEST_PROJECTION, words=("off",), unsaid="what the scene says, else off",
+            least=SHORTEST_PROJECTION, most=LARGEST_PROJECTION, words=("off",),
+            unsaid="what the scene says, else off",
             help="Bring rays to the normalised device coordinates of a forward-facing scene: "
             "width, height and focal lengths, in pixels, of the pictures it was trained with, whose "
             "cameras look along +z. off draws rays as they are.",
@@ -276,7 +278,7 @@ class ConvertOptions:
     ndc: Annotated[
         tuple[float, float, float, float] | None,
         Projection(
-            most=LARGEST_PROJECTION, unsaid="none: a scene of the world",
+            least=SHORTEST_PROJECTION, most=LARGEST_PROJECTION, unsaid="none: a scene of the world",
             help="Say that the scene is a forward-facing one, in normalised device coordinates: width, "
             "height and focal lengths, in pixels, of the pictures it was trained with. A checkpoint "
             "does not tell.",

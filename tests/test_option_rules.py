@@ -29,6 +29,7 @@ from plenostream.rules import (
     Memory,
     Number,
     Point,
+    Projection,
     Rule,
     Size,
     Truth,
@@ -67,6 +68,10 @@ def outside(rule: Rule) -> list[Any]:
         return ["card", "cuda:", "cuda:x", "cuda:-1", "cpu:0:0", "CPU", 0, True]
     if isinstance(rule, Point):
         return [(1, 2), (1, 2, math.nan), (1e39, 0, 0), (0, 0, 10**400), np.ma.masked_all(3)]
+    if isinstance(rule, Projection):
+        least, most = 0.5 * rule.least, 2 * rule.most
+        short = [(9, 9), (9,) * 5, (least, 9, 9), (9, 9, 9, least), (9, most, 9), (9, 9, math.nan)]
+        return [*short, 9, "on", "9,9,9", True, (9, 9, "x"), None]
     if isinstance(rule, Size):
         return [(0, 5), (5,), (1, 2, 3), (65_537, 1), (1.5, 2), 5, "8x8"]
     return []
@@ -82,6 +87,8 @@ def limits(rule: Rule) -> list[Any]:
         return [0.0, 1.0, (0.0, 0.25, 1.0)]
     if isinstance(rule, DeviceName):
         return [*rule.platforms, "cuda:0", "cuda:9999"]
+    if isinstance(rule, Projection):
+        return [*rule.words, (rule.least, rule.most, rule.most, rule.least)]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 
@@ -111,7 +118,10 @@ ASKED = [
     for param in command.params
     if isinstance(param.type, Asked)
 ]
-UNRULED = {"--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"}
+UNRULED = {
+    *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
+    *("--spheric-clip", "--last-sample-opaque"),
+}
 """Paths, and flags without a value."""
 
 
@@ -119,6 +129,8 @@ def typed(rule: Rule) -> list[str]:
     """`outside`, as it is typed."""
     if isinstance(rule, Point):
         return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
+    if isinstance(rule, Projection):
+        return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
     if isinstance(rule, Colour):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
 from plenostream.field.grid import BRICK_SIZES
-from plenostream.options import LARGEST_PROJECTION
+from plenostream.options import LARGEST_PROJECTION, SHORTEST_PROJECTION
 
 __all__ = [
     "ATTRIBUTES",
@@ -172,9 +172,9 @@ NDC_ATTRIBUTES: dict[str, Rule] = {
         accepts=lambda value: (
             type(value) is list
             and len(value) == 4
-            and all(_is_finite(v) and 0 < v <= LARGEST_PROJECTION for v in value)
+            and all(_is_finite(v) and SHORTEST_PROJECTION <= v <= LARGEST_PROJECTION for v in value)
         ),
-        expected=f"a list of four numbers above zero, up to {LARGEST_PROJECTION:g}",
+        expected=f"a list of four numbers from {SHORTEST_PROJECTION:g} to {LARGEST_PROJECTION:g}",
     ),
 }
 """Beside the others, of scenes in normalised device coordinates."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,17 +17,19 @@ __all__ = ["Projection"]
 class Projection(Rule):
     """Width, height and focal lengths, kept as four numbers; or one of `words`."""
 
+    least: float
     most: float
-    """Pixels, of each number."""
+    """Of each number, in pixels."""
     words: tuple[str, ...] = ()
 
     @property
+    def _number(self) -> Number:
+        return Number(help="", least=self.least, most=self.most, unit="pixels")
+
+    @property
     def expected(self) -> str:
-        words = "".join(f" or {word}" for word in self.words)
-        return (
-            "WIDTH,HEIGHT,FOCAL or WIDTH,HEIGHT,FOCAL_X,FOCAL_Y in pixels above 0 and up to "
-            f"{self.most:g}{words}"
-        )
+        words = "".join(f", or {word}" for word in self.words)
+        return f"WIDTH,HEIGHT,FOCAL_X[,FOCAL_Y], each {self._number.range}{words}"
 
     @property
     def range(self) -> str:
@@ -46,9 +47,8 @@ class Projection(Rule):
         given = list(value) if isinstance(value, Iterable) else []
         if len(given) not in (3, 4):
             raise self.refusal(name, value)
-        number = Number(help="", least=math.ulp(0.0), most=self.most, unit="pixels")
         try:
-            checked = [number.check(name, each) for each in given]
+            checked = [self._number.check(name, each) for each in given]
         except InvalidInput:
             raise self.refusal(name, value) from None
         return (*checked, checked[-1]) if len(checked) == 3 else tuple(checked)

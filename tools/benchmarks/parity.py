@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 import plenostream as ps
 from plenostream.testing.pictures import open_renderer
-from plenostream.testing.recorded import MAIN_JOB, RecordedCase, largest_difference, load_case
+from plenostream.testing.recorded import (
+    COMPLETENESS,
+    MAIN_JOB,
+    RecordedCase,
+    largest_difference,
+    load_case,
+)
 
 __all__ = ["parity_lines"]
 
@@ -26,7 +32,7 @@ def parity_lines(shared: Path, names: Sequence[str]) -> Iterator[str]:
     """The largest differences of the cases named, or of all; `shared` holds the recorded cases."""
     heads = "".join(f"{head:>10}" for head in _HEADS)
     yield f"{'case':<26}{'precision':<11}{'rays':>7}{heads}{'PSNR dB':>9}"
-    for name in names or MAIN_JOB:
+    for name in names or (*MAIN_JOB, *COMPLETENESS):
         case = load_case(shared, name)
         with tempfile.TemporaryDirectory() as folder:
             scene = Path(folder) / "scene.zarr"
@@ -42,14 +48,12 @@ def parity_lines(shared: Path, names: Sequence[str]) -> Iterator[str]:
 
 
 def _see(case: RecordedCase, scene: Path, precision: str) -> tuple[NDArray[Any], ...]:
-    """Colour [n, 3], transmittance [n] and depth [n] of a case's rays, from cameras if it has any."""
+    """Colour [n, 3], transmittance [n] and depth [n] of a case's rays, from cameras if it has no rays."""
     seen: Sequence[ps.RenderResult | ps.RayResult]
     with open_renderer(scene, options=case.options, precision=precision) as renderer:
-        if case.views:
+        if case.origins is None or case.dirs is None:
             seen = [renderer.render(ps.Camera(**view)) for view in case.views]
         else:
-            assert case.origins is not None
-            assert case.dirs is not None
             seen = [renderer.render_rays(case.origins, case.dirs)]
     rgb = np.concatenate([part.rgb.reshape(-1, 3) for part in seen])
     alpha, depth = (

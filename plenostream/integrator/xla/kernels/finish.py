@@ -13,7 +13,7 @@ from plenostream.integrator.xla.kernels.state import COUNTERS, RayState
 __all__ = ["compose", "fresh_state", "live_tiles"]
 
 
-def fresh_state(n_rays: int, light: Light) -> RayState:
+def fresh_state(n_rays: int, light: Light = Light.MULTIPLIES) -> RayState:
     """The state of `n_rays` rays that have met nothing yet (all static)."""
     return RayState(
         trans=jnp.ones(n_rays + 1, jnp.float32),
