@@ -10,12 +10,21 @@ cannot hide by having been made once for both.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from plenostream.reference_extras import (
+    BasisValues,
+    Layers,
+    learned_basis,
+    see_layers,
+    stored_layers,
+)
 
 __all__ = [
     "ReferenceModel",
@@ -50,6 +59,10 @@ class ReferenceModel:
     """Half the extent of the volume [3] (world units)."""
     center: Float64
     """Middle of the volume [3] (world units)."""
+    basis: BasisValues | None = None
+    """Values [n, dim] of a learned basis at unit directions [n, 3]; None: spherical harmonics."""
+    layers: Layers | None = None
+    """What lies behind the volume, beside a colour."""
 
 
 class ReferencePicture(NamedTuple):
@@ -70,8 +83,10 @@ def make_model(
     *,
     radius: ArrayLike = 1.0,
     center: ArrayLike = 0.0,
+    extras: Mapping[str, NDArray[Any]] | None = None,
 ) -> ReferenceModel:
-    """A model from the arrays of a checkpoint: links [X, Y, Z], density [n], sh [n, 3 dim]."""
+    """A model from the arrays of a checkpoint: links [X, Y, Z], density [n], sh [n, 3 dim]; in
+    `extras`, by name, those of a learned basis and of background layers."""
     rows = np.asarray(density, np.float64).reshape(-1)
     columns = np.asarray(sh).shape[-1]
     return ReferenceModel(
@@ -80,6 +95,8 @@ def make_model(
         sh=np.asarray(sh, np.float64).reshape(len(rows), 3, columns // 3),
         radius=np.broadcast_to(np.asarray(radius, np.float64), 3),
         center=np.broadcast_to(np.asarray(center, np.float64), 3),
+        basis=learned_basis(extras or {}),
+        layers=stored_layers(extras or {}),
     )
 
 
@@ -93,7 +110,8 @@ def load_model(path: str | os.PathLike[str]) -> ReferenceModel:
             density, sh = file["density_data"], file["sh_data"]
         radius = file["radius"] if "radius" in file.files else 1.0
         center = file["center"] if "center" in file.files else 0.0
-        return make_model(file["links"], density, sh, radius=radius, center=center)
+        extras = {name: file[name] for name in file.files}
+        return make_model(file["links"], density, sh, radius=radius, center=center, extras=extras)
 
 
 def camera_rays(
@@ -225,6 +243,8 @@ class _Field:
         self._links = model.links
         self._density = density
         self._sh = model.sh
+        self.basis = model.basis or (lambda dirs: sh_basis(dirs, self.basis_dim))
+        self.layers, self.center, self.radius = model.layers, model.center, model.radius
         # Where all eight corners of a cell are 0 or less nothing can contribute: most of a
         # trained scene. This only saves time; a test renders without it.
         positive = np.zeros(model.links.shape, np.bool_)
@@ -310,7 +330,7 @@ def _march(
 ) -> ReferencePicture:
     """Walk all rays [n, 3] in step: sample k of each ray at t_min + k * step_size."""
     views = dirs_world / np.linalg.norm(dirs_world, axis=1, keepdims=True)
-    basis = sh_basis(views, field.basis_dim)
+    basis = field.basis(views)
     origins = origins_world * field.scale + field.offset
     dirs = views * field.scale
     world_per_t = 1.0 / np.linalg.norm(dirs, axis=1)
@@ -361,4 +381,14 @@ def _march(
         going = going[plain[going] > 0.0]
     if nvol:
         trans[plain == 0.0] = 0.0
+    if field.layers is not None:
+        behind, trans = see_layers(
+            field.layers,
+            (origins_world - field.center) / field.radius,
+            views / field.radius,
+            trans,
+            step_size=step_size,
+            stop_thresh=stop_thresh,
+        )
+        rgb += behind
     return ReferencePicture(rgb + trans[:, None] * np.asarray(background, np.float64), trans, depth)

@@ -12,8 +12,9 @@ import plenostream as ps
 from plenostream import reference
 from plenostream.testing.pictures import open_renderer
 from plenostream.testing.recorded import (
-    COMPLETENESS,
+    EXTRAS,
     MAIN_JOB,
+    OPTIONS,
     PARALLEL_OUTSIDE,
     TRAINED,
     RecordedCase,
@@ -62,7 +63,7 @@ def assert_as_recorded(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE, *COMPLETENESS])
+@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE, *EXTRAS, *OPTIONS])
 def test_rays_see_what_svox2_saw(
     shared: Path, make_scene: Callable[..., Path], name: str, precision: str
 ) -> None:

@@ -18,8 +18,8 @@ __all__ = ["NetworkBasis", "TextureBasis"]
 
 _TEXTURE_BYTES = 160
 """Bytes of a ray at a texture: its place, its cell, and a corner's row number and weight."""
-_NETWORK_LAYERS = 3
-"""Layers of a network that are held at once: one, the one before, and what it becomes."""
+_NETWORK_LAYERS = 4
+"""Layers of a network that are held at once: one, the one before, what it becomes, and weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class NetworkBasis:
     @property
     def ray_bytes(self) -> int:
         """See `BasisFunctions`."""
-        return _NETWORK_LAYERS * 8 * max(self.widths)
+        return 8 * (_NETWORK_LAYERS * max(self.widths) + 2 * self.widths[0])
 
     def __call__(self, xp: Any, dirs: Any, values: Any) -> list[Any]:
         """See `BasisFunctions`; `values` f32. In float64: float32 products of matrices are not

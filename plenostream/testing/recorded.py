@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "COMPLETENESS",
+    "EXTRAS",
+    "OPTIONS",
     "MAIN_JOB",
     "PARALLEL_OUTSIDE",
     "TRAINED",
@@ -57,7 +58,17 @@ MAIN_JOB = (
 """Cases that the renderer is held to, by name: known before the folder is looked for, so that
 the tests of a checkout without it are counted as skipped."""
 
-COMPLETENESS = (
+EXTRAS = (
+    "51_msi",
+    "51_msi_sparse",
+    "55_texture_basis",
+    "55_texture_basis_negative",
+    "56_mlp_basis",
+    "56_mlp_basis_posenc",
+)
+"""Cases of background layers and learned bases, which the renderer is held to as well."""
+
+OPTIONS = (
     "50_far_cap",
     "52_ndc",
     "53_last_opaque",

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 import plenostream as ps
 from plenostream.testing.pictures import open_renderer
 from plenostream.testing.recorded import (
-    COMPLETENESS,
+    EXTRAS,
     MAIN_JOB,
+    OPTIONS,
     RecordedCase,
     largest_difference,
     load_case,
@@ -32,7 +33,7 @@ def parity_lines(shared: Path, names: Sequence[str]) -> Iterator[str]:
     """The largest differences of the cases named, or of all; `shared` holds the recorded cases."""
     heads = "".join(f"{head:>10}" for head in _HEADS)
     yield f"{'case':<26}{'precision':<11}{'rays':>7}{heads}{'PSNR dB':>9}"
-    for name in names or (*MAIN_JOB, *COMPLETENESS):
+    for name in names or (*MAIN_JOB, *EXTRAS, *OPTIONS):
         case = load_case(shared, name)
         with tempfile.TemporaryDirectory() as folder:
             scene = Path(folder) / "scene.zarr"

@@ -66,7 +66,7 @@ def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> S
     return SceneShape(
         grid=grid,
         bricks=bricks,
-        basis_dim=basis_dim,
+        basis=SphericalHarmonics(basis_dim).basis,
         sh_dtype="float32",
         largest_rows=100,
         n_rows=1000,
@@ -233,7 +233,7 @@ def test_functions_are_evaluated_at_unit_world_directions() -> None:
     assert native._tiles is not None
     seen = np.flatnonzero(native._tiles.live[:70])
     _, dirs, _ = given_rays(np, *source.per_tile)
-    values = SphericalHarmonics(9)(dirs / np.linalg.norm(dirs, axis=0))
+    values = SphericalHarmonics(9)(np, dirs / np.linalg.norm(dirs, axis=0))
     want = np.stack([value.reshape(70, TILE_RAYS) for value in values], 1)[seen]
     np.testing.assert_allclose(native._tiles._tiles["basis"][seen], want, rtol=0, atol=1e-6)
     assert len(seen) > 10

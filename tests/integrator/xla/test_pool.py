@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid
 from plenostream.field.precision import device_densities
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
@@ -79,7 +80,9 @@ class Filled:
     ) -> None:
         device, staged = Device(None, 1), StagedShape(STAGED.rows, sh_dtype)
         shape = kernel_shape(platform, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-        self.programs = Programs(device, shape, jnp.dtype(dtype))
+        self.programs = Programs(
+            device, shape, jnp.dtype(dtype), SphericalHarmonics(BASIS_DIM).basis
+        )
         sizes = {"n_slots": N_SLOTS, "n_pages": N_PAGES}
         self.stager = Stager(device, shape, staged, **sizes, unit=unit, memory=plain_memory)
         self.pool = BrickPool(device, self.programs, self.stager, **sizes)

@@ -34,7 +34,7 @@ GRIDS = {
     "large": GridSpec(size=(2048, 2048, 1024)),
 }
 STEP = 0.5
-BASIS = SphericalHarmonics(4)
+BASIS = partial(SphericalHarmonics(4), jnp)
 ONE_ULP = 1e-9
 """float64 at 2000 grid units resolves 5e-13; a division and some sums lie between."""
 

@@ -92,7 +92,7 @@ def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, 
 @functools.cache
 def set_up(bits: int, basis_dim: int) -> Callable[..., RayConstants]:
     """One function for all grids of so many bits, so that toys share its programs."""
-    basis = SphericalHarmonics(basis_dim)
+    basis = partial(SphericalHarmonics(basis_dim), jnp)
     return jax.jit(partial(ray_constants, bits=bits, basis=basis))
 
 
