@@ -12,7 +12,7 @@ import pytest
 
 import plenostream as ps
 from plenostream import reference
-from plenostream.cameras.lenses import Equirectangular, Orthographic
+from plenostream.cameras.lenses import Equirectangular, Fisheye, Orthographic
 from plenostream.errors import BudgetError
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
@@ -29,7 +29,7 @@ SIZE = (56, 40)
 OPTIONS: dict[str, dict[str, Any]] = {
     "ellipsoid": {"spheric_clip": True},
     "two ellipsoids": {"spheric_clip": True, "near_clip": 0.3},
-    "far cap": {"far_cap": 31.3},
+    "far cap": {"far_cap": 63.3},
     "opaque end": {"last_sample_opaque": True},
     "opaque end at an ellipsoid": {"last_sample_opaque": True, "spheric_clip": True},
     "nvol": {"model": "nvol"},
@@ -68,6 +68,23 @@ FORWARD_CAMERAS = {
         -0.1,
     ),
     "orthographic": ps.Camera(FORWARD.c2w, 25.0, 25.0, 28.0, 20.0, *SIZE, Orthographic()),
+    "fisheye": ps.Camera(
+        posed(FORWARD, 0.1, 0.0, -0.1).c2w,
+        14.0,
+        14.0,
+        28.0,
+        20.0,
+        *SIZE,
+        Fisheye(k=(0.01, 0, 0, 0)),
+    ),
+    "half of it looks back": (
+        posed(
+            ps.look_at_camera((0, 0, 0), (1.0, 0.0, 0.5), fov_degrees=100.0, size=SIZE),
+            0.1,
+            0,
+            -0.1,
+        )
+    ),
 }
 SEEN = [
     pytest.param(
@@ -93,7 +110,7 @@ def scene(gyroid: CheckpointArrays, make_scene: Scenes) -> Path:
     return make_scene(gyroid)
 
 
-def fragile(model: reference.ReferenceModel, rays: tuple[Any, Any], **options: Any) -> Any:
+def fragile(model: reference.ReferenceModel, rays: tuple[Any, Any], /, **options: Any) -> Any:
     """Rays [n] whose result turns on whether a last sample counts: the oracle moves their end."""
     ends = [
         reference.render_rays(model, *rays, **options | {"step_size": step})

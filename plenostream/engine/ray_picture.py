@@ -1,8 +1,8 @@
-"""Pictures whose rays do not all go away from one eye: each pixel is drawn as a ray of its own.
+"""Pictures whose rays pass a common point inside the volume: each pixel is drawn as a ray of its own.
 
-Waves of bricks go front to back as seen from an eye. That order does not exist where rays come to a
-common point, or pass it, inside the volume: in normalised device coordinates, and between
-ellipsoids that a ray enters behind its eye. Arbitrary rays are sorted by the octants of their
+Waves of bricks go front to back as seen from an eye. There is no such order where rays have samples
+on both sides of it: between ellipsoids that they enter behind their eye, or in normalised device
+coordinates, in which they begin before it. Arbitrary rays are sorted by the octants of their
 directions, each of which has an order.
 """
 
@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.cameras.lenses import Orthographic, Pinhole
+from plenostream.engine.ndc_sight import meeting_of
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.engine.rays import RaysJob, packets_of
 from plenostream.engine.session import Session
 from plenostream.field.grid import GridSpec
+from plenostream.field.ndc import Ndc
 from plenostream.options import RenderOptions
 from plenostream.plan import plan_waves, shells_of
 from plenostream.plan.budget import RenderPlan
@@ -30,13 +32,15 @@ _EDGE = 64
 
 def picture_job(session: Session, camera: Camera) -> PictureJob | RayPictureJob:
     """The way to draw a camera's picture; raises BudgetError where it does not fit."""
-    if session.ndc is None and _go_from_the_eye(camera, session.store.meta.grid, session.options):
+    if _have_an_order(camera, session.store.meta.grid, session.options, session.ndc):
         return PictureJob(session, camera)
     return RayPictureJob(session, camera)
 
 
-def _go_from_the_eye(camera: Camera, grid: GridSpec, options: RenderOptions) -> bool:
-    """Whether no sample of a camera's rays can lie behind its eye."""
+def _have_an_order(camera: Camera, grid: GridSpec, options: RenderOptions, ndc: Ndc | None) -> bool:
+    """Whether a camera's rays all leave one point, or all come to one, as far as they have samples."""
+    if ndc is not None:
+        return not options.spheric_clip and meeting_of(camera, grid, ndc) is not None
     if not options.spheric_clip:
         return True
     if not isinstance(camera.lens, Pinhole | Orthographic):

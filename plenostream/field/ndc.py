@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from plenostream.field.grid import GridSpec
 
-__all__ = ["Ndc", "in_ndc", "looks_forward_facing", "ndc_factors"]
+__all__ = ["Ndc", "in_ndc", "looks_forward_facing", "ndc_factors", "ndc_rays"]
 
 Ndc = tuple[float, float, float, float]
 """Width, height, fx and fy of the reference camera, in pixels."""
@@ -38,12 +38,12 @@ def in_ndc(make: Callable[..., tuple[Any, Any, Any]]) -> Callable[..., tuple[Any
 
     def made(xp: Any, *arrays: Any) -> tuple[Any, Any, Any]:
         *given, factors = arrays
-        return _ndc_rays(xp, *make(xp, *given), factors)
+        return ndc_rays(xp, *make(xp, *given), factors)
 
     return made
 
 
-def _ndc_rays(xp: Any, origins: Any, dirs: Any, valid: Any, factors: Any) -> tuple[Any, Any, Any]:
+def ndc_rays(xp: Any, origins: Any, dirs: Any, valid: Any, factors: Any) -> tuple[Any, Any, Any]:
     """Rays in NDC (svox2 ``utils.convert_to_ndc``).
 
     Parameters

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "EXTRAS",
-    "OPTIONS",
     "MAIN_JOB",
+    "OPTIONS",
     "PARALLEL_OUTSIDE",
     "TRAINED",
     "RecordedCase",
