@@ -26,7 +26,7 @@ def opened_renderer(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     from plenostream.engine.projection import choose_ndc
 
-    with _opened_scene(scene) as opened:
+    with _opened_scene(scene, stream) as opened:
         in_ndc = choose_ndc(options, opened.meta).camera is not None
         cameras = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
         with _renderer(opened, options, stream) as renderer:
@@ -37,12 +37,12 @@ def opened_renderer(
 def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, RenderOptions]]:
     """The same for cameras that are chosen elsewhere; `flags` are those of options."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene) as opened, _renderer(opened, options, stream) as renderer:
+    with _opened_scene(scene, stream) as opened, _renderer(opened, options, stream) as renderer:
         yield renderer, options
 
 
-def _opened_scene(scene: str) -> Scene:
-    prepare_jax()
+def _opened_scene(scene: str, stream: StreamOptions) -> Scene:
+    prepare_jax(stream.device_bytes)
     from plenostream.scene import open_scene
 
     return open_scene(scene)

@@ -77,6 +77,8 @@ class Memory:
             "scalars and reports": _SCALARS,
             "basis": self._scene.basis.nbytes,
         }
+        if device.lost_bytes:
+            fixed["lost in blocks of the allocator"] = device.lost_bytes
         if rays.packets:
             tile += n_bytes(structs.keys(1))
             passed = device.n_parts * n_bytes(structs.passed(self._walk_steps))
