@@ -39,7 +39,7 @@ SMALL_CHUNKS = {
     "BRICKS_PER_CHUNK": 3,
     "DENSITY_ROWS_PER_CHUNK": 512,
     "SH_ROWS_PER_CHUNK": 256,
-    "EXTRA_CHUNK_BYTES": 200,
+    "EXTRA_CHUNK_BYTES": 2000,
 }
 """Sizes that tests put in place of those of `format.layout`, so that tiny scenes have many chunks."""
 Triple = tuple[float, float, float]
@@ -145,7 +145,7 @@ def _extras(
     arrays: dict[str, NDArray[Any]] = {}
     background, learned = None, None
     if "background_data" in given:
-        links = np.maximum(given["background_links"], -1).astype("<i4")
+        links = np.maximum(given["background_links"].astype("<i4"), -1)
         data = np.asarray(given["background_data"], "<f4")
         background = BackgroundMeta(
             height=links.shape[1],
