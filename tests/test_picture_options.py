@@ -1,4 +1,4 @@
-"""Options of the picture: each is what the oracle says, from rays and cameras, in any budget."""
+"""Options of the picture: each is what the oracle says, from rays and from cameras."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 import plenostream as ps
 from plenostream import reference
 from plenostream.cameras.lenses import Equirectangular, Fisheye, Orthographic
-from plenostream.errors import BudgetError
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import model_of, open_renderer, rays_around
@@ -171,36 +170,6 @@ def test_eye_in_an_ellipsoid_sees_what_lies_behind_it(scene: Path) -> None:
         behind = renderer.render(replace(INSIDE, c2w=turned))
     # The same lines from their other ends, upside down: as opaque, but for where samples fall.
     assert np.abs(ahead.alpha - behind.alpha[::-1]).mean() < 0.01
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n in ("nvol", "ndc") else pytest.mark.slow) for n in OPTIONS],
-)
-def test_smallest_budget_and_more_threads_change_nothing(scene: Path, name: str) -> None:
-    options = OPTIONS[name]
-    camera = FORWARD_CAMERAS["before it"] if "ndc" in options else INSIDE
-    with open_renderer(scene, options=options, n_threads=1) as renderer:
-        whole = renderer.render(camera)
-        plan = renderer.plan(camera)
-    smallest = plan.smallest_budget_bytes
-    with open_renderer(scene, options=options, n_threads=1, device_memory=smallest) as renderer:
-        small = renderer.render(camera)
-        again = renderer.plan(camera)
-    assert_same_picture(small, whole, at_most=SAME)
-    assert small.stats.waves > whole.stats.waves
-    assert again.bricks_visible == plan.bricks_visible >= whole.stats.bricks_read
-    for picture in (whole, small):
-        stats = picture.stats
-        assert stats.peak_device_bytes <= stats.planned_device_bytes <= stats.allowed_device_bytes
-        assert stats.peak_host_bytes <= stats.planned_host_bytes <= stats.allowed_host_bytes
-    with open_renderer(scene, options=options, n_threads=3) as renderer:
-        assert_same_picture(renderer.render(camera), whole, at_most=SAME)
-    with (
-        open_renderer(scene, options=options, n_threads=1, device_memory=smallest - 1) as renderer,
-        pytest.raises(BudgetError),
-    ):
-        renderer.render(camera)
 
 
 def test_cap_beyond_the_volume_and_an_end_without_density_change_nothing(scene: Path) -> None:
