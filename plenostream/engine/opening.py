@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 
 from plenostream.engine.session import Session, sample_rule, scene_shape
-from plenostream.errors import BudgetError, InvalidInput
+from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
-from plenostream.format.extra_arrays import read_basis
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import build_boxes
-from plenostream.plan.budget import round_up_budget
-from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["open_session"]
 
@@ -29,15 +27,12 @@ def open_session(
 
     Raises
     ------
-    BudgetError, DeviceError : see `open_integrator`. BudgetError : the basis takes more than the host
-    memory allowed. BrickCorrupt : the basis is damaged. InvalidInput : the step is too short for the grid, or
+    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, or
     the scene has numbers that the precision asked for does not hold.
     """
     meta, tables = store.meta, store.tables
     _check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
-    if meta.learned and meta.learned.nbytes > stream.host_bytes:
-        raise _too_large(meta.learned.nbytes, stream.host_bytes)
     precision = choose_precision(
         stream.precision,
         sh_bound=tables.sh_bound[tables.occupied],
@@ -46,7 +41,7 @@ def open_session(
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
     )
     table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
-    scene = scene_shape(store, table, read_basis(store))
+    scene = scene_shape(store, table, basis_of(store))
     terms = Terms(
         scene=scene,
         rule=sample_rule(options),
@@ -58,17 +53,6 @@ def open_session(
     integrator, backend = open_integrator(stream.backend, terms)
     session = Session(store, options, table, scene, integrator, host_bytes=stream.host_bytes)
     return session, precision, backend
-
-
-def _too_large(basis_bytes: int, allowed_bytes: int) -> BudgetError:
-    smallest = round_up_budget(basis_bytes)
-    return BudgetError(
-        f"the host memory allowed, {format_bytes(allowed_bytes)}, is too small: the scene's basis "
-        f"alone takes {format_bytes(basis_bytes)}. Allow more (host_memory, --host-memory).",
-        planned_bytes=smallest,
-        allowed_bytes=allowed_bytes,
-        smallest_bytes=smallest,
-    )
 
 
 def _check_step(grid: GridSpec, step_size: float) -> None:

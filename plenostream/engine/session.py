@@ -56,7 +56,7 @@ class Lot:
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
-    """What an integrator knows of a scene with this basis (`read_basis`)."""
+    """What an integrator knows of a scene with this basis (`basis_of`)."""
     counts = np.diff(store.tables.row_start)[store.tables.occupied]
     return SceneShape(
         grid=store.meta.grid,

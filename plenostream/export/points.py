@@ -14,7 +14,7 @@ from plenostream.field.basis import C0
 from plenostream.files.atomic import atomic_file, try_place, writing
 from plenostream.files.foreign import copy_written
 from plenostream.files.paths import apart_from, local_path
-from plenostream.format.extra_arrays import read_basis
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import MIN_DENSITY
 
@@ -88,7 +88,7 @@ def _mean_values(store: SceneStore) -> NDArray[np.float64]:
     if store.meta.learned is None:
         means[0] = C0  # those of all others are 0
         return means
-    basis = read_basis(store)
+    basis = basis_of(store)
     # Points of a spiral from pole to pole: each stands for as much of the sphere.
     number = np.arange(_DIRECTIONS) + 0.5
     height, angle = 1.0 - 2.0 * number / _DIRECTIONS, np.pi * (1.0 + 5.0**0.5) * number

@@ -7,9 +7,11 @@ them: `learned` has those whose numbers were trained.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["BASIS_DIMS", "C0", "MOST_FUNCTIONS", "Basis", "BasisFunctions", "SphericalHarmonics"]
@@ -71,16 +73,36 @@ class BasisFunctions(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Basis:
-    """The basis of a scene."""
+    """The basis of a scene.
 
-    functions: BasisFunctions
-    bound: tuple[float, float, float]
-    """Largest norm of the values, over all directions, of the first function, of the three after
-    it, and of all others; of spherical harmonics, these are degree 0, 1, and 2 or more."""
-    arrays: tuple[NDArray[Any], ...] = ()
-    """What the functions take beside directions."""
+    Attributes
+    ----------
+    functions : BasisFunctions
+    bound : three numbers
+        largest norms of the values, over all directions, of the first function, of the three after
+        it, and of all others; of spherical harmonics, these are degree 0, 1, and 2 or more
+    shapes : shapes of `arrays`
+    """
+
+    def __init__(
+        self,
+        functions: BasisFunctions,
+        bound: tuple[float, float, float],
+        shapes: tuple[tuple[int, ...], ...] = (),
+        load: Callable[[], tuple[NDArray[np.float32], ...]] = tuple,
+    ) -> None:
+        """Take what reads the `arrays`: a plan does without."""
+        self.functions, self.bound, self.shapes = functions, bound, shapes
+        self._load = load
+        self._arrays: tuple[NDArray[np.float32], ...] | None = None
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.float32], ...]:
+        """What the functions take beside directions; read when first asked for, and kept."""
+        if self._arrays is None:
+            self._arrays = self._load()
+        return self._arrays
 
     @property
     def dim(self) -> int:
@@ -90,7 +112,7 @@ class Basis:
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return sum(array.nbytes for array in self.arrays)
+        return sum(4 * math.prod(shape) for shape in self.shapes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from plenostream.format.digests import ArraysDigest
 from plenostream.format.layout import SceneMeta, extra_names
 from plenostream.format.reader import SceneStore
 
-__all__ = ["ExtraCheck", "read_background", "read_basis"]
+__all__ = ["ExtraCheck", "basis_of", "read_background"]
 
 
 class ExtraCheck:
@@ -73,17 +73,21 @@ def _read(store: SceneStore, group: str) -> list[NDArray[Any]]:
     return arrays
 
 
-def read_basis(store: SceneStore) -> Basis:
-    """The functions of a scene and the numbers that they take.
+def basis_of(store: SceneStore) -> Basis:
+    """The basis of a scene.
 
-    Raises
-    ------
-    BrickCorrupt : those numbers are damaged. StoreError : the scene is closed.
+    Its arrays are read when they are first asked for, which may raise BrickCorrupt (they are damaged)
+    and StoreError (the scene is closed).
     """
     learned = store.meta.learned
     if learned is None:
         return SphericalHarmonics(store.meta.basis_dim).basis
-    return Basis(learned.functions, learned.bound, tuple(_read(store, "basis")))
+    return Basis(
+        learned.functions,
+        learned.bound,
+        (learned.functions.shape,),
+        lambda: tuple(_read(store, "basis")),
+    )
 
 
 def read_background(store: SceneStore) -> BackgroundLayers:

@@ -15,7 +15,7 @@ from plenostream import reference
 from plenostream.engine.picture import PictureJob
 from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Session, sample_rule, scene_shape
-from plenostream.format.extra_arrays import read_basis
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import open_store
 from plenostream.integrator.interface import Integrator
 from plenostream.plan import build_boxes
@@ -46,7 +46,7 @@ def session(
     with open_store(scene) as store:
         tables = store.tables
         table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
-        shape, rule = scene_shape(store, table, read_basis(store)), sample_rule(options)
+        shape, rule = scene_shape(store, table, basis_of(store)), sample_rule(options)
         plain: Integrator = PlainIntegrator(shape, rule, allowed_bytes=device_bytes)
         opened = Session(store, options, table, shape, plain, host_bytes=10**9)
         yield opened

@@ -45,6 +45,7 @@ class RayTiles:
         self.n_tiles = n_tiles
         self._kernels, self._scene = kernels, scene
         self._basis = basis
+        self._numbers: tuple[NDArray[np.float32], ...] = ()
         self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
@@ -61,6 +62,7 @@ class RayTiles:
         if rays.n_tiles > self.n_tiles:
             raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
         self.record.n_tiles = rays.n_tiles
+        self._numbers = self._basis.arrays
         self.share()
 
     def share(self) -> None:
@@ -87,7 +89,7 @@ class RayTiles:
         """Keep the values of the functions for tiles [t] of world directions [3, t, 64]."""
         x, y, z = directions
         unit = (directions / np.sqrt(x * x + y * y + z * z)).reshape(3, -1)
-        values = self._basis.functions(np, unit, *self._basis.arrays)
+        values = self._basis.functions(np, unit, *self._numbers)
         for number, value in enumerate(values):
             self._tiles["basis"][tiles, number] = value.reshape(-1, TILE_RAYS)
 

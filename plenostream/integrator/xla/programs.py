@@ -111,7 +111,7 @@ class Programs:
         """(basis arrays, *per tile, *shared, grid, spacing) -> RayConstants."""
         per_tile, shared = self.structs.source(rays, tiles)
         functions = self._basis.functions
-        arrays = tuple(self.structs.one(a.shape, a.dtype) for a in self._basis.arrays)
+        arrays = tuple(self.structs.one(shape, jnp.float32) for shape in self._basis.shapes)
 
         def setup(arrays: tuple[jax.Array, ...], *args: Any) -> RayConstants:
             mine, rest = args[: len(per_tile)], args[len(per_tile) :]
