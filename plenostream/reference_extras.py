@@ -1,5 +1,6 @@
-"""Learned bases and background layers in slow float64 NumPy, for `reference`; rules 23 and 27.
+"""Learned bases and background layers in slow float64 NumPy, for `reference`.
 
+`docs/rules.md`, rule 27 and, for the layers, the one that is called sphere background.
 Of its own, like `reference`: it shares no code with what it is the oracle of.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -70,17 +69,11 @@ class Backdrop:
                     colour, opaque = self._drawn(rays, number[part], rgb[part], alpha[part])
                     place(number[part], colour, depth[part], opaque)
 
-            self._all(draw, parts)
-
-        return put
-
-    def _all(self, draw: Callable[[slice], None], parts: list[slice]) -> None:
-        """Draw the parts: one in the thread that brought it, many in all threads."""
-        if len(parts) == 1:
-            draw(parts[0])
-        else:
+            # Not in the thread that brings them: of those there may be more than are planned for.
             for drawn in [self._threads.submit(draw, part) for part in parts]:
                 drawn.result()
+
+        return put
 
     def _drawn(
         self,

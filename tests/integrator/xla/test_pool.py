@@ -99,9 +99,8 @@ class Filled:
         device, staged = Device(None, 1), StagedShape(STAGED.rows, sh_dtype)
         kernels = "cpu" if platform == "warp" else platform
         shape = kernel_shape(kernels, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-        self.programs = _PROGRAMS[platform](
-            device, shape, jnp.dtype(dtype), SphericalHarmonics(BASIS_DIM).basis
-        )
+        basis = SphericalHarmonics(BASIS_DIM).basis
+        self.programs = _PROGRAMS[platform](device, shape, jnp.dtype(dtype), basis)
         sizes = {"n_slots": N_SLOTS, "n_pages": N_PAGES}
         self.stager = Stager(device, shape, staged, **sizes, unit=unit, memory=plain_memory)
         self.pool = BrickPool(device, self.programs, self.stager, **sizes)
