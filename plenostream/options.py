@@ -29,6 +29,8 @@ from plenostream.rules import (
 from plenostream.rules.bytesize import parse_bytes
 
 __all__ = [
+    "CAMERA_AXES",
+    "CAMERA_FORMAT",
     "DISTANCE",
     "ELEVATION",
     "FOV",
@@ -41,6 +43,7 @@ __all__ = [
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
+    "POSES",
     "REGION",
     "SCENE_SCALE",
     "SIZE",
@@ -247,6 +250,23 @@ SCENE_SCALE = Number(
     words=("auto",),
     help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
     "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.",
+)
+CAMERA_FORMAT = Choice(
+    choices=("json", "colmap", "llff", "nsvf", "matrices"),
+    unsaid="what the path is found to be",
+    help="Format of the cameras.",
+)
+POSES = Choice(
+    choices=("svox2", "svox2-bbox", "as-written"),
+    help="svox2 moves the poses of a data set as svox2's loaders do: NSVF around its cameras, LLFF "
+    "before its mean camera, NeRF-synthetic by 2/3, others not at all. svox2-bbox: NSVF by its "
+    "bbox.txt. as-written: not moved.",
+)
+CAMERA_AXES = Choice(
+    choices=("opencv-c2w", "opencv-w2c", "opengl-c2w", "opengl-w2c"),
+    unsaid="matrices are refused",
+    help="What plain matrices lead from and to (camera to world or world to camera), and the "
+    "camera's axes (OpenCV: y down, z forward; OpenGL: y up, z backward).",
 )
 ORBIT = Whole(
     least=1,

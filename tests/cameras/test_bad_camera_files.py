@@ -66,11 +66,15 @@ class TestBadFiles:
         with pytest.raises(CameraError, match="is not there"):
             load_cameras(tmp_path / "none.json")
 
-    def test_that_are_folders_or_pipes_are_refused_without_waiting(self, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "pipe")
-        for path in (tmp_path, tmp_path / "pipe"):
+    def test_that_are_pipes_are_refused_without_waiting(self, tmp_path: Path) -> None:
+        for name in ("pipe", "poses_bounds.npy", "cameras.bin", "a.txt"):
+            os.mkfifo(tmp_path / name)
             with pytest.raises(CameraError, match="is not a file"):
-                load_cameras(path)
+                load_cameras(tmp_path / name)
+
+    def test_that_are_folders_of_something_else_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(CameraError, match="holds no cameras that are known"):
+            load_cameras(tmp_path)
 
     def test_pictures_named_by_a_file_are_never_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.png")
