@@ -43,6 +43,8 @@ __all__ = [
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
+    "PATH",
+    "PATH_FRAMES",
     "POSES",
     "REGION",
     "SCENE_SCALE",
@@ -114,6 +116,14 @@ class RenderOptions:
             help="A ray ends, fully opaque, when less than this share of light is left.",
         ),
     ] = 1e-7  # fmt: skip
+    samples: Annotated[
+        int,
+        Choice(
+            choices=(1, 2, 4, 8),
+            help="Rays along each edge of a pixel, N x N evenly spread; colour, alpha and depth are "
+            "their means.",
+        ),
+    ] = 1
 
     def __post_init__(self) -> None:
         check_record(self)
@@ -268,6 +278,13 @@ CAMERA_AXES = Choice(
     help="What plain matrices lead from and to (camera to world or world to camera), and the "
     "camera's axes (OpenCV: y down, z forward; OpenGL: y up, z backward).",
 )
+PATH = Choice(
+    choices=("interpolate", "spiral"),
+    unsaid="the views themselves",
+    help="Draw a path instead of the views: interpolate leads smoothly through all that --frames "
+    "names; spiral turns twice in the middle of them, as svox2's for views that look one way.",
+)
+PATH_FRAMES = Whole(least=1, most=1_000_000, unit="frames", help="Pictures along a path.")
 ORBIT = Whole(
     least=1,
     most=1_000_000,
@@ -290,7 +307,7 @@ FOV = Number(
     least=1e-3,
     most=179.9,
     unit="degrees",
-    help="Horizontal field of view of --orbit and --look-from.",
+    help="Horizontal field of view of --orbit, --look-from and plain matrices.",
 )
 SIZE = Size(most=LARGEST_EDGE, help="Pixels of the picture; a file's intrinsics are rescaled.")
 REGION = Region(

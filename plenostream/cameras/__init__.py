@@ -2,6 +2,7 @@
 
 from plenostream.cameras.camera import Camera
 from plenostream.cameras.files import load_cameras, load_pictured, read_cameras
+from plenostream.cameras.paths import interpolated_cameras, spiral_cameras
 from plenostream.cameras.placement import look_at_camera, orbit_cameras
 from plenostream.cameras.views import Asked, CameraSet, PicturedCamera
 
@@ -10,9 +11,11 @@ __all__ = [
     "Camera",
     "CameraSet",
     "PicturedCamera",
+    "interpolated_cameras",
     "load_cameras",
     "load_pictured",
     "look_at_camera",
     "orbit_cameras",
     "read_cameras",
+    "spiral_cameras",
 ]

@@ -56,7 +56,9 @@ def course_of_rotations(
     for before, after in zip(keys, keys[1:], strict=False):
         after *= -1 if before @ after < 0 else 1  # the shorter way round
     last = len(keys) - 1
-    inner = [_inner(keys[max(i - 1, 0)], keys[i], keys[min(i + 1, last)]) for i in range(len(keys))]
+    inner = keys.copy()  # at the ends, nothing to lean to
+    for i in range(1, last):
+        inner[i] = _inner(keys[i - 1], keys[i], keys[i + 1])
     found = []
     for time in times:
         i = min(int(time), max(last - 1, 0))

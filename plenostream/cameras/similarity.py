@@ -11,10 +11,10 @@ from plenostream.cameras.camera import Camera
 from plenostream.cameras.lenses import Orthographic
 from plenostream.errors import CameraError
 
-__all__ = ["Similarity", "around_bounds", "around_cameras", "before_cameras"]
+__all__ = ["Similarity", "around_bounds", "around_cameras", "before_cameras", "mean_pose"]
 
-_OPENGL = np.diag([1.0, -1.0, -1.0])
-"""Turns y and z round."""
+_NONE = 1e-6
+"""Length below which the mean of unit vectors has no direction."""
 _POINT = 1e-12
 """Length, relative to the positions, below which cameras stand in one point."""
 
@@ -66,7 +66,7 @@ def around_cameras(poses: NDArray[np.float64]) -> Similarity:
     """
     up = -poses[:, :, 1].mean(axis=0)
     length = float(np.linalg.norm(up))
-    if length < 1e-6:
+    if length < _NONE:
         raise CameraError("the cameras have no upward axis in common")
     rotation = _turned_to_minus_y(up / length)
     eyes, gazes = poses[:, :, 3] @ rotation.T, poses[:, :, 2] @ rotation.T
@@ -113,15 +113,31 @@ def before_cameras(poses: NDArray[np.float64], nearest: float) -> Similarity:
     ------
     CameraError : no mean direction.
     """
-    back, up = -poses[:, :, 2].sum(axis=0), -poses[:, :, 1].sum(axis=0)
-    right = np.cross(up, back)
-    if min(np.linalg.norm(back), np.linalg.norm(right)) < 1e-9:
-        raise CameraError("the cameras have no mean direction")
-    back, right = back / np.linalg.norm(back), right / np.linalg.norm(right)
-    mean = np.stack([right, np.cross(back, right), back], axis=1)
-    rotation = _OPENGL @ mean.T
-    eye = poses[:, :, 3].mean(axis=0)
+    axes, eye = mean_pose(poses)
+    rotation = axes.T
     return Similarity(rotation=rotation, translation=-rotation @ eye, scale=1 / (0.75 * nearest))
+
+
+def mean_pose(poses: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Axes [3, 3] (right, down, forward, in columns) and position [3] in the middle of cameras.
+
+    Forward is the mean of theirs, and down as near to the mean of theirs as that leaves.
+
+    Parameters
+    ----------
+    poses : [n, 3, 4] camera to world, OpenCV axes
+
+    Raises
+    ------
+    CameraError : no mean direction.
+    """
+    forward, down = poses[:, :, 2].sum(axis=0), poses[:, :, 1].sum(axis=0)
+    right = np.cross(down, forward)
+    if min(np.linalg.norm(forward), np.linalg.norm(right)) < _NONE * len(poses):
+        raise CameraError("the cameras have no mean direction")
+    forward, right = forward / np.linalg.norm(forward), right / np.linalg.norm(right)
+    axes = np.stack([right, np.cross(forward, right), forward], axis=1)
+    return axes, poses[:, :, 3].mean(axis=0)
 
 
 def _checked(distance: float, eyes: NDArray[np.float64]) -> float:

@@ -32,6 +32,7 @@ Examples:
   plenostream render model.zarr view.png --look-from 2,2,1
   plenostream render model.zarr turn.mp4 --orbit 120 --size 640x480
   plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
+  plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --path-frames 300
   plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
 
 \b
@@ -76,7 +77,8 @@ def render(
     if stats is not None:
         try_place(stats, what=_STATS)
     inputs = {"scene": scene, "camera file": flags["cameras"]}
-    with opened_renderer(scene, flags) as (renderer, cameras, options):
+    with opened_renderer(scene, flags) as (renderer, viewpoints, options):
+        cameras = viewpoints.cameras
         numbers = [number for number, _ in cameras]
         target = choose_target(out, outputs=outputs, n_frames=len(cameras))
         apart_from(target_files(target, numbers), inputs | {_STATS: stats})
@@ -105,6 +107,7 @@ def render(
     if not settings.quiet:
         size = (cameras[0][1].width, cameras[0][1].height)
         lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
+        lines += viewpoints.lines()
         lines += choice_lines(renderer.backend, renderer.precision)
         click.echo("\n".join(lines + writer.notes()))
 

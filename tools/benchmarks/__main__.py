@@ -182,7 +182,7 @@ def _cameras(path: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
     if not any(flags[way] is not None for way in ("cameras", "orbit", "look_from")):
         flags["orbit"] = orbit
     with open_scene(path) as opened:
-        return [camera for _, camera in choose_cameras(opened.grid, **flags)]
+        return [camera for _, camera in choose_cameras(opened.grid, **flags).cameras]
 
 
 @bench.command()
