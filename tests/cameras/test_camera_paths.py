@@ -131,7 +131,8 @@ class TestSpiral:
         path = spiral_cameras(self.square(), 80, focus=4.0)
         eyes = np.stack([camera.eye_world for camera in path]) - (5, 6, 7)
         np.testing.assert_allclose(np.abs(eyes).max(0), (0.3, 0.2, 0.1), atol=1e-12)
-        np.testing.assert_allclose(eyes[[0, 20, 10]], [(0.3, 0, 0.0), (-0.3, 0, 0.1), (0, 0.2, 0.1 * math.sqrt(0.5))], atol=1e-12)  # fmt: skip
+        wanted = [(0.3, 0, 0), (0, 0.2, 0.1 * math.sqrt(0.5)), (-0.3, 0, 0.1)]
+        np.testing.assert_allclose(eyes[[0, 10, 20]], wanted, atol=1e-12)
         np.testing.assert_allclose(eyes[40], (0.3, 0, 0), atol=1e-12)  # once around
         for camera in path:
             np.testing.assert_allclose(camera.project([(5, 6, 11)]), [(32, 24)], atol=1e-9)
