@@ -46,6 +46,7 @@ FENCES = {
     "jax": {"integrator"},
     "jaxlib": {"integrator"},
     "warp": {"integrator"},
+    "pynvml": {"integrator"},
     "dask": {"importers"},
     "distributed": {"importers"},
     "cv2": {"export"},

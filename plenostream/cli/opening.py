@@ -24,7 +24,7 @@ def opened_renderer(
 ) -> Iterator[tuple[Renderer, Viewpoints, RenderOptions]]:
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene) as opened:
+    with _opened_scene(scene, stream) as opened:
         viewpoints = choose_cameras(opened.grid, **flags)
         with _renderer(opened, options, stream) as renderer:
             yield renderer, viewpoints, options
@@ -34,12 +34,12 @@ def opened_renderer(
 def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, RenderOptions]]:
     """The same for cameras that are chosen elsewhere; `flags` are those of options."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene) as opened, _renderer(opened, options, stream) as renderer:
+    with _opened_scene(scene, stream) as opened, _renderer(opened, options, stream) as renderer:
         yield renderer, options
 
 
-def _opened_scene(scene: str) -> Scene:
-    prepare_jax()
+def _opened_scene(scene: str, stream: StreamOptions) -> Scene:
+    prepare_jax(stream.device_bytes)
     from plenostream.scene import open_scene
 
     return open_scene(scene)

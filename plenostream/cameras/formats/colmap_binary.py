@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from plenostream.cameras.formats.colmap_records import CameraRecord, ImageRecord
+from plenostream.cameras.formats.placed import check_count
 from plenostream.errors import CameraError
 from plenostream.files.paths import input_file
 
@@ -53,7 +54,7 @@ class _Reader:
     def __init__(self, file: BinaryIO, path: Path) -> None:
         self.path = path
         self._file = file
-        self._size = os.fstat(file.fileno()).st_size
+        self.size = os.fstat(file.fileno()).st_size
 
     def unpack(self, layout: struct.Struct, what: str) -> tuple[float, ...]:
         data = self._file.read(layout.size)
@@ -71,14 +72,14 @@ class _Reader:
 
     def skip(self, n_bytes: int, what: str) -> None:
         at = self._file.tell() + n_bytes
-        if at > self._size:
+        if at > self.size:
             raise CameraError(f"{self.path} ends in the middle of {what}")
         self._file.seek(at)
 
     def end(self) -> None:
-        if self._file.tell() != self._size:
+        if self._file.tell() != self.size:
             raise CameraError(
-                f"{self.path} has {self._size - self._file.tell()} bytes more than its records"
+                f"{self.path} has {self.size - self._file.tell()} bytes more than its records"
             )
 
 
@@ -105,7 +106,7 @@ def read_binary(folder: Path) -> tuple[dict[int, CameraRecord], list[ImageRecord
 
 
 def _cameras(reader: _Reader) -> dict[int, CameraRecord]:
-    found = {}
+    found: dict[int, CameraRecord] = {}
     (count,) = reader.unpack(struct.Struct("<Q"), "its count")
     for number in range(int(count)):
         what = f"camera {number} of {count}"
@@ -117,13 +118,14 @@ def _cameras(reader: _Reader) -> dict[int, CameraRecord]:
             )
         name, n_parameters = _MODELS[int(model)]
         parameters = reader.unpack(struct.Struct(f"<{n_parameters}d"), what)
+        check_count(reader.path, len(found) + 1, reader.size)
         found[int(camera_id)] = CameraRecord(name, int(width), int(height), parameters)
     reader.end()
     return found
 
 
 def _images(reader: _Reader) -> list[ImageRecord]:
-    found = []
+    found: list[ImageRecord] = []
     (count,) = reader.unpack(struct.Struct("<Q"), "its count")
     for number in range(int(count)):
         what = f"image {number} of {count}"
@@ -131,6 +133,7 @@ def _images(reader: _Reader) -> list[ImageRecord]:
         name = reader.name(what)
         (n_points,) = reader.unpack(struct.Struct("<Q"), what)
         reader.skip(int(n_points) * _POINT_BYTES, what)
+        check_count(reader.path, len(found) + 1, reader.size)
         found.append(
             ImageRecord(int(image_id), int(camera_id), tuple(pose[:4]), tuple(pose[4:]), name)
         )

@@ -10,8 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from plenostream.cameras.formats.colmap_records import CameraRecord, ImageRecord
+from plenostream.cameras.formats.placed import check_count
 from plenostream.errors import CameraError, shown
 from plenostream.files.paths import input_file
 
@@ -20,6 +22,8 @@ __all__ = ["read_text"]
 _LONGEST_LINE = 64_000_000
 """Bytes: a million points in one image."""
 _LARGEST_ID = 2**32
+
+_Record = TypeVar("_Record")
 
 
 def read_text(folder: Path) -> tuple[dict[int, CameraRecord], list[ImageRecord]]:
@@ -33,7 +37,14 @@ def read_text(folder: Path) -> tuple[dict[int, CameraRecord], list[ImageRecord]]
         input_file(folder / name, what="COLMAP file", error=CameraError)
         for name in ("cameras.txt", "images.txt")
     )
-    return dict(_cameras(cameras)), list(_images(images))
+    return dict(_counted(_cameras(cameras), cameras)), list(_counted(_images(images), images))
+
+
+def _counted(records: Iterator[_Record], path: Path) -> Iterator[_Record]:
+    n_bytes = path.stat().st_size
+    for number, record in enumerate(records, start=1):
+        check_count(path, number, n_bytes)
+        yield record
 
 
 def _cameras(path: Path) -> Iterator[tuple[int, CameraRecord]]:

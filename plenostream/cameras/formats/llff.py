@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 
 from plenostream.cameras.camera import Camera
 from plenostream.cameras.formats.numbers import array_of
-from plenostream.cameras.formats.placed import FileView, pictures_in, placed_views, refuse_bounds
+from plenostream.cameras.formats.placed import (
+    FileView,
+    check_count,
+    pictures_in,
+    placed_views,
+    refuse_bounds,
+)
 from plenostream.cameras.similarity import Similarity, before_cameras
 from plenostream.cameras.views import Asked, CameraSet
 from plenostream.errors import CameraError
@@ -48,6 +54,7 @@ def read_llff(path: Path, asked: Asked) -> CameraSet:
         raise CameraError(
             f"{path} has the shape {rows.shape}; expected a row of {3 * columns + 2} numbers a view"
         )
+    check_count(path, len(rows), rows.nbytes)
     matrices, depths = rows[:, :-2].reshape(-1, 3, columns), rows[:, -2:]
     if not (depths[:, 0] > 0).all() or not (depths[:, 1] >= depths[:, 0]).all():
         number = int(np.argmin((depths[:, 0] > 0) & (depths[:, 1] >= depths[:, 0])))

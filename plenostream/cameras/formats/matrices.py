@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from plenostream.cameras.camera import Camera, checked_pose
 from plenostream.cameras.formats.numbers import array_of, rows_of
-from plenostream.cameras.formats.placed import FileView, placed_views, refuse_bounds
+from plenostream.cameras.formats.placed import FileView, check_count, placed_views, refuse_bounds
 from plenostream.cameras.placement import DEFAULT_FOV_DEGREES, DEFAULT_SIZE
 from plenostream.cameras.similarity import Similarity
 from plenostream.cameras.views import Asked, CameraSet
@@ -70,12 +70,14 @@ def _of_array(path: Path) -> list[tuple[str, NDArray[np.float64]]]:
         values = values.reshape(len(values), -1, 4)
     if values.ndim != 3 or values.shape[1:] not in ((3, 4), (4, 4)) or not len(values):
         raise CameraError(f"{path} has the shape {values.shape}; expected [n, 4, 4] or [n, 3, 4]")
+    check_count(path, len(values), path.stat().st_size)
     return [(f"view {number}", matrix) for number, matrix in enumerate(values)]
 
 
 def _of_text(path: Path) -> list[tuple[str, NDArray[np.float64]]]:
     found: list[tuple[str, NDArray[np.float64]]] = []
     rows = rows_of(path, what="camera file")
+    check_count(path, len(rows) // 4, path.stat().st_size)
     if rows and all(len(row) in (12, 16) for _, row in rows):
         return [(f"line {line}", np.array(row).reshape(-1, 4)) for line, row in rows]
     wrong = next((line for line, row in rows if len(row) != 4), None)

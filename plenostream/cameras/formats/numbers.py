@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import math
-import tokenize
+import os
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from plenostream.cameras.document import check_memory, memory_for
 from plenostream.errors import CameraError, shown
+from plenostream.files.npy import HEADER_BYTES, parse_header
 from plenostream.files.paths import input_file
 
 __all__ = ["array_of", "rows_of"]
 
-_MOST_TEXT = 64_000_000
-"""Bytes of a text of numbers, at most: half a million matrices."""
-_MOST_ARRAY = 1_000_000_000
-"""Bytes of an array of cameras, at most."""
+_LARGEST = 64_000_000
+"""Bytes of a file, at most: half a million matrices."""
+_SEPARATORS = (b" ", b"\t", b"\n", b"\r", b"\f", b"\v", b",")
+_WORD_BYTES, _ROW_BYTES = 36, 240
+"""Memory of a number, and of a line with any."""
 
 
 def rows_of(path: Path, *, what: str) -> list[tuple[int, list[float]]]:
@@ -30,16 +33,12 @@ def rows_of(path: Path, *, what: str) -> list[tuple[int, list[float]]]:
     ------
     CameraError : nothing there, too large, or something else than finite numbers; names the line.
     """
-    place = input_file(path, what=what, error=CameraError)
-    try:
-        with place.open("rb") as file:
-            data = file.read(_MOST_TEXT + 1)
-    except OSError as error:
-        raise CameraError(f"the {what} {path} cannot be read: {error.strerror}") from error
-    if len(data) > _MOST_TEXT:
-        raise CameraError(f"the {what} {path} has more than the {_MOST_TEXT} bytes that are read")
     rows = []
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    data = _content(path, what)
+    n_words = 1 + sum(data.count(separator) for separator in _SEPARATORS)
+    in_rows = n_words * _WORD_BYTES + data.count(b"\n") * _ROW_BYTES
+    check_memory(path, 2 * len(data) + in_rows, memory_for(len(data)))
+    for number, line in enumerate(io.BytesIO(data), start=1):
         words = line.partition(b"#")[0].replace(b",", b" ").split()
         if words:
             rows.append((number, [_number(word, path, number) for word in words]))
@@ -64,31 +63,35 @@ def array_of(path: Path, *, what: str) -> NDArray[np.float64]:
     ------
     CameraError : nothing there, no such file, or one that is shorter than it says.
     """
+    data = _content(path, what)
+    where = f"the {what} {path}"
+    header = parse_header(data[:HEADER_BYTES], where=where, error=CameraError)
+    # Smaller ones would grow more than files may: positions and rotations need 32 bits anyway.
+    if header.dtype.kind not in "fi" or header.dtype.itemsize not in (4, 8):
+        raise CameraError(f"{where} holds values of the type {header.dtype}; expected numbers")
+    if header.n_bytes != len(data):
+        raise CameraError(
+            f"{where} says that it has the shape {shown(header.shape)}, and has {len(data)} bytes "
+            f"instead of {shown(header.n_bytes)}"
+        )
+    values = np.frombuffer(data, header.dtype, offset=header.data_offset)
+    values = values.reshape(header.shape, order="F" if header.fortran_order else "C")
+    if not np.isfinite(values).all():
+        raise CameraError(f"{where} holds values that are not finite")
+    return values.astype(np.float64)
+
+
+def _content(path: Path, what: str) -> bytes:
     place = input_file(path, what=what, error=CameraError)
     try:
         with place.open("rb") as file:
-            read_header = {
-                (1, 0): npy.read_array_header_1_0,
-                (2, 0): npy.read_array_header_2_0,
-            }.get(npy.read_magic(file))
-            if read_header is None:
-                raise ValueError("it is of another version than 1 or 2")
-            shape, by_columns, dtype = read_header(file)
-            data = file.read(_MOST_ARRAY + 1)
-    except (OSError, ValueError, TypeError, SyntaxError, RecursionError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise CameraError(f"the {what} {path} is no .npy file that is read: {reason}") from error
-    except tokenize.TokenError as error:
-        raise CameraError(f"the {what} {path} is no .npy file: its header is no header") from error
-    if dtype.kind not in "fiu" or dtype.itemsize > 8:
-        raise CameraError(f"the {what} {path} holds values of the type {dtype}; expected numbers")
-    n_bytes = math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or len(data) != n_bytes:
+            # Never more than it says, and a byte: `read` takes the memory it may need beforehand.
+            n_bytes = min(os.fstat(file.fileno()).st_size, _LARGEST)
+            data = file.read(n_bytes + 1)
+    except OSError as error:
+        raise CameraError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    if len(data) > n_bytes:
         raise CameraError(
-            f"the {what} {path} says that it has the shape {shown(shape)}, and holds {len(data)} "
-            f"bytes instead of {shown(n_bytes)}"
+            f"the {what} {path} is longer than it says, or than the {_LARGEST} bytes that are read"
         )
-    values = np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")
-    if not np.isfinite(values).all():
-        raise CameraError(f"the {what} {path} holds values that are not finite")
-    return values.astype(np.float64)
+    return data

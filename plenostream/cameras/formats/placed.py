@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from plenostream.cameras.camera import Camera
+from plenostream.cameras.document import check_memory, memory_for
 from plenostream.cameras.image_size import read_image_size
 from plenostream.cameras.similarity import Similarity
 from plenostream.cameras.views import Asked, PicturedCamera, chosen_numbers
 from plenostream.errors import CameraError, InvalidInput
 
-__all__ = ["FileView", "pictures_in", "placed_views", "refuse_bounds"]
+__all__ = ["FileView", "check_count", "pictures_in", "placed_views", "refuse_bounds"]
 
 _PICTURES = (".png", ".jpg", ".jpeg")
+_VIEW_BYTES = 1500
+"""Memory of a view, at most, with the records that it is made of; measured with tracemalloc."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +57,11 @@ def placed_views(
             PicturedCamera(number=number, camera=camera, picture=view.picture, name=view.name)
         )
     return placed
+
+
+def check_count(path: Path, n_views: int, n_bytes: int) -> None:
+    """Refuse more views than a file of `n_bytes` may take the memory for; raises CameraError."""
+    check_memory(path, n_views * _VIEW_BYTES, memory_for(n_bytes))
 
 
 def refuse_bounds(asked: Asked, what: str) -> None:

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from plenostream.errors import CheckpointError, InvalidInput, printable, shown
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import GridSpec
+from plenostream.files.npy import HEADER_BYTES, ArrayHeader, parse_header
 from plenostream.files.paths import input_file, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
-from plenostream.importers.svox2.npy import HEADER_BYTES, ArrayHeader, parse_header
 from plenostream.importers.svox2.unpacking import METHODS, MemberStream
 from plenostream.rules.bytesize import format_bytes
 
@@ -207,7 +207,7 @@ def _describe(path: str, entries: dict[str, ZipInfo]) -> dict[str, StoredArray]:
                     f"which holds {max(0, n_file - offset)} from there on"
                 )
             with MemberStream(path, entry, offset) as stream:
-                header = parse_header(stream.read(HEADER_BYTES), where=where)
+                header = parse_header(stream.read(HEADER_BYTES), where=where, error=CheckpointError)
             if header.n_bytes != entry.file_size:
                 raise CheckpointError(
                     f"{where} claims {header.n_bytes} bytes (shape {shown(header.shape)}, "

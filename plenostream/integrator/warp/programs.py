@@ -12,6 +12,8 @@ import warp as wp
 
 from plenostream.errors import DeviceError
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.integrator.warp.kernels.uploads import Uploads, uploads
 from plenostream.integrator.warp.kernels.walk import (
     BLOCK_THREADS,
     COUNTER_ROWS,
@@ -22,9 +24,10 @@ from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkSt
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.finish import compose
 from plenostream.integrator.xla.kernels.geometry import RayConstants
-from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState
+from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState, Voxels
+from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows
 from plenostream.integrator.xla.programs import Program, Programs
-from plenostream.integrator.xla.structs import Structs
+from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, Structs
 
 __all__ = ["WalkPrograms", "WalkStructs"]
 
@@ -62,6 +65,14 @@ class WalkStructs:
         """The values that the kernel takes."""
         one = self._structs.one
         return Numbers(one((1,), jnp.float64), one((5,), jnp.float32), one((8,), jnp.int32))
+
+
+def _call(kernel: Any, n_threads: int, changed: list[str]) -> Callable[..., Any]:
+    """A kernel as JAX calls it: what it changes, in place, is what it returns."""
+    call: Callable[..., Any] = wp.jax_kernel(
+        kernel, num_outputs=len(changed), in_out_argnames=changed, launch_dims=n_threads
+    )
+    return call
 
 
 class WalkPrograms(Programs):
@@ -106,6 +117,48 @@ class WalkPrograms(Programs):
             raise DeviceError(
                 f"{key[0]} cannot be compiled for {self._device.device}: {error}"
             ) from error
+
+    def write_bricks(self, n_slots: int, staged: StagedShape) -> Program:
+        """See `Programs.write_bricks`; by kernels of `kernels.uploads`."""
+
+        def write(voxels: Voxels, some: StagedBricks) -> Voxels:
+            put = self._uploads(staged)
+            ranks, pages, origins = _call(
+                put.ranks, BATCH_BRICKS * self._shape.ranks, ["ranks", "pages", "origins"]
+            )(some.tables, some.mask, voxels.ranks, voxels.pages, voxels.origins)
+            (density,) = _call(put.densities, BATCH_BRICKS * self._shape.voxels, ["density"])(
+                some.tables, some.mask, some.density, some.unit[None], ranks, voxels.density
+            )
+            return Voxels(density, ranks, pages, origins)
+
+        return self._program(
+            ("write bricks", n_slots, staged),
+            write,
+            lambda: (self.structs.voxels(n_slots), self.structs.staged_bricks(staged)),
+            donate=(0,),
+        )
+
+    def write_rows(self, n_pages: int, staged: StagedShape) -> Program:
+        """See `Programs.write_rows`; by a kernel of `kernels.uploads`."""
+
+        def write(rows: jax.Array, some: StagedRows) -> jax.Array:
+            n = staged.pages * PAGE_ROWS * self._shape.layout.width
+            put = _call(self._uploads(staged).rows, n, ["rows"])
+            written: jax.Array = put(some.tables, some.sh, rows)[0]
+            return written
+
+        return self._program(
+            ("write rows", n_pages, staged),
+            write,
+            lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
+            donate=(0,),
+        )
+
+    def _uploads(self, staged: StagedShape) -> Uploads:
+        shape = self._shape
+        return uploads(
+            shape.basis_dim, shape.brick_size, str(self._dtype), staged.sh_dtype, BATCH_BRICKS
+        )
 
     def fresh_walk(self, tiles: int) -> Program:
         """() -> WalkState of t * 64 rays that have met nothing yet."""
@@ -185,7 +238,8 @@ class WalkPrograms(Programs):
 
     def compose_walk(self, tiles: int) -> Program:
         """(trans, gathered, counters, waits_for, RayConstants, units per grid unit, unit, step,
-        background) -> as `kernels.finish.compose`, and the brick that a ray waits for."""
+        background) -> colour [R, 3], depth [R], alpha [R + 1], counters, and the brick that a ray
+        waits for."""
 
         def finish(
             trans: jax.Array,
@@ -195,7 +249,9 @@ class WalkPrograms(Programs):
             *rest: Any,
         ) -> tuple[jax.Array, ...]:
             total = jnp.sum(counters, axis=0, dtype=jnp.int64)
-            return *compose(RayState(trans, gathered, total), *rest), waits_for
+            values, alpha, total = compose(RayState(trans, gathered, total), *rest)
+            # Apart from each other, as pictures hold them: on the host that takes as long as all else.
+            return values[:-1, :3], values[:-1, 3], alpha, total, waits_for
 
         def args() -> tuple[Any, ...]:
             one, state = self.structs.one, self.walks.state(tiles)
@@ -211,4 +267,4 @@ class WalkPrograms(Programs):
                 one((3,), jnp.float32),
             )
 
-        return self._program(("compose a walk", tiles), finish, args, donate=(0, 1))
+        return self._program(("compose a walk", tiles), finish, args, donate=(0,))

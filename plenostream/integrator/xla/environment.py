@@ -13,7 +13,9 @@ import time
 import warnings
 from pathlib import Path
 
-__all__ = ["cache_folder", "finish_preparing", "prepare_jax"]
+from plenostream.rules.bytesize import parse_bytes
+
+__all__ = ["USED_SHARE", "cache_folder", "finish_preparing", "hands_out_blocks", "prepare_jax"]
 
 
 def cache_folder() -> Path:
@@ -26,6 +28,10 @@ def cache_folder() -> Path:
 
 CACHE_BYTES = 1_000_000_000
 """Bound on that folder: JAX drops what was not used for longest."""
+USED_SHARE = 0.9
+"""Of what JAX grants of a device, what may be used: the rest is for fragmentation."""
+_FRACTIONS = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
+"""JAX refuses both at once; the second is its older name."""
 _TIME_BYTES = 8
 _WRITTEN_SECONDS = 30
 """After which an entry without its time of use is not being written any more."""
@@ -38,10 +44,15 @@ _runs_inline = False
 """Whether programs are to run in the thread that calls them, see `_prepare_cpu`."""
 
 
-def prepare_jax() -> None:
+def prepare_jax(device_memory: int | str | None = None) -> None:
     """Set JAX up for this process as the command line does, before JAX computes anything.
 
     JAX itself is not loaded.
+
+    Parameters
+    ----------
+    device_memory : bytes, or text such as "8GB", that renderers of this process will use of an NVIDIA
+        GPU; JAX then keeps no more than a ninth beyond it, None: up to all of the GPU
 
     Nobody has to: pictures and budgets are the same without it. These hold for all that a process
     does with JAX, so no renderer sets them by itself:
@@ -50,17 +61,59 @@ def prepare_jax() -> None:
       takes seconds less.
     - A GPU's memory is taken as it is needed. JAX reads XLA_PYTHON_CLIENT_PREALLOCATE when it first
       looks for devices, and else takes 75 % of the GPU at once; budgets are then shares of that.
+    - On an NVIDIA GPU, CUDA's own allocator hands memory out (XLA_PYTHON_CLIENT_ALLOCATOR), byte for
+      byte. JAX's hands out blocks, of which up to half is lost where it takes memory as it is needed.
     - On a CPU, JAX keeps no threads beside the renderer's (NPROC, read at the same moment).
 
     What is set in the environment wins. Once JAX has looked for devices, only the first is changed.
     """
     # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    _prepare_gpu(device_memory)
     # A disk that fills up, or a damaged file, is nothing to the picture: JAX warns, and compiles.
     warnings.filterwarnings("ignore", message=_CACHE_WARNING)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         _keep_compiled()
     _prepare_cpu()
+
+
+def hands_out_blocks() -> bool:
+    """Whether an array on a GPU may take a block of nearly twice its size.
+
+    XLA's own allocator cuts a block only where half of it, or 128 MiB, would be left; blocks are
+    that large where one was made for everything at once, and not where they are made as needed.
+    """
+    preallocates = os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    allocator = os.environ.get("XLA_PYTHON_CLIENT_ALLOCATOR", "default").lower()
+    return preallocates in ("false", "False", "0") and allocator in ("default", "bfc")
+
+
+def _prepare_gpu(device_memory: int | str | None) -> None:
+    gpu_bytes = _nvidia_bytes()
+    if gpu_bytes is None:
+        return
+    os.environ.setdefault("XLA_PYTHON_CLIENT_ALLOCATOR", "cuda_async")
+    if device_memory is not None and not any(name in os.environ for name in _FRACTIONS):
+        n_bytes = parse_bytes(device_memory, name="device_memory")
+        os.environ[_FRACTIONS[0]] = f"{min(1.0, n_bytes / USED_SHARE / gpu_bytes):.6f}"
+
+
+def _nvidia_bytes() -> int | None:
+    """Bytes of the smallest NVIDIA GPU here; None where there is none, or nothing to ask with."""
+    try:
+        import pynvml
+    except ModuleNotFoundError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver
+        return None
+    try:
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        sizes = [int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles]
+    finally:
+        pynvml.nvmlShutdown()
+    return min(sizes, default=None)
 
 
 def _keep_compiled() -> None:

@@ -16,7 +16,7 @@ from plenostream.field.tiles import Pairs
 from plenostream.integrator.interface import SampleRule, SceneShape
 from plenostream.integrator.xla.calls import pack_calls, pack_corners
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.jax_integrator import JaxIntegrator
+from plenostream.integrator.xla.jax_integrator import Composed, JaxIntegrator
 from plenostream.integrator.xla.kernels.state import COUNTERS
 from plenostream.integrator.xla.memory import Memory
 from plenostream.integrator.xla.programs import Program, Programs
@@ -118,10 +118,10 @@ class XlaIntegrator(JaxIntegrator):
         """See `JaxIntegrator`."""
         return self.programs.live_tiles(tiles)
 
-    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> Composed:
         """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
         program = self.programs.compose(tiles)
         composed = program(state, worker.rays, *self._lengths, behind)
         values, alpha, counters = self.device.get(composed)
-        return values, alpha, counters
+        return Composed(values[:, :3], values[:, 3], alpha, counters)

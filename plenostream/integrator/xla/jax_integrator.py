@@ -6,9 +6,9 @@ meet. On a CPU there is a part for each thread allowed; a GPU takes everything a
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -30,7 +30,7 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.lattice import GridArrays
-from plenostream.integrator.staging_memory import page_locked_memory, plain_memory
+from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.geometry import entry_bits
@@ -44,7 +44,21 @@ from plenostream.integrator.xla.staged import Staged, Stager
 from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, batch_rows
 from plenostream.integrator.xla.workers import Worker, Workers
 
-__all__ = ["JaxIntegrator"]
+__all__ = ["Composed", "JaxIntegrator"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Composed:
+    """What has become of n rays, on the host."""
+
+    rgb: NDArray[np.float32]
+    """[n or more, 3]."""
+    depth: NDArray[np.float32]
+    """[n or more]."""
+    alpha: NDArray[np.float32]
+    """[n or more]."""
+    counters: NDArray[np.integer]
+    """In the order of `JaxIntegrator.counters`."""
 
 
 class JaxIntegrator(ABC):
@@ -86,7 +100,7 @@ class JaxIntegrator(ABC):
         self._counts: dict[str, int] = {}
         self._peaks: dict[str, int] = {}
         self._compiled_before = 0
-        self._scalars: WaveScalars | None = None
+        self._kept: tuple[WaveScalars, tuple[GridArrays, jax.Array, jax.Array]] | None = None
 
     # What it takes
 
@@ -128,8 +142,7 @@ class JaxIntegrator(ABC):
 
     def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
         """See `Integrator`."""
-        on_cuda = self.device.platform == "gpu"
-        return page_locked_memory(n_bytes) if on_cuda else plain_memory(n_bytes)
+        return plain_memory(n_bytes)
 
     def take_in(self, arrivals: Iterator[Arrivals]) -> None:
         """See `Integrator`."""
@@ -149,8 +162,16 @@ class JaxIntegrator(ABC):
 
     def _write(self, staged: Staged) -> None:
         """Put a batch into the pool, its rows and the rest at the same time where there are threads."""
-        writers = zip(itertools.cycle(self.workers.all), self.pool.writers(staged), strict=False)
-        for future in [worker.submit(write) for worker, write in writers]:
+        writers, n_parts = self.pool.writers(staged), len(self.workers.all)
+
+        def run(mine: Sequence[Callable[[], None]]) -> None:
+            for write in mine:
+                write()
+
+        tasks = zip(
+            self.workers.all, (writers[part::n_parts] for part in range(n_parts)), strict=True
+        )
+        for future in [worker.submit(run, mine) for worker, mine in tasks if mine]:
             future.result()
 
     # Rays
@@ -159,15 +180,15 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         n_parts = len(self.workers.all)
         self._n_tiles, self._n_real = n_tiles, rays.n_tiles
-        grid = self._grid_arrays()
-        self._scalars = self._wave_scalars()
+        if self._kept is None:
+            self._kept = self._wave_scalars(), self._grid_arrays()
+        grid = self._kept[1]
         tiles = n_tiles // n_parts
         set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
-        shared = [self.device.put(a) for a in rays.shared]
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
-            mine = [self.device.put(a) for a in per_tile]
-            worker.rays = set_up(*mine, *shared, *grid)
+            mine = self.device.put_all((*per_tile, *rays.shared))
+            worker.rays = set_up(*mine, *grid)
             start_state(worker)
 
         for part, worker in enumerate(self.workers.all):
@@ -226,9 +247,8 @@ class JaxIntegrator(ABC):
         """(state, RayConstants) -> [t] bool: tiles with a live ray."""
 
     @abstractmethod
-    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
-        """Values and alpha, see `kernels.finish.compose`, and counts in the order of `counters`; it
-        runs in the worker's thread and takes the worker's state."""
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> Composed:
+        """What has become of all rays; it runs in the worker's thread and takes the worker's state."""
 
     def report(self) -> Report:
         """See `Integrator`."""
@@ -258,12 +278,15 @@ class JaxIntegrator(ABC):
         if worker.state is None:
             raise InternalError("a part of the rays has no state to be composed")
         n_parts = len(self.workers.all)
-        values, alpha, counters = self._composed(worker, self._n_tiles // n_parts, behind)
+        tiles = self._n_tiles // n_parts
+        composed = self._composed(worker, tiles, behind)
         number = np.arange(part, self._n_real, n_parts)
-        mine = slice(len(number))
-        values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
-        place(number, values[mine, :, :3], values[mine, :, 3], alpha[mine])
-        return [int(count) for count in counters]
+
+        def mine(values: NDArray[np.float32], *channels: int) -> NDArray[np.float32]:
+            return values[: tiles * TILE_RAYS].reshape(tiles, TILE_RAYS, *channels)[: len(number)]
+
+        place(number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha))
+        return [int(count) for count in composed.counters]
 
     def drop(self) -> None:
         """See `Integrator`."""
@@ -274,15 +297,19 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         self.drop()
         self.workers.close()
-        self._pool = self._blocks = self._scalars = None
+        self._pool = self._blocks = self._kept = None
 
     # Values for the kernels
 
     @property
+    def _scalars(self) -> WaveScalars:
+        if self._kept is None:
+            raise InternalError("rays are to be drawn that were not begun")
+        return self._kept[0]
+
+    @property
     def _lengths(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Units per grid unit, unit and step."""
-        if self._scalars is None:
-            raise InternalError("rays are to be drawn that were not begun")
         return self._scalars.units_per_grid, self._scalars.unit, self._scalars.step
 
     def _wave_scalars(self) -> WaveScalars:

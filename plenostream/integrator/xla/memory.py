@@ -76,6 +76,8 @@ class Memory:
             "waiting in the queue": (device.n_queued - 1) * self._call,
             "scalars and reports": _SCALARS,
         }
+        if device.lost_bytes:
+            fixed["lost in blocks of the allocator"] = device.lost_bytes
         if rays.packets:
             tile += n_bytes(structs.keys(1))
             passed = device.n_parts * n_bytes(structs.passed(self._walk_steps))
