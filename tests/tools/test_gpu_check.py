@@ -121,7 +121,13 @@ def test_registers_spills_and_atomics_are_read_from_the_assembler() -> None:
 
 
 WALK = Walk(
-    basis_dim=9, precision="float16", capability=86, registers=128, spilled_bytes=0, code_bytes=1
+    name="walk",
+    basis_dim=9,
+    precision="float16",
+    capability=86,
+    registers=128,
+    spilled_bytes=0,
+    code_bytes=1,
 )
 
 
@@ -144,7 +150,7 @@ def test_walk_that_spills_is_a_fault() -> None:
 
 
 @pytest.mark.slow
-def test_walk_is_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
+def test_kernels_are_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # In place of cuobjdump, which comes with the tool's own environment: the file is there.
         stand_in = tmp_path / "cuobjdump"
@@ -152,7 +158,9 @@ def test_walk_is_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
         stand_in.chmod(0o755)
         patch.setattr("gpucheck.walks.find_tool", lambda _: stand_in)
         built = list(build_walks(precision="float16", capabilities=(75, 120), basis_dims=(1,)))
-    assert [walk.capability for walk in built] == [75, 120]
+    names = ["walk", "put ranks", "put densities", "put rows"]
+    expected = [(name, capability) for name in names for capability in (75, 120)]
+    assert [(walk.name, walk.capability) for walk in built] == expected
     assert min(walk.code_bytes for walk in built) > 10_000
 
 

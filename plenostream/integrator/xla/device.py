@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from plenostream.errors import BudgetError, DeviceError
 from plenostream.integrator.interface import CPU_BYTES
 from plenostream.integrator.xla.environment import (
+    BLOCK_LOST,
     USED_SHARE,
     finish_preparing,
     hands_out_blocks,
@@ -37,8 +38,6 @@ _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
     "gpu": {"xla_gpu_autotune_level": "0"},
 }
 _NO_SUCH_OPTION = "No such compile option"
-_BLOCK_LOST = 128 << 20
-"""Bytes that a block has more than the array in it, at most; see `hands_out_blocks`."""
 _LARGE_ARRAYS = 12
 """Arrays that are alive at once and as large as that: those of pool, rays and state."""
 _QUEUED = 32
@@ -112,16 +111,16 @@ class Device:
         # disjoint tiles scales. A GPU takes everything at once.
         self.n_parts = self.n_threads if self.platform == "cpu" and not one_part else 1
         self.n_queued = 1 if self.platform == "cpu" else _QUEUED
-        self.n_staged = 0 if self.platform == "cpu" else 2
+        self.n_staged = 0 if self.platform == "cpu" else 1
         self.ledger = Ledger()
 
     @property
     def lost_bytes(self) -> int:
         """Bytes that blocks have more than the arrays in them, at most: as much as the arrays, and no
-        more than `_BLOCK_LOST` each."""
+        more than `BLOCK_LOST` each."""
         if self.platform != "gpu" or not hands_out_blocks():
             return 0
-        return min(self.allowed_bytes // 2, _LARGE_ARRAYS * _BLOCK_LOST)
+        return min(self.allowed_bytes // 2, _LARGE_ARRAYS * BLOCK_LOST)
 
     def granted_bytes(self) -> int | None:
         """Bytes that JAX may take of the device, None where there is no limit (a CPU)."""

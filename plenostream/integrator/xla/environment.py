@@ -15,7 +15,14 @@ from pathlib import Path
 
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["USED_SHARE", "cache_folder", "finish_preparing", "hands_out_blocks", "prepare_jax"]
+__all__ = [
+    "BLOCK_LOST",
+    "USED_SHARE",
+    "cache_folder",
+    "finish_preparing",
+    "hands_out_blocks",
+    "prepare_jax",
+]
 
 
 def cache_folder() -> Path:
@@ -30,8 +37,17 @@ CACHE_BYTES = 1_000_000_000
 """Bound on that folder: JAX drops what was not used for longest."""
 USED_SHARE = 0.9
 """Of what JAX grants of a device, what may be used: the rest is for fragmentation."""
-_FRACTIONS = ("XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION")
-"""JAX refuses both at once; the second is its older name."""
+BLOCK_LOST = 128 << 20
+"""Bytes that a block of XLA's allocator has more than the array in it, at most: what is less is not
+cut off. Where so much is always left, each array gets its own bytes and no more."""
+_BOUNDS = (
+    "XLA_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",  # its older name
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+)
+"""Where somebody has said how JAX takes memory, that stays."""
+_SWITCH_SECONDS = 0.0005
 _TIME_BYTES = 8
 _WRITTEN_SECONDS = 30
 """After which an entry without its time of use is not being written any more."""
@@ -52,24 +68,25 @@ def prepare_jax(device_memory: int | str | None = None) -> None:
     Parameters
     ----------
     device_memory : bytes, or text such as "8GB", that renderers of this process will use of an NVIDIA
-        GPU; JAX then keeps no more than a ninth beyond it, None: up to all of the GPU
+        GPU; None: up to all of it
 
     Nobody has to: pictures and budgets are the same without it. These hold for all that a process
     does with JAX, so no renderer sets them by itself:
 
     - Compiled kernels are kept on disk, in `cache_folder`: the first picture of the next process
       takes seconds less.
-    - A GPU's memory is taken as it is needed. JAX reads XLA_PYTHON_CLIENT_PREALLOCATE when it first
-      looks for devices, and else takes 75 % of the GPU at once; budgets are then shares of that.
-    - On an NVIDIA GPU, CUDA's own allocator hands memory out (XLA_PYTHON_CLIENT_ALLOCATOR), byte for
-      byte. JAX's hands out blocks, of which up to half is lost where it takes memory as it is needed.
+    - With `device_memory` said, JAX takes so much of a GPU at once, a ninth and 128 MiB beyond it, and
+      never more (XLA_PYTHON_CLIENT_PREALLOCATE, XLA_CLIENT_MEM_FRACTION, read when it first looks
+      for devices); else it takes memory as it is needed. By itself, JAX takes 75 % of the GPU.
+    - Beside an NVIDIA GPU, Python's threads take turns ten times as often: those that gather bricks
+      wait for each other less (`sys.setswitchinterval`).
     - On a CPU, JAX keeps no threads beside the renderer's (NPROC, read at the same moment).
 
     What is set in the environment wins. Once JAX has looked for devices, only the first is changed.
     """
+    _prepare_gpu(device_memory)
     # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    _prepare_gpu(device_memory)
     # A disk that fills up, or a damaged file, is nothing to the picture: JAX warns, and compiles.
     warnings.filterwarnings("ignore", message=_CACHE_WARNING)
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
@@ -92,10 +109,12 @@ def _prepare_gpu(device_memory: int | str | None) -> None:
     gpu_bytes = _nvidia_bytes()
     if gpu_bytes is None:
         return
-    os.environ.setdefault("XLA_PYTHON_CLIENT_ALLOCATOR", "cuda_async")
-    if device_memory is not None and not any(name in os.environ for name in _FRACTIONS):
-        n_bytes = parse_bytes(device_memory, name="device_memory")
-        os.environ[_FRACTIONS[0]] = f"{min(1.0, n_bytes / USED_SHARE / gpu_bytes):.6f}"
+    sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_SECONDS))
+    if device_memory is None or any(name in os.environ for name in _BOUNDS):
+        return
+    n_bytes = parse_bytes(device_memory, name="device_memory") / USED_SHARE + BLOCK_LOST
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"
+    os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{min(1.0, n_bytes / gpu_bytes):.6f}"
 
 
 def _nvidia_bytes() -> int | None:

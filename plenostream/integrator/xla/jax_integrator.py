@@ -88,7 +88,7 @@ class JaxIntegrator(ABC):
             basis_dim=scene.basis_dim,
             entry_bits=entry_bits(scene.grid.size),
         )
-        self.batch_rows = batch_rows(scene.basis_dim, scene.sh_dtype)
+        self.batch_rows = batch_rows(device.platform, scene.basis_dim, scene.sh_dtype)
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)

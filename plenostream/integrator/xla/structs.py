@@ -40,9 +40,11 @@ __all__ = [
 
 BATCH_BRICKS = 512
 """Bricks of a batch of arrivals, at most."""
-_BATCH_BYTES = 8_000_000
-"""Bytes of its rows."""
-_LEAST_ROWS, _MOST_ROWS = 4096, 131_072
+_BATCH_BYTES = {"cpu": 8_000_000}
+"""Bytes of its rows on a platform. On a CPU they should not fill the caches."""
+_BATCH_BYTES_ELSEWHERE = 16_000_000
+"""On a GPU each batch costs the host a millisecond or two."""
+_LEAST_ROWS, _MOST_ROWS = 4096, 262_144
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
 CALL_BLOCKS = 8192
@@ -59,9 +61,10 @@ def n_bytes(structs: Any) -> int:
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def batch_rows(basis_dim: int, sh_dtype: str) -> int:
+def batch_rows(platform: str, basis_dim: int, sh_dtype: str) -> int:
     """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
-    n = _BATCH_BYTES // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
+    n_bytes = _BATCH_BYTES.get(platform, _BATCH_BYTES_ELSEWHERE)
+    n = n_bytes // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
     return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from plenostream.integrator.xla import environment
 from plenostream.integrator.xla.environment import (
+    BLOCK_LOST,
     CACHE_BYTES,
     cache_folder,
     hands_out_blocks,
@@ -210,26 +211,34 @@ class Nvml:
         return SimpleNamespace(total=self.SIZES[handle])
 
 
-FRACTION = "XLA_CLIENT_MEM_FRACTION"
-ALLOCATOR = "XLA_PYTHON_CLIENT_ALLOCATOR"
+BOUNDS = (
+    "XLA_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+)
+FRACTION, _, PREALLOCATE, ALLOCATOR = BOUNDS
 
 
 @pytest.fixture
-def nvml(monkeypatch: pytest.MonkeyPatch) -> Nvml:
+def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nvml]:
     nvml = Nvml()
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
-    for name in (FRACTION, ALLOCATOR, "XLA_PYTHON_CLIENT_MEM_FRACTION"):
+    for name in BOUNDS:
         monkeypatch.setenv(name, "")  # what is set below is taken back with it
         monkeypatch.delenv(name)
-    return nvml
+    interval = sys.getswitchinterval()
+    yield nvml
+    sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize("memory", [1_800_000_000, "1.8GB"])
 def test_memory_of_a_gpu_is_bounded_by_the_budget(nvml: Nvml, memory: int | str) -> None:
     prepare_jax(memory)
-    # Of which nine tenths are the budget, on the smaller of the two.
-    assert float(os.environ[FRACTION]) == pytest.approx(0.2)
-    assert os.environ[ALLOCATOR] == "cuda_async"
+    # Nine tenths are the budget, on the smaller of the two; and a block that is never cut.
+    assert float(os.environ[FRACTION]) == pytest.approx(0.2 + BLOCK_LOST / 10e9, abs=1e-5)
+    assert os.environ[PREALLOCATE] == "true"
+    assert not hands_out_blocks()
     assert nvml.closed
 
 
@@ -238,14 +247,14 @@ def test_no_more_than_the_gpu_is_asked_for(nvml: Nvml) -> None:
     assert float(os.environ[FRACTION]) == 1.0
 
 
-def test_without_a_budget_the_memory_of_a_gpu_is_not_bounded(nvml: Nvml) -> None:
+def test_without_a_budget_the_memory_of_a_gpu_is_taken_as_it_is_needed(nvml: Nvml) -> None:
     prepare_jax()
     assert FRACTION not in os.environ
-    assert os.environ[ALLOCATOR] == "cuda_async"
+    assert hands_out_blocks()
 
 
-@pytest.mark.parametrize("name", [FRACTION, "XLA_PYTHON_CLIENT_MEM_FRACTION"])
-def test_bound_that_is_set_already_stays(
+@pytest.mark.parametrize("name", BOUNDS)
+def test_what_is_said_of_jaxs_memory_stays(
     nvml: Nvml, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "0.5")
@@ -254,11 +263,17 @@ def test_bound_that_is_set_already_stays(
     assert (FRACTION in os.environ) == (name == FRACTION)
 
 
+def test_threads_take_turns_more_often_beside_a_gpu(nvml: Nvml) -> None:
+    prepare_jax()
+    assert sys.getswitchinterval() <= 0.001
+
+
 def test_without_a_driver_nothing_is_set_for_gpus(nvml: Nvml) -> None:
     nvml.driver = False
+    before = sys.getswitchinterval()
     prepare_jax("1GB")
     assert FRACTION not in os.environ
-    assert ALLOCATOR not in os.environ
+    assert sys.getswitchinterval() == before
 
 
 @pytest.mark.parametrize(
