@@ -57,6 +57,9 @@ class TestNgpPath:
             ("T", [0, 0, 1e300], "`T` is .* expected 3 numbers"),
             ("fov", 180, "`fov` is 180"),
             ("fov", None, "`fov` is None"),
+            ("aperture_size", 0.1, "'aperture_size' = 0.1 is not drawn"),
+            ("glow_mode", 2, "'glow_mode' = 2 is not drawn"),
+            ("lens", "fisheye", "'lens' = 'fisheye' is not understood"),
         ],
     )
     def test_wrong_keyframe_is_named(
@@ -65,6 +68,12 @@ class TestNgpPath:
         good = {"R": [0, 0, 0, 1], "T": [0.5, 0.5, -0.5], "fov": 50}
         path = write_json(tmp_path / "p.json", {"path": [good, good | {key: value}]})
         with pytest.raises(CameraError, match=message):
+            ps.load_cameras(path)
+
+    def test_unknown_key_is_refused(self, tmp_path: Path) -> None:
+        good = {"R": [0, 0, 0, 1], "T": [0.5, 0.5, -0.5], "fov": 50}
+        path = write_json(tmp_path / "p.json", {"path": [good], "mirror": True})
+        with pytest.raises(CameraError, match="the key 'mirror' is not understood"):
             ps.load_cameras(path)
 
 
@@ -190,6 +199,14 @@ class TestFormatsFound:
                 read_cameras(tmp_path, Asked(), name)
         with pytest.raises(InvalidInput, match="camera_format is 'blender'; expected one of"):
             read_cameras(tmp_path, Asked(), "blender")
+
+    def test_folder_of_several_splits_says_which_can_be_named(self, tmp_path: Path) -> None:
+        for split in ("train", "test"):
+            write_json(tmp_path / f"transforms_{split}.json", {})
+        with pytest.raises(
+            CameraError, match="transforms_test.json, transforms_train.json: name one"
+        ):
+            ps.load_cameras(tmp_path)
 
     def test_nerf_synthetic_poses_as_written_are_not_scaled(self, transforms: Path) -> None:
         trained, written = (

@@ -7,7 +7,8 @@ A keyframe has a rotation `R` (quaternion x, y, z, w), a position `T` and a vert
 so that views stand where those of the data set do. Source: instant-ngp, `camera_path.h`,
 `nerf_loader.h`.
 
-Keyframes are few; `--path interpolate` draws the course through them.
+Keyframes are few; `--path interpolate` draws the course through them. Pictures are sharp: a path
+with an aperture, or with an effect, is refused, and so is a key that is not known.
 """
 
 from __future__ import annotations
@@ -33,6 +34,10 @@ __all__ = ["is_ngp_path", "read_ngp_path"]
 _SCALE, _OFFSET = 0.33, 0.5
 _TO_DATA_SET = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 """Axes x, y, z of the data set from those of instant-ngp's world, which are y, z, x."""
+_OF_THE_PATH = frozenset({"path", "time", "loop", "duration_seconds", "spline_order"})
+_OF_A_KEYFRAME = frozenset({"R", "T", "fov", "slice", "scale", "timestamp", "glow_y_cutoff"})
+_ZERO = ("aperture_size", "dof", "glow_mode")
+"""Keys of what is not drawn: blur before and behind, and effects."""
 
 
 def is_ngp_path(document: dict[str, Any]) -> bool:
@@ -49,6 +54,8 @@ def read_ngp_path(path: Path, document: dict[str, Any], asked: Asked) -> CameraS
     """
     asked.require_only_matrices_say("an instant-ngp camera path")
     refuse_bounds(asked, "an instant-ngp camera path")
+    if unknown := document.keys() - _OF_THE_PATH:
+        raise CameraError(f"{path}: the key {shown(min(unknown))} is not understood; remove it")
     keyframes = document["path"]
     if not isinstance(keyframes, list) or not keyframes:
         raise CameraError(f"{path}: `path` is not a list of at least one keyframe")
@@ -68,6 +75,12 @@ def read_ngp_path(path: Path, document: dict[str, Any], asked: Asked) -> CameraS
 def _camera(keyframe: Any, width: int, height: int) -> Camera:
     if not isinstance(keyframe, dict):
         raise CameraError("it is no JSON object")
+    for key, value in keyframe.items():
+        if key in _ZERO and finite_number(value) == 0:
+            continue
+        if key not in _OF_A_KEYFRAME:
+            what = "is not drawn (it must be 0)" if key in _ZERO else "is not understood; remove it"
+            raise CameraError(f"{shown(key)} = {shown(value)} {what}")
     quaternion, position = _numbers(keyframe, "R", 4), _numbers(keyframe, "T", 3)
     length = math.hypot(*quaternion)
     if not 1e-6 < length < LARGEST_COORDINATE:

@@ -98,6 +98,11 @@ def find_format(path: Path, name: str | None) -> tuple[Format, Path, list[str]]:
     order = _FOLDER_ORDER if path.is_dir() else tuple(FORMATS)
     found = [(n, place) for n in order if (place := FORMATS[n].place(path)) is not None]
     if not found:
+        splits = sorted(split.name for split in path.glob("transforms_*.json"))
+        if splits:
+            raise CameraError(
+                f"the folder {printable(str(path))} holds {', '.join(splits)}: name one of them"
+            )
         raise CameraError(
             f"the folder {printable(str(path))} holds no cameras that are known: neither {FILE_NAME}, "
             f"{_IN_FOLDERS}, pose/ with intrinsics.txt, nor a COLMAP model (images.bin or images.txt, "
