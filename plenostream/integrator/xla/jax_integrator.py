@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,9 @@ from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, batch_
 from plenostream.integrator.xla.workers import Worker, Workers
 
 __all__ = ["Composed", "JaxIntegrator"]
+
+_PLACERS = 4
+"""Threads that put pictures together, at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +96,7 @@ class JaxIntegrator(ABC):
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)
+        self._placers = ThreadPoolExecutor(_PLACERS, thread_name_prefix="plenostream-place")
         self._pool: BrickPool | None = None
         self._blocks: tuple[BlockMap, jax.Array] | None = None
         self._n_tiles = 0
@@ -159,6 +164,7 @@ class JaxIntegrator(ABC):
                 self.workers.wait()  # the pool is about to change
             self._write(staged)
             self.pool.settle(staged)
+            del staged  # before the next batch goes up: there is room for one
 
     def _write(self, staged: Staged) -> None:
         """Put a batch into the pool, its rows and the rest at the same time where there are threads."""
@@ -285,7 +291,14 @@ class JaxIntegrator(ABC):
         def mine(values: NDArray[np.float32], *channels: int) -> NDArray[np.float32]:
             return values[: tiles * TILE_RAYS].reshape(tiles, TILE_RAYS, *channels)[: len(number)]
 
-        place(number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha))
+        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha)
+        # A part of a GPU is the whole picture, and putting it together takes longer than drawing it.
+        pieces = max(1, min(_PLACERS // n_parts, self.n_threads, len(number)))
+        for placed in [
+            self._placers.submit(place, *some)
+            for some in zip(*(np.array_split(array, pieces) for array in values), strict=True)
+        ]:
+            placed.result()
         return [int(count) for count in composed.counters]
 
     def drop(self) -> None:
@@ -297,6 +310,7 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         self.drop()
         self.workers.close()
+        self._placers.shutdown()
         self._pool = self._blocks = self._kept = None
 
     # Values for the kernels
