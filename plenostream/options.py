@@ -15,12 +15,14 @@ from plenostream.rules import (
     Colour,
     DeviceName,
     Frames,
+    Lengths,
     Memory,
     Names,
     Number,
     Point,
     Region,
     Size,
+    Spelled,
     Truth,
     Whole,
     check_record,
@@ -31,6 +33,7 @@ from plenostream.rules.bytesize import parse_bytes
 __all__ = [
     "CAMERA_AXES",
     "CAMERA_FORMAT",
+    "COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "FOV",
@@ -49,19 +52,25 @@ __all__ = [
     "REGION",
     "SCENE_SCALE",
     "SIZE",
+    "Axes",
     "Backend",
     "Codec",
     "ConvertOptions",
     "Precision",
     "RenderOptions",
+    "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VolumeOptions",
 ]
 
 Backend = Literal["auto", "native", "warp", "xla"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
+Axes = Literal["xyz", "zyx"]
+COLORMAPS = ("coolwarm", "grey", "hot", "ice", "spectrum")
+"""Named tables of colours."""
 
 _LARGE, _SMALL = 1e30, 1e-30
 """Float32 holds these, and what they become in the units of any grid that it holds."""
@@ -250,6 +259,92 @@ class ConvertOptions:
     def host_bytes(self) -> int:
         """`host_memory` in bytes."""
         return parse_bytes(self.host_memory, name="host_memory")
+
+
+_VALUE = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_TABLE_FILE = r"[^\0]*[^/\0]\.(?:txt|csv)"
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOptions:
+    """What the scalars of a volume look like.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    opacity: Annotated[
+        str | None,
+        Spelled(
+            pattern=rf"{_VALUE}:{_VALUE}(?:,{_VALUE}:{_VALUE})+|{_TABLE_FILE}",
+            form="VALUE:OPACITY,VALUE:OPACITY,..., such as 300:0,500:0.4, or a file .txt or .csv",
+            shown_as="VALUE:OPACITY,...|FILE.txt",
+            unsaid="nothing, and a volume needs it",
+            help="How opaque the scalars of a volume are: shares of the light that the edge of a voxel "
+            "takes, 0 to 1, linear between rising values and constant beyond. A file has a value and "
+            "an opacity a line; # begins a comment.",
+        ),
+    ] = None
+    colormap: Annotated[
+        str,
+        Spelled(
+            pattern=rf"(?:{'|'.join(COLORMAPS)})(?::{_VALUE},{_VALUE})?|{_TABLE_FILE}",
+            form=f"one of {', '.join(COLORMAPS)}, with :LOW,HIGH if need be, or a file .txt or .csv",
+            shown_as="NAME[:LOW,HIGH]|FILE.txt",
+            help=f"Colours of a volume's scalars: {', '.join(COLORMAPS)}, from LOW to HIGH (else the "
+            "first and last value of --opacity); or a file with a value, red, green and blue a line, "
+            "colours from 0 to 1.",
+        ),
+    ] = "grey"
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        Lengths(
+            least=_SMALL, most=_LARGE, unsaid="cubes, the longest axis 2 world units long",
+            help="World lengths of a voxel of a volume along x, y and z.",
+        ),
+    ] = None  # fmt: skip
+    axes: Annotated[
+        Axes,
+        Choice(
+            choices=get_args(Axes),
+            help="Order of a volume's axes in its file; stacks of pictures are zyx.",
+        ),
+    ] = "xyz"
+
+    def __post_init__(self) -> None:
+        check_record(self)
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResampleOptions:
+    """What becomes of models whose picture no scene has exactly.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    approximate: Annotated[
+        bool,
+        Truth(
+            help="Resample models whose picture no scene has exactly (PlenOctrees, Plenoxels in JAX), "
+            "and say how far it is from theirs. Nothing changes for others."
+        ),
+    ] = False
+    radius: Annotated[
+        float | None,
+        Number(
+            least=_SMALL, most=_LARGE, unit="world units",
+            unsaid="1.3, as they are trained: their files do not say it",
+            help="Half the extent of the volume, for Plenoxels in JAX.",
+        ),
+    ] = None  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_record(self)
 
 
 # Cameras: arguments of `cameras.load_cameras`, `look_at_camera` and `orbit_cameras`.

@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 
 from plenostream.errors import InvalidInput
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions)
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
 NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
 
 

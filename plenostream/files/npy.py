@@ -77,7 +77,10 @@ def parse_header(head: bytes, *, where: str, error: type[PlenostreamError]) -> A
     if not all(type(n) is int and n >= 0 for n in shape):
         raise error(f"{where} has the impossible shape {shown(shape)}")
     if dtype.hasobject:
-        raise error(f"{where} is an array of pickled Python objects; these are never opened")
+        raise error(
+            f"{where} is an array of pickled Python objects, which run code when they are opened and "
+            "never are here: where you trust the file, save them with numpy as arrays of numbers"
+        )
     if dtype.names is not None or dtype.subdtype is not None:
         raise error(f"{where} is an array of records; expected plain numbers")
     return ArrayHeader(

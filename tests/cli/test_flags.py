@@ -16,7 +16,13 @@ import plenostream
 from plenostream.cli.convert import convert
 from plenostream.cli.plan import plan
 from plenostream.cli.render import render
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 
 COMMANDS = ("convert", "info", "plan", "points", "render", "verify")
 
@@ -75,7 +81,7 @@ class TestFlags:
         [
             (render, (RenderOptions, StreamOptions)),
             (plan, (RenderOptions, StreamOptions)),
-            (convert, (ConvertOptions,)),
+            (convert, (ConvertOptions, VolumeOptions, ResampleOptions)),
         ],
         ids=["render", "plan", "convert"],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 from zipfile import ZIP_STORED, ZipInfo
@@ -26,7 +26,13 @@ from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
 from plenostream.importers.svox2.unpacking import METHODS, MemberStream
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["Checkpoint", "StoredArray", "open_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "StoredArray",
+    "archive_entries",
+    "describe_arrays",
+    "open_checkpoint",
+]
 
 _MAX_DIRECTORY_BYTES = 1 << 18
 """A checkpoint has a dozen arrays; a directory beyond this is an attack on our memory."""
@@ -187,12 +193,19 @@ class Checkpoint:
         return [printable(line) for line in lines]
 
 
-def _describe(path: str, entries: dict[str, ZipInfo]) -> dict[str, StoredArray]:
-    """The arrays by key; only those that mean something here are looked into."""
+def describe_arrays(
+    path: str, entries: dict[str, ZipInfo], keys: Collection[str]
+) -> dict[str, StoredArray]:
+    """The arrays of an archive that are there of `keys`, by key; no other is looked into.
+
+    Raises
+    ------
+    CheckpointError : one with a header that is none, or that claims other bytes than there are.
+    """
     arrays = {}
     with open(path, "rb", buffering=0) as file:
         n_file = os.fstat(file.fileno()).st_size
-        for key in _KEYS:
+        for key in keys:
             entry = entries.get(f"{key}.npy")
             if entry is None:
                 continue
@@ -308,8 +321,13 @@ def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[Stor
     return tables, columns
 
 
-def _entries(path: str) -> dict[str, ZipInfo]:
-    """What is in the archive `path`."""
+def archive_entries(path: str) -> dict[str, ZipInfo]:
+    """What is in the archive `path`, by name.
+
+    Raises
+    ------
+    CheckpointError : no archive, or one that nobody would make in good faith.
+    """
     try:
         return read_entries(path, methods=METHODS, directory_bytes=_MAX_DIRECTORY_BYTES)
     except ZipError as error:
@@ -336,14 +354,14 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     name = os.fspath(input_file(place, what="checkpoint", error=CheckpointError))
     try:
         n_bytes = os.path.getsize(name)
-        entries = _entries(name)
+        entries = archive_entries(name)
         for key, what in _REFUSED.items():
             if f"{key}.npy" in entries:
                 raise CheckpointError(
                     f"{name} has {what} ({key}), which a scene cannot hold yet; "
                     "leaving it out would change the picture"
                 )
-        arrays = _describe(name, entries)
+        arrays = describe_arrays(name, entries, _KEYS)
     except OSError as error:
         raise CheckpointError(f"{name} cannot be read: {error.strerror or error}") from error
     if "links" not in arrays:

@@ -8,7 +8,7 @@ import pytest
 
 from plenostream.errors import BudgetError
 from plenostream.field.grid import BrickGrid
-from plenostream.importers.svox2.sizing import MemoryPlan, plan_memory
+from plenostream.importers.packing.sizing import MemoryPlan, plan_memory
 
 GRID = BrickGrid(size=(512, 512, 512), brick_size=16)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenostream.field.grid import BrickGrid
-from plenostream.importers.svox2.packing import BrickBox, cut_bricks, sh_norms, tight_boxes
+from plenostream.importers.packing.cutting import BrickBox, cut_bricks, sh_norms, tight_boxes
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -9,7 +9,7 @@ import numpy as np
 
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs, tables_digest
 from plenostream.format.writer import ChunkWriter, write_documents, write_edges
-from plenostream.importers.svox2.slab import PART_TABLES, SlabJob, load_part
+from plenostream.importers.packing.slab import PART_TABLES, SlabJob, load_part
 
 __all__ = ["assemble"]
 
@@ -26,12 +26,15 @@ def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
     counts = joined.pop("n_rows")
     joined["row_start"] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     tables = {f"bricks/{name}": values for name, values in joined.items()}
+    digest = tables_digest(tables)
     meta = replace(
         job.meta,
         n_bricks=len(counts),
         n_occupied=int(np.count_nonzero(joined["density_max"])),
         density_rounding=max(part.density_rounding for part in parts),
-        tables_digest=tables_digest(tables),
+        # What is no file has no digest but that of what was made of it.
+        source_digest=job.meta.source_digest or digest,
+        tables_digest=digest,
     )
     specs = array_specs(meta)
     for name, values in tables.items():

@@ -17,7 +17,7 @@ from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed, delayed
 
-from plenostream.importers.svox2.slab import SlabJob, pack_slab
+from plenostream.importers.packing.slab import SlabJob, pack_slab
 
 __all__ = ["n_workers", "pack_slabs"]
 

@@ -9,7 +9,7 @@ that the slab is done.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from plenostream.format.layout import (
     ROW_ARRAYS,
     SLAB_BRICKS,
     TABLES,
+    ArraySpec,
     SceneMeta,
     array_specs,
     brick_digest,
@@ -30,9 +31,8 @@ from plenostream.format.layout import (
 )
 from plenostream.format.staging import write_atomically
 from plenostream.format.writer import ChunkWriter, Edge, read_sound_chunk
-from plenostream.importers.svox2.packing import BrickBox, CutBricks, cut_bricks, sh_norms
-from plenostream.importers.svox2.rows import RowSource, merge_runs
-from plenostream.importers.svox2.scan import BITS_FILE, slab_planes
+from plenostream.importers.packing.cutting import BrickBox, CutBricks, cut_bricks, sh_norms
+from plenostream.importers.packing.voxels import SlabVoxels, VoxelSource
 
 __all__ = [
     "PART_TABLES",
@@ -58,11 +58,9 @@ class SlabJob:
     meta: SceneMeta
     """The scene; only its grid, types and number of rows count here."""
     codec: str
-    source: RowSource
+    source: VoxelSource
     round_density: bool
     """Whether densities are rounded to float16, as the device does (they are float32 nevertheless)."""
-    voxels_before: NDArray[np.int64]
-    """Active voxels before each plane [X + 1]."""
     rows_before: NDArray[np.int64]
     """Rows of the scene before each slab [slabs + 1]."""
     column: int
@@ -114,11 +112,10 @@ def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
         name: ChunkWriter(job.scene, specs[name], codec=job.codec, start=start)
         for name in ROW_ARRAYS
     }
-    voxels = _SlabVoxels(job, slab)
-    parts = [_pack_column(job, voxels, box, writers) for box in _columns(job, slab)]
-    tables = {
-        name: np.concatenate([part.tables[name] for part in parts]) for name in parts[0].tables
-    }
+    voxels = job.source.slab(slab)
+    columns = [_pack_column(job, voxels, box, writers) for box in _columns(job, slab)]
+    parts = [_empty_part(specs), *(part for part in columns if part is not None)]
+    tables = {name: np.concatenate([part.tables[name] for part in parts]) for name in PART_TABLES}
     n_rows = int(tables["n_rows"].sum())
     if n_rows != job.rows_before[slab + 1] - start:
         raise InternalError(
@@ -153,56 +150,28 @@ def _columns(job: SlabJob, slab: int) -> Iterator[BrickBox]:
         )
 
 
-class _SlabVoxels:
-    """The active voxels of a slab, read from the bits that the scan left, box by box."""
-
-    def __init__(self, job: SlabJob, slab: int) -> None:
-        bricks = job.meta.bricks
-        self._bits = Path(job.work) / BITS_FILE
-        self._size = bricks.size
-        self._x0, x1 = slab_planes(bricks)[slab]
-        per_line = np.stack(
-            [_count(self._plane(x, 0, self._size[1])) for x in range(self._x0, x1 + 1)]
-        )
-        before = np.cumsum(per_line).reshape(per_line.shape) - per_line
-        self._before = before + job.voxels_before[self._x0]
-        """Active voxels before each line along z: the row of the first one on it."""
-
-    def _plane(self, x: int, y0: int, y1: int) -> NDArray[np.uint8]:
-        """Bits of lines [y0, y1) of a plane, [lines, bytes]."""
-        line = -(-self._size[2] // 8)
-        offset = (x * self._size[1] + y0) * line
-        return np.fromfile(self._bits, np.uint8, (y1 - y0) * line, offset=offset).reshape(-1, line)
-
-    def read(self, box: BrickBox) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
-        """Which voxels of a box are active [x, y, z], and their rows as runs [starts, stops)."""
-        (x0, x1), (y0, y1), (z0, z1) = (box.voxels(axis) for axis in range(3))
-        bits = np.stack([self._plane(x, y0, y1) for x in range(x0, x1)])
-        lines = np.unpackbits(bits, axis=2, bitorder="little", count=self._size[2]).view(np.bool_)
-        active = lines[:, :, z0:z1]
-        before = self._before[x0 - self._x0 : x1 - self._x0, y0:y1]
-        starts = before + _count(np.packbits(lines[:, :, :z0], axis=2))
-        stops = starts + _count(np.packbits(active, axis=2))
-        return active, *merge_runs(starts.reshape(-1), stops.reshape(-1))
-
-
-def _count(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Set bits along the last axis."""
-    count: NDArray[np.int64] = np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
-    return count
+def _empty_part(specs: Mapping[str, ArraySpec]) -> SlabPart:
+    """The part of no bricks."""
+    tables = {
+        part: np.zeros((0, *specs[f"bricks/{name}"].shape[1:]), specs[f"bricks/{name}"].dtype)
+        for part, name in zip(PART_TABLES, TABLES, strict=True)
+    }
+    return SlabPart(tables=tables, edges={}, density_change=0.0, density_rounding=0.0)
 
 
 def _pack_column(
-    job: SlabJob, voxels: _SlabVoxels, box: BrickBox, writers: dict[str, ChunkWriter]
-) -> SlabPart:
-    active, starts, stops = voxels.read(box)
-    density, sh = job.source.read(starts, stops)
+    job: SlabJob, voxels: SlabVoxels, box: BrickBox, writers: dict[str, ChunkWriter]
+) -> SlabPart | None:
+    found = voxels.read(box)
+    if found is None:
+        return None
+    density, sh = found.density, found.sh
     unit = density_unit(job.meta.grid)
     change = rounding = density_rounding(density, unit)
     if job.round_density:
         density = float16_densities(density, unit)
         rounding = density_rounding(density, unit)
-    packed = cut_bricks(active, density, sh_norms(sh), box)
+    packed = cut_bricks(found.active, density, sh_norms(sh), box)
     return SlabPart(
         tables={
             "index": packed.index,

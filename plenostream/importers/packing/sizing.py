@@ -67,6 +67,7 @@ def plan_memory(
     slab_rows: int,
     workers: int,
     allowed_bytes: int,
+    widest: int | None = None,
 ) -> MemoryPlan:
     """The largest pieces, and as many at a time as there are workers, that fit `allowed_bytes`.
 
@@ -74,13 +75,14 @@ def plan_memory(
     ----------
     row_bytes : bytes of a row in the checkpoint
     slab_voxels, slab_rows : active voxels and stored rows of the largest slab
+    widest : bricks along y and z that are worth being packed at a time; None: all of them
 
     Raises
     ------
     BudgetError : not even one column of the narrowest kind fits.
     """
     column = SLAB_BRICKS
-    while column < max(bricks.shape[1:]):
+    while column < min(max(bricks.shape[1:]), widest or max(bricks.shape[1:])):
         column *= 2
     while True:
         task = _task_bytes(
