@@ -33,6 +33,8 @@ from plenostream.rules import (
 from plenostream.rules.bytesize import parse_bytes
 
 __all__ = [
+    "CAMERA_AXES",
+    "CAMERA_FORMAT",
     "COLORMAPS",
     "DISTANCE",
     "ELEVATION",
@@ -47,6 +49,9 @@ __all__ = [
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
+    "PATH",
+    "PATH_FRAMES",
+    "POSES",
     "REGION",
     "SCENE_SCALE",
     "SHORTEST_PROJECTION",
@@ -169,6 +174,14 @@ class RenderOptions:
             help="A ray ends, fully opaque, when less than this share of light is left.",
         ),
     ] = 1e-7  # fmt: skip
+    samples: Annotated[
+        int,
+        Choice(
+            choices=(1, 2, 4, 8),
+            help="Rays along each edge of a pixel, N x N evenly spread; colour, alpha and depth are "
+            "their means.",
+        ),
+    ] = 1
 
     def __post_init__(self) -> None:
         check_record(self)
@@ -411,6 +424,30 @@ SCENE_SCALE = Number(
     help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
     "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.",
 )
+CAMERA_FORMAT = Choice(
+    choices=("json", "colmap", "llff", "nsvf", "matrices"),
+    unsaid="what the path is found to be",
+    help="Format of the cameras.",
+)
+POSES = Choice(
+    choices=("svox2", "svox2-bbox", "as-written"),
+    help="svox2 moves the poses of a data set as svox2's loaders do: NSVF around its cameras, LLFF "
+    "before its mean camera, NeRF-synthetic by 2/3, others not at all. svox2-bbox: NSVF by its "
+    "bbox.txt. as-written: not moved.",
+)
+CAMERA_AXES = Choice(
+    choices=("opencv-c2w", "opencv-w2c", "opengl-c2w", "opengl-w2c"),
+    unsaid="matrices are refused",
+    help="What plain matrices lead from and to (camera to world or world to camera), and the "
+    "camera's axes (OpenCV: y down, z forward; OpenGL: y up, z backward).",
+)
+PATH = Choice(
+    choices=("interpolate", "spiral"),
+    unsaid="the views themselves",
+    help="Draw a path instead of the views: interpolate leads smoothly through all that --frames "
+    "names; spiral turns twice in the middle of them, as svox2's for views that look one way.",
+)
+PATH_FRAMES = Whole(least=1, most=1_000_000, unit="frames", help="Pictures along a path.")
 ORBIT = Whole(
     least=1,
     most=1_000_000,
@@ -433,7 +470,7 @@ FOV = Number(
     least=1e-3,
     most=179.9,
     unit="degrees",
-    help="Horizontal field of view of --orbit and --look-from.",
+    help="Horizontal field of view of --orbit, --look-from and plain matrices.",
 )
 SIZE = Size(most=LARGEST_EDGE, help="Pixels of the picture; a file's intrinsics are rescaled.")
 REGION = Region(

@@ -12,9 +12,9 @@ import zarr
 from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError, shown
+from plenostream.files.npy import HEADER_BYTES, ArrayHeader, parse_header
 from plenostream.files.paths import input_file, local_path
 from plenostream.importers.arrays.recognise import is_scene
-from plenostream.importers.svox2.npy import HEADER_BYTES, ArrayHeader, parse_header
 
 __all__ = ["Scalars", "VolumeArray", "open_volume"]
 
@@ -89,7 +89,7 @@ class _Mapped:
 def _open_npy(place: Path) -> VolumeArray:
     path = os.fspath(input_file(place, what="volume", error=CheckpointError))
     with open(path, "rb") as file:
-        header = parse_header(file.read(HEADER_BYTES), where=path)
+        header = parse_header(file.read(HEADER_BYTES), where=path, error=CheckpointError)
         status = os.fstat(file.fileno())
     if status.st_size < header.n_bytes:
         raise CheckpointError(

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from plenostream.errors import CheckpointError, InvalidInput, shown
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import GridSpec
+from plenostream.files.npy import HEADER_BYTES, ArrayHeader, parse_header
 from plenostream.importers.arrays.boxes import Triple, VoxelBox
 from plenostream.importers.resampled.colours import fitted_coefficients, harmonics, sigmoid
 from plenostream.importers.resampled.model import ForeignFile
-from plenostream.importers.svox2.npy import HEADER_BYTES, ArrayHeader, parse_header
 
 __all__ = ["RADIUS", "JaxGridFile", "is_jax_grid", "open_jax_grid"]
 
@@ -132,7 +132,7 @@ def _stored(folder: str, name: str) -> _Stored:
     path = os.path.join(folder, f"{name}.npy")
     try:
         with open(path, "rb") as file:
-            header = parse_header(file.read(HEADER_BYTES), where=path)
+            header = parse_header(file.read(HEADER_BYTES), where=path, error=CheckpointError)
             n_bytes = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error

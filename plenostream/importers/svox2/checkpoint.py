@@ -16,6 +16,7 @@ from zipfile import ZipInfo
 from plenostream.errors import CheckpointError, InvalidInput, printable, shown
 from plenostream.field.grid import GridSpec
 from plenostream.field.learned import TextureBasis
+from plenostream.files.npy import HEADER_BYTES, parse_header
 from plenostream.files.paths import input_file, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 from plenostream.importers.svox2.extras import (
@@ -27,7 +28,6 @@ from plenostream.importers.svox2.extras import (
 )
 from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
 from plenostream.importers.svox2.members import StoredArray, small_array
-from plenostream.importers.svox2.npy import HEADER_BYTES, parse_header
 from plenostream.importers.svox2.unpacking import METHODS, MemberStream
 from plenostream.rules.bytesize import format_bytes
 
@@ -153,7 +153,7 @@ def describe_arrays(
                     f"which holds {max(0, n_file - offset)} from there on"
                 )
             with MemberStream(path, entry, offset) as stream:
-                header = parse_header(stream.read(HEADER_BYTES), where=where)
+                header = parse_header(stream.read(HEADER_BYTES), where=where, error=CheckpointError)
             if header.n_bytes != entry.file_size:
                 raise CheckpointError(
                     f"{where} claims {header.n_bytes} bytes (shape {shown(header.shape)}, "

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib import format as npy
 
-from plenostream.errors import CheckpointError, shown
+from plenostream.errors import PlenostreamError, shown
 
 __all__ = ["HEADER_BYTES", "ArrayHeader", "parse_header"]
 
@@ -52,38 +52,37 @@ class ArrayHeader:
         return self.data_offset + math.prod(self.shape) * self.dtype.itemsize
 
 
-def parse_header(head: bytes, *, where: str) -> ArrayHeader:
+def parse_header(head: bytes, *, where: str, error: type[PlenostreamError]) -> ArrayHeader:
     """The header of the array that begins with `head`: HEADER_BYTES of it, or all there are.
 
     Raises
     ------
-    CheckpointError : not an array of plain numbers, or with a header that cannot be; `where` is
-        said.
+    error : not an array of plain numbers, or with a header that cannot be; `where` is said.
     """
     file = io.BytesIO(head)
     try:
         version = npy.read_magic(file)
-    except ValueError as error:
-        raise CheckpointError(f"{where} is not an .npy array") from error
+    except ValueError as problem:
+        raise error(f"{where} is not an .npy array") from problem
     if version not in _READERS:
-        raise CheckpointError(f"{where} has the unknown .npy version {version[0]}.{version[1]}")
+        raise error(f"{where} has the unknown .npy version {version[0]}.{version[1]}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about headers of Python 2, which are read
             shape, fortran_order, dtype = _READERS[version](file)
-    except _HEADER_ERRORS as error:
-        raise CheckpointError(
-            f"{where}: the array's header cannot be read: {str(error)[:100]}"
-        ) from error
+    except _HEADER_ERRORS as problem:
+        raise error(
+            f"{where}: the array's header cannot be read: {str(problem)[:100]}"
+        ) from problem
     if not all(type(n) is int and n >= 0 for n in shape):
-        raise CheckpointError(f"{where} has the impossible shape {shown(shape)}")
+        raise error(f"{where} has the impossible shape {shown(shape)}")
     if dtype.hasobject:
-        raise CheckpointError(
+        raise error(
             f"{where} is an array of pickled Python objects, which run code when they are opened and "
             "never are here: where you trust the file, save them with numpy as arrays of numbers"
         )
     if dtype.names is not None or dtype.subdtype is not None:
-        raise CheckpointError(f"{where} is an array of records; expected plain numbers")
+        raise error(f"{where} is an array of records; expected plain numbers")
     return ArrayHeader(
         dtype=dtype, shape=shape, fortran_order=fortran_order, data_offset=file.tell()
     )
