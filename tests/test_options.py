@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 
 from plenostream.errors import InvalidInput
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 from plenostream.rules import Colour, Number, rules_of
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions)
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
 NUMBERS = [
     name for name, rule in rules_of(RenderOptions).items() if isinstance(rule, Number | Colour)
 ]
@@ -40,6 +46,7 @@ def test_picture_is_svox2s_by_default() -> None:
         "ndc": None,
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
+        "samples": 1,
     }
 
 
@@ -61,6 +68,8 @@ def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) ->
         ("sigma_thresh", -1e-10),
         ("stop_thresh", -1e-7),
         ("stop_thresh", 1.5),
+        ("samples", 3),
+        ("samples", 0),
         ("background", 1e39),
     ],
 )
