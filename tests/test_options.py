@@ -10,9 +10,15 @@ import numpy as np
 import pytest
 
 from plenostream.errors import InvalidInput
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions)
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
 NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
 
 
@@ -32,6 +38,7 @@ def test_picture_is_svox2s_by_default() -> None:
         "near_clip": 0.0,
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
+        "samples": 1,
     }
 
 
@@ -51,6 +58,8 @@ def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) ->
         ("sigma_thresh", -1e-10),
         ("stop_thresh", -1e-7),
         ("stop_thresh", 1.5),
+        ("samples", 3),
+        ("samples", 0),
         ("background", 1e39),
     ],
 )
@@ -97,8 +106,7 @@ def test_memory_is_given_as_text_or_bytes_and_read_as_bytes() -> None:
 def test_numpy_scalars_count_as_numbers_and_are_kept_as_pythons() -> None:
     picture = RenderOptions(step_size=np.float32(0.25), background=np.int64(0))
     assert (picture.step_size, picture.background) == (0.25, 0.0)
-    values = dataclasses.asdict(picture)
-    assert {type(value) for value in values.values()} == {float}
+    assert [type(value) for value in (picture.step_size, picture.background)] == [float, float]
     convert = ConvertOptions(brick_size=np.int64(8), workers=np.uint8(3))
     assert {type(convert.brick_size), type(convert.workers)} == {int}
     stream = StreamOptions(n_threads=np.int32(2), device_memory=np.int64(5000))

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from plenostream.cli.parameters import take_record
-from plenostream.cli.viewpoints import NumberedCamera, choose_cameras
+from plenostream.cli.viewpoints import Viewpoints, choose_cameras
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 
@@ -21,13 +21,13 @@ __all__ = ["opened_renderer", "opened_scene"]
 @contextmanager
 def opened_renderer(
     scene: str, flags: dict[str, Any]
-) -> Iterator[tuple[Renderer, list[NumberedCamera], RenderOptions]]:
+) -> Iterator[tuple[Renderer, Viewpoints, RenderOptions]]:
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     with _opened_scene(scene, stream) as opened:
-        cameras = choose_cameras(opened.grid, **flags)
+        viewpoints = choose_cameras(opened.grid, **flags)
         with _renderer(opened, options, stream) as renderer:
-            yield renderer, cameras, options
+            yield renderer, viewpoints, options
 
 
 @contextmanager

@@ -58,9 +58,12 @@ class Planner:
         """From now on, the pool exists with these sizes."""
         self._pool = (n_slots, n_pages)
 
-    def picture(self, rays: RaySource, width: int, height: int) -> Layout:
-        """A picture of `width` x `height` pixels; raises BudgetError where it does not fit."""
-        columns, rows = -(-width // TILE), -(-height // TILE)
+    def picture(self, rays: RaySource, width: int, height: int, *, samples: int) -> Layout:
+        """A picture of `width` x `height` pixels, `samples` rays along each edge of a pixel.
+
+        Raises BudgetError where it does not fit.
+        """
+        columns, rows = -(-width * samples // TILE), -(-height * samples // TILE)
         division, device_items, needs = self._divided(rays, rows, columns)
         sizes = _sizes(needs, division)
         return Layout(

@@ -16,7 +16,13 @@ import plenostream
 from plenostream.cli.convert import convert
 from plenostream.cli.plan import plan
 from plenostream.cli.render import render
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 
 COMMANDS = ("convert", "info", "plan", "points", "render", "verify")
 
@@ -75,7 +81,7 @@ class TestFlags:
         [
             (render, (RenderOptions, StreamOptions)),
             (plan, (RenderOptions, StreamOptions)),
-            (convert, (ConvertOptions,)),
+            (convert, (ConvertOptions, VolumeOptions, ResampleOptions)),
         ],
         ids=["render", "plan", "convert"],
     )
@@ -128,8 +134,15 @@ class TestFlags:
              "got --orbit and --look-from; name the cameras in one way"),
             (["render", "s", "o.png", "--orbit", "1", "--frames", "2"],
              "--frames belongs to --cameras, not to --orbit"),
-            (["render", "s", "o.png", "--cameras", "c", "--fov", "2"],
-             "--fov belongs to --orbit or --look-from, not to --cameras"),
+            (["render", "s", "o.png", "--cameras", "c", "--distance", "2"],
+             "--distance belongs to --orbit, not to --cameras"),
+            (["render", "s", "o.png", "--orbit", "3", "--path", "spiral"],
+             "--path belongs to --cameras, not to --orbit"),
+            (["render", "s", "o/", "--cameras", "c", "--path-frames", "9"],
+             "--path-frames belongs to --path, which is not said"),
+            (["render", "s", "o/", "--cameras", "c", "--path", "loop"], "--path is 'loop'"),
+            (["render", "s", "o/", "--cameras", "c", "--poses", "own"], "--poses is 'own'"),
+            (["render", "s", "o/", "--orbit", "1", "--samples", "3"], "--samples is '3'"),
             (["render", "s", "o.png", "--look-from", "1,2"], "--look-from is '1,2'"),
             (["render", "s", "o.png", "--orbit", "1", "--size", "800"], "expected WIDTHxHEIGHT"),
             (["render", "s", "o.png", "--orbit", "1", "--size", "0x5"], "--size is (0, 5)"),

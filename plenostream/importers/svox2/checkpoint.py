@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 from zipfile import ZipInfo
@@ -15,6 +16,7 @@ from zipfile import ZipInfo
 from plenostream.errors import CheckpointError, InvalidInput, printable, shown
 from plenostream.field.grid import GridSpec
 from plenostream.field.learned import TextureBasis
+from plenostream.files.npy import HEADER_BYTES, parse_header
 from plenostream.files.paths import input_file, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 from plenostream.importers.svox2.extras import (
@@ -26,11 +28,10 @@ from plenostream.importers.svox2.extras import (
 )
 from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
 from plenostream.importers.svox2.members import StoredArray, small_array
-from plenostream.importers.svox2.npy import HEADER_BYTES, parse_header
 from plenostream.importers.svox2.unpacking import METHODS, MemberStream
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["Checkpoint", "open_checkpoint"]
+__all__ = ["Checkpoint", "archive_entries", "describe_arrays", "open_checkpoint"]
 
 _MAX_DIRECTORY_BYTES = 1 << 18
 """A checkpoint has a dozen arrays; a directory beyond this is an attack on our memory."""
@@ -125,12 +126,19 @@ class Checkpoint:
         return [printable(line) for line in lines]
 
 
-def _describe(path: str, entries: dict[str, ZipInfo]) -> dict[str, StoredArray]:
-    """The arrays by key; only those that mean something here are looked into."""
+def describe_arrays(
+    path: str, entries: dict[str, ZipInfo], keys: Collection[str]
+) -> dict[str, StoredArray]:
+    """The arrays of an archive that are there of `keys`, by key; no other is looked into.
+
+    Raises
+    ------
+    CheckpointError : one with a header that is none, or that claims other bytes than there are.
+    """
     arrays = {}
     with open(path, "rb", buffering=0) as file:
         n_file = os.fstat(file.fileno()).st_size
-        for key in _KEYS:
+        for key in keys:
             entry = entries.get(f"{key}.npy")
             if entry is None:
                 continue
@@ -145,7 +153,7 @@ def _describe(path: str, entries: dict[str, ZipInfo]) -> dict[str, StoredArray]:
                     f"which holds {max(0, n_file - offset)} from there on"
                 )
             with MemberStream(path, entry, offset) as stream:
-                header = parse_header(stream.read(HEADER_BYTES), where=where)
+                header = parse_header(stream.read(HEADER_BYTES), where=where, error=CheckpointError)
             if header.n_bytes != entry.file_size:
                 raise CheckpointError(
                     f"{where} claims {header.n_bytes} bytes (shape {shown(header.shape)}, "
@@ -213,8 +221,13 @@ def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[Stor
     return tables, columns
 
 
-def _entries(path: str) -> dict[str, ZipInfo]:
-    """What is in the archive `path`."""
+def archive_entries(path: str) -> dict[str, ZipInfo]:
+    """What is in the archive `path`, by name.
+
+    Raises
+    ------
+    CheckpointError : no archive, or one that nobody would make in good faith.
+    """
     try:
         return read_entries(path, methods=METHODS, directory_bytes=_MAX_DIRECTORY_BYTES)
     except ZipError as error:
@@ -241,8 +254,8 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     name = os.fspath(input_file(place, what="checkpoint", error=CheckpointError))
     try:
         n_bytes = os.path.getsize(name)
-        entries = _entries(name)
-        arrays = _describe(name, entries)
+        entries = archive_entries(name)
+        arrays = describe_arrays(name, entries, _KEYS)
     except OSError as error:
         raise CheckpointError(f"{name} cannot be read: {error.strerror or error}") from error
     if "links" not in arrays:

@@ -19,9 +19,9 @@ from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import SceneMeta, array_specs
 from plenostream.format.staging import flush_tree, write_atomically
 from plenostream.format.writer import ChunkWriter
+from plenostream.importers.packing.rowfile import RowTable
 from plenostream.importers.svox2.checkpoint import Checkpoint
 from plenostream.importers.svox2.members import StoredArray
-from plenostream.importers.svox2.rows import RowTable
 from plenostream.importers.svox2.spill import spill_table, spilled_table
 
 __all__ = ["extra_bytes", "write_extras"]

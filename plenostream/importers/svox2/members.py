@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError
-from plenostream.importers.svox2.npy import ArrayHeader
+from plenostream.files.npy import ArrayHeader
 from plenostream.importers.svox2.unpacking import MemberStream
 
 __all__ = ["StoredArray", "small_array"]

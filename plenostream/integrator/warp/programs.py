@@ -138,7 +138,7 @@ class WalkPrograms(Programs):
             return Voxels(density, ranks, pages, origins)
 
         return self._program(
-            ("write bricks", n_slots, staged),
+            ("put bricks", n_slots, staged),
             write,
             lambda: (self.structs.voxels(n_slots), self.structs.staged_bricks(staged)),
             donate=(0,),
@@ -154,7 +154,7 @@ class WalkPrograms(Programs):
             return written
 
         return self._program(
-            ("write rows", n_pages, staged),
+            ("put rows", n_pages, staged),
             write,
             lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
             donate=(0,),

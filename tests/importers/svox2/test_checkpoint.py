@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenostream.errors import CheckpointError
+from plenostream.files.npy import parse_header
 from plenostream.files.zip_entries import packed_offset, read_entries
 from plenostream.importers.svox2.checkpoint import open_checkpoint
-from plenostream.importers.svox2.npy import parse_header
 from plenostream.importers.svox2.unpacking import METHODS as KNOWN
 from plenostream.importers.svox2.unpacking import MemberStream
 
@@ -173,14 +173,14 @@ def test_headers_as_numpy_writes_them_are_read(
     dtype: str, shape: tuple[int, ...], fortran: bool
 ) -> None:
     text = f"{{'descr': {dtype!r}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n"
-    parsed = parse_header(header(text), where="w")
+    parsed = parse_header(header(text), where="w", error=CheckpointError)
     assert (parsed.dtype, parsed.shape, parsed.fortran_order) == (np.dtype(dtype), shape, fortran)
 
 
 @given(st.text(alphabet="{}()[]'\",:<f48TrueFalsedcrhpotn_ ", max_size=120))
 def test_header_of_any_text_is_read_or_refused_but_nothing_else(text: str) -> None:
     try:
-        parse_header(header(text), where="w")
+        parse_header(header(text), where="w", error=CheckpointError)
     except CheckpointError:
         pass
 
@@ -201,4 +201,4 @@ def test_header_of_any_text_is_read_or_refused_but_nothing_else(text: str) -> No
 )
 def test_header_that_is_no_plain_array_is_refused(text: str) -> None:
     with pytest.raises(CheckpointError):
-        parse_header(header(text), where="w")
+        parse_header(header(text), where="w", error=CheckpointError)

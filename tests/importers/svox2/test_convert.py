@@ -21,8 +21,8 @@ from plenostream.errors import (
     StoreNotFound,
 )
 from plenostream.format.reader import open_store
+from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.svox2.convert import convert
-from plenostream.importers.svox2.report import ConvertReport
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     empty_checkpoint,
@@ -203,7 +203,7 @@ def test_columns_that_a_slab_is_cut_into_change_no_byte(
     arrays = random_checkpoint(9, size=(20, 90, 75), active_share=0.1)
     path = save_with(tmp_path / "a.npz", arrays)
     convert(path, tmp_path / "whole", options(brick_size=8))
-    monkeypatch.setattr("plenostream.importers.svox2.sizing._TASK_BYTES", 10**9)
+    monkeypatch.setattr("plenostream.importers.packing.sizing._TASK_BYTES", 10**9)
     report = convert(path, tmp_path / "cut", options(brick_size=8, host_memory="1.1GB"))
     assert report.planned_bytes > 10**9
     assert files(tmp_path / "cut") == files(tmp_path / "whole")
