@@ -76,10 +76,6 @@ def outside(rule: Rule) -> list[Any]:
         return ["card", "cuda:", "cuda:x", "cuda:-1", "cpu:0:0", "CPU", 0, True]
     if isinstance(rule, Point):
         return [(1, 2), (1, 2, math.nan), (1e39, 0, 0), (0, 0, 10**400), np.ma.masked_all(3)]
-    if isinstance(rule, Projection):
-        least, most = 0.5 * rule.least, 2 * rule.most
-        short = [(9, 9), (9,) * 5, (least, 9, 9), (9, 9, 9, least), (9, most, 9), (9, 9, math.nan)]
-        return [*short, 9, "on", "9,9,9", True, (9, 9, "x"), None]
     if isinstance(rule, Lengths):
         return [(1, 2), (1, 2, 0), (1, -1, 1), (1, 1, 1e39), 1.0, np.ma.masked_all(3), True]
     if isinstance(rule, Spelled):
@@ -95,6 +91,10 @@ def outside(rule: Rule) -> list[Any]:
             1,
             True,
         ]
+    if isinstance(rule, Projection):
+        least, most = 0.5 * rule.least, 2 * rule.most
+        short = [(9, 9), (9,) * 5, (least, 9, 9), (9, 9, 9, least), (9, most, 9), (9, 9, math.nan)]
+        return [*short, 9, "on", "9,9,9", True, (9, 9, "x"), None]
     if isinstance(rule, Size):
         return [(0, 5), (5,), (1, 2, 3), (65_537, 1), (1.5, 2), 5, "8x8"]
     return []
@@ -146,8 +146,8 @@ ASKED = [
     if isinstance(param.type, Asked)
 ]
 UNRULED = {
-    *("--approximate", "--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
-    *("--spheric-clip", "--last-sample-opaque"),
+    *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
+    *("--spheric-clip", "--last-sample-opaque", "--approximate"),
 }
 """Paths, and flags without a value."""
 
@@ -156,10 +156,10 @@ def typed(rule: Rule) -> list[str]:
     """`outside`, as it is typed."""
     if isinstance(rule, Point):
         return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
-    if isinstance(rule, Projection):
-        return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Lengths):
         return ["1,2", "1,2,0", "1,2,-3", "1,2,nan", "1,1,1e39", "1,2,3,4", "a,b,c", "1"]
+    if isinstance(rule, Projection):
+        return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
     if isinstance(rule, Colour):

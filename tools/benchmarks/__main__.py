@@ -183,8 +183,7 @@ def _cameras(place: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
         flags["orbit"] = orbit
     with open_scene(place) as opened:
         in_ndc = opened.meta.ndc is not None
-        viewpoints = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
-        return [camera for _, camera in viewpoints.cameras]
+        return [camera for _, camera in choose_cameras(opened.grid, in_ndc=in_ndc, **flags).cameras]
 
 
 @bench.command()
