@@ -117,7 +117,8 @@ def test_smallest_budgets_are_kept_and_draw_the_same(
             open_renderer(scene, options=OPTIONS, **{of: 50_000}) as renderer,
         ):
             draw(renderer)
-        least[of] = refusal.value.smallest_bytes
+        # Temporaries of a program that is compiled once more may differ a little (xla).
+        least[of] = refusal.value.smallest_bytes * (105 if of == "device_memory" else 100) // 100
     with open_renderer(scene, options=OPTIONS, **least) as renderer:
         tight = draw(renderer)
     for stats in (ample.stats, tight.stats):

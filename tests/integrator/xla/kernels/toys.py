@@ -18,7 +18,7 @@ import numpy as np
 
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.integrator.interface import PAGE_ROWS, Light
 from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.xla.kernels.geometry import (
     RayConstants,
@@ -146,7 +146,7 @@ def make_toy(
     return Toy(checkpoint, origins, dirs, pool, rays, scalars, items, shell[box])
 
 
-def tiny_shape(checkpoint: CheckpointArrays, **sizes: int | bool) -> KernelShape:
+def tiny_shape(checkpoint: CheckpointArrays, **sizes: int | bool | Light) -> KernelShape:
     """Blocks of a few items and lanes: many blocks, groups and rounds for few rays."""
     tuned = kernel_shape(
         "cpu",
