@@ -17,6 +17,7 @@ from plenostream.testing.closed_forms import composite, constant_medium, n_sampl
 from plenostream.testing.recorded import (
     EXTRAS,
     MAIN_JOB,
+    OPTIONS,
     PARALLEL_OUTSIDE,
     TRAINED,
     largest_difference,
@@ -262,7 +263,7 @@ def oracle_rays(case) -> tuple[np.ndarray, np.ndarray]:
 
 CASES = [
     pytest.param(name, marks=pytest.mark.slow) if name == TRAINED else name
-    for name in (*MAIN_JOB, PARALLEL_OUTSIDE, *EXTRAS)
+    for name in (*MAIN_JOB, PARALLEL_OUTSIDE, *EXTRAS, *OPTIONS)
 ]
 
 

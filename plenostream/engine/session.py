@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,14 +14,17 @@ from plenostream.engine.frame import Frame
 from plenostream.engine.host import HostPlan, HostPlanner
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.planner import Layout, Planner
+from plenostream.engine.projection import choose_ndc, projected
 from plenostream.errors import DeviceError
 from plenostream.field.basis import Basis
+from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.extra_arrays import read_background
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
     Boxes,
     Integrator,
+    Light,
     Place,
     RaySource,
     SampleRule,
@@ -67,11 +71,17 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
 
 def sample_rule(options: RenderOptions) -> SampleRule:
     """What happens at a sample."""
+    light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
+    if options.last_sample_opaque:
+        light = Light.OPAQUE_END
     return SampleRule(
         step_size=options.step_size,
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
+        far_cap=math.inf if options.far_cap is None else options.far_cap,
+        spheric_clip=options.spheric_clip,
+        light=light,
     )
 
 
@@ -136,6 +146,15 @@ class Session:
             self._kept.backdrop = None
         self.integrator.close()
         self._kept.residency = None
+
+    @property
+    def ndc(self) -> Ndc | None:
+        """See `ChosenNdc.camera`."""
+        return choose_ndc(self.options, self.store.meta).camera
+
+    def projected(self, rays: RaySource) -> RaySource:
+        """World rays as they are drawn."""
+        return projected(rays, self.ndc)
 
     def begin(self) -> None:
         """From here on, what is counted belongs to the next thing that is drawn: planning it, too."""

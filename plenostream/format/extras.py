@@ -1,4 +1,5 @@
-"""What a scene of version 2 may hold beside bricks: background layers, and a basis of its own.
+"""What a scene of version 2 may hold beside bricks: background layers, a basis of its own, and other
+coordinates than those of the world.
 
 ================================  ==========================================================
 attribute                         what
@@ -13,6 +14,8 @@ attribute                         what
 ``basis_frequencies``             of a network: frequencies of the positional encoding
 ``basis_bound``                   see `field.basis.Basis.bound`
 ``basis_digest``                  xxh3-64 of ``basis/values``
+``ndc``                           of a volume in normalised device coordinates: width, height, fx
+                                  and fy of their reference camera, in pixels
 ================================  ==========================================================
 
 =====================  ==================================  ==========================================

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from plenostream.errors import printable
+from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import pixel_shift
 from plenostream.format.reader import open_store
 from plenostream.rules.bytesize import format_bytes
@@ -50,6 +51,8 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             "center": list(meta.grid.center),
             "basis_type": meta.basis_type,
             "basis_dim": meta.basis_dim,
+            "ndc": list(meta.ndc) if meta.ndc else None,
+            "may_need_ndc": meta.ndc is None and looks_forward_facing(meta.grid),
             "brick_size": meta.brick_size,
             "n_voxels": meta.n_voxels,
             "active_share": meta.n_voxels / float(np.prod(meta.grid.size, dtype=np.float64)),
@@ -75,6 +78,19 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
         }
 
 
+def _ndc_lines(info: dict[str, Any]) -> list[str]:
+    """What there is to say of the scene's coordinates."""
+    if info["ndc"] is not None:
+        width, height, fx, fy = info["ndc"]
+        return [
+            "ndc        normalised device coordinates of a camera of "
+            f"{width:g} x {height:g} pixels, focal lengths {fx:g} and {fy:g}"
+        ]
+    if info["may_need_ndc"]:
+        return ["ndc        none named, but the volume lies as those of forward-facing scenes do"]
+    return []
+
+
 def info_lines(info: dict[str, Any]) -> list[str]:
     """`scene_info` for people."""
     size = " x ".join(map(str, info["grid_size"]))
@@ -83,6 +99,7 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     lines = [
         f"{info['path']}: plenostream scene, format version {info['format_version']}",
         f"grid       {size} voxels, radius {info['radius']}, center {info['center']}",
+        *_ndc_lines(info),
         f"voxels     {info['n_voxels']} active, {info['active_share']:.2%} of the grid",
         f"bricks     {info['n_bricks']} of {info['brick_size']}^3 cells stored; {info['n_occupied']} "
         f"occupied, {info['occupied_share']:.2%} of the grid's {info['n_grid_bricks']}",

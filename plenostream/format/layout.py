@@ -49,6 +49,7 @@ from numpy.typing import NDArray
 from plenostream.errors import InvalidInput, StoreFormat
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
+from plenostream.field.ndc import Ndc
 from plenostream.format.extras import (
     BackgroundMeta,
     LearnedBasis,
@@ -132,11 +133,13 @@ class SceneMeta:
     """What the basis is, where it is not spherical harmonics."""
     background: BackgroundMeta | None = None
     """Layers behind the volume, where it has any."""
+    ndc: Ndc | None = None
+    """Reference camera of the normalised device coordinates that the volume is in, None for the world."""
 
     @property
     def format_version(self) -> int:
         """The oldest version whose readers draw such a scene as it is."""
-        return FORMAT_VERSION if self.learned or self.background else 1
+        return FORMAT_VERSION if self.learned or self.background or self.ndc else 1
 
     @property
     def basis_type(self) -> str:
@@ -298,8 +301,8 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     return key
 
 
-_COMPOSED = ("grid", "learned", "background")
-"""Fields of `SceneMeta` that are several attributes each."""
+_COMPOSED = ("grid", "learned", "background", "ndc")
+"""Fields of `SceneMeta` that are no attribute, or several."""
 
 
 def _checksum(attributes: Mapping[str, Any]) -> str:
@@ -326,6 +329,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         "basis_type": meta.basis_type,
         **values,
         **ChainMap(*extras),
+        **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
     }
     return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
@@ -367,7 +371,9 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name not in _COMPOSED}
     known["density_rounding"] = float(rest["density_rounding"])
     learned, background = decode_basis(rest), decode_background(rest)
-    return SceneMeta(grid=grid, learned=learned, background=background, **known)
+    x = rest["ndc"] if version > 1 and "ndc" in rest else None
+    ndc = None if x is None else (float(x[0]), float(x[1]), float(x[2]), float(x[3]))
+    return SceneMeta(grid=grid, learned=learned, background=background, ndc=ndc, **known)
 
 
 def check_counts(meta: SceneMeta, *, where: str) -> None:

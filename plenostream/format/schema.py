@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
 from plenostream.field.grid import BRICK_SIZES
+from plenostream.options import LARGEST_PROJECTION, SHORTEST_PROJECTION
 
 __all__ = [
     "ATTRIBUTES",
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_RESOLUTION",
     "MOST_VOXELS_AN_AXIS",
     "MOST_WIDTH",
+    "NDC_ATTRIBUTES",
     "Rule",
     "check_attributes",
 ]
@@ -165,6 +167,19 @@ BASIS_ATTRIBUTES: dict[str, dict[str, Rule]] = {
 """By `basis_type`, in place of the others or beside them, of scenes with another basis."""
 
 
+NDC_ATTRIBUTES: dict[str, Rule] = {
+    "ndc": Rule(
+        accepts=lambda value: (
+            type(value) is list
+            and len(value) == 4
+            and all(_is_finite(v) and SHORTEST_PROJECTION <= v <= LARGEST_PROJECTION for v in value)
+        ),
+        expected=f"a list of four numbers from {SHORTEST_PROJECTION:g} to {LARGEST_PROJECTION:g}",
+    ),
+}
+"""Beside the others, of scenes in normalised device coordinates."""
+
+
 def rules_of(attributes: Mapping[str, object]) -> dict[str, Rule]:
     """The rules of a scene's attributes; version 1 has no background and no other basis."""
     rules = dict(ATTRIBUTES)
@@ -175,6 +190,8 @@ def rules_of(attributes: Mapping[str, object]) -> dict[str, Rule]:
         rules |= BASIS_ATTRIBUTES.get(basis, {})
     if any(name in attributes for name in BACKGROUND_ATTRIBUTES):
         rules |= BACKGROUND_ATTRIBUTES
+    if "ndc" in attributes:
+        rules |= NDC_ATTRIBUTES
     return rules
 
 

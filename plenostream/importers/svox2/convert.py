@@ -28,6 +28,7 @@ import xxhash
 from plenostream import __version__
 from plenostream.errors import CheckpointError, InvalidInput, shown
 from plenostream.field.grid import BrickGrid
+from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
 from plenostream.files.paths import local_path
@@ -118,6 +119,7 @@ def convert(
         "brick_size": options.brick_size,
         "dtype": options.dtype,
         "codec": options.codec,
+        "ndc": None if options.ndc is None else list(options.ndc),
     }
     with staging.begin(journal, resume=options.resume):
         steps = _Steps(checkpoint, staging, options, digest, tell)
@@ -131,6 +133,7 @@ def convert(
             planned_bytes=steps.planned_bytes,
             spill_bytes=steps.spilled_bytes,
             density_change=steps.density_change,
+            may_need_ndc=options.ndc is None and looks_forward_facing(meta.grid),
         )
 
 
@@ -225,6 +228,7 @@ class _Steps:
             source_bytes=checkpoint.n_bytes,
             source_digest=self._digest,
             tables_digest="",
+            ndc=self._options.ndc,
         )
 
     def _extras(self, meta: SceneMeta) -> SceneMeta:

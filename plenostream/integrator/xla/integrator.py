@@ -122,6 +122,7 @@ class XlaIntegrator(JaxIntegrator):
         """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
         program = self.programs.compose(tiles)
-        composed = program(state, worker.rays, *self._lengths, behind)
+        alone = state._replace(left=None)
+        composed = program(alone, state.left, worker.rays, *self._lengths, behind)
         values, alpha, counters = self.device.get(composed)
         return Composed(values[:, :3], values[:, 3], alpha, counters)

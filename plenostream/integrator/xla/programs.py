@@ -108,7 +108,7 @@ class Programs:
         return self._programs[key]
 
     def set_up(self, rays: RaySource, tiles: int) -> Program:
-        """(basis arrays, *per tile, *shared, grid, step, near clip) -> RayConstants."""
+        """(basis arrays, *per tile, *shared, grid, spacing) -> RayConstants."""
         per_tile, shared = self.structs.source(rays, tiles)
         functions = self._basis.functions
         arrays = tuple(self.structs.one(shape, jnp.float32) for shape in self._basis.shapes)
@@ -119,6 +119,7 @@ class Programs:
                 ray_constants,
                 basis=lambda dirs: functions(jnp, dirs, *arrays),
                 bits=self._shape.entry_bits,
+                spheric_clip=self._shape.spheric_clip,
                 fences=self._shape.fences,
             )
 
@@ -176,7 +177,9 @@ class Programs:
     def fresh(self, tiles: int) -> Program:
         """() -> RayState of t * 64 rays."""
         return self._program(
-            ("ray state", tiles), partial(fresh_state, tiles * TILE_RAYS), lambda: ()
+            ("ray state", tiles),
+            partial(fresh_state, tiles * TILE_RAYS, self._shape.light),
+            lambda: (),
         )
 
     def empty_pool(self, n_slots: int, n_pages: int) -> Program:
@@ -217,7 +220,8 @@ class Programs:
             ("compose", tiles),
             compose,
             lambda: (
-                self.structs.state(tiles),
+                self.structs.state(tiles)._replace(left=None),
+                self.structs.left(tiles),
                 self.structs.rays(tiles),
                 self.structs.one((3,), jnp.float32),
                 self.structs.one((), jnp.float32),

@@ -121,7 +121,7 @@ def test_interrupted_conversion_does_not_write_them_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("plenostream.importers.svox2.convert.pack_scene", stop)
+        patch.setattr("plenostream.importers.packing.steps.pack_slabs", stop)
         with pytest.raises(KeyboardInterrupt):
             convert(source, tmp_path / "a.zarr")
     with monkeypatch.context() as patch:
