@@ -34,13 +34,13 @@ class BrickPool:
     ) -> None:
         voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
         self._density = aligned((n_slots, voxels), dtype)
-        self._row_of = aligned((n_slots, voxels), _ROW_NUMBER)
+        self._place_of = aligned((n_slots, voxels), _ROW_NUMBER)
         self._rows = aligned((n_pages * PAGE_ROWS, vectors * ROW_LANES), dtype)
-        arrays = (self._density, self._row_of, self._rows)
+        arrays = (self._density, self._place_of, self._rows)
         self.nbytes = sum(array.nbytes for array in arrays) + PADDING_BYTES
         self.record = structs.Pool(
             density=self._density.ctypes.data,
-            row_of=self._row_of.ctypes.data,
+            place_of=self._place_of.ctypes.data,
             rows=self._rows.ctypes.data,
             wide=dtype == np.float32,
             vectors=vectors,

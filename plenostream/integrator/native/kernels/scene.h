@@ -8,6 +8,7 @@ enum {
     TILE_RAYS = 64,
     BLOCK_BITS = 3,     /* blocks have 8 cells an axis */
     PAGE_ROWS = 16,
+    PLACE_BYTES = 8,    /* the largest that a processor multiplies by on its way to memory */
     ROW_LANES = 16,     /* colour rows are made of vectors of so many numbers */
     ROW_FUNCTIONS = 5,  /* and each vector holds so many basis functions */
     MOST_VECTORS = 5,   /* of a row: 25 functions */
@@ -45,7 +46,8 @@ typedef struct {
 /* Bricks in memory. Densities and rows are float32 where `wide`, else float16. */
 typedef struct {
     void *density;     /* [slots, voxels] per unit of length, C order, z fastest */
-    uint32_t *row_of;  /* [slots, voxels]: row of the coefficients; 0, a row of zeros, where none */
+    uint32_t *place_of; /* [slots, voxels]: where the row of the coefficients lies, in units of
+                          PLACE_BYTES; 0, a row of zeros, where none */
     void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
     int32_t wide, vectors;
 } Pool;
@@ -92,6 +94,11 @@ static inline int32_t claim(Rays *rays, int32_t n)
 static inline int is_stopped(const Rays *rays)
 {
     return __atomic_load_n(&rays->stop, __ATOMIC_RELAXED);
+}
+
+static inline const char *row_at(const Pool *pool, uint32_t place)
+{
+    return (const char *)pool->rows + (uint64_t)place * PLACE_BYTES;
 }
 
 /* Where a coefficient lies in a colour row: four functions in the lanes 4 j + c of a vector, and the

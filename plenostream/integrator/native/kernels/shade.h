@@ -8,7 +8,8 @@
 
 enum {
     GROUPS = 24, /* groups of samples of a ray that are marched before they are shaded */
-    AHEAD = 6,   /* samples by which rows are asked for before they are needed */
+    AHEAD = 10,  /* samples by which rows are asked for before they are needed */
+    TOGETHER = 4, /* samples whose products are added up together */
 };
 
 /* LANES samples of one brick. */
@@ -17,7 +18,7 @@ typedef struct {
     float weight[LANES];
     float t[LANES];
     int32_t voxel[LANES];   /* first corner, in the brick */
-    const uint32_t *row_of; /* of the brick */
+    const uint32_t *place_of; /* of the brick, see `Pool` */
 } __attribute__((aligned(64))) Group;
 
 typedef struct {
@@ -36,35 +37,56 @@ INLINE void spread_basis(const Scene *scene, const Tile *tile, int ray, const in
     memcpy(basis, lanes, (size_t)vectors * sizeof(Row));
 }
 
-INLINE const uint32_t *rows_of_sample(const Shading *shading, int number)
+INLINE const uint32_t *places_of(const Shading *shading, int number)
 {
     const int sample = shading->sample[number];
     const Group *group = &shading->groups[sample / LANES];
-    return group->row_of + group->voxel[sample % LANES];
+    return group->place_of + group->voxel[sample % LANES];
 }
 
-INLINE void prefetch_rows(const Pool *pool, const uint32_t *row_of, const int corner[8], const int row_bytes)
+INLINE void prefetch_rows(const Pool *pool, const uint32_t *place_of, const int corner[8])
 {
-    for (int i = 0; i < 8; i++)
-        __builtin_prefetch((const char *)pool->rows + (int64_t)row_of[corner[i]] * row_bytes);
+    for (int i = 0; i < 8; i++) __builtin_prefetch(row_at(pool, place_of[corner[i]]));
 }
 
-INLINE Row part_of_row(const Pool *pool, uint32_t row, const int part, const int vectors, const int wide)
+INLINE Row part_of_row(const char *row, const int part, const int wide)
 {
-    const int64_t at = (int64_t)row * (vectors * ROW_LANES) + part * ROW_LANES;
-    return wide ? row_of_floats((const float *)pool->rows + at)
-                : row_of_halves((const uint16_t *)pool->rows + at);
+    return wide ? row_of_floats((const float *)row + part * ROW_LANES)
+                : row_of_halves((const uint16_t *)row + part * ROW_LANES);
 }
 
-/* Red, green and blue, before the clamp, of the products of coefficients and functions. */
-INLINE Four add_functions(Row products)
+/* Products of the coefficients of a sample and the functions, in the lanes of a colour row. */
+INLINE Row products_of(const Pool *pool, const Group *group, int lane, const int corner[8],
+                       const Row basis[MOST_VECTORS], const int vectors, const int wide)
 {
-    const Eight low = __builtin_shufflevector(products, products, 0, 1, 2, 3, 4, 5, 6, 7);
-    const Eight high = __builtin_shufflevector(products, products, 8, 9, 10, 11, 12, 13, 14, 15);
-    const Eight both = low + high;
-    const Four fifth = __builtin_shufflevector(low, high, 3, 7, 11, 15);
-    return __builtin_shufflevector(both, both, 0, 1, 2, 3) +
-           __builtin_shufflevector(both, both, 4, 5, 6, 7) + fifth;
+    const uint32_t *place_of = group->place_of + group->voxel[lane];
+    Row total[MOST_VECTORS];
+    for (int j = 0; j < 8; j++) {
+        const char *row = row_at(pool, place_of[corner[j]]);
+        for (int v = 0; v < vectors; v++) {
+            const Row part = part_of_row(row, v, wide) * group->corner[j][lane];
+            total[v] = j ? total[v] + part : part;
+        }
+    }
+    Row products = total[0] * basis[0];
+    for (int v = 1; v < vectors; v++) products += total[v] * basis[v];
+    return products;
+}
+
+/* Red, green, blue and something else of TOGETHER samples, before the clamp: the sums of their
+   products, see `lane_of`. */
+INLINE Row add_functions(const Row of[TOGETHER])
+{
+#define FOLD(a, b, i, j, k, l)                                                                     \
+    __builtin_shufflevector(a, b, i, i + 1, i + 2, i + 3, j, j + 1, j + 2, j + 3, k, k + 1, k + 2, \
+                            k + 3, l, l + 1, l + 2, l + 3)
+#define FIFTHS(a, b) __builtin_shufflevector(a, b, 3, 7, 11, 15, 19, 23, 27, 31, 3, 7, 11, 15, 19, 23, 27, 31)
+    const Row first = FOLD(of[0], of[1], 0, 4, 16, 20) + FOLD(of[0], of[1], 8, 12, 24, 28);
+    const Row last = FOLD(of[2], of[3], 0, 4, 16, 20) + FOLD(of[2], of[3], 8, 12, 24, 28);
+    const Row fours = FOLD(first, last, 0, 8, 16, 24) + FOLD(first, last, 4, 12, 20, 28);
+    return fours + FOLD(FIFTHS(of[0], of[1]), FIFTHS(of[2], of[3]), 0, 4, 16, 20);
+#undef FIFTHS
+#undef FOLD
 }
 
 /* Add weight times (red, green, blue, t) of the samples at hand to what a ray has seen. */
@@ -73,30 +95,26 @@ INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, const 
 {
     const int edge = scene->edge, plane = edge * edge, n = shading->n_samples;
     const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
-    const int row_bytes = vectors * ROW_LANES * (wide ? 4 : 2);
+    Row products[TOGETHER] = {{0}};
     Four sum;
     memcpy(&sum, seen, sizeof sum);
-    for (int i = 0; i < n; i++) {
-        const int sample = shading->sample[i], lane = sample % LANES;
-        const Group *group = &shading->groups[sample / LANES];
-        const uint32_t *row_of = group->row_of + group->voxel[lane];
-        if (!wide)
-            prefetch_rows(pool, rows_of_sample(shading, i + AHEAD < n ? i + AHEAD : n - 1), corner, row_bytes);
-        Row total[MOST_VECTORS];
-        for (int j = 0; j < 8; j++) {
-            const uint32_t row = row_of[corner[j]];
-            for (int v = 0; v < vectors; v++) {
-                const Row part = part_of_row(pool, row, v, vectors, wide) * group->corner[j][lane];
-                total[v] = j ? total[v] + part : part;
-            }
+    for (int first = 0; first < n; first += TOGETHER) {
+        const int end = first + TOGETHER < n ? first + TOGETHER : n;
+        for (int i = first; i < end; i++) {
+            const int sample = shading->sample[i];
+            if (!wide) prefetch_rows(pool, places_of(shading, i + AHEAD < n ? i + AHEAD : n - 1), corner);
+            products[i - first] = products_of(pool, &shading->groups[sample / LANES], sample % LANES,
+                                              corner, basis, vectors, wide);
         }
-        Row products = total[0] * basis[0];
-        for (int v = 1; v < vectors; v++) products += total[v] * basis[v];
-        Four colour = add_functions(products) + 0.5f;
-        typedef int32_t FourInts __attribute__((vector_size(16)));
-        colour = (Four)((FourInts)colour & (colour > 0.0f));
-        colour[3] = group->t[lane];
-        sum += colour * group->weight[lane];
+        const Row colours = add_functions(products) + 0.5f, seen_of = (Row)((RowInts)colours & (colours > 0.0f));
+        Four colour[TOGETHER];
+        memcpy(colour, &seen_of, sizeof colour);
+        for (int i = first; i < end; i++) {
+            const int sample = shading->sample[i];
+            const Group *group = &shading->groups[sample / LANES];
+            colour[i - first][3] = group->t[sample % LANES];
+            sum += colour[i - first] * group->weight[sample % LANES];
+        }
     }
     memcpy(seen, &sum, sizeof sum);
     shading->n_groups = shading->n_samples = 0;

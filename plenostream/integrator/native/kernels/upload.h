@@ -102,8 +102,9 @@ static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
     const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
     const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
     const size_t size = pool->wide ? 4 : 2;
+    const int64_t row_bytes = (int64_t)pool->vectors * ROW_LANES * size;
     memset((char *)pool->density + base * size, 0, scene->voxels * size);
-    memset(pool->row_of + base, 0, scene->voxels * sizeof *pool->row_of);
+    memset(pool->place_of + base, 0, scene->voxels * sizeof *pool->place_of);
     int64_t rank = 0;
     for (int byte = 0; byte < batch->mask_bytes; byte++)
         for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
@@ -111,7 +112,7 @@ static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
             if (voxel >= scene->voxels) return;
             const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
             put_density(pool, base + voxel, stored_density(batch->density[first + rank], scene->unit, pool->wide));
-            pool->row_of[base + voxel] = (uint32_t)row;
+            pool->place_of[base + voxel] = (uint32_t)(row * row_bytes / PLACE_BYTES);
             put_row(pool, row, batch, first + rank, lanes, 3 * scene->basis_dim);
         }
 }

@@ -20,7 +20,7 @@ typedef struct {
     float t;        /* of the first sample */
     float step;
     const char *density;
-    const uint32_t *row_of;
+    const uint32_t *place_of;
     int wide;
 } Segment;
 
@@ -97,7 +97,7 @@ INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t 
     memcpy(group->weight, &weight, sizeof weight);
     memcpy(group->t, &t, sizeof t);
     memcpy(group->voxel, &voxel, sizeof voxel);
-    group->row_of = segment->row_of;
+    group->place_of = segment->place_of;
     uint32_t bits = bits_of(counts);
     const int first = shading->n_groups * LANES, n = __builtin_popcount(bits);
     for (; bits; bits &= bits - 1)
@@ -123,7 +123,7 @@ INLINE Segment segment_at(const Scene *scene, const Pool *pool, const Course *co
     *end = leave(scene, course, k, low, high);
     segment.t = (float)(tile->t_min[ray] + k * scene->step);
     segment.density = (const char *)pool->density + (int64_t)slot * scene->voxels * (wide ? 4 : 2);
-    segment.row_of = pool->row_of + (int64_t)slot * scene->voxels;
+    segment.place_of = pool->place_of + (int64_t)slot * scene->voxels;
     return segment;
 }
 
