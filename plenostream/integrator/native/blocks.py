@@ -29,7 +29,8 @@ class BlockMap:
     distance: NDArray[np.uint8]
     """[units]: to the nearest unit with a box, in units; 0: it has one."""
     brick_at: NDArray[np.int32]
-    """[bricks]: number of the brick there, -1 where none has a box."""
+    """[bricks]: number of the brick there; where none has a box, minus the distance to the nearest
+    that has, in bricks."""
     boxes: NDArray[np.void]
     """[bricks that boxes name, blocks of a brick] of `structs.BOX`."""
     first_box: NDArray[np.int64]
@@ -74,8 +75,12 @@ def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
     distance[tuple((boxes.block // per_unit).T)] = 0
     kernels.measure(distance.ctypes.data, np.array(units, np.int32).ctypes.data)
     side = bricks.blocks_per_axis
-    brick_at = np.full(bricks.shape, -1, np.int32)
-    brick_at[tuple((boxes.block // side).T)] = boxes.brick
+    away = np.full(bricks.shape, _FARTHEST, np.uint8)
+    with_boxes = tuple((boxes.block // side).T)
+    away[with_boxes] = 0
+    kernels.measure(away.ctypes.data, np.array(bricks.shape, np.int32).ctypes.data)
+    brick_at = -away.astype(np.int32)
+    brick_at[with_boxes] = boxes.brick
     n = _n_bricks(boxes)
     table = np.zeros((n, bricks.blocks), BOX)
     x, y, z = (boxes.block % side).T

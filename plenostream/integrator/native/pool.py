@@ -11,14 +11,14 @@ from plenostream.integrator.native.structs import ROW_LANES, row_vectors
 
 __all__ = ["PADDING_BYTES", "Batch", "BrickPool", "page_bytes", "slot_bytes"]
 
-PADDING_BYTES = 3 * SPARE_BYTES
+PADDING_BYTES = 4 * SPARE_BYTES
 """Bytes of a pool beside its slots and pages."""
-_ROW_NUMBER = np.dtype(np.uint32)
+_PLACE, _PARTS = np.dtype(np.uint32), np.dtype(np.uint64)
 
 
 def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
-    """Bytes of a brick: its densities and row numbers."""
-    return scene.bricks.voxels * (dtype.itemsize + _ROW_NUMBER.itemsize)
+    """Bytes of a brick: its densities, the places of its rows, and which of its parts hold anything."""
+    return scene.bricks.voxels * (dtype.itemsize + _PLACE.itemsize) + _PARTS.itemsize
 
 
 def page_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
@@ -34,13 +34,15 @@ class BrickPool:
     ) -> None:
         voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
         self._density = aligned((n_slots, voxels), dtype)
-        self._place_of = aligned((n_slots, voxels), _ROW_NUMBER)
+        self._place_of = aligned((n_slots, voxels), _PLACE)
+        self._parts = aligned((n_slots,), _PARTS)
         self._rows = aligned((n_pages * PAGE_ROWS, vectors * ROW_LANES), dtype)
-        arrays = (self._density, self._place_of, self._rows)
+        arrays = (self._density, self._place_of, self._parts, self._rows)
         self.nbytes = sum(array.nbytes for array in arrays) + PADDING_BYTES
         self.record = structs.Pool(
             density=self._density.ctypes.data,
             place_of=self._place_of.ctypes.data,
+            parts=self._parts.ctypes.data,
             rows=self._rows.ctypes.data,
             wide=dtype == np.float32,
             vectors=vectors,

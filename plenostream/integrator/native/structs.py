@@ -100,6 +100,7 @@ class Pool(Structure):
     _fields_ = [
         ("density", c_void_p),
         ("place_of", c_void_p),
+        ("parts", c_void_p),
         ("rows", c_void_p),
         ("wide", c_int32),
         ("vectors", c_int32),

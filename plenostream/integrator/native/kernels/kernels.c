@@ -49,10 +49,12 @@ KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scen
 KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
 {
     int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
+    Parts parts;
+    set_parts(scene, &parts);
     for (int c = 0; c < 3; c++)
         for (int k = 0; k < scene->basis_dim; k++) lanes[c * scene->basis_dim + k] = lane_of(k, c);
     for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;)
-        put_brick(scene, pool, batch, i, lanes);
+        put_brick(scene, pool, batch, i, lanes, &parts);
 }
 
 /* One walk for each length of row and type of number: loops over a row's vectors are unrolled. */

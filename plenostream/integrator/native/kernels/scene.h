@@ -7,6 +7,7 @@
 enum {
     TILE_RAYS = 64,
     BLOCK_BITS = 3,     /* blocks have 8 cells an axis */
+    PARTS_BITS = 2,     /* logarithm of the parts an axis of a brick */
     PAGE_ROWS = 16,
     PLACE_BYTES = 8,    /* the largest that a processor multiplies by on its way to memory */
     ROW_LANES = 16,     /* colour rows are made of vectors of so many numbers */
@@ -32,7 +33,8 @@ typedef struct {
     int32_t units[3];        /* an axis */
     int32_t basis_dim;
     const uint8_t *distance; /* [units]: to the nearest unit with a box, in units; 0: it has one */
-    const int32_t *brick_at; /* [bricks]: number of the brick there, or EMPTY */
+    const int32_t *brick_at; /* [bricks]: number of the brick there; where none has a box, minus the
+                                distance to the nearest that has, in bricks */
     const Box *boxes;        /* [numbers of bricks, blocks of a brick] */
     double scale[3];         /* grid units per world unit */
     double offset[3];        /* grid coordinates of the world's origin */
@@ -48,6 +50,8 @@ typedef struct {
     void *density;     /* [slots, voxels] per unit of length, C order, z fastest */
     uint32_t *place_of; /* [slots, voxels]: where the row of the coefficients lies, in units of
                           PLACE_BYTES; 0, a row of zeros, where none */
+    uint64_t *parts;   /* [slots]: bit (x 4 + y) 4 + z: whether a corner of a cell of that part, one of
+                          4^3 of a brick, has a density above 0 */
     void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
     int32_t wide, vectors;
 } Pool;

@@ -27,14 +27,16 @@ typedef struct {
     int n_groups, n_samples;
 } Shading;
 
-/* Values of the basis functions, in the lanes of a colour row. */
+/* Values of the basis functions, in the lanes of a colour row, see `lane_of`. */
 INLINE void spread_basis(const Scene *scene, const Tile *tile, int ray, const int vectors,
                          Row basis[MOST_VECTORS])
 {
-    float lanes[MOST_VECTORS * ROW_LANES] __attribute__((aligned(64))) = {0};
-    for (int k = 0; k < scene->basis_dim; k++)
-        for (int c = 0; c < 3; c++) lanes[lane_of(k, c)] = tile->basis[k * TILE_RAYS + ray];
-    memcpy(basis, lanes, (size_t)vectors * sizeof(Row));
+    for (int v = 0; v < vectors; v++) {
+        Eight five = {0};
+        for (int j = 0; j < ROW_FUNCTIONS && v * ROW_FUNCTIONS + j < scene->basis_dim; j++)
+            five[j] = tile->basis[(v * ROW_FUNCTIONS + j) * TILE_RAYS + ray];
+        basis[v] = __builtin_shufflevector(five, five, 0, 0, 0, 4, 1, 1, 1, 4, 2, 2, 2, 4, 3, 3, 3, 7);
+    }
 }
 
 INLINE const uint32_t *places_of(const Shading *shading, int number)
@@ -90,14 +92,15 @@ INLINE Row add_functions(const Row of[TOGETHER])
 }
 
 /* Add weight times (red, green, blue, t) of the samples at hand to what a ray has seen. */
-INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, const Row basis[MOST_VECTORS],
-                  float seen[4], const int vectors, const int wide)
+INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
+                  const int vectors, const int wide)
 {
     const int edge = scene->edge, plane = edge * edge, n = shading->n_samples;
     const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
-    Row products[TOGETHER] = {{0}};
+    Row basis[MOST_VECTORS], products[TOGETHER] = {{0}};
     Four sum;
-    memcpy(&sum, seen, sizeof sum);
+    memcpy(&sum, tile->seen[ray], sizeof sum);
+    spread_basis(scene, tile, ray, vectors, basis);
     for (int first = 0; first < n; first += TOGETHER) {
         const int end = first + TOGETHER < n ? first + TOGETHER : n;
         for (int i = first; i < end; i++) {
@@ -116,7 +119,7 @@ INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, const 
             sum += colour[i - first] * group->weight[sample % LANES];
         }
     }
-    memcpy(seen, &sum, sizeof sum);
+    memcpy(tile->seen[ray], &sum, sizeof sum);
     shading->n_groups = shading->n_samples = 0;
 }
 

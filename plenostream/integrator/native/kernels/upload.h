@@ -5,6 +5,8 @@
 #include "lanes.h"
 #include "scene.h"
 
+enum { MOST_EDGE = 65 }; /* voxels an axis of a brick */
+
 /* Bricks on their way in, see `integrator.interface.Arrivals`. */
 typedef struct {
     const uint8_t *mask;      /* [b, mask_bytes] */
@@ -95,23 +97,47 @@ INLINE void put_row(const Pool *pool, int64_t to, const Batch *batch, int64_t fr
     }
 }
 
-static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes)
+/* Which parts of a brick have a cell with a corner whose place along an axis is that: a mask of
+   `parts` for each, so that the masks of three axes together say it for a voxel. */
+typedef struct {
+    uint64_t masks[3][MOST_EDGE];
+} Parts;
+
+static void set_parts(const Scene *scene, Parts *parts)
 {
-    const int64_t base = (int64_t)batch->slots[number] * scene->voxels;
+    const int bits = scene->brick_bits - PARTS_BITS, last = (1 << PARTS_BITS) - 1;
+    memset(parts, 0, sizeof *parts);
+    for (int part = 0; part < 1 << 3 * PARTS_BITS; part++)
+        for (int a = 0; a < 3; a++) {
+            const int at = part >> (2 - a) * PARTS_BITS & last;
+            for (int i = at << bits; i <= (at + 1) << bits; i++) parts->masks[a][i] |= (uint64_t)1 << part;
+        }
+}
+
+static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes,
+                      const Parts *parts)
+{
+    const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const int32_t *pages = batch->pages + batch->page_start[number];
     const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
     const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
     const size_t size = pool->wide ? 4 : 2;
     const int64_t row_bytes = (int64_t)pool->vectors * ROW_LANES * size;
+    const int edge = scene->edge;
     memset((char *)pool->density + base * size, 0, scene->voxels * size);
     memset(pool->place_of + base, 0, scene->voxels * sizeof *pool->place_of);
+    pool->parts[slot] = 0;
     int64_t rank = 0;
     for (int byte = 0; byte < batch->mask_bytes; byte++)
         for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
             const int voxel = 8 * byte + __builtin_ctz(bits);
             if (voxel >= scene->voxels) return;
             const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
-            put_density(pool, base + voxel, stored_density(batch->density[first + rank], scene->unit, pool->wide));
+            const float density = batch->density[first + rank];
+            put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
+            if (density > 0.0f)
+                pool->parts[slot] |= parts->masks[0][voxel / (edge * edge)] &
+                                     parts->masks[1][voxel / edge % edge] & parts->masks[2][voxel % edge];
             pool->place_of[base + voxel] = (uint32_t)(row * row_bytes / PLACE_BYTES);
             put_row(pool, row, batch, first + rank, lanes, 3 * scene->basis_dim);
         }

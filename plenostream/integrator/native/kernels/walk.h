@@ -1,15 +1,17 @@
 /* A ray through the bricks in memory, LANES samples at a time.
 
-   It goes from box to box, see `seek.h`. From a sample in a box on it takes the samples up to the
-   brick's end, in groups: looking for empty space inside a brick costs more than it saves. A group
-   never reaches across bricks, and where groups begin depends on the scene alone: so a ray that stops
-   before a brick which is not in memory, and is taken up again, adds up the same numbers in the same
-   order as one that never stopped. */
+   It goes from brick to brick. Of a brick it takes the samples in groups, and leaves out groups, and
+   what comes before a group, where none of a brick's 64 parts holds anything. A group never reaches
+   across bricks, and where groups begin depends on the scene alone: so a ray that stops at its first
+   sample in a brick which is not in memory, and is taken up again, adds up the same numbers in the
+   same order as one that never stopped. */
 #ifndef WALK_H
 #define WALK_H
 
 #include "seek.h"
 #include "shade.h"
+
+enum { WORTH_IT = LANES / 3 }; /* empty samples at the start of a group for which it begins anew */
 
 /* A part of a ray in one brick, and the brick. */
 typedef struct {
@@ -21,7 +23,7 @@ typedef struct {
     float step;
     const char *density;
     const uint32_t *place_of;
-    int wide;
+    uint64_t parts; /* of the brick, see `Pool` */
 } Segment;
 
 /* Trilinear density of samples whose first corners are `voxel` and which lie x, y, z beyond them. */
@@ -48,34 +50,61 @@ INLINE Reals density_at(const Scene *scene, const Segment *segment, Ints voxel, 
     return near + (far - near) * x;
 }
 
-/* Position of samples `number` along an axis of the brick: its cell (a whole number), and the rest. */
-INLINE Reals place_on(const Segment *segment, int axis, Reals number, float last, Reals *rest)
+/* Position of samples `number` along an axis of the brick: its cell, and the rest. */
+INLINE Ints place_on(const Segment *segment, int axis, Reals number, int32_t last, Reals *rest)
 {
     const Reals x = least(most(number * segment->along[axis] + segment->at[axis], (Reals){0}),
                           splat(segment->top[axis]));
-    const Reals cell = least(__builtin_convertvector(__builtin_convertvector(x, Ints), Reals), splat(last));
-    *rest = x - cell;
+    Ints cell = __builtin_convertvector(x, Ints);
+    cell = (cell & (cell <= last)) | (last & (cell > last));
+    *rest = x - __builtin_convertvector(cell, Reals);
     return cell;
 }
 
-/* March samples [j, j + LANES) of a segment, of which it has `left`; those that contribute are kept
-   for shading. Returns how many did; `trans` is the light left, 0 once the ray has ended. */
-INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t left, float *trans,
-                 Shading *shading, const int wide)
+/* LANES samples of a segment. */
+typedef struct {
+    Reals number;
+    Ints cell[3];
+    Reals rest[3]; /* of the position, beyond the cell */
+    Ints live;     /* whether the part of the brick that a sample lies in holds anything */
+} Samples;
+
+INLINE Ints lanes(void)
 {
     static const int32_t numbers[LANES] __attribute__((aligned(64))) = LANE_NUMBERS;
     Ints lane;
     memcpy(&lane, numbers, sizeof lane);
-    const Reals number = __builtin_convertvector(lane + j, Reals);
-    const float edge = (float)scene->edge, last = (float)(scene->brick_size - 1);
-    Reals x, y, z;
-    const Reals cell_x = place_on(segment, 0, number, last, &x);
-    const Reals cell_y = place_on(segment, 1, number, last, &y);
-    const Reals cell_z = place_on(segment, 2, number, last, &z);
-    /* Exact: a brick has fewer voxels than float32 has whole numbers. */
-    const Ints voxel = __builtin_convertvector((cell_x * edge + cell_y) * edge + cell_z, Ints);
+    return lane;
+}
+
+/* Samples [j, j + LANES) of a segment, of which it has `left`. */
+INLINE Samples samples_at(const Scene *scene, const Segment *segment, int32_t j, int32_t left)
+{
+    const Ints lane = lanes();
+    const int part = scene->brick_bits - PARTS_BITS;
+    Samples samples = {.number = __builtin_convertvector(lane + j, Reals)};
+    for (int a = 0; a < 3; a++)
+        samples.cell[a] =
+            place_on(segment, a, samples.number, scene->brick_size - 1, &samples.rest[a]);
+    const Ints x = samples.cell[0] >> part, y = samples.cell[1] >> part, z = samples.cell[2] >> part;
+    const Words low = (Words){0} + (uint32_t)segment->parts, high = (Words){0} + (uint32_t)(segment->parts >> 32);
+    const Ints upper = x > 1;
+    const Words bits = (low & (Words)~upper) | (high & (Words)upper);
+    const Words bit = (Words)(((x & 1) << 4) + (y << 2) + z);
+    samples.live = ((Ints)(bits << (31 - bit)) < 0) & (lane < left);
+    return samples;
+}
+
+/* March samples in brick order; those that contribute are kept for shading. Returns how many did;
+   `trans` is the light left, 0 once the ray has ended. */
+INLINE int march(const Scene *scene, const Segment *segment, const Samples *samples, float *trans,
+                 Shading *shading, const int wide)
+{
+    const int edge = scene->edge;
+    const Reals x = samples->rest[0], y = samples->rest[1], z = samples->rest[2];
+    const Ints voxel = (samples->cell[0] * edge + samples->cell[1]) * edge + samples->cell[2];
     const Reals sigma = density_at(scene, segment, voxel, x, y, z, wide);
-    Ints counts = (sigma > scene->sigma_thresh) & (lane < left);
+    Ints counts = (sigma > scene->sigma_thresh) & samples->live;
     if (!bits_of(counts)) return 0;
 
     const Reals depth = running_sum((Reals)((Ints)sigma & counts));
@@ -93,7 +122,7 @@ INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t 
         memcpy(group->corner[i], &near, sizeof near);
         memcpy(group->corner[4 + i], &far, sizeof far);
     }
-    const Reals weight = before - after, t = number * segment->step + segment->t;
+    const Reals weight = before - after, t = samples->number * segment->step + segment->t;
     memcpy(group->weight, &weight, sizeof weight);
     memcpy(group->t, &t, sizeof t);
     memcpy(group->voxel, &voxel, sizeof voxel);
@@ -106,24 +135,21 @@ INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t 
     return n;
 }
 
-INLINE Segment segment_at(const Scene *scene, const Pool *pool, const Course *course, const Tile *tile,
-                          int ray, int32_t k, int32_t slot, float tau, const int wide, int32_t *end)
+/* The part of a ray from sample k on in the brick whose first cell is `low`, which lies in `slot`. */
+INLINE Segment segment_at(const Scene *scene, const Pool *pool, const Course *course, float t_min,
+                          int32_t k, const int32_t low[3], int32_t slot, float tau, const int wide)
 {
     Segment segment = {.tau = tau, .step = (float)scene->step};
-    int32_t cell[3], low[3], high[3];
-    cell_at(scene, course, k, cell);
     for (int a = 0; a < 3; a++) {
-        low[a] = cell[a] & ~(scene->brick_size - 1);
-        high[a] = low[a] + scene->brick_size;
         const int32_t top = scene->size[a] - 1 - low[a];
         segment.at[a] = (float)(course->entry[a] + k * course->along[a] - low[a]);
         segment.along[a] = (float)course->along[a];
         segment.top[a] = (float)(top < scene->brick_size ? top : scene->brick_size);
     }
-    *end = leave(scene, course, k, low, high);
-    segment.t = (float)(tile->t_min[ray] + k * scene->step);
+    segment.t = (float)(t_min + k * scene->step);
     segment.density = (const char *)pool->density + (int64_t)slot * scene->voxels * (wide ? 4 : 2);
     segment.place_of = pool->place_of + (int64_t)slot * scene->voxels;
+    segment.parts = pool->parts[slot];
     return segment;
 }
 
@@ -144,28 +170,38 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_of, T
 {
     const Course course = course_of(scene, tile, ray);
     const float tau = minus_step(scene, tile, ray);
-    Row basis[MOST_VECTORS];
     Shading shading;
-    int32_t k = tile->next[ray], brick = EMPTY;
+    int32_t k = tile->next[ray];
     float trans = tile->trans[ray];
     shading.n_groups = shading.n_samples = 0;
-    spread_basis(scene, tile, ray, vectors, basis);
-    while ((k = seek(scene, &course, k, &brick)) < course.n && slot_of[brick] >= 0) {
-        int32_t end;
-        const int32_t first = k;
-        const Segment segment =
-            segment_at(scene, pool, &course, tile, ray, k, slot_of[brick], tau, wide, &end);
-        counts->segments++;
-        for (; k < end && trans > 0.0f; k += LANES) {
-            counts->samples_shaded += march(scene, &segment, k - first, end - k, &trans, &shading, wide);
-            counts->march_lanes += LANES;
-            if (shading.n_groups == GROUPS) shade(scene, pool, &shading, basis, tile->seen[ray], vectors, wide);
+    while (k < course.n) {
+        int32_t low[3], high[3];
+        const int32_t number = brick_of(scene, &course, k, low, high);
+        const int32_t first = k, end = leave(scene, &course, k, low, high);
+        const int32_t slot = number < 0 ? EMPTY : slot_of[number];
+        if (slot < 0) {
+            int32_t met;
+            if (number >= 0 && seek(scene, &course, k, &met) < end) break;
+            k = end;
+            continue;
         }
-        k = k < end ? k : end;
-        counts->samples_marched += k - first;
-        if (trans == 0.0f) k = course.n;
+        const Segment segment =
+            segment_at(scene, pool, &course, tile->t_min[ray], k, low, slot, tau, wide);
+        counts->segments++;
+        while (k < end && trans > 0.0f) {
+            const Samples samples = samples_at(scene, &segment, k - first, end - k);
+            const uint32_t live = bits_of(samples.live);
+            const int ahead = live ? __builtin_ctz(live) : LANES;
+            k += ahead > WORTH_IT ? ahead : LANES;
+            if (ahead > WORTH_IT) continue;
+            counts->samples_marched += __builtin_popcount(live);
+            counts->march_lanes += LANES;
+            counts->samples_shaded += march(scene, &segment, &samples, &trans, &shading, wide);
+            if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
+        }
+        k = trans > 0.0f ? end : course.n;
     }
-    shade(scene, pool, &shading, basis, tile->seen[ray], vectors, wide);
+    if (shading.n_samples > 0) shade(scene, pool, &shading, tile, ray, vectors, wide);
     tile->next[ray] = k;
     tile->trans[ray] = trans;
 }
