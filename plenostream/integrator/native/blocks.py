@@ -13,11 +13,12 @@ from plenostream.integrator.interface import Boxes
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import BOX
 
-__all__ = ["BlockMap", "map_blocks", "map_bytes"]
+__all__ = ["BlockMap", "SlotTable", "map_blocks", "map_bytes"]
 
 _MOST_UNITS = 1 << 24
 """Units of the map at most: in grids above 2048 voxels an axis, a unit is more than one block."""
 _FARTHEST = 255
+_EMPTY, _ABSENT = -1, -2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,8 +30,7 @@ class BlockMap:
     distance: NDArray[np.uint8]
     """[units]: to the nearest unit with a box, in units; 0: it has one."""
     brick_at: NDArray[np.int32]
-    """[bricks]: number of the brick there; where none has a box, minus the distance to the nearest
-    that has, in bricks."""
+    """[bricks]: number of the brick there, -1 where none has a box."""
     boxes: NDArray[np.void]
     """[bricks that boxes name, blocks of a brick] of `structs.BOX`."""
     first_box: NDArray[np.int64]
@@ -41,6 +41,27 @@ class BlockMap:
         """Bytes of the arrays."""
         arrays = (self.distance, self.brick_at, self.boxes, self.first_box)
         return sum(array.nbytes for array in arrays)
+
+
+class SlotTable:
+    """Where the bricks of a scene lie in the pool, by their places in the grid."""
+
+    def __init__(self, brick_at: NDArray[np.int32]) -> None:
+        """No brick is in the pool."""
+        self.slot_at = np.full(brick_at.shape, _EMPTY, np.int32)
+        """[bricks]: slot of the brick there, -1 where none has a box, -2 where it is not in the pool."""
+        self._place = np.flatnonzero(brick_at >= 0)
+        self._brick = brick_at.reshape(-1)[self._place]
+
+    def update(self, slot_of: NDArray[np.int32]) -> None:
+        """Enter the slots [bricks of the scene]."""
+        slots = slot_of[self._brick]
+        self.slot_at.reshape(-1)[self._place] = np.where(slots < 0, _ABSENT, slots)
+
+
+def _slot_table_bytes(n: int, bricks: BrickGrid) -> int:
+    """Bytes of a `SlotTable` with n bricks: table, places and numbers, and what an update takes."""
+    return 4 * math.prod(bricks.shape) + n * (8 + 4 + 2 * 4 + 1)
 
 
 def _units(bricks: BrickGrid) -> tuple[int, tuple[int, ...]]:
@@ -64,6 +85,7 @@ def map_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
         math.prod(_units(bricks)[1])
         + 4 * math.prod(bricks.shape)
         + n * (bricks.blocks * BOX.itemsize + 8)
+        + _slot_table_bytes(n, bricks)
     )
 
 
@@ -75,12 +97,8 @@ def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
     distance[tuple((boxes.block // per_unit).T)] = 0
     kernels.measure(distance.ctypes.data, np.array(units, np.int32).ctypes.data)
     side = bricks.blocks_per_axis
-    away = np.full(bricks.shape, _FARTHEST, np.uint8)
-    with_boxes = tuple((boxes.block // side).T)
-    away[with_boxes] = 0
-    kernels.measure(away.ctypes.data, np.array(bricks.shape, np.int32).ctypes.data)
-    brick_at = -away.astype(np.int32)
-    brick_at[with_boxes] = boxes.brick
+    brick_at = np.full(bricks.shape, _EMPTY, np.int32)
+    brick_at[tuple((boxes.block // side).T)] = boxes.brick
     n = _n_bricks(boxes)
     table = np.zeros((n, bricks.blocks), BOX)
     x, y, z = (boxes.block % side).T

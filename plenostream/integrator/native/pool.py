@@ -13,12 +13,13 @@ __all__ = ["PADDING_BYTES", "Batch", "BrickPool", "page_bytes", "slot_bytes"]
 
 PADDING_BYTES = 4 * SPARE_BYTES
 """Bytes of a pool beside its slots and pages."""
-_PLACE, _PARTS = np.dtype(np.uint32), np.dtype(np.uint64)
+_PLACE = np.dtype(np.uint32)
 
 
 def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
-    """Bytes of a brick: its densities, the places of its rows, and which of its parts hold anything."""
-    return scene.bricks.voxels * (dtype.itemsize + _PLACE.itemsize) + _PARTS.itemsize
+    """Bytes of a brick: its densities, the places of its rows, and a bit for each cell."""
+    voxels, cells = scene.bricks.voxels, scene.bricks.brick_size**3
+    return voxels * (dtype.itemsize + _PLACE.itemsize) + cells // 8
 
 
 def page_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
@@ -35,14 +36,14 @@ class BrickPool:
         voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
         self._density = aligned((n_slots, voxels), dtype)
         self._place_of = aligned((n_slots, voxels), _PLACE)
-        self._parts = aligned((n_slots,), _PARTS)
+        self._live = aligned((n_slots, scene.bricks.brick_size**3 // 8), np.uint8)
         self._rows = aligned((n_pages * PAGE_ROWS, vectors * ROW_LANES), dtype)
-        arrays = (self._density, self._place_of, self._parts, self._rows)
+        arrays = (self._density, self._place_of, self._live, self._rows)
         self.nbytes = sum(array.nbytes for array in arrays) + PADDING_BYTES
         self.record = structs.Pool(
             density=self._density.ctypes.data,
             place_of=self._place_of.ctypes.data,
-            parts=self._parts.ctypes.data,
+            live=self._live.ctypes.data,
             rows=self._rows.ctypes.data,
             wide=dtype == np.float32,
             vectors=vectors,

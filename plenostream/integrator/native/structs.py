@@ -31,7 +31,7 @@ __all__ = [
     "tile_dtype",
 ]
 
-COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_lanes", "shade_lanes")
+COUNTERS = ("samples_marched", "samples_shaded", "march_lanes", "shade_lanes")
 """What the kernels count, in the order of `Counts`."""
 
 ROW_LANES, _ROW_FUNCTIONS = 16, 5
@@ -56,6 +56,7 @@ def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
             ("t_min", np.float32, rays),
             ("n_samples", np.int32, rays),
             ("next", np.int32, rays),
+            ("depth", np.int32, rays),
             ("trans", np.float32, rays),
             ("seen", np.float32, (rays, 4)),
             ("basis", np.float32, (basis_dim, rays)),
@@ -100,7 +101,7 @@ class Pool(Structure):
     _fields_ = [
         ("density", c_void_p),
         ("place_of", c_void_p),
-        ("parts", c_void_p),
+        ("live", c_void_p),
         ("rows", c_void_p),
         ("wide", c_int32),
         ("vectors", c_int32),

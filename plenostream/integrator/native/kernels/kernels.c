@@ -49,20 +49,18 @@ KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scen
 KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
 {
     int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
-    Parts parts;
-    set_parts(scene, &parts);
     for (int c = 0; c < 3; c++)
         for (int k = 0; k < scene->basis_dim; k++) lanes[c * scene->basis_dim + k] = lane_of(k, c);
     for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;)
-        put_brick(scene, pool, batch, i, lanes, &parts);
+        put_brick(scene, pool, batch, i, lanes);
 }
 
 /* One walk for each length of row and type of number: loops over a row's vectors are unrolled. */
 #define WALK(vectors, wide)                                                                       \
-    static void walk_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_of, \
+    static void walk_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_at, \
                                         Tile *tile, int ray, Counts *counts)                      \
     {                                                                                             \
-        walk(scene, pool, slot_of, tile, ray, counts, vectors, wide);                             \
+        walk(scene, pool, slot_at, tile, ray, counts, vectors, wide);                             \
     }
 WALK(1, 0) WALK(2, 0) WALK(4, 0) WALK(5, 0) WALK(1, 1) WALK(2, 1) WALK(4, 1) WALK(5, 1)
 typedef void Walk(const Scene *, const Pool *, const int32_t *, Tile *, int, Counts *);
@@ -72,7 +70,7 @@ static Walk *const WALKS[2][MOST_VECTORS + 1] = {
 };
 
 /* Take all rays on through the bricks that are in the pool, see `walk`. */
-KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_of, Rays *rays, Counts *counts)
+KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Rays *rays, Counts *counts)
 {
     Walk *const go = WALKS[pool->wide != 0][pool->vectors];
     for (int32_t first; !is_stopped(rays) && (first = claim(rays, TILES_AT_ONCE)) < rays->n_tiles;)
@@ -82,7 +80,7 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_of, Ra
             int live = 0;
             for (int j = 0; j < TILE_RAYS; j++) {
                 const int ray = NEIGHBOURS[j];
-                if (tile->next[ray] < tile->n_samples[ray]) go(scene, pool, slot_of, tile, ray, counts);
+                if (tile->next[ray] < tile->n_samples[ray]) go(scene, pool, slot_at, tile, ray, counts);
                 live |= tile->next[ray] < tile->n_samples[ray];
             }
             rays->live[i] = (uint8_t)live;

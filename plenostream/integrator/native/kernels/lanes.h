@@ -61,7 +61,7 @@ INLINE uint32_t bits_of(Ints mask)
 /* The words at byte `index * scale` of a table. The loop becomes a gather where there are such. */
 INLINE Words gather(const void *table, Ints index, const int scale)
 {
-    typedef uint32_t Loose __attribute__((aligned(2), may_alias));
+    typedef uint32_t Loose __attribute__((aligned(1), may_alias));
     int32_t at[LANES] __attribute__((aligned(64)));
     uint32_t taken[LANES] __attribute__((aligned(64)));
     memcpy(at, &index, sizeof at);
@@ -82,19 +82,6 @@ INLINE Reals upper_half(Words word)
     return (Reals)(((Ints)word >> 3) & (int32_t)0x8FFFE000) * 0x1p112f;
 }
 INLINE Reals lower_half(Words word) { return upper_half(word << 16); }
-
-/* Running sums: lane i holds the sum of lanes 0 to i. */
-INLINE Reals running_sum(Reals x)
-{
-    const Reals zero = {0};
-    x += SHIFTED(x, 1, zero);
-    x += SHIFTED(x, 2, zero);
-    x += SHIFTED(x, 4, zero);
-#if LANES == 16
-    x += SHIFTED(x, 8, zero);
-#endif
-    return x;
-}
 
 /* exp(x) for x <= 0, to 2e-7 of it: 2^n times a polynomial in [-0.5, 0.5]. */
 INLINE Reals exp_below_0(Reals x)

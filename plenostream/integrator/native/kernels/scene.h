@@ -7,13 +7,13 @@
 enum {
     TILE_RAYS = 64,
     BLOCK_BITS = 3,     /* blocks have 8 cells an axis */
-    PARTS_BITS = 2,     /* logarithm of the parts an axis of a brick */
     PAGE_ROWS = 16,
     PLACE_BYTES = 8,    /* the largest that a processor multiplies by on its way to memory */
     ROW_LANES = 16,     /* colour rows are made of vectors of so many numbers */
     ROW_FUNCTIONS = 5,  /* and each vector holds so many basis functions */
     MOST_VECTORS = 5,   /* of a row: 25 functions */
     EMPTY = -1,
+    ABSENT = -2, /* in place of a slot: there is a brick with boxes, and it is not in memory */
 };
 
 /* Cells [low, high) of a block that can contribute, counted from the brick's first; all 0: none. */
@@ -33,8 +33,7 @@ typedef struct {
     int32_t units[3];        /* an axis */
     int32_t basis_dim;
     const uint8_t *distance; /* [units]: to the nearest unit with a box, in units; 0: it has one */
-    const int32_t *brick_at; /* [bricks]: number of the brick there; where none has a box, minus the
-                                distance to the nearest that has, in bricks */
+    const int32_t *brick_at; /* [bricks]: number of the brick there, or EMPTY */
     const Box *boxes;        /* [numbers of bricks, blocks of a brick] */
     double scale[3];         /* grid units per world unit */
     double offset[3];        /* grid coordinates of the world's origin */
@@ -50,8 +49,8 @@ typedef struct {
     void *density;     /* [slots, voxels] per unit of length, C order, z fastest */
     uint32_t *place_of; /* [slots, voxels]: where the row of the coefficients lies, in units of
                           PLACE_BYTES; 0, a row of zeros, where none */
-    uint64_t *parts;   /* [slots]: bit (x 4 + y) 4 + z: whether a corner of a cell of that part, one of
-                          4^3 of a brick, has a density above 0 */
+    uint8_t *live;      /* [slots, brick_size, brick_size, brick_size / 8]: a bit for each cell, z
+                           fastest: whether a corner has a density above 0 */
     void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
     int32_t wide, vectors;
 } Pool;
@@ -63,6 +62,7 @@ typedef struct {
     float t_min[TILE_RAYS];          /* from the ray's origin to sample 0, grid units */
     int32_t n_samples[TILE_RAYS];
     int32_t next[TILE_RAYS];         /* the sample that comes next; n_samples: none */
+    int32_t depth[TILE_RAYS];        /* optical depth so far, in units of 1 / DEPTH_ONE */
     float trans[TILE_RAYS];          /* light left; 0 once the ray has ended */
     float seen[TILE_RAYS][4];        /* red, green, blue, and the sum of weight times t */
     float basis[];                   /* [basis_dim][TILE_RAYS] */
@@ -81,7 +81,7 @@ typedef struct {
 
 /* What is counted, in the order of `structs.COUNTERS`. */
 typedef struct {
-    int64_t segments, samples_marched, samples_shaded, march_lanes, shade_lanes;
+    int64_t samples_marched, samples_shaded, march_lanes, shade_lanes;
 } Counts;
 
 static inline Tile *tile_of(const Rays *rays, int64_t number)

@@ -89,21 +89,29 @@ INLINE void cell_at(const Scene *scene, const Course *course, int32_t k, int32_t
     }
 }
 
-/* The brick that sample k lies in, and its cells [low, high); a negative number, and the cells around
-   that lie in no brick either, where none has a box. */
-INLINE int32_t brick_of(const Scene *scene, const Course *course, int32_t k, int32_t low[3], int32_t high[3])
+/* The box of the block that a cell lies in; one without cells where there is none. */
+INLINE Box box_at(const Scene *scene, const int32_t cell[3])
 {
     const int bits = scene->brick_bits;
-    int32_t cell[3];
+    int64_t place = scene->brick_at[((int64_t)(cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) *
+                                        scene->bricks[2] + (cell[2] >> bits)];
+    if (place < 0) return (Box){{0}, {0}, {0}};
+    for (int a = 0; a < 3; a++)
+        place = (place << scene->blocks_bits) + ((cell[a] & (scene->brick_size - 1)) >> BLOCK_BITS);
+    return scene->boxes[place];
+}
+
+/* Whether sample k lies in a box. */
+INLINE int is_in_box(const Scene *scene, const Course *course, int32_t k)
+{
+    int32_t cell[3], inside = 1;
     cell_at(scene, course, k, cell);
-    const int32_t number = scene->brick_at[((int64_t)(cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) *
-                                               scene->bricks[2] + (cell[2] >> bits)];
-    const int32_t more = number < 0 ? -number - 1 : 0;
+    const Box box = box_at(scene, cell);
     for (int a = 0; a < 3; a++) {
-        low[a] = ((cell[a] >> bits) - more) * (1 << bits);
-        high[a] = ((cell[a] >> bits) + more + 1) * (1 << bits);
+        const int32_t at = cell[a] & (scene->brick_size - 1);
+        inside &= at >= box.low[a] && at < box.high[a];
     }
-    return number;
+    return inside;
 }
 
 /* The first sample from k on that lies in a box, and the brick of the box; n where there is none. */

@@ -12,13 +12,12 @@ enum {
     TOGETHER = 4, /* samples whose products are added up together */
 };
 
-/* LANES samples of one brick. */
+/* LANES samples. */
 typedef struct {
     float corner[8][LANES]; /* trilinear weights */
     float weight[LANES];
     float t[LANES];
-    int32_t voxel[LANES];   /* first corner, in the brick */
-    const uint32_t *place_of; /* of the brick, see `Pool` */
+    int32_t voxel[LANES];   /* first corner, in the pool */
 } __attribute__((aligned(64))) Group;
 
 typedef struct {
@@ -39,11 +38,10 @@ INLINE void spread_basis(const Scene *scene, const Tile *tile, int ray, const in
     }
 }
 
-INLINE const uint32_t *places_of(const Shading *shading, int number)
+INLINE const uint32_t *places_of(const Pool *pool, const Shading *shading, int number)
 {
     const int sample = shading->sample[number];
-    const Group *group = &shading->groups[sample / LANES];
-    return group->place_of + group->voxel[sample % LANES];
+    return pool->place_of + shading->groups[sample / LANES].voxel[sample % LANES];
 }
 
 INLINE void prefetch_rows(const Pool *pool, const uint32_t *place_of, const int corner[8])
@@ -61,7 +59,7 @@ INLINE Row part_of_row(const char *row, const int part, const int wide)
 INLINE Row products_of(const Pool *pool, const Group *group, int lane, const int corner[8],
                        const Row basis[MOST_VECTORS], const int vectors, const int wide)
 {
-    const uint32_t *place_of = group->place_of + group->voxel[lane];
+    const uint32_t *place_of = pool->place_of + group->voxel[lane];
     Row total[MOST_VECTORS];
     for (int j = 0; j < 8; j++) {
         const char *row = row_at(pool, place_of[corner[j]]);
@@ -105,7 +103,7 @@ INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, Tile *
         const int end = first + TOGETHER < n ? first + TOGETHER : n;
         for (int i = first; i < end; i++) {
             const int sample = shading->sample[i];
-            if (!wide) prefetch_rows(pool, places_of(shading, i + AHEAD < n ? i + AHEAD : n - 1), corner);
+            if (!wide) prefetch_rows(pool, places_of(pool, shading, i + AHEAD < n ? i + AHEAD : n - 1), corner);
             products[i - first] = products_of(pool, &shading->groups[sample / LANES], sample % LANES,
                                               corner, basis, vectors, wide);
         }

@@ -5,7 +5,7 @@
 #include "lanes.h"
 #include "scene.h"
 
-enum { MOST_EDGE = 65 }; /* voxels an axis of a brick */
+enum { MOST_EDGE = 33 }; /* voxels an axis of a brick */
 
 /* Bricks on their way in, see `integrator.interface.Arrivals`. */
 typedef struct {
@@ -97,25 +97,20 @@ INLINE void put_row(const Pool *pool, int64_t to, const Batch *batch, int64_t fr
     }
 }
 
-/* Which parts of a brick have a cell with a corner whose place along an axis is that: a mask of
-   `parts` for each, so that the masks of three axes together say it for a voxel. */
-typedef struct {
-    uint64_t masks[3][MOST_EDGE];
-} Parts;
-
-static void set_parts(const Scene *scene, Parts *parts)
+/* The bits of a brick's live cells, from those of its voxels with a density above 0: `lines` along z. */
+static void put_live(const Scene *scene, uint8_t *live, const uint64_t *lines)
 {
-    const int bits = scene->brick_bits - PARTS_BITS, last = (1 << PARTS_BITS) - 1;
-    memset(parts, 0, sizeof *parts);
-    for (int part = 0; part < 1 << 3 * PARTS_BITS; part++)
-        for (int a = 0; a < 3; a++) {
-            const int at = part >> (2 - a) * PARTS_BITS & last;
-            for (int i = at << bits; i <= (at + 1) << bits; i++) parts->masks[a][i] |= (uint64_t)1 << part;
+    const int n = scene->brick_size, edge = scene->edge;
+    for (int x = 0; x < n; x++)
+        for (int y = 0; y < n; y++) {
+            const uint64_t *line = lines + x * edge + y;
+            uint64_t any = line[0] | line[1] | line[edge] | line[edge + 1];
+            any |= any >> 1;
+            for (int byte = 0; byte < n / 8; byte++) *live++ = (uint8_t)(any >> 8 * byte);
         }
 }
 
-static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes,
-                      const Parts *parts)
+static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes)
 {
     const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const int32_t *pages = batch->pages + batch->page_start[number];
@@ -126,21 +121,21 @@ static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
     const int edge = scene->edge;
     memset((char *)pool->density + base * size, 0, scene->voxels * size);
     memset(pool->place_of + base, 0, scene->voxels * sizeof *pool->place_of);
-    pool->parts[slot] = 0;
+    uint64_t lines[MOST_EDGE * MOST_EDGE];
+    memset(lines, 0, (size_t)edge * edge * sizeof *lines);
     int64_t rank = 0;
     for (int byte = 0; byte < batch->mask_bytes; byte++)
         for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
             const int voxel = 8 * byte + __builtin_ctz(bits);
-            if (voxel >= scene->voxels) return;
+            if (voxel >= scene->voxels) break;
             const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
             const float density = batch->density[first + rank];
             put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
-            if (density > 0.0f)
-                pool->parts[slot] |= parts->masks[0][voxel / (edge * edge)] &
-                                     parts->masks[1][voxel / edge % edge] & parts->masks[2][voxel % edge];
+            lines[voxel / edge] |= (uint64_t)(density > 0.0f) << voxel % edge;
             pool->place_of[base + voxel] = (uint32_t)(row * row_bytes / PLACE_BYTES);
             put_row(pool, row, batch, first + rank, lanes, 3 * scene->basis_dim);
         }
+    put_live(scene, pool->live + ((slot * scene->brick_size * scene->brick_size * scene->brick_size) >> 3), lines);
 }
 
 #endif

@@ -1,209 +1,123 @@
 /* A ray through the bricks in memory, LANES samples at a time.
 
-   It goes from brick to brick. Of a brick it takes the samples in groups, and leaves out groups, and
-   what comes before a group, where none of a brick's 64 parts holds anything. A group never reaches
-   across bricks, and where groups begin depends on the scene alone: so a ray that stops at its first
-   sample in a brick which is not in memory, and is taken up again, adds up the same numbers in the
-   same order as one that never stopped. */
+   Where the map says that nothing is near it jumps; elsewhere it looks at a group of samples, in
+   whatever bricks they lie, and takes on those in cells that hold something. At a sample in a box
+   whose brick is not in memory it stops. Places, optical depths and the order in which samples are
+   added up depend on no group, so a ray that stops and is taken up again gives the same numbers as
+   one that never stopped. */
 #ifndef WALK_H
 #define WALK_H
 
-#include "seek.h"
-#include "shade.h"
+#include "march.h"
 
 enum { WORTH_IT = LANES / 3 }; /* empty samples at the start of a group for which it begins anew */
 
-/* A part of a ray in one brick, and the brick. */
+/* LANES samples in the bricks that they lie in. */
 typedef struct {
-    float at[3];    /* first sample, in the brick */
-    float along[3];
-    float top[3];   /* largest position: where the grid ends, or the brick */
-    float tau;      /* minus the length of a step, in units of density */
-    float t;        /* of the first sample */
-    float step;
-    const char *density;
-    const uint32_t *place_of;
-    uint64_t parts; /* of the brick, see `Pool` */
-} Segment;
+    Ints voxel;   /* first corner, in the pool */
+    Ints live;    /* the cell has a corner with a density above 0 */
+    Ints absent;  /* the brick has a box, and is not in memory */
+} Cells;
 
-/* Trilinear density of samples whose first corners are `voxel` and which lie x, y, z beyond them. */
-INLINE Reals density_at(const Scene *scene, const Segment *segment, Ints voxel, Reals x, Reals y, Reals z,
-                        const int wide)
+INLINE Cells cells_at(const Scene *scene, const Pool *pool, const int32_t *slot_at, const Places *places,
+                      Ints is_sample)
 {
-    const int edge = scene->edge, size = wide ? 4 : 2;
-    const int corner[4] = {0, edge, edge * edge, edge * edge + edge};
-    Reals pair[4];
-    for (int i = 0; i < 4; i++) {
-        const char *base = segment->density + (int64_t)corner[i] * size;
-        Reals low, high;
-        if (wide) {
-            low = (Reals)gather(base, voxel, 4);
-            high = (Reals)gather(base + 4, voxel, 4);
-        } else {
-            const Words both = gather(base, voxel, 2);
-            low = lower_half(both);
-            high = upper_half(both);
-        }
-        pair[i] = low + (high - low) * z;
+    const int bits = scene->brick_bits, inside = scene->brick_size - 1, edge = scene->edge;
+    const Ints *cell = places->cell;
+    const Ints brick = ((cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) * scene->bricks[2] +
+                       (cell[2] >> bits);
+    const Ints x = cell[0] & inside, y = cell[1] & inside, z = cell[2] & inside;
+    const Ints found = (Ints)gather(slot_at, brick, 4), is_here = found >= 0, slot = found & is_here;
+    /* A brick's bits, line by line along z. */
+    const Ints byte = ((slot << 2 * bits) + (x << bits) + y) << (bits - 3);
+    const Words line = gather(pool->live, byte, 1);
+    return (Cells){
+        .voxel = ((slot * edge + x) * edge + y) * edge + z,
+        .live = ((Ints)(line << (Words)(31 - z)) < 0) & is_here & is_sample,
+        .absent = (found == ABSENT) & is_sample,
+    };
+}
+
+/* The first sample of those from k on, set in `bits`, that lies in a box; `end` where none does. */
+static int32_t first_in_box(const Scene *scene, const Course *course, int32_t k, uint32_t bits, int32_t end)
+{
+    for (; bits; bits &= bits - 1) {
+        const int32_t sample = k + __builtin_ctz(bits);
+        if (is_in_box(scene, course, sample)) return sample;
     }
-    const Reals near = pair[0] + (pair[1] - pair[0]) * y, far = pair[2] + (pair[3] - pair[2]) * y;
-    return near + (far - near) * x;
+    return end;
 }
 
-/* Position of samples `number` along an axis of the brick: its cell, and the rest. */
-INLINE Ints place_on(const Segment *segment, int axis, Reals number, int32_t last, Reals *rest)
+/* Samples from k on in which nothing can be, by the map; 0 where that is not known. */
+INLINE int32_t empty_from(const Scene *scene, const Steps *steps, int32_t k, float per_unit)
 {
-    const Reals x = least(most(number * segment->along[axis] + segment->at[axis], (Reals){0}),
-                          splat(segment->top[axis]));
-    Ints cell = __builtin_convertvector(x, Ints);
-    cell = (cell & (cell <= last)) | (last & (cell > last));
-    *rest = x - __builtin_convertvector(cell, Reals);
-    return cell;
-}
-
-/* LANES samples of a segment. */
-typedef struct {
-    Reals number;
-    Ints cell[3];
-    Reals rest[3]; /* of the position, beyond the cell */
-    Ints live;     /* whether the part of the brick that a sample lies in holds anything */
-} Samples;
-
-INLINE Ints lanes(void)
-{
-    static const int32_t numbers[LANES] __attribute__((aligned(64))) = LANE_NUMBERS;
-    Ints lane;
-    memcpy(&lane, numbers, sizeof lane);
-    return lane;
-}
-
-/* Samples [j, j + LANES) of a segment, of which it has `left`. */
-INLINE Samples samples_at(const Scene *scene, const Segment *segment, int32_t j, int32_t left)
-{
-    const Ints lane = lanes();
-    const int part = scene->brick_bits - PARTS_BITS;
-    Samples samples = {.number = __builtin_convertvector(lane + j, Reals)};
-    for (int a = 0; a < 3; a++)
-        samples.cell[a] =
-            place_on(segment, a, samples.number, scene->brick_size - 1, &samples.rest[a]);
-    const Ints x = samples.cell[0] >> part, y = samples.cell[1] >> part, z = samples.cell[2] >> part;
-    const Words low = (Words){0} + (uint32_t)segment->parts, high = (Words){0} + (uint32_t)(segment->parts >> 32);
-    const Ints upper = x > 1;
-    const Words bits = (low & (Words)~upper) | (high & (Words)upper);
-    const Words bit = (Words)(((x & 1) << 4) + (y << 2) + z);
-    samples.live = ((Ints)(bits << (31 - bit)) < 0) & (lane < left);
-    return samples;
-}
-
-/* March samples in brick order; those that contribute are kept for shading. Returns how many did;
-   `trans` is the light left, 0 once the ray has ended. */
-INLINE int march(const Scene *scene, const Segment *segment, const Samples *samples, float *trans,
-                 Shading *shading, const int wide)
-{
-    const int edge = scene->edge;
-    const Reals x = samples->rest[0], y = samples->rest[1], z = samples->rest[2];
-    const Ints voxel = (samples->cell[0] * edge + samples->cell[1]) * edge + samples->cell[2];
-    const Reals sigma = density_at(scene, segment, voxel, x, y, z, wide);
-    Ints counts = (sigma > scene->sigma_thresh) & samples->live;
-    if (!bits_of(counts)) return 0;
-
-    const Reals depth = running_sum((Reals)((Ints)sigma & counts));
-    const Reals after = exp_below_0(depth * segment->tau) * *trans;
-    const Reals before = SHIFTED(after, 1, splat(*trans));
-    counts &= before >= scene->stop_thresh;
-    const float remains = after[LANES - 1];
-    *trans = remains < scene->stop_thresh ? 0.0f : remains;
-
-    Group *group = &shading->groups[shading->n_groups];
-    const Reals yz = y * z, yes_no = y - yz, no_yes = z - yz, no_no = 1.0f - y - no_yes;
-    const Reals flat[4] = {no_no, no_yes, yes_no, yz};
-    for (int i = 0; i < 4; i++) {
-        const Reals far = flat[i] * x, near = flat[i] - far;
-        memcpy(group->corner[i], &near, sizeof near);
-        memcpy(group->corner[4 + i], &far, sizeof far);
-    }
-    const Reals weight = before - after, t = samples->number * segment->step + segment->t;
-    memcpy(group->weight, &weight, sizeof weight);
-    memcpy(group->t, &t, sizeof t);
-    memcpy(group->voxel, &voxel, sizeof voxel);
-    group->place_of = segment->place_of;
-    uint32_t bits = bits_of(counts);
-    const int first = shading->n_groups * LANES, n = __builtin_popcount(bits);
-    for (; bits; bits &= bits - 1)
-        shading->sample[shading->n_samples++] = (uint16_t)(first + __builtin_ctz(bits));
-    shading->n_groups++;
-    return n;
-}
-
-/* The part of a ray from sample k on in the brick whose first cell is `low`, which lies in `slot`. */
-INLINE Segment segment_at(const Scene *scene, const Pool *pool, const Course *course, float t_min,
-                          int32_t k, const int32_t low[3], int32_t slot, float tau, const int wide)
-{
-    Segment segment = {.tau = tau, .step = (float)scene->step};
+    int64_t unit = 0;
     for (int a = 0; a < 3; a++) {
-        const int32_t top = scene->size[a] - 1 - low[a];
-        segment.at[a] = (float)(course->entry[a] + k * course->along[a] - low[a]);
-        segment.along[a] = (float)course->along[a];
-        segment.top[a] = (float)(top < scene->brick_size ? top : scene->brick_size);
+        const int32_t last = scene->size[a] - 2;
+        int32_t cell = cell_of(steps->entry[a] + steps->along[a] * (uint64_t)k);
+        cell = cell < 0 ? 0 : cell > last ? last : cell;
+        unit = unit * scene->units[a] + (cell >> scene->unit_bits);
     }
-    segment.t = (float)(t_min + k * scene->step);
-    segment.density = (const char *)pool->density + (int64_t)slot * scene->voxels * (wide ? 4 : 2);
-    segment.place_of = pool->place_of + (int64_t)slot * scene->voxels;
-    segment.parts = pool->parts[slot];
-    return segment;
+    const int32_t distance = scene->distance[unit];
+    /* One more: what comes after the last whole step still lies within the units around. */
+    return distance > 1 ? (int32_t)((float)(distance - 1) * per_unit) + 1 : 0;
 }
 
-/* Minus the length of a step along a ray, in the unit that densities are per. */
-INLINE float minus_step(const Scene *scene, const Tile *tile, int ray)
+/* Samples in which a ray crosses a unit of the map on the axis on which it is fastest, hardly less. */
+INLINE float samples_per_unit(const Scene *scene, const Course *course)
 {
-    double square = 0.0;
+    double fastest = 0.0;
     for (int a = 0; a < 3; a++) {
-        const double way = tile->direction[a][ray] / scene->scale[a] / scene->unit;
-        square += way * way;
+        const double along = fabs(course->along[a]);
+        fastest = along > fastest ? along : fastest;
     }
-    return (float)(-scene->step * sqrt(square));
+    return (float)((1 << scene->unit_bits) * 0.9999 / fastest);
 }
 
-/* Take a ray on to its end, or to the first brick that it needs and that is not in memory. */
-INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_of, Tile *tile, int ray,
+/* Take a ray on to its end, or to the first sample that needs a brick that is not in memory. */
+INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
                  Counts *counts, const int vectors, const int wide)
 {
     const Course course = course_of(scene, tile, ray);
-    const float tau = minus_step(scene, tile, ray);
+    const Steps steps = steps_of(&course);
+    const Pace pace = pace_of(scene, tile, ray);
+    const float per_unit = samples_per_unit(scene, &course);
+    Light light = {tile->depth[ray], tile->trans[ray]};
     Shading shading;
-    int32_t k = tile->next[ray];
-    float trans = tile->trans[ray];
+    int32_t k = tile->next[ray], end = course.n;
     shading.n_groups = shading.n_samples = 0;
-    while (k < course.n) {
-        int32_t low[3], high[3];
-        const int32_t number = brick_of(scene, &course, k, low, high);
-        const int32_t first = k, end = leave(scene, &course, k, low, high);
-        const int32_t slot = number < 0 ? EMPTY : slot_of[number];
-        if (slot < 0) {
-            int32_t met;
-            if (number >= 0 && seek(scene, &course, k, &met) < end) break;
-            k = end;
+    while (k < end) {
+        const int32_t empty = empty_from(scene, &steps, k, per_unit);
+        if (empty > 0) {
+            k += empty;
             continue;
         }
-        const Segment segment =
-            segment_at(scene, pool, &course, tile->t_min[ray], k, low, slot, tau, wide);
-        counts->segments++;
-        while (k < end && trans > 0.0f) {
-            const Samples samples = samples_at(scene, &segment, k - first, end - k);
-            const uint32_t live = bits_of(samples.live);
-            const int ahead = live ? __builtin_ctz(live) : LANES;
-            k += ahead > WORTH_IT ? ahead : LANES;
-            if (ahead > WORTH_IT) continue;
-            counts->samples_marched += __builtin_popcount(live);
-            counts->march_lanes += LANES;
-            counts->samples_shaded += march(scene, &segment, &samples, &trans, &shading, wide);
-            if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
+        const Places places = places_from(scene, &steps, k);
+        const Ints is_sample = lane_numbers() < end - k;
+        Cells cells = cells_at(scene, pool, slot_at, &places, is_sample);
+        const uint32_t absent = bits_of(cells.absent);
+        if (absent) {
+            end = first_in_box(scene, &course, k, absent, end);
+            cells.live &= lane_numbers() < end - k;
         }
-        k = trans > 0.0f ? end : course.n;
+        const uint32_t live = bits_of(cells.live);
+        const int ahead = live ? __builtin_ctz(live) : LANES;
+        if (ahead > WORTH_IT) {
+            k += ahead;
+            continue;
+        }
+        counts->samples_marched += __builtin_popcount(live);
+        counts->march_lanes += LANES;
+        counts->samples_shaded +=
+            march(scene, pool, &pace, &places, cells.voxel, cells.live, k, &light, &shading, wide);
+        if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
+        k += LANES;
+        if (light.trans == 0.0f) break;
     }
     if (shading.n_samples > 0) shade(scene, pool, &shading, tile, ray, vectors, wide);
-    tile->next[ray] = k;
-    tile->trans[ray] = trans;
+    tile->next[ray] = light.trans == 0.0f ? tile->n_samples[ray] : end;
+    tile->depth[ray] = light.depth;
+    tile->trans[ray] = light.trans;
 }
 
 #endif
