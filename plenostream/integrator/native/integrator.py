@@ -151,6 +151,7 @@ class NativeIntegrator:
             blocks = map_blocks(self._scene.boxes, self._scene.bricks, self._kernels)
             self._record.unit_bits = blocks.unit_bits
             self._record.units[:] = blocks.distance.shape
+            self._record.unit_strides[:] = blocks.distance.strides
             self._record.distance = blocks.distance.ctypes.data
             self._record.brick_at = blocks.brick_at.ctypes.data
             self._record.boxes = blocks.boxes.ctypes.data

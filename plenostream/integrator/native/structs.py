@@ -81,6 +81,7 @@ class Scene(Structure):
         ("bricks", _Three),
         ("unit_bits", c_int32),
         ("units", _Three),
+        ("unit_strides", _Three),
         ("basis_dim", c_int32),
         ("distance", c_void_p),
         ("brick_at", c_void_p),

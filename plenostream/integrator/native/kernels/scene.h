@@ -31,6 +31,7 @@ typedef struct {
     int32_t bricks[3];       /* an axis */
     int32_t unit_bits;       /* logarithm of the cells an axis of a unit of the map */
     int32_t units[3];        /* an axis */
+    int32_t unit_strides[3]; /* units from one to the next along an axis */
     int32_t basis_dim;
     const uint8_t *distance; /* [units]: to the nearest unit with a box, in units; 0: it has one */
     const int32_t *brick_at; /* [bricks]: number of the brick there, or EMPTY */

@@ -9,12 +9,15 @@
 #include "seek.h"
 
 #define FASTEST 1e6 /* cells a step: a ray with longer ones has no sample but the first */
+enum { UNIT_FRACTION = 16 };
 
 typedef struct {
     uint64_t entry[3]; /* sample 0; two's complement */
     uint64_t along[3]; /* from one sample to the next */
     Words beyond[3];   /* what `along` makes for each lane of a group: parts of cells, */
     Ints cells[3];     /* and cells */
+    uint64_t per_unit; /* samples in which the ray crosses a unit of the map on the axis on which it
+                          is fastest, hardly less, in 2^-UNIT_FRACTION */
 } Steps;
 
 /* LANES samples. */
@@ -34,9 +37,10 @@ INLINE Ints lane_numbers(void)
 INLINE uint64_t fixed(double x) { return (uint64_t)llrint(x * 0x1p32); }
 INLINE int32_t cell_of(uint64_t place) { return (int32_t)(place >> 32); }
 
-INLINE Steps steps_of(const Course *course)
+INLINE Steps steps_of(const Scene *scene, const Course *course)
 {
     Steps steps;
+    double fastest = 0.0;
     for (int a = 0; a < 3; a++) {
         const double along = course->along[a];
         uint32_t beyond[LANES];
@@ -50,7 +54,9 @@ INLINE Steps steps_of(const Course *course)
         }
         memcpy(&steps.beyond[a], beyond, sizeof beyond);
         memcpy(&steps.cells[a], cells, sizeof cells);
+        fastest = fabs(along) > fastest ? fabs(along) : fastest;
     }
+    steps.per_unit = (uint64_t)((1 << (scene->unit_bits + UNIT_FRACTION)) * 0.9999 / fastest);
     return steps;
 }
 

@@ -48,30 +48,27 @@ static int32_t first_in_box(const Scene *scene, const Course *course, int32_t k,
     return end;
 }
 
-/* Samples from k on in which nothing can be, by the map; 0 where that is not known. */
-INLINE int32_t empty_from(const Scene *scene, const Steps *steps, int32_t k, float per_unit)
+/* Keeps a compiler from working out a number together with others, in vectors: that takes three
+   times as long until it is there, and here everything waits for it. */
+INLINE uint64_t alone(uint64_t x)
 {
-    int64_t unit = 0;
-    for (int a = 0; a < 3; a++) {
-        const int32_t last = scene->size[a] - 2;
-        int32_t cell = cell_of(steps->entry[a] + steps->along[a] * (uint64_t)k);
-        cell = cell < 0 ? 0 : cell > last ? last : cell;
-        unit = unit * scene->units[a] + (cell >> scene->unit_bits);
-    }
-    const int32_t distance = scene->distance[unit];
-    /* One more: what comes after the last whole step still lies within the units around. */
-    return distance > 1 ? (int32_t)((float)(distance - 1) * per_unit) + 1 : 0;
+    __asm__("" : "+r"(x));
+    return x;
 }
 
-/* Samples in which a ray crosses a unit of the map on the axis on which it is fastest, hardly less. */
-INLINE float samples_per_unit(const Scene *scene, const Course *course)
+/* Samples from k on in which nothing can be, by the map; 0 where that is not known. */
+INLINE int32_t empty_from(const Scene *scene, const Steps *steps, int32_t k)
 {
-    double fastest = 0.0;
+    uint64_t unit = 0;
     for (int a = 0; a < 3; a++) {
-        const double along = fabs(course->along[a]);
-        fastest = along > fastest ? along : fastest;
+        const int32_t last = scene->size[a] - 2;
+        int32_t cell = cell_of(steps->entry[a] + alone(steps->along[a] * (uint64_t)k));
+        cell = cell < 0 ? 0 : cell > last ? last : cell;
+        unit += alone((uint64_t)(cell >> scene->unit_bits) * (uint64_t)scene->unit_strides[a]);
     }
-    return (float)((1 << scene->unit_bits) * 0.9999 / fastest);
+    const uint32_t distance = scene->distance[unit];
+    /* One more: what comes after the last whole step still lies within the units around. */
+    return distance > 1 ? (int32_t)((distance - 1) * steps->per_unit >> UNIT_FRACTION) + 1 : 0;
 }
 
 /* Take a ray on to its end, or to the first sample that needs a brick that is not in memory. */
@@ -79,15 +76,14 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
                  Counts *counts, const int vectors, const int wide)
 {
     const Course course = course_of(scene, tile, ray);
-    const Steps steps = steps_of(&course);
+    const Steps steps = steps_of(scene, &course);
     const Pace pace = pace_of(scene, tile, ray);
-    const float per_unit = samples_per_unit(scene, &course);
     Light light = {tile->depth[ray], tile->trans[ray]};
     Shading shading;
     int32_t k = tile->next[ray], end = course.n;
     shading.n_groups = shading.n_samples = 0;
     while (k < end) {
-        const int32_t empty = empty_from(scene, &steps, k, per_unit);
+        const int32_t empty = empty_from(scene, &steps, k);
         if (empty > 0) {
             k += empty;
             continue;
