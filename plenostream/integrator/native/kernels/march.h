@@ -96,23 +96,24 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     light->depth = depth[LANES - 1];
     light->trans = remains < scene->stop_thresh ? 0.0f : remains;
 
-    Group *group = &shading->groups[shading->n_groups];
+    float *known = &shading->groups[shading->n_groups].known[0][0];
     const Reals yz = y * z, yes_no = y - yz, no_yes = z - yz, no_no = 1.0f - y - no_yes;
     const Reals flat[4] = {no_no, no_yes, yes_no, yz};
     for (int i = 0; i < 4; i++) {
         const Reals far = flat[i] * x, near = flat[i] - far;
-        memcpy(group->corner[i], &near, sizeof near);
-        memcpy(group->corner[4 + i], &far, sizeof far);
+        memcpy(known + (CORNER + i) * LANES, &near, sizeof near);
+        memcpy(known + (CORNER + 4 + i) * LANES, &far, sizeof far);
     }
     const Reals number = __builtin_convertvector(lane_numbers() + k, Reals);
     const Reals weight = before - after, t = number * pace->step + pace->t_min;
-    memcpy(group->weight, &weight, sizeof weight);
-    memcpy(group->t, &t, sizeof t);
-    memcpy(group->voxel, &voxel, sizeof voxel);
+    memcpy(known + WEIGHT * LANES, &weight, sizeof weight);
+    memcpy(known + DISTANCE * LANES, &t, sizeof t);
+    memcpy(known + VOXEL * LANES, &voxel, sizeof voxel);
     uint32_t bits = bits_of(counts);
-    const int first = shading->n_groups * LANES, n = __builtin_popcount(bits);
+    const uint32_t first = (uint32_t)shading->n_groups * (N_KNOWN * LANES);
+    const int n = __builtin_popcount(bits);
     for (; bits; bits &= bits - 1)
-        shading->sample[shading->n_samples++] = (uint16_t)(first + __builtin_ctz(bits));
+        shading->sample[shading->n_samples++] = first + (uint32_t)__builtin_ctz(bits);
     shading->n_groups++;
     return n;
 }

@@ -7,24 +7,31 @@
 #include "scene.h"
 
 enum {
-    GROUPS = 24, /* groups of samples of a ray that are marched before they are shaded */
-    AHEAD = 10,  /* samples by which rows are asked for before they are needed */
-    TOGETHER = 4, /* samples whose products are added up together */
+    GROUPS = 24,   /* groups of samples of a ray that are marched before they are shaded */
+    AHEAD = 10,    /* samples by which rows are asked for before they are needed */
+    BATCH = 64,    /* samples whose rows are blended before their functions are added up */
+    TOGETHER = 4,  /* samples whose functions are added up together */
 };
 
-/* LANES samples. */
+/* What is known of a sample, LANES numbers each. */
+enum { CORNER, WEIGHT = 8, DISTANCE, VOXEL, N_KNOWN };
+
+/* LANES samples: the trilinear weights of their corners, their weights, their t, and their first
+   corners in the pool, which are int32. */
 typedef struct {
-    float corner[8][LANES]; /* trilinear weights */
-    float weight[LANES];
-    float t[LANES];
-    int32_t voxel[LANES];   /* first corner, in the pool */
+    float known[N_KNOWN][LANES];
 } __attribute__((aligned(64))) Group;
 
 typedef struct {
     Group groups[GROUPS];
-    uint16_t sample[GROUPS * LANES]; /* those that contribute: group * LANES + lane */
+    uint32_t sample[GROUPS * LANES]; /* those that contribute: place of their first number in `groups` */
     int n_groups, n_samples;
 } Shading;
+
+INLINE const float *sample_of(const Shading *shading, int number)
+{
+    return &shading->groups[0].known[0][0] + shading->sample[number];
+}
 
 /* Values of the basis functions, in the lanes of a colour row, see `lane_of`. */
 INLINE void spread_basis(const Scene *scene, const Tile *tile, int ray, const int vectors,
@@ -38,10 +45,12 @@ INLINE void spread_basis(const Scene *scene, const Tile *tile, int ray, const in
     }
 }
 
-INLINE const uint32_t *places_of(const Pool *pool, const Shading *shading, int number)
+/* The places of the rows of a sample's corners, from the first on. */
+INLINE const uint32_t *places_of(const Pool *pool, const float *sample)
 {
-    const int sample = shading->sample[number];
-    return pool->place_of + shading->groups[sample / LANES].voxel[sample % LANES];
+    int32_t voxel;
+    memcpy(&voxel, sample + VOXEL * LANES, sizeof voxel);
+    return pool->place_of + voxel;
 }
 
 INLINE void prefetch_rows(const Pool *pool, const uint32_t *place_of, const int corner[8])
@@ -56,15 +65,15 @@ INLINE Row part_of_row(const char *row, const int part, const int wide)
 }
 
 /* Products of the coefficients of a sample and the functions, in the lanes of a colour row. */
-INLINE Row products_of(const Pool *pool, const Group *group, int lane, const int corner[8],
+INLINE Row products_of(const Pool *pool, const float *sample, const int corner[8],
                        const Row basis[MOST_VECTORS], const int vectors, const int wide)
 {
-    const uint32_t *place_of = pool->place_of + group->voxel[lane];
+    const uint32_t *place_of = places_of(pool, sample);
     Row total[MOST_VECTORS];
     for (int j = 0; j < 8; j++) {
         const char *row = row_at(pool, place_of[corner[j]]);
         for (int v = 0; v < vectors; v++) {
-            const Row part = part_of_row(row, v, wide) * group->corner[j][lane];
+            const Row part = part_of_row(row, v, wide) * sample[(CORNER + j) * LANES];
             total[v] = j ? total[v] + part : part;
         }
     }
@@ -89,33 +98,42 @@ INLINE Row add_functions(const Row of[TOGETHER])
 #undef FOLD
 }
 
-/* Add weight times (red, green, blue, t) of the samples at hand to what a ray has seen. */
+/* Add weight times (red, green, blue, t) of the samples [first, end), of which there are `products`. */
+INLINE Four add_up(const Shading *shading, const Row *products, int first, int end, Four sum)
+{
+    for (int i = first; i < end; i += TOGETHER) {
+        Row colours = add_functions(products + (i - first)) + 0.5f;
+        Four colour[TOGETHER];
+        colours = (Row)((RowInts)colours & (colours > 0.0f));
+        memcpy(colour, &colours, sizeof colour);
+        for (int j = 0; j < TOGETHER && i + j < end; j++) {
+            const float *sample = sample_of(shading, i + j);
+            colour[j][3] = sample[DISTANCE * LANES];
+            sum += colour[j] * sample[WEIGHT * LANES];
+        }
+    }
+    return sum;
+}
+
+/* Add the samples at hand to what a ray has seen. */
 INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
                   const int vectors, const int wide)
 {
     const int edge = scene->edge, plane = edge * edge, n = shading->n_samples;
     const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
-    Row basis[MOST_VECTORS], products[TOGETHER] = {{0}};
+    Row basis[MOST_VECTORS], products[BATCH + TOGETHER - 1];
     Four sum;
     memcpy(&sum, tile->seen[ray], sizeof sum);
     spread_basis(scene, tile, ray, vectors, basis);
-    for (int first = 0; first < n; first += TOGETHER) {
-        const int end = first + TOGETHER < n ? first + TOGETHER : n;
+    for (int first = 0; first < n; first += BATCH) {
+        const int end = first + BATCH < n ? first + BATCH : n;
         for (int i = first; i < end; i++) {
-            const int sample = shading->sample[i];
-            if (!wide) prefetch_rows(pool, places_of(pool, shading, i + AHEAD < n ? i + AHEAD : n - 1), corner);
-            products[i - first] = products_of(pool, &shading->groups[sample / LANES], sample % LANES,
-                                              corner, basis, vectors, wide);
+            const float *later = sample_of(shading, i + AHEAD < n ? i + AHEAD : n - 1);
+            if (!wide) prefetch_rows(pool, places_of(pool, later), corner);
+            products[i - first] = products_of(pool, sample_of(shading, i), corner, basis, vectors, wide);
         }
-        const Row colours = add_functions(products) + 0.5f, seen_of = (Row)((RowInts)colours & (colours > 0.0f));
-        Four colour[TOGETHER];
-        memcpy(colour, &seen_of, sizeof colour);
-        for (int i = first; i < end; i++) {
-            const int sample = shading->sample[i];
-            const Group *group = &shading->groups[sample / LANES];
-            colour[i - first][3] = group->t[sample % LANES];
-            sum += colour[i - first] * group->weight[sample % LANES];
-        }
+        for (int i = end; i < end + TOGETHER - 1; i++) products[i - first] = (Row){0};
+        sum = add_up(shading, products, first, end, sum);
     }
     memcpy(tile->seen[ray], &sum, sizeof sum);
     shading->n_groups = shading->n_samples = 0;
