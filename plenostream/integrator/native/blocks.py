@@ -97,7 +97,9 @@ def _ends_of_boxes(boxes: Boxes) -> Iterator[NDArray[np.int32]]:
     """The cell [m, 3] at each of the eight ends of the boxes; no box is longer than two units."""
     origin = boxes.block * BLOCK_SIZE
     for ends in itertools.product((0, 1), repeat=3):
-        at = [boxes.corners[:, 3 * end + axis].astype(np.int32) - end for axis, end in enumerate(ends)]
+        at = [
+            boxes.corners[:, 3 * end + axis].astype(np.int32) - end for axis, end in enumerate(ends)
+        ]
         yield origin + (np.stack(at, -1) & (BLOCK_SIZE - 1))
 
 

@@ -11,6 +11,7 @@
 #include "scene.h"
 
 #define FAR 1e30 /* beyond every sample's number; times a direction's inverse still finite */
+#define NEARLY 0.9999 /* of a way: what rounding adds to it does not make it longer */
 #define HAIR 1e-9 /* samples by which a box is larger: those on its faces are in it, too */
 
 typedef struct {

@@ -9,6 +9,7 @@
 #include "seek.h"
 
 #define FASTEST 1e6 /* cells a step: a ray with longer ones has no sample but the first */
+#define MOST_PER_UNIT 4e6 /* times the longest distance still a whole number of 31 bits */
 enum { UNIT_FRACTION = 16 };
 
 typedef struct {
@@ -56,7 +57,8 @@ INLINE Steps steps_of(const Scene *scene, const Course *course)
         memcpy(&steps.cells[a], cells, sizeof cells);
         fastest = fabs(along) > fastest ? fabs(along) : fastest;
     }
-    steps.per_unit = (uint64_t)((1 << (scene->unit_bits + UNIT_FRACTION)) * 0.9999 / fastest);
+    const double per_unit = (1 << scene->unit_bits) * NEARLY / fastest;
+    steps.per_unit = (uint64_t)((per_unit < MOST_PER_UNIT ? per_unit : MOST_PER_UNIT) * (1 << UNIT_FRACTION));
     return steps;
 }
 
