@@ -15,7 +15,7 @@ from plenostream.integrator.interface import Boxes
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import BOX
 
-__all__ = ["BlockMap", "SlotTable", "map_blocks", "map_bytes"]
+__all__ = ["BlockMap", "SlotTable", "map_blocks", "map_bytes", "slot_table_bytes"]
 
 _LEAST_UNIT = 4
 """Cells an axis of a unit."""
@@ -63,11 +63,6 @@ class SlotTable:
         self.slot_at.reshape(-1)[self._place] = np.where(slots < 0, _ABSENT, slots)
 
 
-def _slot_table_bytes(n: int, bricks: BrickGrid) -> int:
-    """Bytes of a `SlotTable` with n bricks: table, places and numbers, and what an update takes."""
-    return 4 * math.prod(bricks.shape) + n * (8 + 4 + 2 * 4 + 1)
-
-
 def _units(bricks: BrickGrid) -> tuple[int, tuple[int, ...]]:
     """Logarithm of the cells an axis of a unit, and units an axis."""
     bits = _LEAST_UNIT.bit_length() - 1
@@ -89,7 +84,6 @@ def map_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
         math.prod(_units(bricks)[1])
         + 4 * math.prod(bricks.shape)
         + n * (bricks.blocks * BOX.itemsize + 8)
-        + _slot_table_bytes(n, bricks)
     )
 
 
@@ -101,6 +95,11 @@ def _ends_of_boxes(boxes: Boxes) -> Iterator[NDArray[np.int32]]:
             boxes.corners[:, 3 * end + axis].astype(np.int32) - end for axis, end in enumerate(ends)
         ]
         yield origin + (np.stack(at, -1) & (BLOCK_SIZE - 1))
+
+
+def slot_table_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
+    """Bytes of a `SlotTable`: table, places and numbers, and what an update takes."""
+    return 4 * math.prod(bricks.shape) + _n_bricks(boxes) * (8 + 4 + 2 * 4 + 1)
 
 
 def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
