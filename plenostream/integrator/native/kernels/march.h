@@ -110,7 +110,7 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     memcpy(known + DISTANCE * LANES, &t, sizeof t);
     memcpy(known + VOXEL * LANES, &voxel, sizeof voxel);
     uint32_t bits = bits_of(counts);
-    const uint32_t first = (uint32_t)shading->n_groups * (N_KNOWN * LANES);
+    const uint32_t first = (uint32_t)shading->n_groups * (uint32_t)(sizeof(Group) / sizeof(float));
     const int n = __builtin_popcount(bits);
     for (; bits; bits &= bits - 1)
         shading->sample[shading->n_samples++] = first + (uint32_t)__builtin_ctz(bits);

@@ -66,7 +66,7 @@ INLINE Steps steps_of(const Scene *scene, const Course *course)
 INLINE Places places_from(const Scene *scene, const Steps *steps, int32_t k)
 {
     Places places;
-    uint32_t is_outside = 0;
+    int is_outside = 0;
     for (int a = 0; a < 3; a++) {
         const uint64_t first = steps->entry[a] + steps->along[a] * (uint64_t)k;
         const uint64_t final = first + steps->along[a] * (LANES - 1);
@@ -75,7 +75,8 @@ INLINE Places places_from(const Scene *scene, const Steps *steps, int32_t k)
         const Ints carry = (Ints)(beyond < steps->beyond[a]);
         places.cell[a] = steps->cells[a] + cell_of(first) - carry;
         places.rest[a] = __builtin_convertvector((Ints)(beyond >> 1), Reals) * 0x1p-31f;
-        is_outside |= ((uint32_t)cell_of(first) > last) | ((uint32_t)cell_of(final) > last);
+        is_outside |= (uint32_t)cell_of(first) > last;
+        is_outside |= (uint32_t)cell_of(final) > last;
     }
     if (is_outside)
         for (int a = 0; a < 3; a++) {
