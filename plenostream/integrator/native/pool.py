@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from plenostream.errors import DeviceError
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals, SceneShape
 from plenostream.integrator.native import structs
 from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
@@ -14,6 +15,8 @@ __all__ = ["PADDING_BYTES", "Batch", "BrickPool", "page_bytes", "slot_bytes"]
 PADDING_BYTES = 4 * SPARE_BYTES
 """Bytes of a pool beside its slots and pages."""
 _PLACE = np.dtype(np.uint32)
+_MOST_VOXELS, _MOST_ROW_BYTES = (1 << 31) - 1, 8 << 32
+"""What the kernels' numbers of 32 bits reach: voxels one by one, rows in units of 8 bytes."""
 
 
 def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
@@ -33,7 +36,13 @@ class BrickPool:
     def __init__(
         self, scene: SceneShape, dtype: np.dtype[np.floating], *, n_slots: int, n_pages: int
     ) -> None:
+        """Raises DeviceError where there are more than the kernels can count."""
         voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
+        if n_slots * voxels > _MOST_VOXELS or n_pages * page_bytes(scene, dtype) > _MOST_ROW_BYTES:
+            raise DeviceError(
+                f"a pool of {n_slots} bricks and {n_pages} pages of rows is larger than the kernels"
+                " for CPUs can count; allow fewer bytes with device_memory"
+            )
         self._density = aligned((n_slots, voxels), dtype)
         self._place_of = aligned((n_slots, voxels), _PLACE)
         self._live = aligned((n_slots, scene.bricks.brick_size**3 // 8), np.uint8)

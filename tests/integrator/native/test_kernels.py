@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from plenostream.errors import DeviceError
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.precision import density_unit, device_densities
@@ -216,4 +217,12 @@ def test_functions_are_evaluated_at_unit_world_directions() -> None:
     want = np.stack([value.reshape(70, TILE_RAYS) for value in values], 1)[seen]
     np.testing.assert_allclose(native._tiles._tiles["basis"][seen], want, rtol=0, atol=1e-6)
     assert len(seen) > 10
+    native.close()
+
+
+@pytest.mark.parametrize(("n_slots", "n_pages"), [(1 << 19, 1), (1, 1 << 25)])
+def test_pool_that_is_too_large_to_count_is_refused(n_slots: int, n_pages: int) -> None:
+    native = integrator_of(shape_of((60, 41, 77), basis_dim=9))
+    with pytest.raises(DeviceError, match="device_memory"):
+        native.make_pool(n_slots, n_pages)
     native.close()
