@@ -71,9 +71,7 @@ INLINE Ints depths_after(Ints own, int32_t before)
     own = lesser(own + SHIFTED(own, 1, zero), most);
     own = lesser(own + SHIFTED(own, 2, zero), most);
     own = lesser(own + SHIFTED(own, 4, zero), most);
-#if LANES == 16
     own = lesser(own + SHIFTED(own, 8, zero), most);
-#endif
     return lesser(own + before, most);
 }
 
