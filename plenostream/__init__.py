@@ -37,11 +37,20 @@ if TYPE_CHECKING:
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
+    from plenostream.importers.arrays.volume import convert_volume
+    from plenostream.importers.arrays.write import write_scene
+    from plenostream.importers.packing.report import ConvertReport
+    from plenostream.importers.resampled.convert import convert_foreign
     from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
     from plenostream.importers.svox2.convert import convert
-    from plenostream.importers.svox2.report import ConvertReport
     from plenostream.integrator.xla.environment import prepare_jax
-    from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+    from plenostream.options import (
+        ConvertOptions,
+        RenderOptions,
+        ResampleOptions,
+        StreamOptions,
+        VolumeOptions,
+    )
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, RayResult, RenderResult
@@ -51,9 +60,12 @@ _HOMES = {
     "scene": ("Scene", "open_scene"),
     "plan.budget": ("RenderPlan",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
+    "importers.arrays.volume": ("convert_volume",),
+    "importers.arrays.write": ("write_scene",),
     "importers.svox2.checkpoint": ("Checkpoint", "open_checkpoint"),
     "importers.svox2.convert": ("convert",),
-    "importers.svox2.report": ("ConvertReport",),
+    "importers.resampled.convert": ("convert_foreign",),
+    "importers.packing.report": ("ConvertReport",),
     "integrator.xla.environment": ("prepare_jax",),
     "errors": (
         "BrickCorrupt",
@@ -71,7 +83,13 @@ _HOMES = {
         "StoreNotFound",
     ),
     "field.grid": ("GridSpec",),
-    "options": ("ConvertOptions", "RenderOptions", "StreamOptions"),
+    "options": (
+        "ConvertOptions",
+        "RenderOptions",
+        "ResampleOptions",
+        "StreamOptions",
+        "VolumeOptions",
+    ),
     "renderer": ("Renderer",),
     "results": ("FrameStats", "RayResult", "RenderResult"),
     "format.info": ("scene_info",),
@@ -100,14 +118,18 @@ __all__ = [
     "RenderPlan",
     "RenderResult",
     "Renderer",
+    "ResampleOptions",
     "Scene",
     "StoreError",
     "StoreExists",
     "StoreFormat",
     "StoreNotFound",
     "StreamOptions",
+    "VolumeOptions",
     "__version__",
     "convert",
+    "convert_foreign",
+    "convert_volume",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",
@@ -116,6 +138,7 @@ __all__ = [
     "prepare_jax",
     "scene_info",
     "verify",
+    "write_scene",
 ]
 
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
+from plenostream.errors import InvalidInput
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
     Choice,
     Colour,
     DeviceName,
     Frames,
+    Lengths,
     Memory,
     Names,
     Number,
     Point,
+    Projection,
     Region,
     Size,
+    Spelled,
     Truth,
     Whole,
     check_record,
@@ -29,6 +33,9 @@ from plenostream.rules import (
 from plenostream.rules.bytesize import parse_bytes
 
 __all__ = [
+    "CAMERA_AXES",
+    "CAMERA_FORMAT",
+    "COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "FOV",
@@ -36,27 +43,40 @@ __all__ = [
     "FRAMES",
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
+    "LARGEST_PROJECTION",
     "LOOK_AT",
     "LOOK_FROM",
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
+    "PATH",
+    "PATH_FRAMES",
+    "POSES",
     "REGION",
     "SCENE_SCALE",
+    "SHORTEST_PROJECTION",
     "SIZE",
+    "Axes",
     "Backend",
     "Codec",
     "ConvertOptions",
+    "Model",
     "Precision",
     "RenderOptions",
+    "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VolumeOptions",
 ]
 
 Backend = Literal["auto", "native", "warp", "xla"]
+Model = Literal["cuvol", "nvol"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
+Axes = Literal["xyz", "zyx"]
+COLORMAPS = ("coolwarm", "grey", "hot", "ice", "spectrum")
+"""Named tables of colours."""
 
 _LARGE, _SMALL = 1e30, 1e-30
 """Float32 holds these, and what they become in the units of any grid that it holds."""
@@ -64,6 +84,8 @@ LARGEST_COORDINATE = _LARGE
 """Of places in the world (world units)."""
 LARGEST_EDGE = 65_536
 """Pixels along one edge of an image, at most."""
+SHORTEST_PROJECTION, LARGEST_PROJECTION = 1e-6, 1e6
+"""Pixels of a reference camera."""
 _MOST_THREADS = 1024
 
 
@@ -74,7 +96,7 @@ class RenderOptions:
 
     Raises
     ------
-    InvalidInput : a value against its rule.
+    InvalidInput : a value against its rule, or two that do not go together.
     """
 
     background: Annotated[
@@ -94,9 +116,50 @@ class RenderOptions:
         float,
         Number(
             least=0, most=_LARGE, unit="world units",
-            help="Nearest distance from the eye that counts, in world units.",
+            help="Nearest distance from the eye that counts, in world units; another meaning with "
+            "spheric_clip.",
         ),
     ] = 0.0  # fmt: skip
+    spheric_clip: Annotated[
+        bool,
+        Truth(
+            help="Begin and end rays at the ellipsoid inscribed in the box, as svox2 does for scenes "
+            "taken all around; it also counts behind an eye inside. near_clip is then the share of "
+            "the radius by which the ellipsoid where rays begin is smaller."
+        ),
+    ] = False
+    far_cap: Annotated[
+        float | None,
+        Number(
+            least=0, most=_LARGE, unit="grid units", unsaid="no end but the box's",
+            help="End rays so many voxels from the eye; svox2's CUDA code does at 2000.",
+        ),
+    ] = None  # fmt: skip
+    last_sample_opaque: Annotated[
+        bool,
+        Truth(
+            help="Let the last sample of a ray, where it has any density, hide all behind: svox2's "
+            "option for forward-facing scenes."
+        ),
+    ] = False
+    model: Annotated[
+        Model,
+        Choice(
+            choices=get_args(Model),
+            help="How light is lost: cuvol multiplies what each sample lets through, nvol (svox2's "
+            "comparison with Neural Volumes) adds opacities up, to 1 at most.",
+        ),
+    ] = "cuvol"
+    ndc: Annotated[
+        tuple[float, float, float, float] | str | None,
+        Projection(
+            least=SHORTEST_PROJECTION, most=LARGEST_PROJECTION, words=("off",),
+            unsaid="what the scene says, else off",
+            help="Bring rays to the normalised device coordinates of a forward-facing scene: "
+            "width, height and focal lengths, in pixels, of the pictures it was trained with, whose "
+            "cameras look along +z. off draws rays as they are.",
+        ),
+    ] = None  # fmt: skip
     sigma_thresh: Annotated[
         float,
         Number(
@@ -111,9 +174,27 @@ class RenderOptions:
             help="A ray ends, fully opaque, when less than this share of light is left.",
         ),
     ] = 1e-7  # fmt: skip
+    samples: Annotated[
+        int,
+        Choice(
+            choices=(1, 2, 4, 8),
+            help="Rays along each edge of a pixel, N x N evenly spread; colour, alpha and depth are "
+            "their means.",
+        ),
+    ] = 1
 
     def __post_init__(self) -> None:
         check_record(self)
+        if self.last_sample_opaque and self.model == "nvol":
+            raise InvalidInput(
+                "last_sample_opaque does not go with model nvol, whose last sample is like all others; "
+                "leave one of them out"
+            )
+        if self.spheric_clip and self.near_clip >= 1:
+            raise InvalidInput(
+                f"near_clip is {self.near_clip:g}; with spheric_clip it is a share of the radius, "
+                "expected 0 to below 1"
+            )
 
     @property
     def background_rgb(self) -> tuple[float, float, float]:
@@ -216,6 +297,15 @@ class ConvertOptions:
         Codec,
         Choice(choices=get_args(Codec), help="zstd makes smaller scenes, lz4 is read faster."),
     ] = "zstd"
+    ndc: Annotated[
+        tuple[float, float, float, float] | None,
+        Projection(
+            least=SHORTEST_PROJECTION, most=LARGEST_PROJECTION, unsaid="none: a scene of the world",
+            help="Say that the scene is a forward-facing one, in normalised device coordinates: width, "
+            "height and focal lengths, in pixels, of the pictures it was trained with. A checkpoint "
+            "does not tell.",
+        ),
+    ] = None  # fmt: skip
     host_memory: Annotated[
         int | str,
         Memory(help="Bound on the process's memory above what the program itself takes."),
@@ -239,6 +329,92 @@ class ConvertOptions:
         return parse_bytes(self.host_memory, name="host_memory")
 
 
+_VALUE = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,2})?"
+_TABLE_FILE = r"[^\0]*[^/\0]\.(?:txt|csv)"
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeOptions:
+    """What the scalars of a volume look like.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    opacity: Annotated[
+        str | None,
+        Spelled(
+            pattern=rf"{_VALUE}:{_VALUE}(?:,{_VALUE}:{_VALUE})+|{_TABLE_FILE}",
+            form="VALUE:OPACITY,VALUE:OPACITY,..., such as 300:0,500:0.4, or a file .txt or .csv",
+            shown_as="VALUE:OPACITY,...|FILE.txt",
+            unsaid="nothing, and a volume needs it",
+            help="How opaque the scalars of a volume are: shares of the light that the edge of a voxel "
+            "takes, 0 to 1, linear between rising values and constant beyond. A file has a value and "
+            "an opacity a line; # begins a comment.",
+        ),
+    ] = None
+    colormap: Annotated[
+        str,
+        Spelled(
+            pattern=rf"(?:{'|'.join(COLORMAPS)})(?::{_VALUE},{_VALUE})?|{_TABLE_FILE}",
+            form=f"one of {', '.join(COLORMAPS)}, with :LOW,HIGH if need be, or a file .txt or .csv",
+            shown_as="NAME[:LOW,HIGH]|FILE.txt",
+            help=f"Colours of a volume's scalars: {', '.join(COLORMAPS)}, from LOW to HIGH (else the "
+            "first and last value of --opacity); or a file with a value, red, green and blue a line, "
+            "colours from 0 to 1.",
+        ),
+    ] = "grey"
+    voxel_size: Annotated[
+        tuple[float, float, float] | None,
+        Lengths(
+            least=_SMALL, most=_LARGE, unsaid="cubes, the longest axis 2 world units long",
+            help="World lengths of a voxel of a volume along x, y and z.",
+        ),
+    ] = None  # fmt: skip
+    axes: Annotated[
+        Axes,
+        Choice(
+            choices=get_args(Axes),
+            help="Order of a volume's axes in its file; stacks of pictures are zyx.",
+        ),
+    ] = "xyz"
+
+    def __post_init__(self) -> None:
+        check_record(self)
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResampleOptions:
+    """What becomes of models whose picture no scene has exactly.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    approximate: Annotated[
+        bool,
+        Truth(
+            help="Resample models whose picture no scene has exactly (PlenOctrees, Plenoxels in JAX), "
+            "and say how far it is from theirs. Nothing changes for others."
+        ),
+    ] = False
+    radius: Annotated[
+        float | None,
+        Number(
+            least=_SMALL, most=_LARGE, unit="world units",
+            unsaid="1.3, as they are trained: their files do not say it",
+            help="Half the extent of the volume, for Plenoxels in JAX.",
+        ),
+    ] = None  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check_record(self)
+
+
 # Cameras: arguments of `cameras.load_cameras`, `look_at_camera` and `orbit_cameras`.
 FRAMES = Frames(unsaid="all", help="Which views of the file, counted from 0.")
 SCENE_SCALE = Number(
@@ -248,6 +424,30 @@ SCENE_SCALE = Number(
     help="What camera positions of the file are multiplied by. auto: 2/3 for files with "
     "camera_angle_x and no fl_x, as svox2 trains NeRF-synthetic scenes; 1 for all others.",
 )
+CAMERA_FORMAT = Choice(
+    choices=("json", "colmap", "llff", "nsvf", "matrices"),
+    unsaid="what the path is found to be",
+    help="Format of the cameras.",
+)
+POSES = Choice(
+    choices=("svox2", "svox2-bbox", "as-written"),
+    help="svox2 moves the poses of a data set as svox2's loaders do: NSVF around its cameras, LLFF "
+    "before its mean camera, NeRF-synthetic by 2/3, others not at all. svox2-bbox: NSVF by its "
+    "bbox.txt. as-written: not moved.",
+)
+CAMERA_AXES = Choice(
+    choices=("opencv-c2w", "opencv-w2c", "opengl-c2w", "opengl-w2c"),
+    unsaid="matrices are refused",
+    help="What plain matrices lead from and to (camera to world or world to camera), and the "
+    "camera's axes (OpenCV: y down, z forward; OpenGL: y up, z backward).",
+)
+PATH = Choice(
+    choices=("interpolate", "spiral"),
+    unsaid="the views themselves",
+    help="Draw a path instead of the views: interpolate leads smoothly through all that --frames "
+    "names; spiral turns twice in the middle of them, as svox2's for views that look one way.",
+)
+PATH_FRAMES = Whole(least=1, most=1_000_000, unit="frames", help="Pictures along a path.")
 ORBIT = Whole(
     least=1,
     most=1_000_000,
@@ -270,7 +470,7 @@ FOV = Number(
     least=1e-3,
     most=179.9,
     unit="degrees",
-    help="Horizontal field of view of --orbit and --look-from.",
+    help="Horizontal field of view of --orbit, --look-from and plain matrices.",
 )
 SIZE = Size(most=LARGEST_EDGE, help="Pixels of the picture; a file's intrinsics are rescaled.")
 REGION = Region(

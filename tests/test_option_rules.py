@@ -21,22 +21,31 @@ from plenostream.cli.points import points
 from plenostream.cli.render import render
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 from plenostream.rules import (
     Choice,
     Colour,
     DeviceName,
+    Lengths,
     Memory,
     Number,
     Point,
+    Projection,
     Rule,
     Size,
+    Spelled,
     Truth,
     Whole,
     rules_of,
 )
 
-RECORDS = (RenderOptions, StreamOptions, ConvertOptions)
+RECORDS = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
 OF_RECORDS = [
     pytest.param(record, name, rule, id=f"{record.__name__}.{name}")
     for record in RECORDS
@@ -67,6 +76,25 @@ def outside(rule: Rule) -> list[Any]:
         return ["card", "cuda:", "cuda:x", "cuda:-1", "cpu:0:0", "CPU", 0, True]
     if isinstance(rule, Point):
         return [(1, 2), (1, 2, math.nan), (1e39, 0, 0), (0, 0, 10**400), np.ma.masked_all(3)]
+    if isinstance(rule, Lengths):
+        return [(1, 2), (1, 2, 0), (1, -1, 1), (1, 1, 1e39), 1.0, np.ma.masked_all(3), True]
+    if isinstance(rule, Spelled):
+        return [
+            "1:0",
+            "1:0,2",
+            "1:0;2:1",
+            "hot:1",
+            "hot:1,2,3",
+            "viridis",
+            "a.png",
+            ".txt",
+            1,
+            True,
+        ]
+    if isinstance(rule, Projection):
+        least, most = 0.5 * rule.least, 2 * rule.most
+        short = [(9, 9), (9,) * 5, (least, 9, 9), (9, 9, 9, least), (9, most, 9), (9, 9, math.nan)]
+        return [*short, 9, "on", "9,9,9", True, (9, 9, "x"), None]
     if isinstance(rule, Size):
         return [(0, 5), (5,), (1, 2, 3), (65_537, 1), (1.5, 2), 5, "8x8"]
     return []
@@ -80,8 +108,14 @@ def limits(rule: Rule) -> list[Any]:
         return ["1B", "1000000TB"]
     if isinstance(rule, Colour):
         return [0.0, 1.0, (0.0, 0.25, 1.0)]
+    if isinstance(rule, Lengths):
+        return [(rule.least, 1.0, rule.most)]
+    if isinstance(rule, Spelled):
+        return ["a.txt", "a b/c.csv"]
     if isinstance(rule, DeviceName):
         return [*rule.platforms, "cuda:0", "cuda:9999"]
+    if isinstance(rule, Projection):
+        return [*rule.words, (rule.least, rule.most, rule.most, rule.least)]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 
@@ -111,7 +145,10 @@ ASKED = [
     for param in command.params
     if isinstance(param.type, Asked)
 ]
-UNRULED = {"--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"}
+UNRULED = {
+    *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
+    *("--spheric-clip", "--last-sample-opaque", "--approximate"),
+}
 """Paths, and flags without a value."""
 
 
@@ -119,6 +156,10 @@ def typed(rule: Rule) -> list[str]:
     """`outside`, as it is typed."""
     if isinstance(rule, Point):
         return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
+    if isinstance(rule, Lengths):
+        return ["1,2", "1,2,0", "1,2,-3", "1,2,nan", "1,1,1e39", "1,2,3,4", "a,b,c", "1"]
+    if isinstance(rule, Projection):
+        return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
     if isinstance(rule, Colour):

@@ -10,10 +10,19 @@ import numpy as np
 import pytest
 
 from plenostream.errors import InvalidInput
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
+from plenostream.rules import Colour, Number, rules_of
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions)
-NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
+NUMBERS = [
+    name for name, rule in rules_of(RenderOptions).items() if isinstance(rule, Number | Colour)
+]
 
 
 @pytest.mark.parametrize("options", ALL)
@@ -30,14 +39,22 @@ def test_picture_is_svox2s_by_default() -> None:
         "background": 1.0,
         "step_size": 0.5,
         "near_clip": 0.0,
+        "spheric_clip": False,
+        "far_cap": None,
+        "last_sample_opaque": False,
+        "model": "cuvol",
+        "ndc": None,
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
+        "samples": 1,
     }
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, "1", None, True, np.bool_(True)])
 def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) -> None:
+    if value is None and rules_of(RenderOptions)[name].unsaid:
+        return
     with pytest.raises(InvalidInput, match=name):
         RenderOptions(**{name: value})
 
@@ -51,6 +68,8 @@ def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) ->
         ("sigma_thresh", -1e-10),
         ("stop_thresh", -1e-7),
         ("stop_thresh", 1.5),
+        ("samples", 3),
+        ("samples", 0),
         ("background", 1e39),
     ],
 )
@@ -97,8 +116,7 @@ def test_memory_is_given_as_text_or_bytes_and_read_as_bytes() -> None:
 def test_numpy_scalars_count_as_numbers_and_are_kept_as_pythons() -> None:
     picture = RenderOptions(step_size=np.float32(0.25), background=np.int64(0))
     assert (picture.step_size, picture.background) == (0.25, 0.0)
-    values = dataclasses.asdict(picture)
-    assert {type(value) for value in values.values()} == {float}
+    assert [type(value) for value in (picture.step_size, picture.background)] == [float, float]
     convert = ConvertOptions(brick_size=np.int64(8), workers=np.uint8(3))
     assert {type(convert.brick_size), type(convert.workers)} == {int}
     stream = StreamOptions(n_threads=np.int32(2), device_memory=np.int64(5000))
@@ -107,3 +125,35 @@ def test_numpy_scalars_count_as_numbers_and_are_kept_as_pythons() -> None:
 
 def test_device_decides_its_memory_unless_told() -> None:
     assert StreamOptions().device_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "nvol", "last_sample_opaque": True}, "last_sample_opaque does not go with"),
+        (
+            {"spheric_clip": True, "near_clip": 1.0},
+            "near_clip is 1; with spheric_clip it is a share",
+        ),
+    ],
+    ids=["an opaque end of nvol", "an ellipsoid of no size"],
+)
+def test_options_that_do_not_go_together_are_refused_by_name(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        RenderOptions(**given)
+
+
+@pytest.mark.parametrize(
+    "given", [(400, 300, 250), [400, 300, 250.0, 250], np.array([400, 300, 250])]
+)
+def test_reference_camera_with_one_focal_length_has_it_on_both_axes(given: Any) -> None:
+    assert RenderOptions(ndc=given).ndc == (400.0, 300.0, 250.0, 250.0)
+    assert ConvertOptions(ndc=given).ndc == (400.0, 300.0, 250.0, 250.0)
+
+
+def test_scene_cannot_be_converted_to_no_coordinates() -> None:
+    assert RenderOptions(ndc="off").ndc == "off"
+    with pytest.raises(InvalidInput, match="ndc is 'off'; expected WIDTH,HEIGHT"):
+        ConvertOptions(ndc="off")  # type: ignore[arg-type]

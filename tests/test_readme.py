@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.name: path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 RUN = ("README.md", "usage.md")
 """Pages whose commands are run, in this order."""
+SMALLER = ("n = 512", "n = 96")
+"""What examples of large scenes are tried with here."""
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -59,8 +61,8 @@ def test_the_python_blocks_run_one_after_the_other(
 
 def test_no_page_has_blocks_that_are_not_run() -> None:
     with_python = [name for name in PAGES if blocks(name, "python")]
-    assert sorted(with_python) == ["README.md", "format.md"]
-    assert sorted(name for name in PAGES if commands(name)) == sorted(RUN)
+    assert sorted(with_python) == ["README.md", "arrays.md", "format.md"]
+    assert sorted(name for name in PAGES if commands(name)) == sorted([*RUN, "arrays.md"])
 
 
 def test_the_main_job_is_ten_lines() -> None:
@@ -82,6 +84,20 @@ def test_the_commands_run_in_order(beside_the_data: Path) -> None:
     ]
 
 
+@pytest.mark.slow
+def test_the_examples_of_scenes_from_arrays_run(
+    beside_the_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for block in blocks("arrays.md", "python"):
+        assert SMALLER[0] in block
+        exec(compile(block.replace(*SMALLER), "arrays.md", "exec"), {})
+    assert "stored" in capsys.readouterr().out
+    for words in commands("arrays.md"):
+        assert cli.main(words[1:]) == 0, words
+    assert (beside_the_data / "ball.zarr" / "zarr.json").exists()
+    assert (beside_the_data / "foam.png").stat().st_size > 10_000
+
+
 def test_the_tables_name_every_array_of_the_format() -> None:
     named = re.findall(r"^\| `((?:bricks|rows)/\w+)` \|", PAGES["format.md"].read_text(), re.M)
     # Once as what they are; rows once more, with their chunks.
@@ -92,4 +108,4 @@ def test_the_tables_name_every_array_of_the_format() -> None:
 def _any_meta() -> SceneMeta:
     values: dict[str, Any] = dict.fromkeys(SceneMeta.__dataclass_fields__, 0)
     values |= {"grid": GridSpec(size=(8, 8, 8)), "brick_size": 8, "basis_dim": 1}
-    return SceneMeta(**values | {"sh_dtype": "float16"})
+    return SceneMeta(**values | {"sh_dtype": "float16", "learned": None, "background": None})

@@ -9,7 +9,7 @@ from typing import Any
 
 from plenostream.errors import CameraError, shown
 
-__all__ = ["kind_of_value", "read_document"]
+__all__ = ["check_memory", "kind_of_value", "memory_for", "read_document"]
 
 LARGEST_FILE = 256_000_000
 """Bytes of a camera file, at most."""
@@ -71,9 +71,9 @@ def _read_text(path: Path) -> str:
             f"the camera file {path} is longer than it says, or than the {LARGEST_FILE} bytes "
             "that are read at most"
         )
-    allowed = max(MEMORY, MEMORY_RATIO * len(data))
+    allowed = memory_for(len(data))
     # One character beyond ASCII makes Python hold the whole text in up to four bytes each.
-    _check_memory(path, len(data) * (2 if data.isascii() else 5), allowed)
+    check_memory(path, len(data) * (2 if data.isascii() else 5), allowed)
     try:
         text = data.decode(json.detect_encoding(data))
     except UnicodeDecodeError as error:
@@ -85,11 +85,17 @@ def _read_text(path: Path) -> str:
     # Texts are copied out of it, and `\\u` brings characters beyond ASCII into them.
     in_text += len(data) if data.isascii() and b"\\u" not in data else 4 * len(data)
     in_objects = sum(cost * text.count(character) for character, cost in _COSTS.items())
-    _check_memory(path, in_text + in_objects, allowed)
+    check_memory(path, in_text + in_objects, allowed)
     return text
 
 
-def _check_memory(path: Path, n_bytes: int, allowed: int) -> None:
+def memory_for(n_bytes: int) -> int:
+    """Bytes that reading a file of `n_bytes` may take."""
+    return max(MEMORY, MEMORY_RATIO * n_bytes)
+
+
+def check_memory(path: Path, n_bytes: int, allowed: int) -> None:
+    """Raise CameraError where reading would take more than is allowed."""
     if n_bytes > allowed:
         raise CameraError(
             f"the camera file {path} would take up to {n_bytes // 1_000_000} MB of memory to read; "

@@ -1,212 +1,76 @@
-"""Cameras read from JSON files, which are not trusted: each value is checked.
-
-======================= =========================================== ============== =============
-kind                    told by                                     axes           `auto` scale
-======================= =========================================== ============== =============
-NeRF-synthetic          `frames`, `camera_angle_x` and no `fl_x`    OpenGL         2/3
-instant-ngp, nerfstudio `frames`, anything else but the next        OpenGL         1
-OpenCV frames           `frames` with `fx`, as with `w2c`           OpenCV         1
-nerfstudio's paths      `camera_path`                               OpenGL         1
-list of views           `views`                                     OpenCV         1
-======================= =========================================== ============== =============
-
-Values of the file hold for every entry that has none of its own; null is the same as absent.
-A key that is not known is refused by name (`kinds`), and so is a lens that is not read (`lens_keys`).
-
-A pose is a matrix of 4x4 or 3x4 numbers or a list of 16 or 12, camera to world
-(`transform_matrix`, `camera_to_world`, `c2w`, `pose`) or world to camera (`w2c`,
-`world_to_camera`). OpenGL axes (x right, y up, z backward) become OpenCV axes by turning the second
-and third column round; `convention`, a text that begins with OpenGL or OpenCV, says which where a
-file has it. `applied_transform` and `applied_scale` of nerfstudio tell what was done to poses that
-are written with it done, so nothing is left to do. Angles of view are in radians
-(`camera_angle_x`, `camera_angle_y`) or degrees (`fovx`, `x_fov`, ...; `fov` of a path is vertical).
-The scale multiplies the camera's position: svox2 trains NeRF-synthetic scenes with translations of
-2/3. `scene_scale` in a file is that file's own.
-
-The size is that of the file (`w` and `h`), else that of the entry's own picture (`file_path`), of
-which only the header is opened, wherever it is.
-"""
+"""Cameras read from files and folders, whatever their format (`formats.registry`)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from plenostream.cameras.camera import Camera
-from plenostream.cameras.document import kind_of_value, read_document
-from plenostream.cameras.entries import camera_of_entry, entry_over_document, picture_of
-from plenostream.cameras.kinds import KINDS, Kind, check_keys
-from plenostream.cameras.values import finite_number
-from plenostream.errors import CameraError, InvalidInput, shown
-from plenostream.files.paths import input_file, local_path
-from plenostream.options import FRAMES, SCENE_SCALE, SIZE
+from plenostream.cameras.formats.registry import find_format
+from plenostream.cameras.views import Asked, CameraSet, Frames, PicturedCamera
+from plenostream.files.paths import local_path
+from plenostream.options import CAMERA_FORMAT
 
-__all__ = ["PicturedCamera", "load_cameras", "load_pictured"]
-
-NERF_SYNTHETIC_SCALE = 2 / 3
+__all__ = ["load_cameras", "load_pictured", "read_cameras"]
 
 
 def load_cameras(
     path: str | Path,
     *,
-    frames: str | Sequence[int] | None = None,
+    frames: Frames | None = None,
     size: tuple[int, int] | None = None,
     scene_scale: float | Literal["auto"] = "auto",
+    camera_format: str | None = None,
+    poses: str = "svox2",
+    camera_axes: str | None = None,
+    fov_degrees: float | None = None,
 ) -> list[Camera]:
-    """The cameras of a JSON file, in the file's order or in that of `frames`.
+    """The cameras of a file or folder, in its order or in that of `frames`.
 
     Parameters
     ----------
-    path : the file; kinds as in the head of this module
+    path : JSON of NeRF-synthetic, instant-ngp, nerfstudio or Open3D; a data set of COLMAP, LLFF or
+        NSVF; plain matrices (docs/cameras.md)
     frames : which of them, counted from 0: numbers, or text such as "0,3,8-12"; None: all
     size : width and height in pixels that the views are rescaled to; None: what the file says,
         else that of each view's own picture, else 800x800 where an angle of view is all there is
         and no picture is named
-    scene_scale : what positions are multiplied by; "auto": what the file says, else 2/3 for files
-        with `camera_angle_x` and no `fl_x`, 1 for all others
+    scene_scale : what positions are multiplied by; "auto": what the file says, else what svox2
+        does for the format
+    camera_format : name of the format (`options.CAMERA_FORMAT`); None: what the path is found to be
+    poses : "svox2": moved as svox2's loaders do; "svox2-bbox": by the box of an NSVF folder;
+        "as-written": as the file has them, no scale either
+    camera_axes, fov_degrees : of plain matrices, what they lead to and the horizontal field of view
 
     Raises
     ------
-    CameraError : no such file, not of a known kind, a key that is not known, a lens that is
-        not read, a matrix or number that cannot be; names file and frame.
-    InvalidInput : no path, a URL, frames that the file does not have, a size or scale that means nothing.
+    CameraError : no such file, of no known format, a lens that is not read, a matrix or number that
+        cannot be; names file and place.
+    InvalidInput : no path, a URL, frames that the file does not have, an option that means nothing.
     """
-    return [
-        view.camera
-        for view in load_pictured(path, frames=frames, size=size, scene_scale=scene_scale)
-    ]
+    asked = Asked(
+        frames=frames,
+        size=size,
+        scene_scale=scene_scale,
+        poses=poses,
+        camera_axes=camera_axes,
+        fov_degrees=fov_degrees,
+    )
+    return [view.camera for view in read_cameras(path, asked, camera_format).views]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PicturedCamera:
-    """A camera of a file, and the picture that it took."""
-
-    number: int
-    """Of the frame, counted from 0."""
-    camera: Camera
-    picture: Path | None
-    """The PNG or JPEG file that the frame names; None where there is none."""
-    name: str
-    """`file_path` as the frame has it; empty without."""
-
-
-def load_pictured(
-    path: str | Path,
-    *,
-    frames: str | Sequence[int] | None = None,
-    size: tuple[int, int] | None = None,
-    scene_scale: float | Literal["auto"] = "auto",
-) -> list[PicturedCamera]:
+def load_pictured(path: str | Path, **asked: Any) -> list[PicturedCamera]:
     """The same as `load_cameras`, each with its picture."""
-    path = local_path(path, what="camera file")
-    asked = SCENE_SCALE.check("scene_scale", scene_scale)
-    scale = None if asked == "auto" else asked
-    FRAMES.check("frames", frames)
-    if size is not None:
-        size = SIZE.check("size", size)
-    document = read_document(input_file(path, what="camera file", error=CameraError))
-    kind, entries = _entries(document, path)
-    document = _without_nulls(document)
-    numbers = _chosen(frames, len(entries), path)
-    try:
-        check_keys(kind, document, of_entry=False)
-        is_opencv = _is_opencv(kind, document, entries)
-        if scale is None:
-            scale = _own_scale(document, entries)
-    except CameraError as error:
-        raise CameraError(f"{path}: {error}") from error
-    views = []
-    for number in numbers:
-        entry = _without_nulls(entries[number])
-        try:
-            check_keys(kind, entry, of_entry=True)
-            camera = camera_of_entry(
-                entry_over_document(document, entry),
-                kind,
-                is_opencv=is_opencv,
-                scale=scale,
-                folder=path.parent,
-                size=size,
-            )
-        except CameraError as error:
-            name = entry.get("file_path")
-            name = f" ({shown(name)})" if isinstance(name, str) else ""
-            raise CameraError(f"{path}: frame {number}{name}: {error}") from error
-        named = entry.get("file_path")
-        named = named if isinstance(named, str) else ""
-        picture = picture_of(path.parent, named) if named else None
-        views.append(PicturedCamera(number=number, camera=camera, picture=picture, name=named))
-    return views
+    camera_format = asked.pop("camera_format", None)
+    return read_cameras(path, Asked(**asked), camera_format).views
 
 
-def _chosen(frames: object, n_frames: int, path: Path) -> Sequence[int]:
-    if frames is None:
-        return range(n_frames)
-    runs: list[range] = FRAMES.check("frames", frames)
-    for run in runs:
-        if run.stop > n_frames:
-            raise InvalidInput(
-                f"frame {max(run.start, n_frames)} was asked for; {path} has {n_frames} "
-                f"(0 to {n_frames - 1})"
-            )
-    return [number for run in runs for number in run]
-
-
-def _entries(document: dict[str, Any], path: Path) -> tuple[Kind, list[dict[str, Any]]]:
-    """Which kind the file is, by the list that it has, and the list; it is taken out."""
-    kinds = [kind for kind in KINDS if document.get(kind.entries) is not None]
-    if len(kinds) != 1:
-        names = " and ".join(f"`{kind.entries}`" for kind in kinds)
-        raise CameraError(
-            f"the camera file {path} has {names}: which of them counts?"
-            if kinds
-            else f"the camera file {path} has neither `frames` (NeRF-synthetic, instant-ngp, "
-            "nerfstudio) nor `camera_path` (nerfstudio) nor `views`"
-        )
-    (kind,) = kinds
-    entries = document.pop(kind.entries)
-    if not isinstance(entries, list) or not entries:
-        raise CameraError(
-            f"the camera file {path}: `{kind.entries}` is not a list of at least one camera"
-        )
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict):
-            raise CameraError(
-                f"{path}: frame {number} is no JSON object, but a {kind_of_value(entry)}"
-            )
-    return kind, entries
-
-
-def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
-    """A null is the same as absent."""
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _anywhere(key: str, document: Mapping[str, Any], entries: list[dict[str, Any]]) -> bool:
-    return key in document or any(entry.get(key) is not None for entry in entries)
-
-
-def _is_opencv(kind: Kind, document: Mapping[str, Any], entries: list[dict[str, Any]]) -> bool:
-    """Axes of the file's poses, by what it says itself or else by its kind."""
-    said = document.get("convention")
-    if said is None:
-        return kind.is_opencv or (kind.entries == "frames" and _anywhere("fx", document, entries))
-    for name in ("opencv", "opengl"):
-        if isinstance(said, str) and said.lower().startswith(name):
-            return name == "opencv"
-    raise CameraError(f"`convention` is {shown(said)}; expected text that begins OpenCV or OpenGL")
-
-
-def _own_scale(document: Mapping[str, Any], entries: list[dict[str, Any]]) -> float:
-    if "scene_scale" in document:
-        scale = finite_number(document["scene_scale"])
-        if scale is None or scale <= 0:
-            raise CameraError(
-                f"`scene_scale` is {shown(document['scene_scale'])}; expected a number above zero"
-            )
-        return scale
-    has_angle = _anywhere("camera_angle_x", document, entries)
-    in_pixels = any(_anywhere(key, document, entries) for key in ("fl_x", "fx"))
-    return NERF_SYNTHETIC_SCALE if has_angle and not in_pixels else 1.0
+def read_cameras(path: str | Path, asked: Asked, camera_format: str | None = None) -> CameraSet:
+    """The same as a record that says what the file was found to be; raises as `load_cameras`."""
+    place = local_path(path, what="camera file")
+    name = CAMERA_FORMAT.check("camera_format", camera_format)
+    form, place, others = find_format(place, name)
+    found = form.read(place, asked)
+    also = f" (also there: {', '.join(others)}; see --camera-format)" if others else ""
+    return replace(found, found=found.found + also)

@@ -73,6 +73,8 @@ class Kind:
 
     entries: str
     """Key of the list of cameras."""
+    title: str
+    """What such a file is called."""
     understood: frozenset[str]
     """Keys about size, focal length and pose."""
     harmless: frozenset[str]
@@ -84,9 +86,15 @@ class Kind:
 
 
 KINDS = (
-    Kind("frames", frozenset({*_INTRINSICS, *POSE_KEYS}), _HARMLESS),
+    Kind(
+        "frames",
+        "instant-ngp or nerfstudio transforms",
+        frozenset({*_INTRINSICS, *POSE_KEYS}),
+        _HARMLESS,
+    ),
     Kind(
         "camera_path",
+        "nerfstudio camera path",
         frozenset({*_INTRINSICS, *POSE_KEYS, "fov", "render_width", "render_height"}),
         _HARMLESS
         | {
@@ -98,6 +106,7 @@ KINDS = (
     ),
     Kind(
         "views",
+        "list of views",
         frozenset({*POSE_KEYS, "fx", "fy", "cx", "cy", "width", "height"}),
         _HARMLESS,
         required=("fx", "fy", "cx", "cy", "width", "height"),

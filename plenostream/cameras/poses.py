@@ -1,7 +1,7 @@
 """The pose of an entry, whatever its spelling, direction and axes: camera to world, OpenCV axes.
 
 Which way a matrix leads is said by its key. Which axes the camera has is said by the kind of file
-(the table in `files`) or by its key `convention`; `transform_matrix` and `camera_to_world` are
+(the table in `frame_lists`) or by its key `convention`; `transform_matrix` and `camera_to_world` are
 OpenGL's in every reader there is. So a `w2c` beside instant-ngp's names (`fl_x`, `camera_angle_x`)
 is the inverse of what `transform_matrix` would be; one beside `fx` and `fy` is the extrinsic matrix
 of computer vision, as the renderings written as ``opencv_cameras.json`` have it.

@@ -32,7 +32,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'.
 def compare(first: str, second: str, as_json: bool) -> None:
     """Say how alike the pictures FIRST and SECOND are: PSNR and SSIM.
 
-    PNG, JPEG or .npy; of two folders, files of the same name (whatever the ending) are compared.
+    PNG, JPEG, .npy or .exr; of two folders, files of the same name (whatever the ending) are compared.
     Pictures with alpha are laid over white.
     """
     from plenostream.export.photographs import read_picture

@@ -6,36 +6,88 @@ from typing import Any
 
 import click
 
-from plenostream.cli.parameters import Settings, quiet_option, record_options
+from plenostream.cli.approximation import approximation_line
+from plenostream.cli.parameters import (
+    Settings,
+    quiet_option,
+    record_options,
+    spelled_flag,
+    take_record,
+)
 from plenostream.cli.progress import Progress
-from plenostream.options import ConvertOptions
+from plenostream.options import ConvertOptions, ResampleOptions, VolumeOptions
 
 __all__ = ["convert"]
 
 
 @click.command(
-    short_help="Convert a svox2 checkpoint (.npz) to a scene of bricks.",
+    short_help="Convert a svox2 checkpoint (.npz) or a volume to a scene of bricks.",
     epilog="""\b
 Examples:
   plenostream convert model.npz model.zarr
   plenostream convert big.npz big.zarr --host-memory 500MB --overwrite
+  plenostream convert ct.npy ct.zarr --axes zyx --opacity 150:0,300:0.02,700:0.5 --colormap hot
 """,
 )
-@click.argument("checkpoint")
+@click.argument("source")
 @click.argument("scene")
 @record_options(ConvertOptions)
+@record_options(VolumeOptions)
+@record_options(ResampleOptions)
 @quiet_option
 @click.pass_obj
-def convert(settings: Settings, /, checkpoint: str, scene: str, **options: Any) -> None:
-    """Convert a svox2 CHECKPOINT (.npz) to a SCENE of bricks (a folder).
+def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> None:
+    """Convert SOURCE to a SCENE of bricks (a folder).
 
-    The scene is there only once it is whole. It keeps the checkpoint's values exactly, unless
-    --dtype float16 is asked for.
+    SOURCE is a svox2 checkpoint (.npz), whose values the scene keeps exactly unless --dtype float16
+    is asked for; or a volume of scalars, such as CT or simulations make: a NumPy file (.npy) or a
+    Zarr array, of which --opacity and --colormap say what its values look like.
+
+    A PlenOctree (.npz of svox 1) and Plenoxels in JAX (a folder of .npy) have pictures that no scene
+    has exactly; --approximate resamples them and says how far off the picture is.
+
+    The scene is there only once it is whole.
     """
-    asked = ConvertOptions(**options)  # refuse what cannot be before anything heavy is imported
-    from plenostream.importers.svox2.convert import convert as convert_checkpoint
+    # Refuse what cannot be before anything heavy is imported.
+    asked, volume = take_record(ConvertOptions, flags), take_record(VolumeOptions, flags)
+    resample = take_record(ResampleOptions, flags)
+    from plenostream.importers.arrays.recognise import is_volume
 
     with Progress(quiet=settings.quiet) as progress:
-        report = convert_checkpoint(checkpoint, scene, asked, progress=progress.update)
+        if is_volume(source):
+            from plenostream.importers.arrays.volume import convert_volume
+
+            lines = convert_volume(source, scene, volume, asked, progress=progress.update).lines()
+        else:
+            _refuse_volume_flags(source, volume)
+            lines = _convert_model(source, scene, resample, asked, progress)
     if not settings.quiet:
-        click.echo("\n".join(report.lines()))
+        click.echo("\n".join(lines))
+
+
+def _convert_model(
+    source: str,
+    scene: str,
+    resample: ResampleOptions,
+    options: ConvertOptions,
+    progress: Progress,
+) -> list[str]:
+    """Convert a checkpoint or a model of another program; the report."""
+    from plenostream.importers.resampled.convert import convert_foreign, open_foreign
+
+    if open_foreign(source, radius=resample.radius) is None:
+        if resample.radius is not None:
+            raise click.UsageError(f"--radius belongs to Plenoxels in JAX, and {source} is none")
+        from plenostream.importers.svox2.convert import convert as convert_checkpoint
+
+        return convert_checkpoint(source, scene, options, progress=progress.update).lines()
+    report, model = convert_foreign(source, scene, resample, options, progress=progress.update)
+    return [*report.lines(), approximation_line(scene, model, options)]
+
+
+def _refuse_volume_flags(source: str, volume: VolumeOptions) -> None:
+    for name in VolumeOptions.__dataclass_fields__:
+        if getattr(volume, name) != getattr(VolumeOptions(), name):
+            raise click.UsageError(
+                f"{spelled_flag(name)} belongs to volumes (.npy, or a Zarr array), and {source} is none"
+            )

@@ -13,12 +13,12 @@ from plenostream.cli.parameters import (
     json_option,
     quiet_option,
     record_options,
-    rule_option,
 )
 from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
+from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
 from plenostream.errors import InvalidInput
-from plenostream.options import FRAMES, SCENE_SCALE, RenderOptions, StreamOptions
+from plenostream.options import RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, PicturedCamera
@@ -38,10 +38,12 @@ Needs scikit-image: pip install 'plenostream[evaluate]'.
 )
 @click.argument("scene")
 @click.option(
-    "--cameras", metavar="FILE.json", required=True, help="Views with photographs (`file_path`)."
+    "--cameras",
+    metavar="PATH",
+    required=True,
+    help="File or data set of views with photographs (formats: docs/cameras.md).",
 )
-@rule_option("--frames", rule=FRAMES)
-@rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto")
+@camera_file_options
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @click.option(
@@ -58,8 +60,6 @@ def evaluate(
     /,
     scene: str,
     cameras: str,
-    frames: Any,
-    scene_scale: Any,
     save: str | None,
     overwrite: bool,
     as_json: bool,
@@ -71,7 +71,7 @@ def evaluate(
     --background. PSNR and SSIM are those of pixels cut off at 0 and 1; the mean is that of the
     views.
     """
-    from plenostream.cameras import load_pictured
+    from plenostream.cameras import Asked, read_cameras
     from plenostream.export.photographs import read_picture, side_by_side
     from plenostream.export.scores import require_scores, score
     from plenostream.export.stills import write_png
@@ -79,8 +79,11 @@ def evaluate(
     from plenostream.files.atomic import checked_output, made_folders, try_place
 
     require_scores()
-    asked = {} if scene_scale is None else {"scene_scale": scene_scale}
-    views = load_pictured(cameras, frames=frames, **asked)
+    camera_format = flags.pop("camera_format")
+    asked = {name: flags.pop(name) for name in FILE_OPTIONS if name in flags}
+    said = {name: value for name, value in asked.items() if value is not None}
+    read = read_cameras(cameras, Asked(**said), camera_format)
+    views = read.views
     _require_photographs(views, cameras)
     files: list[Path] = []
     if save is not None:
@@ -105,6 +108,8 @@ def evaluate(
                     write_png(files[len(rows) - 1], pixels, overwrite=overwrite)
             progress.update("evaluating", len(rows), len(views))
     tell_scores(rows, as_json=as_json)
+    if not (as_json or settings.quiet):
+        click.echo(f"cameras: {read.found}")
 
 
 def _require_photographs(views: list[PicturedCamera], path: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from plenostream.cli.parameters import take_record
-from plenostream.cli.viewpoints import NumberedCamera, choose_cameras
+from plenostream.cli.viewpoints import Viewpoints, choose_cameras
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 
@@ -21,25 +21,28 @@ __all__ = ["opened_renderer", "opened_scene"]
 @contextmanager
 def opened_renderer(
     scene: str, flags: dict[str, Any]
-) -> Iterator[tuple[Renderer, list[NumberedCamera], RenderOptions]]:
+) -> Iterator[tuple[Renderer, Viewpoints, RenderOptions]]:
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene) as opened:
-        cameras = choose_cameras(opened.grid, **flags)
+    from plenostream.engine.projection import choose_ndc
+
+    with _opened_scene(scene, stream) as opened:
+        in_ndc = choose_ndc(options, opened.meta).camera is not None
+        viewpoints = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
         with _renderer(opened, options, stream) as renderer:
-            yield renderer, cameras, options
+            yield renderer, viewpoints, options
 
 
 @contextmanager
 def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, RenderOptions]]:
     """The same for cameras that are chosen elsewhere; `flags` are those of options."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene) as opened, _renderer(opened, options, stream) as renderer:
+    with _opened_scene(scene, stream) as opened, _renderer(opened, options, stream) as renderer:
         yield renderer, options
 
 
-def _opened_scene(scene: str) -> Scene:
-    prepare_jax()
+def _opened_scene(scene: str, stream: StreamOptions) -> Scene:
+    prepare_jax(stream.device_bytes)
     from plenostream.scene import open_scene
 
     return open_scene(scene)

@@ -12,7 +12,13 @@ from typing import Any, TypeVar
 import click
 
 from plenostream.errors import InvalidInput
-from plenostream.options import ConvertOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    ConvertOptions,
+    RenderOptions,
+    ResampleOptions,
+    StreamOptions,
+    VolumeOptions,
+)
 from plenostream.rules import Rule, Truth, rules_of
 
 __all__ = [
@@ -26,7 +32,9 @@ __all__ = [
     "take_record",
 ]
 
-_Record = TypeVar("_Record", RenderOptions, StreamOptions, ConvertOptions)
+_Record = TypeVar(
+    "_Record", RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions
+)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 

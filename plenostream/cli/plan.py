@@ -48,12 +48,12 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
     """
     plans = []
     with (
-        opened_renderer(scene, flags) as (renderer, cameras, _),
-        Progress(quiet=settings.quiet or len(cameras) == 1, unit="views") as progress,
+        opened_renderer(scene, flags) as (renderer, viewpoints, _),
+        Progress(quiet=settings.quiet or len(viewpoints.cameras) == 1, unit="views") as progress,
     ):
-        for number, camera in cameras:
+        for number, camera in viewpoints.cameras:
             plans.append((number, renderer.plan(camera)))
-            progress.update("planning", len(plans), len(cameras))
+            progress.update("planning", len(plans), len(viewpoints.cameras))
     number, largest = max(plans, key=lambda item: item[1].planned_device_bytes)
     if as_json:
         told = largest.to_dict()
@@ -65,4 +65,5 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
         return
     if len(plans) > 1:
         click.echo(f"of {len(plans)} views, number {number} takes most:")
-    click.echo("\n".join([*largest.lines(), *choice_lines(renderer.backend, renderer.precision)]))
+    lines = [*largest.lines(), *viewpoints.lines()]
+    click.echo("\n".join(lines + choice_lines(renderer.backend, renderer.precision)))

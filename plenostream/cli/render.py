@@ -12,7 +12,8 @@ from plenostream.cli.opening import opened_renderer
 from plenostream.cli.parameters import Settings, quiet_option, record_options, rule_option
 from plenostream.cli.progress import Progress
 from plenostream.cli.summary import choice_lines, stats_json, summary_lines
-from plenostream.cli.viewpoints import NumberedCamera, camera_options
+from plenostream.cli.viewpoints import camera_options
+from plenostream.errors import InvalidInput, printable
 from plenostream.files.paths import apart_from
 from plenostream.options import FPS, OUTPUTS, RenderOptions, StreamOptions
 
@@ -32,6 +33,7 @@ Examples:
   plenostream render model.zarr view.png --look-from 2,2,1
   plenostream render model.zarr turn.mp4 --orbit 120 --size 640x480
   plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
+  plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --path-frames 300
   plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
 
 \b
@@ -48,6 +50,12 @@ small (the message says which would do), 130 Ctrl-C.
 @record_options(StreamOptions)
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Draw only the frames that are missing in the folder OUT. A film keeps its frames in "
+    "OUT.frames until it is whole, if it was begun with --resume too.",
+)
 @quiet_option
 @click.pass_obj
 def render(
@@ -59,6 +67,7 @@ def render(
     fps: float,
     stats: str | None,
     overwrite: bool,
+    resume: bool,
     **flags: Any,
 ) -> None:
     """Render views of a SCENE to OUT.
@@ -68,6 +77,7 @@ def render(
     frame_0000.png and so on, numbered as in the camera file.
     """
     from plenostream.export.targets import choose_target, target_files
+    from plenostream.export.unfinished import missing_frames
     from plenostream.files.atomic import made_folders, try_place, writing
 
     # What can be known of the places is found out before the scene is opened.
@@ -76,9 +86,18 @@ def render(
     if stats is not None:
         try_place(stats, what=_STATS)
     inputs = {"scene": scene, "camera file": flags["cameras"]}
-    with opened_renderer(scene, flags) as (renderer, cameras, options):
-        numbers = [number for number, _ in cameras]
+    with opened_renderer(scene, flags) as (renderer, viewpoints, options):
+        cameras = viewpoints.cameras
         target = choose_target(out, outputs=outputs, n_frames=len(cameras))
+        sizes = {number: (camera.width, camera.height) for number, camera in cameras}
+        if resume:
+            if overwrite and target.kind != "mp4":
+                raise InvalidInput(
+                    "--resume leaves frames that are there, and --overwrite does not"
+                )
+            wanted = set(missing_frames(target, sizes))
+            cameras = [(number, camera) for number, camera in cameras if number in wanted]
+        numbers = [number for number, _ in cameras]
         apart_from(target_files(target, numbers), inputs | {_STATS: stats})
         apart_from([] if stats is None else [stats], inputs)
         frames: list[dict[str, Any]] = []
@@ -87,7 +106,12 @@ def render(
             began = time.perf_counter()
             with (
                 _opened_output(
-                    target, cameras, background=options.background_rgb, fps=fps, overwrite=overwrite
+                    target,
+                    sizes,
+                    background=options.background_rgb,
+                    fps=fps,
+                    overwrite=overwrite,
+                    missing=numbers if resume else None,
                 ) as writer,
                 Progress(quiet=settings.quiet, unit="frames") as progress,
             ):
@@ -103,27 +127,36 @@ def render(
                     record.write(stats_json(numbers, frames).encode())
     seconds = time.perf_counter() - began
     if not settings.quiet:
-        size = (cameras[0][1].width, cameras[0][1].height)
-        lines = summary_lines(writer.written, frames, size=size, seconds=seconds)
+        lines = [f"{len(sizes) - len(numbers)} of {len(sizes)} frames were there"] * resume
+        if not frames:
+            lines += [f"{printable(str(path))}: made of them" for path in writer.written]
+        else:
+            size = sizes[numbers[0]]
+            lines += summary_lines(writer.written, frames, size=size, seconds=seconds)
+        lines += viewpoints.lines()
         lines += choice_lines(renderer.backend, renderer.precision)
         click.echo("\n".join(lines + writer.notes()))
 
 
 def _opened_output(
     target: Target,
-    cameras: list[NumberedCamera],
+    sizes: dict[int, tuple[int, int]],
     *,
     background: tuple[float, float, float],
     fps: float,
     overwrite: bool,
+    missing: list[int] | None,
 ) -> AbstractContextManager[Writer]:
+    """The writer of frames of these sizes, of which only the `missing` ones come, if that is said."""
     from plenostream.export.film import film_output
     from plenostream.export.stills import still_output
+    from plenostream.export.unfinished import resumed_film
 
+    if target.kind == "mp4" and missing is not None:
+        return resumed_film(target, sizes=sizes, missing=missing, fps=fps, overwrite=overwrite)
     if target.kind == "mp4":
-        sizes = [(camera.width, camera.height) for _, camera in cameras]
-        return film_output(target, sizes=sizes, fps=fps, overwrite=overwrite)
-    numbers = [number for number, _ in cameras]
+        return film_output(target, sizes=list(sizes.values()), fps=fps, overwrite=overwrite)
+    numbers = list(sizes) if missing is None else missing
     return still_output(target, numbers=numbers, background=background, overwrite=overwrite)
 
 

@@ -34,7 +34,8 @@ def totals(frames: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def stats_json(numbers: Sequence[int], frames: Sequence[dict[str, Any]]) -> str:
     """The totals as a JSON object, with each frame's counters under `frames`."""
     listed = [{"frame": number, **frame} for number, frame in zip(numbers, frames, strict=True)]
-    return json.dumps({**totals(frames), "frames": listed}, indent=1) + "\n"
+    sums = totals(frames) if frames else {}
+    return json.dumps({**sums, "frames": listed}, indent=1) + "\n"
 
 
 def summary_lines(

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import click
+import numpy as np
 
-from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
+from plenostream.cameras import (
+    Asked,
+    Camera,
+    CameraSet,
+    interpolated_cameras,
+    look_at_camera,
+    orbit_cameras,
+    read_cameras,
+    spiral_cameras,
+)
 from plenostream.cameras.placement import (
     DEFAULT_ELEVATION_DEGREES,
     DEFAULT_FOV_DEGREES,
     DEFAULT_SIZE,
 )
+from plenostream.cameras.similarity import mean_pose
 from plenostream.cli.parameters import rule_option, spelled_flag
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.options import (
+    CAMERA_AXES,
+    CAMERA_FORMAT,
     DISTANCE,
     ELEVATION,
     FOV,
@@ -25,34 +38,71 @@ from plenostream.options import (
     LOOK_AT,
     LOOK_FROM,
     ORBIT,
+    PATH,
+    PATH_FRAMES,
+    POSES,
     REGION,
     SCENE_SCALE,
     SIZE,
 )
 
-__all__ = ["NumberedCamera", "camera_options", "choose_cameras"]
+__all__ = [
+    "FILE_OPTIONS",
+    "NumberedCamera",
+    "Viewpoints",
+    "camera_file_options",
+    "camera_options",
+    "choose_cameras",
+]
 
 NumberedCamera = tuple[int, Camera]
 """A camera with its number: of the file's frame, or counted from 0."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
+
+@dataclass(frozen=True, slots=True)
+class Viewpoints:
+    """Where the cameras are."""
+
+    cameras: list[NumberedCamera]
+    found: str = ""
+    """What the camera file was found to be; empty without one."""
+
+    def lines(self) -> list[str]:
+        """The same as a line to read."""
+        return [f"cameras: {self.found}"] if self.found else []
+
+
+FILE_OPTIONS = ("frames", "scene_scale", "camera_format", "poses", "camera_axes")
+"""Options about a camera file alone."""
+DEFAULT_PATH_FRAMES = 120
+"""Four seconds of a film."""
 _WAYS = {
-    "cameras": ("frames", "scene_scale"),
+    "cameras": (*FILE_OPTIONS, "fov", "path", "path_frames"),
     "orbit": ("elevation", "distance", "fov"),
     "look_from": ("look_at", "fov"),
 }
 """The three ways to place cameras, with the flags that belong to each."""
 
+_FILE_FLAGS = (
+    rule_option("--frames", rule=FRAMES),
+    rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto"),
+    rule_option("--camera-format", rule=CAMERA_FORMAT),
+    rule_option("--poses", rule=POSES, shown="svox2"),
+    rule_option("--camera-axes", rule=CAMERA_AXES),
+)
 _FLAGS = (
     click.option(
         "--cameras",
-        metavar="FILE.json",
-        help="Views of a file: NeRF-synthetic transforms_*.json; transforms.json of instant-ngp or "
-        "nerfstudio (fl_x, ...; lenses in docs/cameras.md), its camera paths; or a list of `views`.",
+        metavar="PATH",
+        help="Views of a file or data set: JSON of NeRF-synthetic, instant-ngp, nerfstudio (their "
+        "camera paths too) or Open3D; COLMAP, LLFF (poses_bounds.npy), NSVF; plain matrices "
+        "(.txt, .npy). Formats and lenses: docs/cameras.md.",
     ),
-    rule_option("--frames", rule=FRAMES),
-    rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto"),
+    *_FILE_FLAGS,
+    rule_option("--path", rule=PATH),
+    rule_option("--path-frames", rule=PATH_FRAMES, shown=str(DEFAULT_PATH_FRAMES)),
     rule_option("--orbit", rule=ORBIT),
     rule_option("--elevation", rule=ELEVATION, shown=f"{DEFAULT_ELEVATION_DEGREES:g}"),
     rule_option("--distance", rule=DISTANCE),
@@ -76,35 +126,57 @@ def camera_options(command: _Command) -> _Command:
     return command
 
 
+def camera_file_options(command: _Command) -> _Command:
+    """Decorator: the flags about a camera file alone, which are fields of `cameras.Asked` but for
+    `camera_format`."""
+    for flag in reversed(_FILE_FLAGS):
+        command = flag(command)
+    return command
+
+
 def choose_cameras(
     grid: GridSpec,
     *,
+    in_ndc: bool,
     size: tuple[int, int] | None,
     region: tuple[int, int, int, int] | None = None,
     **flags: Any,
-) -> list[NumberedCamera]:
+) -> Viewpoints:
     """The cameras that the flags ask for, each with its number: of the file's frame, or counted.
+
+    Of a scene `in_ndc`, `grid` does not say where in the world it is.
 
     Raises
     ------
-    InvalidInput : none or several of the three ways to place cameras, a flag of another way, or a
-    region that is not inside a picture.
+    InvalidInput : none or several of the three ways to place cameras, a flag of another way, a way
+    that takes the scene's place in the world where that is not known, or a region that is not inside
+    a picture.
     CameraError : the file cannot be used.
     """
+    if in_ndc:
+        _refuse_unplaced(flags)
     placed = _placed_cameras(grid, size=size, **flags)
     if region is None:
         return placed
-    return [(number, camera.region(*region)) for number, camera in placed]
+    parts = [(number, camera.region(*region)) for number, camera in placed.cameras]
+    return replace(placed, cameras=parts)
 
 
-def _placed_cameras(
-    grid: GridSpec, *, size: tuple[int, int] | None, **flags: Any
-) -> list[NumberedCamera]:
+def _refuse_unplaced(flags: dict[str, Any]) -> None:
+    """Refuse ways that go by the middle of the scene, which normalised device coordinates hide."""
+    where = "the scene is in normalised device coordinates (--ndc), which do not say where its middle is"
+    if flags["orbit"] is not None:
+        raise InvalidInput(f"{where}; name the cameras with --cameras FILE.json, not with --orbit")
+    if flags["look_from"] is not None and flags["look_at"] is None:
+        raise InvalidInput(f"{where}; say --look-at X,Y,Z beside --look-from")
+
+
+def _placed_cameras(grid: GridSpec, *, size: tuple[int, int] | None, **flags: Any) -> Viewpoints:
     ways = [way for way in _WAYS if flags[way] is not None]
     if len(ways) != 1:
         got = " and ".join(map(spelled_flag, ways)) or "none"
         raise InvalidInput(
-            f"got {got}; name the cameras in one way: --cameras FILE.json, --orbit N or "
+            f"got {got}; name the cameras in one way: --cameras PATH, --orbit N or "
             "--look-from X,Y,Z"
         )
     (way,) = ways
@@ -116,19 +188,49 @@ def _placed_cameras(
                 f"{spelled_flag(name)} belongs to {' or '.join(owners)}, not to {spelled_flag(way)}"
             )
     if way == "cameras":
-        path = Path(flags["cameras"])
-        loaded = load_cameras(path, size=size, **given)
-        runs = given.get("frames", [range(len(loaded))])
-        return list(zip((number for run in runs for number in run), loaded, strict=True))
+        return _cameras_of_file(grid, flags["cameras"], size, given)
     # The library knows the defaults; only what was said is passed on.
     placed: dict[str, Any] = {} if size is None else {"size": size}
     if "fov" in given:
         placed["fov_degrees"] = given["fov"]
     if way == "look_from":
         target = given.get("look_at", grid.center)
-        return [(0, look_at_camera(flags["look_from"], target, **placed))]
+        return Viewpoints([(0, look_at_camera(flags["look_from"], target, **placed))])
     if "elevation" in given:
         placed["elevation_degrees"] = given["elevation"]
     if "distance" in given:
         placed["distance"] = given["distance"]
-    return list(enumerate(orbit_cameras(grid, flags["orbit"], **placed)))
+    return Viewpoints(list(enumerate(orbit_cameras(grid, flags["orbit"], **placed))))
+
+
+def _cameras_of_file(
+    grid: GridSpec, path: str, size: tuple[int, int] | None, given: dict[str, Any]
+) -> Viewpoints:
+    if "path_frames" in given and "path" not in given:
+        raise InvalidInput("--path-frames belongs to --path, which is not said")
+    asked = {
+        name: given[name] for name in FILE_OPTIONS if name in given and name != "camera_format"
+    }
+    read = read_cameras(
+        path, Asked(size=size, fov_degrees=given.get("fov"), **asked), given.get("camera_format")
+    )
+    found = f"{read.found}, {len(read.views)} view{'s' * (len(read.views) != 1)}"
+    if "path" not in given:
+        return Viewpoints([(view.number, view.camera) for view in read.views], found)
+    n = given.get("path_frames", DEFAULT_PATH_FRAMES)
+    cameras = [view.camera for view in read.views]
+    if given["path"] == "interpolate":
+        made = interpolated_cameras(cameras, n)
+    else:
+        made = spiral_cameras(cameras, n, focus=_focus(read, grid))
+    return Viewpoints(list(enumerate(made)), f"{found}; path: {given['path']}, {n} frames")
+
+
+def _focus(read: CameraSet, grid: GridSpec) -> float:
+    """Where a spiral looks: as the format says, else how far before its cameras the scene's middle
+    is."""
+    if read.focus is not None:
+        return read.focus
+    poses = np.stack([view.camera.c2w for view in read.views])
+    axes, middle = mean_pose(poses)
+    return float(axes[:, 2] @ (np.array(grid.center) - middle))

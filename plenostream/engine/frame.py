@@ -77,7 +77,7 @@ class Frame:
         for wave in waves[:_READ_AHEAD]:
             self._supply.request(wave)
         for number, wave in enumerate(waves):
-            if len(reports) == _REPORT_DELAY:
+            if number >= _REPORT_DELAY:
                 alive = reports.popleft()()
                 hidden = view.hidden(wave, alive)
                 self.counts["bricks_culled"] += int(hidden.sum())
@@ -88,7 +88,8 @@ class Frame:
                 for coming in waves[number + _READ_AHEAD : number + _READ_AHEAD + 1]:
                     self._supply.request(coming)
                 self.counts["waves"] += 1
-            reports.append(self._integrator.report())
+            if number + _REPORT_DELAY < len(waves):
+                reports.append(self._integrator.report())
 
     def _draw_wave(
         self, view: View, wave: NDArray[np.int64], alive: NDArray[np.bool_] | None

@@ -1,4 +1,9 @@
-"""Pictures that a camera takes, drawn in bands of rows."""
+"""Pictures that a camera takes, drawn in bands of rows.
+
+With n x n samples a pixel, what is drawn is the picture of n times the size, whose pixel centres are
+the samples: sample (a, b) of a pixel lies at ((a + 0.5) / n, (b + 0.5) / n) of it. It is never there
+as a whole: tiles become means as they come.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
+from plenostream.engine.ndc_sight import meeting_of, ndc_view
 from plenostream.engine.planner import Layout
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import camera_view, tile_corners
+from plenostream.errors import InternalError
 from plenostream.field.tiles import TILE
 from plenostream.integrator.interface import RaySource
 from plenostream.plan import CameraView, plan_waves
@@ -35,12 +42,16 @@ class Pixels:
     """[height, width]."""
     depth: NDArray[np.float32]
     """[height, width]."""
+    samples: int = 1
+    """Rays along each edge of a pixel."""
 
     @classmethod
-    def empty(cls, camera: Camera) -> Self:
+    def empty(cls, camera: Camera, samples: int = 1) -> Self:
         """Room for all tiles that a camera's picture lies in."""
-        size = -(-camera.height // TILE) * TILE, -(-camera.width // TILE) * TILE
-        return cls(*(np.empty(shape, np.float32) for shape in ((*size, 3), size, size)))
+        edge = TILE // samples
+        size = -(-camera.height // edge) * edge, -(-camera.width // edge) * edge
+        rgb, alpha, depth = (np.empty(shape, np.float32) for shape in ((*size, 3), size, size))
+        return cls(rgb, alpha, depth, samples)
 
     @property
     def nbytes(self) -> int:
@@ -57,18 +68,25 @@ class Pixels:
         """Fill in tiles: colour [t, 64, 3], depth and alpha [t, 64]; `number` [t] counts the tiles
         row by row."""
         height, width = self.alpha.shape
-        row, column = np.divmod(number, width // TILE)
+        n, edge = self.samples, TILE // self.samples
+        row, column = np.divmod(number, width // edge)
         for whole, part in ((self.rgb, rgb), (self.depth, depth), (self.alpha, alpha)):
-            # Whole rows of a tile's pixels, all channels together, are copied at once.
-            length = TILE * whole[0, 0].size
-            tiled = whole.reshape(height // TILE, TILE, width // TILE, length)
-            tiled[row, :, column] = part.reshape(len(number), TILE, length)
+            if n > 1:
+                part = part.reshape(len(number), edge, n, edge, n, -1).mean(axis=(2, 4))
+            # A row of a tile's pixels, all channels together, is one thing to NumPy: number by
+            # number, copying takes twice as long.
+            length = edge * whole[0, 0].size
+            pixels = np.dtype(("V", length * whole.itemsize))
+            tiled = whole.reshape(height // edge, edge, -1).view(pixels)
+            runs = np.ascontiguousarray(part).reshape(len(number), edge * length)
+            tiled[row, :, column] = runs.view(pixels)
 
     def cut(self, camera: Camera) -> Self:
         """The picture without what its tiles reach beyond it."""
         arrays = (self.rgb, self.alpha, self.depth)
         cut = (array[: camera.height, : camera.width] for array in arrays)
-        return type(self)(*(np.ascontiguousarray(array) for array in cut))
+        rgb, alpha, depth = (np.ascontiguousarray(array) for array in cut)
+        return type(self)(rgb, alpha, depth, self.samples)
 
 
 class PictureJob:
@@ -77,11 +95,13 @@ class PictureJob:
     def __init__(self, session: Session, camera: Camera) -> None:
         """Raises BudgetError where the picture does not fit; allocates nothing."""
         self._session = session
-        self._camera = camera
-        self._ray_arrays = camera.ray_arrays
+        self._picture_camera = camera
+        self._samples = n = session.options.samples
+        self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
+        self._ray_arrays = self._camera.ray_arrays
         session.begin()
         self._layout: Layout = session.planner.picture(
-            self._rays(0, 0), camera.width, camera.height
+            self._rays(0, 0), camera.width, camera.height, samples=n
         )
 
     def plan(self) -> RenderPlan:
@@ -111,11 +131,11 @@ class PictureJob:
 
     def draw(self) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost."""
-        pixels = Pixels.empty(self._camera)
+        pixels = Pixels.empty(self._picture_camera, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
         stats = self._session.draw(self._layout, self._lots(pixels), held)
-        return pixels.cut(self._camera), stats
+        return pixels.cut(self._picture_camera), stats
 
     def _bands(self) -> Iterator[tuple[int, int]]:
         """Pixel rows [top, bottom) that are drawn together."""
@@ -143,17 +163,23 @@ class PictureJob:
 
     def _rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""
-        return RaySource(
-            make=self._camera.lens.make,
-            per_tile=(tile_corners(self._camera, top, bottom),),
-            nothing=(_LEFT_OF_THE_PICTURE,),
-            shared=self._ray_arrays,
-            seen=seen,
+        return self._session.projected(
+            RaySource(
+                make=self._camera.lens.make,
+                per_tile=(tile_corners(self._camera, top, bottom),),
+                nothing=(_LEFT_OF_THE_PICTURE,),
+                shared=self._ray_arrays,
+                seen=seen,
+            )
         )
 
     def _view(self, top: int, bottom: int) -> CameraView:
         session = self._session
         meta, index = session.store.meta, session.store.tables.index
-        return camera_view(
-            session.table, index, meta.grid, meta.bricks, self._camera, top=top, bottom=bottom
-        )
+        place = (session.table, index, meta.grid, meta.bricks, self._camera)
+        if session.ndc is None:
+            return camera_view(*place, top=top, bottom=bottom)
+        meeting = meeting_of(self._camera, meta.grid, session.ndc)
+        if meeting is None:
+            raise InternalError("the rays of a picture have no order of bricks")
+        return ndc_view(*place, session.ndc, meeting, top=top, bottom=bottom)

@@ -8,8 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, OutputError
 from plenostream.export.pixels import colour_8bit
@@ -97,7 +99,11 @@ class FilmWriter:
 
     def write(self, number: int, picture: RenderResult) -> None:
         """Append the colours of a frame; alpha and depth have no place in a film."""
-        colours = av.VideoFrame.from_ndarray(colour_8bit(picture.rgb), format="rgb24")
+        self.append(colour_8bit(picture.rgb))
+
+    def append(self, pixels: NDArray[np.uint8]) -> None:
+        """Append a frame [H, W, 3], red first."""
+        colours = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         frame = colours.reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import OpenEXR
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import InvalidInput
@@ -14,7 +15,9 @@ from plenostream.files.paths import input_file
 
 __all__ = ["PICTURE_ENDINGS", "read_picture", "side_by_side"]
 
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".npy")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".npy", ".exr")
+_AS_RENDERED = (".npy", ".exr")
+"""Written by `plenostream render` as it has them: colours multiplied by alpha, over the background."""
 
 Picture = NDArray[np.float32]
 
@@ -22,21 +25,22 @@ Picture = NDArray[np.float32]
 def read_picture(path: str | Path, *, background: ArrayLike) -> Picture:
     """The colours [H, W, 3] of a picture, 0 to 1, laid over `background` where it has alpha.
 
-    PNG and JPEG, 8 or 16 bits; .npy arrays [H, W], [H, W, 3] or [H, W, 4] as they are.
-    In a PNG colours are not multiplied by alpha; in a .npy of `plenostream render` they are, and
-    stand before the background of the render.
+    PNG and JPEG, 8 or 16 bits; .npy arrays [H, W], [H, W, 3] or [H, W, 4] and the channels R, G, B
+    of an OpenEXR file as they are. In a PNG colours are not multiplied by alpha; in a .npy or .exr of
+    `plenostream render` they are, and stand before the background of the render.
 
     Raises
     ------
     InvalidInput : nothing there, or no such picture.
     """
     place = input_file(path, what="picture", error=InvalidInput)
-    values = _array(place) if place.suffix.lower() == ".npy" else _decoded(place)
+    ending = place.suffix.lower()
+    values = {".npy": _array, ".exr": _channels}.get(ending, _decoded)(place)
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=-1)
     if values.ndim != 3 or values.shape[-1] not in (3, 4) or not np.isfinite(values).all():
         raise InvalidInput(f"{place} is no picture: its values have the shape {values.shape}")
-    if values.shape[-1] == 4 and place.suffix.lower() != ".npy":
+    if values.shape[-1] == 4 and ending not in _AS_RENDERED:
         alpha = values[..., 3:]
         return values[..., :3] * alpha + (1 - alpha) * np.asarray(background, np.float32)
     return values[..., :3]
@@ -54,6 +58,21 @@ def _array(place: Path) -> Picture:
         return np.asarray(values, np.float32)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InvalidInput(f"{place} cannot be read as an array of pixels: {error}") from error
+
+
+def _channels(place: Path) -> Picture:
+    """Colours [H, W, 3] of an OpenEXR file."""
+    try:
+        with OpenEXR.File(str(place), separate_channels=True) as file:
+            channels = {name: np.array(channel.pixels) for name, channel in file.channels().items()}
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise InvalidInput(f"{place} cannot be read as an OpenEXR picture: {error}") from error
+    shapes = {channels[name].shape for name in "RGB" if name in channels}
+    if not set("RGB") <= set(channels) or len(shapes) != 1:
+        raise InvalidInput(
+            f"{place} has the channels {', '.join(sorted(channels))}; expected R, G and B of one size"
+        )
+    return np.stack([channels[name] for name in "RGB"], axis=-1).astype(np.float32)
 
 
 def _decoded(place: Path) -> Picture:

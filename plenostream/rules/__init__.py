@@ -9,21 +9,25 @@ from __future__ import annotations
 from plenostream.rules.base import Rule, check_record, described, rules_of
 from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
-from plenostream.rules.points import Point, real_array, real_rows
-from plenostream.rules.words import Choice, DeviceName, Frames, Names, parse_frames
+from plenostream.rules.points import Lengths, Point, real_array, real_rows
+from plenostream.rules.projection import Projection
+from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
 
 __all__ = [
     "Choice",
     "Colour",
     "DeviceName",
     "Frames",
+    "Lengths",
     "Memory",
     "Names",
     "Number",
     "Point",
+    "Projection",
     "Region",
     "Rule",
     "Size",
+    "Spelled",
     "Truth",
     "Whole",
     "check_record",

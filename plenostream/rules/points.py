@@ -14,7 +14,7 @@ from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
 from plenostream.rules.numbers import format_number
 
-__all__ = ["Point", "real_array", "real_rows"]
+__all__ = ["Lengths", "Point", "real_array", "real_rows"]
 
 
 def real_array(value: object) -> NDArray[np.float64]:
@@ -90,6 +90,42 @@ class Point(Rule):
         except ValueError:
             return text
         return x, y, z
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lengths(Rule):
+    """Lengths along the three axes; kept as a tuple."""
+
+    least: float
+    most: float
+    """Smallest and largest length (world units)."""
+
+    @property
+    def expected(self) -> str:
+        return f"three lengths X,Y,Z, such as 0.7,0.7,1.5, {self.range}"
+
+    @property
+    def range(self) -> str:
+        return f"each {format_number(self.least)} to {format_number(self.most)} world units"
+
+    @property
+    def metavar(self) -> str:
+        return "X,Y,Z"
+
+    def _checked(self, name: str, value: object) -> tuple[float, ...]:
+        try:
+            lengths = real_array(value)
+        except ValueError:
+            raise self.refusal(name, value) from None
+        if lengths.shape != (3,) or not ((lengths >= self.least) & (lengths <= self.most)).all():
+            raise self.refusal(name, value)
+        return tuple(lengths.tolist())
+
+    def parse(self, text: str) -> object:
+        try:
+            return tuple(float(part) for part in text.split(","))
+        except ValueError:
+            return text
 
 
 def real_rows(name: str, value: object, *, most: float | None = None) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ import numpy as np
 from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
 
-__all__ = ["Choice", "DeviceName", "Frames", "Names", "parse_frames"]
+__all__ = ["Choice", "DeviceName", "Frames", "Names", "Spelled", "parse_frames"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +99,35 @@ class Names(Rule):
 
     def parse(self, text: str) -> object:
         return tuple(part.strip() for part in text.split(","))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelled(Rule):
+    """Text of a certain form."""
+
+    pattern: str
+    """Regular expression of the whole text."""
+    form: str
+    """The same for people, with an example."""
+    shown_as: str
+    """What stands for it in a command's help."""
+
+    @property
+    def expected(self) -> str:
+        return self.form
+
+    @property
+    def range(self) -> str:
+        return ""
+
+    @property
+    def metavar(self) -> str:
+        return self.shown_as
+
+    def _checked(self, name: str, value: object) -> str:
+        if not isinstance(value, str) or re.fullmatch(self.pattern, value) is None:
+            raise self.refusal(name, value)
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

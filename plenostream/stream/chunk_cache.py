@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -175,12 +175,35 @@ class ChunkCache:
             self._start_reading()
 
     @contextmanager
-    def hold(self, key: ChunkKey) -> Iterator[NDArray[Any]]:
-        """The values of a chunk, which stays in the cache inside the `with`; waits for them, and takes
-        one `want` back in the end.
+    def hold(self, keys: Sequence[ChunkKey]) -> Iterator[list[NDArray[Any]]]:
+        """The values of the first of `keys`, which are waited for, and of those behind it that are
+        there as well; they stay in the cache inside the `with`. One `want` of each is taken back in
+        the end.
 
-        Raises whatever reading it raised (BrickCorrupt); the next call tries again.
+        Raises whatever reading the first raised (BrickCorrupt); the next call tries again.
         """
+        held = [self._use(keys[0])]
+        try:
+            self._wait_for(keys[0], held[0])
+            with self._changed:
+                for key in keys[1:]:
+                    entry = self._entries.get(key)
+                    if entry is None or entry.state is not _State.READY:
+                        break
+                    held.append(self._use(key))
+            yield [entry.future.result()[0] for entry in held]
+        finally:
+            with self._changed:
+                for key, entry in zip(keys, held, strict=False):
+                    entry.n_users -= 1
+                    self._want_less(key, 1)
+                    if entry.state is _State.FAILED:
+                        self._forget(key, entry)
+                    else:
+                        self._tidy(key)
+                self._start_reading()
+
+    def _use(self, key: ChunkKey) -> _Entry:
         with self._changed:
             entry = self._entries.get(key)
             if entry is None:
@@ -189,24 +212,16 @@ class ChunkCache:
                 self._entries[key] = entry = _Entry()
             entry.n_users += 1
             self._sort_in(key, entry)
-        try:
-            with self._changed:
-                if entry.state is _State.QUEUED:
-                    self._awaited.append(key)
-                    self._start_reading()
-                while entry.state in (_State.QUEUED, _State.READING) and not self._closed:
-                    self._changed.wait()
-            self._refuse_closed()
-            yield entry.future.result()[0]
-        finally:
-            with self._changed:
-                entry.n_users -= 1
-                self._want_less(key, 1)
-                if entry.state is _State.FAILED:
-                    self._forget(key, entry)
-                else:
-                    self._tidy(key)
+        return entry
+
+    def _wait_for(self, key: ChunkKey, entry: _Entry) -> None:
+        with self._changed:
+            if entry.state is _State.QUEUED:
+                self._awaited.append(key)
                 self._start_reading()
+            while entry.state in (_State.QUEUED, _State.READING) and not self._closed:
+                self._changed.wait()
+        self._refuse_closed()
 
     def _refuse_closed(self) -> None:
         if self._closed:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError
-from plenostream.format.layout import ROW_ARRAYS, brick_digest
+from plenostream.format.digests import brick_digest
+from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
 from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
 from plenostream.process.closing import Closing
@@ -100,7 +101,7 @@ class BrickFetcher(Closing):
         ----------
         into : densities [N] and coefficients [N, columns] at whose beginning the rows come to lie;
             else they get arrays of their own
-        is_dropped : whether nobody wants the rows any more; asked before each chunk
+        is_dropped : whether nobody wants the rows any more; asked before each wait for a chunk
 
         Raises
         ------
@@ -123,13 +124,16 @@ class BrickFetcher(Closing):
         n_held = 0
         try:
             self._settle_requests(ids)
-            for key, slices in keys.items():
+            order = list(keys)
+            while n_held < len(order):
                 if is_dropped():
                     raise CancelledError
-                n_held += 1
-                with self._chunks.hold(key) as values:
-                    for low, high, at in slices:
-                        out[key[0]][at : at + high - low] = values[low:high]
+                coming, n_held = order[n_held:], n_held + 1  # the first of them, whatever happens
+                with self._chunks.hold(coming) as held:
+                    n_held += len(held) - 1
+                    for key, values in zip(coming, held, strict=False):
+                        for low, high, at in keys[key]:
+                            out[key[0]][at : at + high - low] = values[low:high]
         except BrickCorrupt as error:
             raise self._with_brick(error, ids) from error
         finally:

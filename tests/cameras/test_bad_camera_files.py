@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import struct
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from camera_files import IDENTITY, write_json
 
-from plenostream.cameras import load_cameras
+from plenostream.cameras import document, load_cameras
 from plenostream.errors import CameraError, InvalidInput
 
 
@@ -66,11 +68,15 @@ class TestBadFiles:
         with pytest.raises(CameraError, match="is not there"):
             load_cameras(tmp_path / "none.json")
 
-    def test_that_are_folders_or_pipes_are_refused_without_waiting(self, tmp_path: Path) -> None:
-        os.mkfifo(tmp_path / "pipe")
-        for path in (tmp_path, tmp_path / "pipe"):
+    def test_that_are_pipes_are_refused_without_waiting(self, tmp_path: Path) -> None:
+        for name in ("pipe", "poses_bounds.npy", "cameras.bin", "a.txt"):
+            os.mkfifo(tmp_path / name)
             with pytest.raises(CameraError, match="is not a file"):
-                load_cameras(path)
+                load_cameras(tmp_path / name)
+
+    def test_that_are_folders_of_something_else_are_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(CameraError, match="holds no cameras that are known"):
+            load_cameras(tmp_path)
 
     def test_pictures_named_by_a_file_are_never_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.png")
@@ -127,6 +133,38 @@ class TestBadFiles:
         finally:
             tracemalloc.stop()
         assert peak <= max(64e6, 4 * path.stat().st_size)
+
+    @pytest.mark.parametrize("kind", ["npy", "rows", "words", "images.bin", "images.txt"])
+    @pytest.mark.parametrize("n_views", [1_500, 15_000])
+    def test_of_other_formats_take_no_more_memory_either(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, n_views: int
+    ) -> None:
+        monkeypatch.setattr(document, "MEMORY", 3_000_000)
+        path = tmp_path / {"npy": "m.npy", "rows": "m.txt", "words": "m.txt"}.get(kind, kind)
+        if kind == "npy":
+            np.save(path, np.tile(np.eye(3, 4, dtype=np.float32), (n_views, 1, 1)))
+        elif path.suffix == ".txt":
+            (tmp_path / "cameras.txt").write_text("1 PINHOLE 8 6 9 9 4 3\n")
+            line = {
+                "rows": "1 0 0 0 0 1 0 0 0 0 1 0\n",
+                "words": "1 " * 12,
+                "images.txt": "5 1 0 0 0 0 0 3 1 a\n\n",
+            }[kind]
+            path.write_text(line * n_views)
+        else:
+            camera = struct.pack("<QIiQQ4d", 1, 1, 1, 8, 6, 9, 9, 4, 3)
+            (tmp_path / "cameras.bin").write_bytes(camera)
+            image = struct.pack("<I7dI", 5, 1, 0, 0, 0, 0, 0, 3, 1) + b"a\0" + bytes(8)
+            path.write_bytes(struct.pack("<Q", n_views) + image * n_views)
+        refused = n_views > 1_500 or kind == "words"
+        tracemalloc.start()
+        try:
+            with pytest.raises(CameraError) if refused else contextlib.nullcontext():
+                load_cameras(path, camera_axes="opencv-c2w" if path.stem == "m" else None)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak <= max(3e6, 4 * path.stat().st_size)
 
     @pytest.mark.parametrize("path", [5, None, b"a"], ids=str)
     def test_that_are_no_path_are_refused(self, path: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from plenostream.errors import InvalidInput
 from plenostream.export.photographs import read_picture, side_by_side
+from plenostream.export.stills import write_exr
 
 
 def test_colours_are_red_green_and_blue_of_8_and_16_bits(tmp_path: Path) -> None:
@@ -37,9 +38,25 @@ def test_array_is_read_as_it_is(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_picture(tmp_path / "a.npy", background=1.0), values[..., :3])
 
 
+@pytest.mark.parametrize("channels", [("rgb",), ("rgb", "alpha", "depth")], ids=",".join)
+def test_openexr_of_a_render_is_read_as_it_is(tmp_path: Path, channels: tuple[str, ...]) -> None:
+    made = np.random.default_rng(1).random((4, 5, 5)).astype(np.float32) * 2
+    shown = {"rgb": made[..., :3], "alpha": made[..., 3], "depth": made[..., 4]}
+    write_exr(tmp_path / "a.exr", {name: shown[name] for name in channels}, overwrite=False)
+    found = read_picture(tmp_path / "a.exr", background=0.0)
+    np.testing.assert_array_equal(found, made[..., :3])
+
+
+def test_openexr_without_colours_is_refused(tmp_path: Path) -> None:
+    write_exr(tmp_path / "a.exr", {"depth": np.ones((4, 5), np.float32)}, overwrite=False)
+    with pytest.raises(InvalidInput, match=r"a\.exr has the channels Z; expected R, G and B"):
+        read_picture(tmp_path / "a.exr", background=1.0)
+
+
 @pytest.mark.parametrize(
     "data",
     {
+        "empty.exr": b"", "text.exr": b"not a picture", "cut.exr": b"\x76\x2f\x31\x01\2\0\0\0",
         "none.png": None, "empty.png": b"", "text.png": b"not a picture", "a.npy": b"\x93NUMPY",
     }.items(),
     ids=str,

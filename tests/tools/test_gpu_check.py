@@ -21,12 +21,12 @@ from plenostream.testing.checkpoints import CheckpointArrays
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 
-from gpucheck.drawing import Drawn  # noqa: E402
+from gpucheck.drawing import Drawn, Way  # noqa: E402
 from gpucheck.kernel import Kernel  # noqa: E402
 from gpucheck.machine import Code, Resources, loops_of_the_host, parse_ptxas  # noqa: E402
 from gpucheck.memory import Case, plan_picture, plan_rays  # noqa: E402
 from gpucheck.operations import operations  # noqa: E402
-from gpucheck.rendering import Measured, Way, measure, table  # noqa: E402
+from gpucheck.rendering import Measured, from_record, measure, table  # noqa: E402
 from gpucheck.rendering import faults as wrong_measures  # noqa: E402
 from gpucheck.report import faults, kernel_faults, kernel_lines, memory_table  # noqa: E402
 from gpucheck.target import WatchedDevice, read_target  # noqa: E402
@@ -121,7 +121,13 @@ def test_registers_spills_and_atomics_are_read_from_the_assembler() -> None:
 
 
 WALK = Walk(
-    basis_dim=9, precision="float16", capability=86, registers=128, spilled_bytes=0, code_bytes=1
+    name="walk",
+    basis_dim=9,
+    precision="float16",
+    capability=86,
+    registers=128,
+    spilled_bytes=0,
+    code_bytes=1,
 )
 
 
@@ -144,7 +150,7 @@ def test_walk_that_spills_is_a_fault() -> None:
 
 
 @pytest.mark.slow
-def test_walk_is_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
+def test_kernels_are_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         # In place of cuobjdump, which comes with the tool's own environment: the file is there.
         stand_in = tmp_path / "cuobjdump"
@@ -152,7 +158,9 @@ def test_walk_is_built_for_gpus_that_are_not_here(tmp_path: Path) -> None:
         stand_in.chmod(0o755)
         patch.setattr("gpucheck.walks.find_tool", lambda _: stand_in)
         built = list(build_walks(precision="float16", capabilities=(75, 120), basis_dims=(1,)))
-    assert [walk.capability for walk in built] == [75, 120]
+    names = ["walk", "put ranks", "put densities", "put rows"]
+    expected = [(name, capability) for name in names for capability in (75, 120)]
+    assert [(walk.name, walk.capability) for walk in built] == expected
     assert min(walk.code_bytes for walk in built) > 10_000
 
 
@@ -265,10 +273,10 @@ def test_run_measures_and_compares_on_whatever_device_there_is(
             precision="float16",
             frames=1,
             backends=("warp",),
-            ways=(Way("resident"), Way("a quarter", share=4)),
+            ways=(Way("a quarter", share=4), Way("resident")),
         )
     )
-    assert [case.name for case in cases] == ["40x24, warp, resident", "40x24, warp, a quarter"]
+    assert [case.name for case in cases] == ["40x24, warp, a quarter", "40x24, warp, resident"]
     assert list(wrong_measures(cases)) == []
     heads, _, *rows = table(cases)
     assert [row.count("|") for row in rows] == [heads.count("|")] * 2
@@ -276,6 +284,7 @@ def test_run_measures_and_compares_on_whatever_device_there_is(
 
 def test_picture_far_from_the_cpus_and_memory_beyond_the_plan_are_faults() -> None:
     drawn = Drawn(
+        way="resident",
         planned_bytes=10,
         allowed_bytes=10,
         peak_bytes=11,
@@ -284,11 +293,15 @@ def test_picture_far_from_the_cpus_and_memory_beyond_the_plan_are_faults() -> No
         waves=1,
         first_seconds=1.0,
         seconds=[1.0],
+        device_seconds=[1.0],
         orbit_seconds=[1.0],
         orbit_uploaded=0,
+        transfers=0,
         busy=None,
+        difference=1.0,
+        apart=float("nan"),
     )
-    case = Measured(name="8x8", drawn=drawn, cold_seconds=None, difference=float("nan"))
+    case = Measured(name="8x8", drawn=drawn, cold_seconds=None)
     memory, picture = wrong_measures([case])
     assert "the allocator gave 11 bytes, planned were 10" in memory
     assert "from the CPU's" in picture
@@ -308,3 +321,10 @@ def test_command_is_executable_and_parses() -> None:
     script = ROOT / "tools" / "gpu_check"
     assert os.access(script, os.X_OK)
     subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+@pytest.mark.slow
+def test_picture_is_held_against_what_svox2_made_of_the_sample_scene() -> None:
+    off, is_sound = from_record("native")
+    assert is_sound
+    assert off > 0.0, "svox2's picture is rounded to whole numbers"

@@ -93,7 +93,7 @@ def models(quick: bool, models: str | None, rounds: int, folder: Path, target: P
 
 
 @bench.command()
-@click.argument("path", metavar="SCENE")
+@click.argument("place", metavar="SCENE")
 @camera_options
 @click.option("--parts", metavar="NAMES", help="Such as orbit,reads; all unless said.")
 @_rounds_option
@@ -107,7 +107,7 @@ def models(quick: bool, models: str | None, rounds: int, folder: Path, target: P
 @record_options(StreamOptions)
 @_json_option
 def scene(
-    path: str,
+    place: str,
     parts: str | None,
     rounds: int,
     against: Path | None,
@@ -131,14 +131,14 @@ def scene(
         raise click.UsageError(
             f"no parts {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}"
         )
-    cameras = _cameras(path, flags, orbit=_ORBIT)
+    cameras = _cameras(place, flags, orbit=_ORBIT)
     with ExitStack() as stack:
         rivals: Rivals = nobody
         if against is not None:
-            rivals = stack.enter_context(other_checkout(against, path, cameras[0], options))
+            rivals = stack.enter_context(other_checkout(against, place, cameras[0], options))
         effort = Effort(rounds=rounds, repeats=min(rounds, Effort().repeats), parts=asked)
         found = measure_scene(
-            path,
+            place,
             cameras[0],
             cameras,
             options=options,
@@ -148,17 +148,17 @@ def scene(
             say=_say,
         )
     _save(target, as_json(found))
-    click.echo("\n".join(table_lines({os.path.basename(path): scene_rows(found)})))
+    click.echo("\n".join(table_lines({os.path.basename(place): scene_rows(found)})))
 
 
 @bench.command()
-@click.argument("path", metavar="SCENE")
+@click.argument("place", metavar="SCENE")
 @camera_options
 @click.option("--drawn", type=click.IntRange(1), default=3, show_default=True, help="Frames.")
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @_json_option
-def trace(path: str, drawn: int, target: Path | None, **flags: Any) -> None:
+def trace(place: str, drawn: int, target: Path | None, **flags: Any) -> None:
     """Say where the time of a view of a SCENE goes: functions of each thread, integrator stages.
 
     Profiles slow a frame down: shares say more than sums. A smaller --device-memory shows
@@ -169,20 +169,21 @@ def trace(path: str, drawn: int, target: Path | None, **flags: Any) -> None:
     from benchmarks.profile import profile_frame, profile_rows
     from benchmarks.table import as_json, table_lines
 
-    camera = _cameras(path, flags, orbit=1)[0]
-    found = profile_frame(path, camera, options=options, stream=stream, n_frames=drawn)
+    camera = _cameras(place, flags, orbit=1)[0]
+    found = profile_frame(place, camera, options=options, stream=stream, n_frames=drawn)
     _save(target, as_json(found))
-    click.echo("\n".join(table_lines({os.path.basename(path): list(profile_rows("", found))})))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(profile_rows("", found))})))
 
 
-def _cameras(path: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
+def _cameras(place: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
     """The cameras that the flags ask for, an orbit of so many views unless said."""
     from plenostream.scene import open_scene
 
     if not any(flags[way] is not None for way in ("cameras", "orbit", "look_from")):
         flags["orbit"] = orbit
-    with open_scene(path) as opened:
-        return [camera for _, camera in choose_cameras(opened.grid, **flags)]
+    with open_scene(place) as opened:
+        in_ndc = opened.meta.ndc is not None
+        return [camera for _, camera in choose_cameras(opened.grid, in_ndc=in_ndc, **flags).cameras]
 
 
 @bench.command()

@@ -51,6 +51,24 @@ _SEEDS: tuple[dict[str, Any], ...] = (
         "seconds": 2.0,
         "camera_path": [{"camera_to_world": sum(_TURNED, []), "fov": 50.0, "aspect": 1.33}],
     },
+    {
+        "time": 0.0,
+        "path": [{"R": [0.0, 0.6, 0.0, 0.8], "T": [0.5, 0.5, -0.5], "fov": 50.0, "scale": 1.0}] * 2,
+    },
+    {
+        "class_name": "PinholeCameraTrajectory",
+        "parameters": [
+            {
+                "class_name": "PinholeCameraParameters",
+                "extrinsic": [1, 0, 0, 0, 0, 0, -1, 0, 0, 1, 0, 0, 0.5, -3, 0, 1],
+                "intrinsic": {
+                    "width": 8,
+                    "height": 6,
+                    "intrinsic_matrix": [9, 0, 0, 0, 9, 0, 3.5, 2.5, 1],
+                },
+            }
+        ],
+    },
 )
 _KEYS = (
     *("frames", "views", "camera_path", "camera_to_world", "c2w", "w2c", "world_to_camera", "fov"),
@@ -80,6 +98,7 @@ _KEYS = (
         "orthographic",
     ),
     *("camera_type", "render_width", "render_height", "aspect", "aabb_scale", "scale", "offset"),
+    *("path", "R", "T", "class_name", "parameters", "extrinsic", "intrinsic", "intrinsic_matrix"),
     *("time", "keyframes", "fps", "seconds", "applied_transform", "applied_scale", "ply_file_path"),
 )
 

@@ -7,7 +7,8 @@ import struct
 from pathlib import Path
 
 from fuzzing.target import Raw
-from plenostream.importers.svox2.npy import parse_header
+from plenostream.errors import CheckpointError
+from plenostream.files.npy import parse_header
 
 __all__ = ["NpyHeaders", "mutate_header"]
 
@@ -48,7 +49,7 @@ class NpyHeaders:
         return raw(case) if rng.random() < 0.3 else mutate_header(case, rng, raw)
 
     def read(self, case: bytes, folder: Path) -> None:
-        header = parse_header(case, where="array")
+        header = parse_header(case, where="array", error=CheckpointError)
         assert header.n_bytes >= header.data_offset, "an array has a negative size"
 
 

@@ -8,24 +8,30 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import warp as wp
 
 from gpucheck.machine import find_tool
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.integrator.warp.environment import prepare_warp
+from plenostream.integrator.warp.kernels.uploads import uploads
 from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
+from plenostream.integrator.xla.structs import BATCH_BRICKS
 
 __all__ = ["CAPABILITIES", "Walk", "build_walks", "parse_usage", "walk_faults", "walks_table"]
 
+_UPLOAD_THREADS = 256
+"""Threads of a block where nothing else is said (Warp)."""
 CAPABILITIES = (75, 86, 89, 90, 120)
 """Compute capabilities, times 10: RTX 20, 30 and 40, H100 and H200, RTX 50."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Walk:
-    """A kernel for one kind of GPU."""
+    """A kernel for one kind of GPU: the walk, or one of those that put bricks into the pool."""
 
+    name: str
     basis_dim: int
     precision: str
     capability: int
@@ -45,9 +51,14 @@ def build_walks(
     """Build the kernels for a pool of this precision; no GPU and no driver is needed."""
     prepare_warp()
     cuobjdump = find_tool("cuobjdump")
-    for basis_dim in basis_dims:
-        module = walk_kernel(basis_dim, precision).module
-        module.options["block_dim"] = BLOCK_THREADS
+    kernels: list[tuple[str, int, Any, int]] = []
+    for dim in basis_dims:
+        kernels.append(("walk", dim, walk_kernel(dim, precision), BLOCK_THREADS))
+    puts = uploads(9, 16, precision, "float16", BATCH_BRICKS)._asdict()
+    kernels += [(f"put {name}", 9, kernel, _UPLOAD_THREADS) for name, kernel in puts.items()]
+    for name, basis_dim, kernel, threads in kernels:
+        module = kernel.module
+        module.options["block_dim"] = threads
         for capability in capabilities:
             with tempfile.TemporaryDirectory() as folder:
                 (cubin,) = wp.compile_aot_module(
@@ -57,6 +68,7 @@ def build_walks(
                 said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
                 registers, spilled_bytes = parse_usage(said)
                 yield Walk(
+                    name=name,
                     basis_dim=basis_dim,
                     precision=precision,
                     capability=capability,
@@ -77,18 +89,18 @@ def parse_usage(said: str) -> tuple[int, int]:
 
 def walks_table(walks: Iterable[Walk]) -> Iterator[str]:
     """A line for each kernel."""
-    yield f"  {'walk':<28}{'GPU':>8}{'registers':>12}{'spilled':>12}{'bytes':>12}"
+    yield f"  {'kernel':<42}{'GPU':>8}{'registers':>12}{'spilled':>12}{'bytes':>12}"
     for walk in walks:
-        name = f"{walk.basis_dim} functions, {walk.precision}"
+        name = f"{walk.name}, {walk.basis_dim} functions, {walk.precision}"
         numbers = (walk.registers, walk.spilled_bytes, walk.code_bytes)
         cells = "".join(f"{number:>12}" for number in numbers)
-        yield f"  {name:<28}{f'sm_{walk.capability}':>8}{cells}"
+        yield f"  {name:<42}{f'sm_{walk.capability}':>8}{cells}"
 
 
 def walk_faults(walk: Walk) -> Iterator[str]:
     """What is wrong with a kernel."""
     if walk.spilled_bytes:
         yield (
-            f"the walk with {walk.basis_dim} functions in {walk.precision} keeps "
+            f"the kernel {walk.name} with {walk.basis_dim} functions in {walk.precision} keeps "
             f"{walk.spilled_bytes} bytes of a thread in memory on sm_{walk.capability}"
         )

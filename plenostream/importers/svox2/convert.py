@@ -4,6 +4,7 @@
 2. Digest: the whole file once, for the scene's attributes and for `resume`.
 3. Scan: the links once (`scan`): which voxels are active, and in which order rows come.
 4. Rows: checked where they can be read in place, else written to a file in voxel order (`spill`).
+   So are background layers and basis, where there are any (`extra_chunks`).
 5. Pack: a Dask task a slab (`graph`, `slab`); chunks are written as they fill.
 6. Finish: tables, shared chunks, documents (`assemble`); then the scene moves to its target.
 
@@ -23,20 +24,23 @@ from pathlib import Path
 
 import numpy as np
 import xxhash
-from numpy.typing import NDArray
 
 from plenostream import __version__
 from plenostream.errors import CheckpointError, InvalidInput, shown
 from plenostream.field.grid import BrickGrid
+from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
 from plenostream.files.paths import local_path
 from plenostream.format.layout import SceneMeta
 from plenostream.format.staging import Staging, flush_tree, write_atomically
-from plenostream.importers.svox2.assemble import assemble
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray, open_checkpoint
-from plenostream.importers.svox2.graph import n_workers, pack_slabs
-from plenostream.importers.svox2.report import ConvertReport
+from plenostream.importers.packing.report import ConvertReport
+from plenostream.importers.packing.sizing import MemoryPlan, check_disk
+from plenostream.importers.packing.slab import SlabJob
+from plenostream.importers.packing.steps import pack_scene, plan_slabs, published
+from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
+from plenostream.importers.svox2.extra_chunks import extra_bytes, write_extras
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.rows import RowSource, describe_table
 from plenostream.importers.svox2.scan import (
     BITS_FILE,
@@ -45,10 +49,7 @@ from plenostream.importers.svox2.scan import (
     load_scan,
     save_scan,
     scan_links,
-    slab_planes,
 )
-from plenostream.importers.svox2.sizing import MemoryPlan, check_disk, plan_memory
-from plenostream.importers.svox2.slab import SlabJob, is_done
 from plenostream.importers.svox2.spill import (
     check_stored,
     needs_spill,
@@ -56,6 +57,7 @@ from plenostream.importers.svox2.spill import (
     spill_table,
     spilled_table,
 )
+from plenostream.importers.svox2.voxels import LinkedVoxels
 from plenostream.options import ConvertOptions
 from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
@@ -117,26 +119,22 @@ def convert(
         "brick_size": options.brick_size,
         "dtype": options.dtype,
         "codec": options.codec,
+        "ndc": None if options.ndc is None else list(options.ndc),
     }
     with staging.begin(journal, resume=options.resume):
         steps = _Steps(checkpoint, staging, options, digest, tell)
         meta = steps.run()
         if _stamp(path) != stamp:
             raise CheckpointError(f"{path} was changed while it was being converted")
-        scene_bytes = sum(f.stat().st_size for f in staging.scene.rglob("*") if f.is_file())
-        staging.publish()
-    return ConvertReport(
-        n_voxels=meta.n_voxels,
-        active_share=meta.n_voxels / float(np.prod(meta.grid.size, dtype=np.float64)),
-        n_bricks=meta.n_bricks,
-        occupied_share=meta.n_occupied / float(np.prod(meta.bricks.shape, dtype=np.float64)),
-        source_bytes=checkpoint.n_bytes,
-        scene_bytes=scene_bytes,
-        spill_bytes=steps.spilled_bytes,
-        planned_bytes=steps.planned_bytes,
-        density_rounding=steps.density_change,
-        seconds=time.perf_counter() - began,
-    )
+        return published(
+            staging,
+            meta,
+            began=began,
+            planned_bytes=steps.planned_bytes,
+            spill_bytes=steps.spilled_bytes,
+            density_change=steps.density_change,
+            may_need_ndc=options.ndc is None and looks_forward_facing(meta.grid),
+        )
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -176,7 +174,7 @@ class _Steps:
     ) -> None:
         self._checkpoint, self._options, self._tell = checkpoint, options, tell
         self._digest = digest
-        self._work = staging.folder
+        self._work, self._scene = staging.folder, staging.scene
         self._bricks = BrickGrid(size=checkpoint.grid.size, brick_size=options.brick_size)
         self.spilled_bytes = 0
         self.planned_bytes = 0
@@ -186,22 +184,29 @@ class _Steps:
         """Make the scene, up to its documents."""
         scan = self._scan()
         slab_rows = scan.slab_rows(self._bricks)
-        memory = self._plan(scan, slab_rows)
-        meta = self._meta(scan, int(slab_rows.sum()))
+        memory = plan_slabs(
+            self._bricks,
+            scan,
+            self._options,
+            row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
+        )
+        self.planned_bytes = memory.planned_bytes
+        meta = self._extras(self._meta(scan, int(slab_rows.sum())))
         job = SlabJob(
             work=os.fspath(self._work),
             meta=meta,
             codec=self._options.codec,
-            source=self._rows(scan, memory, meta),
+            source=LinkedVoxels(
+                work=os.fspath(self._work),
+                bricks=self._bricks,
+                rows=self._rows(scan, memory, meta),
+                voxels_before=scan.voxels_before(),
+            ),
             round_density=self._options.dtype == "float16",
-            voxels_before=scan.voxels_before(),
             rows_before=np.concatenate([[0], np.cumsum(slab_rows)]),
             column=memory.column,
         )
-        self._pack(job, memory)
-        self._tell("finish", 0, 1)
-        meta, self.density_change = assemble(job)
-        self._tell("finish", 1, 1)
+        meta, self.density_change = pack_scene(job, memory, self._tell)
         return meta
 
     def _meta(self, scan: LinkScan, n_rows: int) -> SceneMeta:
@@ -223,6 +228,18 @@ class _Steps:
             source_bytes=checkpoint.n_bytes,
             source_digest=self._digest,
             tables_digest="",
+            ndc=self._options.ndc,
+        )
+
+    def _extras(self, meta: SceneMeta) -> SceneMeta:
+        """Background layers and basis, where there are any."""
+        check_disk(self._work, extra_bytes(self._checkpoint), what="Converting")
+        return write_extras(
+            self._checkpoint,
+            meta,
+            work=self._work,
+            scene=self._scene,
+            codec=self._options.codec,
         )
 
     def _scan(self) -> LinkScan:
@@ -244,19 +261,6 @@ class _Steps:
                 durable.flush_file(self._work / name)
         write_atomically(done, content.getvalue())
         return scan
-
-    def _plan(self, scan: LinkScan, slab_rows: NDArray[np.int64]) -> MemoryPlan:
-        slab_voxels = [scan.plane_voxels[a : b + 1].sum() for a, b in slab_planes(self._bricks)]
-        memory = plan_memory(
-            self._bricks,
-            row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
-            slab_voxels=int(max(slab_voxels)),
-            slab_rows=int(slab_rows.max()),
-            workers=min(n_workers(self._options.workers), len(slab_rows)),
-            allowed_bytes=self._options.host_bytes,
-        )
-        self.planned_bytes = memory.planned_bytes
-        return memory
 
     def _rows(self, scan: LinkScan, memory: MemoryPlan, meta: SceneMeta) -> RowSource:
         """Step 4: the rows, readable in the order of the voxels."""
@@ -305,21 +309,3 @@ class _Steps:
             memory_bytes=memory.spill_bytes,
             progress=partial(self._tell, f"rows of {table.key}"),
         )
-
-    def _pack(self, job: SlabJob, memory: MemoryPlan) -> None:
-        """Step 5: all slabs that are not packed yet."""
-        (self._work / "parts").mkdir(exist_ok=True)
-        job.stop_file.unlink(missing_ok=True)
-        n_slabs = len(job.rows_before) - 1
-        missing = [slab for slab in range(n_slabs) if not is_done(job, slab)]
-        # The largest first, so that no worker is left alone with one at the end.
-        missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
-        packed = n_slabs - len(missing)
-        self._tell("pack", packed, n_slabs)
-
-        def count() -> None:
-            nonlocal packed
-            packed += 1
-            self._tell("pack", packed, n_slabs)
-
-        pack_slabs(job, missing, in_flight=memory.in_flight, progress=count)

@@ -15,11 +15,11 @@ _HEAD_BYTES = 512
 _ARCHIVES: tuple[tuple[frozenset[str], str], ...] = (
     (
         frozenset({"child.npy", "data.npy", "invradius3.npy"}),
-        "a PlenOctree (an N3Tree of svox 1), which svox and volrend read",
+        "a PlenOctree (an N3Tree of svox 1), which `plenostream convert --approximate` resamples",
     ),
     (
         frozenset({"child.npy", "data.npy", "invradius.npy"}),
-        "a PlenOctree (an N3Tree of svox 1), which svox and volrend read",
+        "a PlenOctree (an N3Tree of svox 1), which `plenostream convert --approximate` resamples",
     ),
     (
         frozenset({"child.npy", "quant_colors.npy"}),
@@ -31,6 +31,14 @@ _ARCHIVES: tuple[tuple[frozenset[str], str], ...] = (
     ),
 )
 """Members that together say what an archive is."""
+_PICKLE = (
+    "pickles run code when they are opened, so they never are here. Where you trust it, turn it into an "
+    ".npz where PyTorch is: "
+    "python -c \"import numpy, sys, torch; d = torch.load(sys.argv[1], map_location='cpu', "
+    "weights_only=True); numpy.savez(sys.argv[2], **{k: v.numpy() for k, v in d.get('state_dict', "
+    "d).items() if hasattr(v, 'numpy')})\" FILE NEW.npz; and name its arrays links, density_data, sh_data, "
+    "radius and center, as svox2 does"
+)
 _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x93NUMPY", "a single NumPy array (.npy); a svox2 checkpoint is an .npz of several"),
     (b"ply\n", "a PLY file (a mesh, point cloud or Gaussian splats)"),
@@ -41,7 +49,7 @@ _HEADS: tuple[tuple[bytes, str], ...] = (
     (b"\x89PNG", "a picture (PNG)"),
     (b"\xff\xd8\xff", "a picture (JPEG)"),
     *(
-        (bytes((0x80, version)), "a Python pickle (an old PyTorch checkpoint, perhaps)")
+        (bytes((0x80, version)), f"a Python pickle (an old PyTorch checkpoint, perhaps); {_PICKLE}")
         for version in (2, 3, 4, 5)
     ),
 )
@@ -56,7 +64,7 @@ def kind_of_archive(names: Iterable[str]) -> str:
         if members <= held:
             return f"it is {kind}; {_ADVICE}"
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in held):
-        return f"it is a PyTorch checkpoint (.pt, .pth, .ckpt, .th, .tar); {_ADVICE}"
+        return f"it is a PyTorch checkpoint (.pt, .pth, .ckpt, .th, .tar); {_PICKLE}"
     if any(name == "zarr.json" or name.endswith("/zarr.json") for name in held):
         return "it is a zip file of a Zarr group; a scene needs no conversion: render it"
     return ""
@@ -72,5 +80,5 @@ def kind_of_file(path: str) -> str:
         head = file.read(_HEAD_BYTES)
     for start, kind in _HEADS:
         if head.startswith(start):
-            return f"it is {kind}; {_ADVICE}"
+            return f"it is {kind}" if _PICKLE in kind else f"it is {kind}; {_ADVICE}"
     return ""

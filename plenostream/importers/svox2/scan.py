@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError
 from plenostream.field.grid import BrickGrid
-from plenostream.format.layout import SLAB_BRICKS
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray
+from plenostream.importers.packing.planes import PlaneCounts, shared_voxels
+from plenostream.importers.svox2.checkpoint import Checkpoint
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.transpose import fortran_lines
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
     "load_scan",
     "save_scan",
     "scan_links",
-    "slab_planes",
 ]
 
 BITS_FILE = "active.bits"
@@ -41,44 +41,11 @@ _ARANGE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LinkScan:
+class LinkScan(PlaneCounts):
     """What the links of a checkpoint say, summed up."""
 
-    plane_voxels: NDArray[np.int64]
-    """Active voxels of each plane of constant x, [X]."""
-    plane_rows: NDArray[np.int64]
-    """The same, voxels counted once for each pair of bricks along y and z that hold them, [X]."""
     in_order: bool
     """The n-th active voxel, in C order, has row n: svox2's own order."""
-
-    @property
-    def n_voxels(self) -> int:
-        """Active voxels."""
-        return int(self.plane_voxels.sum())
-
-    def voxels_before(self) -> NDArray[np.int64]:
-        """Active voxels before each plane, [X + 1]."""
-        return np.concatenate([[0], np.cumsum(self.plane_voxels)])
-
-    def slab_rows(self, bricks: BrickGrid) -> NDArray[np.int64]:
-        """Rows that each slab of bricks stores, [slabs]."""
-        planes = slab_planes(bricks)
-        # Planes between two bricks of a slab are stored by both.
-        return np.array(
-            [
-                self.plane_rows[x0 : x1 + 1].sum()
-                + self.plane_rows[x0 + bricks.brick_size : x1 : bricks.brick_size].sum()
-                for x0, x1 in planes
-            ],
-            np.int64,
-        )
-
-
-def slab_planes(bricks: BrickGrid) -> list[tuple[int, int]]:
-    """First and last plane of voxels of each slab, apron included."""
-    thickness = SLAB_BRICKS * bricks.brick_size
-    last = bricks.size[0] - 1
-    return [(x, min(x + thickness, last)) for x in range(0, last, thickness)]
 
 
 def save_scan(file: BinaryIO, scan: LinkScan) -> None:
@@ -149,8 +116,8 @@ def scan_links(
     size_x, size_y, size_z = bricks.size
     n_lines = size_x * size_y
     # Voxels between two bricks along an axis belong to both.
-    shared_y = _shared(size_y, bricks.brick_size)
-    shared_z = np.flatnonzero(_shared(size_z, bricks.brick_size))
+    shared_y = shared_voxels(size_y, bricks.brick_size)
+    shared_z = np.flatnonzero(shared_voxels(size_z, bricks.brick_size))
     plane_voxels = np.zeros(size_x, np.int64)
     plane_rows = np.zeros(size_x, np.int64)
     order = _RowOrder(work / ROWS_FILE)
@@ -175,10 +142,3 @@ def scan_links(
             done += len(links)
             progress(done, n_lines)
     return LinkScan(plane_voxels=plane_voxels, plane_rows=plane_rows, in_order=order.in_order)
-
-
-def _shared(size: int, brick_size: int) -> NDArray[np.bool_]:
-    """Which voxels of an axis lie in two bricks, [size]."""
-    voxel = np.arange(size)
-    shared: NDArray[np.bool_] = (voxel % brick_size == 0) & (voxel > 0) & (voxel < size - 1)
-    return shared

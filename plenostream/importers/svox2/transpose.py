@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
-from plenostream.importers.svox2.checkpoint import StoredArray
-from plenostream.importers.svox2.unpacking import read_exactly
+from plenostream.importers.packing.rowfile import read_exactly
+from plenostream.importers.svox2.members import StoredArray
 
 __all__ = ["fortran_lines"]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import bz2
 import io
 import lzma
-import os
 import struct
 import zlib
 from typing import Self
@@ -17,23 +16,12 @@ from zipfile import ZIP_BZIP2, ZIP_DEFLATED, ZIP_LZMA, ZIP_STORED, ZipInfo
 
 from plenostream.errors import CheckpointError
 
-__all__ = ["METHODS", "MemberStream", "read_exactly"]
+__all__ = ["METHODS", "MemberStream"]
 
 METHODS = (ZIP_STORED, ZIP_DEFLATED, ZIP_BZIP2, ZIP_LZMA)
 """Methods of compression that are known here."""
 _PIECE_BYTES = 1 << 18
 _MAX_LZMA_DICTIONARY = 64 << 20
-
-
-def read_exactly(fd: int, buffer: memoryview, offset: int) -> bool:
-    """Fill `buffer` with the bytes of a file from `offset` on; False when the file ends before."""
-    done = 0
-    while done < len(buffer):
-        got = os.preadv(fd, [buffer[done:]], offset + done)
-        if got == 0:
-            return False
-        done += got
-    return True
 
 
 class _Packed(io.FileIO):

@@ -19,10 +19,11 @@ from plenostream.field.tiles import Pairs
 from plenostream.integrator.interface import SampleRule, SceneShape
 from plenostream.integrator.warp.boxmap import group_shape, map_boxes
 from plenostream.integrator.warp.memory import WalkMemory
+from plenostream.integrator.warp.page_locked import Landing, page_locked_memory
 from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.jax_integrator import JaxIntegrator
+from plenostream.integrator.xla.jax_integrator import Composed, JaxIntegrator
 from plenostream.integrator.xla.programs import Program
 from plenostream.integrator.xla.workers import Worker
 
@@ -43,10 +44,18 @@ class WarpIntegrator(JaxIntegrator):
         self._bricks = np.unique(scene.boxes.brick)
         x, y, z = group_shape(scene.bricks)
         sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
-        self.programs: WalkPrograms = WalkPrograms(device, self._shape, jnp.dtype(precision), sizes)
+        self.programs: WalkPrograms = WalkPrograms(
+            device, self._shape, jnp.dtype(precision), scene.basis, sizes
+        )
         self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
+        self._landing = Landing(device.device)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None
+
+    def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
+        """See `Integrator`."""
+        on_cuda = self.device.platform == "gpu"
+        return page_locked_memory(n_bytes) if on_cuda else super().staging_memory(n_bytes)
 
     def _starter(self, tiles: int) -> Callable[[Worker], None]:
         """See `JaxIntegrator`."""
@@ -89,35 +98,37 @@ class WarpIntegrator(JaxIntegrator):
         """See `JaxIntegrator`."""
         return self.programs.live_walks(tiles)
 
-    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> Composed:
         """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
-        composed = self.programs.compose_walk(tiles)(
+        *composed, waits_for = self.programs.compose_walk(tiles)(
             state.trans,
             state.gathered,
+            state.left,
             state.counters,
             state.waits_for,
             worker.rays,
             *self._lengths,
             behind,
         )
-        values, alpha, counters, waits_for = self.device.get(composed)
-        if waits_for[0]:
-            brick = int(self._bricks[int(waits_for[0]) - 1])
-            raise InternalError(f"a ray still waits for brick {brick}, which no wave brought")
-        return values, alpha, counters
+        *values, brick = self._landing.get([*composed, waits_for])
+        if brick[0]:
+            waited_for = int(self._bricks[int(brick[0]) - 1])
+            raise InternalError(f"a ray still waits for brick {waited_for}, which no wave brought")
+        return Composed(*values)
 
     def close(self) -> None:
         """See `Integrator`."""
         super().close()
         self.programs.close()
+        self._landing.close()
         self._map = self._numbers = None
 
     def _walk_numbers(self) -> Numbers:
         put, scene, rule = self.device.put, self._scene, self._rule
         _, y, z = group_shape(scene.bricks)
         per_grid = 1.0 / scene.grid.scale / self._unit
-        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh]
+        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh, self._opaque_length]
         wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
         wholes.append(self._shape.ranks)
         return Numbers(

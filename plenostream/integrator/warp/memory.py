@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape, Sizes
 from plenostream.integrator.warp.boxmap import map_bytes
 from plenostream.integrator.warp.programs import WalkPrograms
@@ -15,6 +16,8 @@ from plenostream.integrator.xla.workers import QUEUED_CALLS
 
 __all__ = ["WalkMemory"]
 
+_RESULT_TILE = 16 * TILE_RAYS
+"""Colour and depth of a tile, beside the state that they are made of; alpha takes the place of T."""
 _COMPOSED_TILE = 640
 """Temporaries, per tile, of the programs that report and compose: two numbers a ray, and a little."""
 _LEAST_TEMPORARIES = 1_000_000
@@ -54,7 +57,7 @@ class WalkMemory(Memory):
         xla_state = n_bytes(self._structs.state(2)) - n_bytes(self._structs.state(1))
         return replace(
             costs,
-            tile_bytes=costs.tile_bytes - xla_state + state + _COMPOSED_TILE,
+            tile_bytes=costs.tile_bytes - xla_state + state + _RESULT_TILE + _COMPOSED_TILE,
             tile_step=TILE_STEP,
             fixed=fixed,
             part_bytes=0,

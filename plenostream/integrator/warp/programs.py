@@ -11,7 +11,10 @@ import jax.numpy as jnp
 import warp as wp
 
 from plenostream.errors import DeviceError
+from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import PAGE_ROWS, Light
+from plenostream.integrator.warp.kernels.uploads import Uploads, uploads
 from plenostream.integrator.warp.kernels.walk import (
     BLOCK_THREADS,
     COUNTER_ROWS,
@@ -22,9 +25,10 @@ from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkSt
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.finish import compose
 from plenostream.integrator.xla.kernels.geometry import RayConstants
-from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState
+from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState, Voxels
+from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows
 from plenostream.integrator.xla.programs import Program, Programs
-from plenostream.integrator.xla.structs import Structs
+from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, Structs
 
 __all__ = ["WalkPrograms", "WalkStructs"]
 
@@ -43,6 +47,8 @@ class WalkStructs:
         return WalkState(
             trans=one((n + 1,), jnp.float32),
             gathered=one((n + 1, 4), jnp.float32),
+            # The kernel takes an array in any case.
+            left=self._structs.left(tiles) or one((1,), jnp.float32),
             next_sample=one((n,), jnp.int32),
             waits_for=one((1,), jnp.int32),
             counters=one((COUNTER_ROWS, len(COUNTERS)), jnp.int32),
@@ -61,17 +67,30 @@ class WalkStructs:
     def numbers(self) -> Numbers:
         """The values that the kernel takes."""
         one = self._structs.one
-        return Numbers(one((1,), jnp.float64), one((5,), jnp.float32), one((8,), jnp.int32))
+        return Numbers(one((1,), jnp.float64), one((6,), jnp.float32), one((8,), jnp.int32))
+
+
+def _call(kernel: Any, n_threads: int, changed: list[str]) -> Callable[..., Any]:
+    """A kernel as JAX calls it: what it changes, in place, is what it returns."""
+    call: Callable[..., Any] = wp.jax_kernel(
+        kernel, num_outputs=len(changed), in_out_argnames=changed, launch_dims=n_threads
+    )
+    return call
 
 
 class WalkPrograms(Programs):
     """Programs for one device, scene and pool."""
 
     def __init__(
-        self, device: Device, shape: KernelShape, pool_dtype: jnp.dtype, sizes: tuple[int, int, int]
+        self,
+        device: Device,
+        shape: KernelShape,
+        pool_dtype: jnp.dtype,
+        basis: Basis,
+        sizes: tuple[int, int, int],
     ) -> None:
         """Take the rows of a `BoxMap`: groups, boxes and bricks."""
-        super().__init__(device, shape, pool_dtype)
+        super().__init__(device, shape, pool_dtype, basis)
         n_groups, n_boxes, n_bricks = sizes
         self.walks = WalkStructs(
             self.structs, n_groups=n_groups, n_boxes=n_boxes, n_bricks=n_bricks
@@ -107,13 +126,56 @@ class WalkPrograms(Programs):
                 f"{key[0]} cannot be compiled for {self._device.device}: {error}"
             ) from error
 
+    def write_bricks(self, n_slots: int, staged: StagedShape) -> Program:
+        """See `Programs.write_bricks`; by kernels of `kernels.uploads`."""
+
+        def write(voxels: Voxels, some: StagedBricks) -> Voxels:
+            put = self._uploads(staged)
+            ranks, pages, origins = _call(
+                put.ranks, BATCH_BRICKS * self._shape.ranks, ["ranks", "pages", "origins"]
+            )(some.tables, some.mask, voxels.ranks, voxels.pages, voxels.origins)
+            (density,) = _call(put.densities, BATCH_BRICKS * self._shape.voxels, ["density"])(
+                some.tables, some.mask, some.density, some.unit[None], ranks, voxels.density
+            )
+            return Voxels(density, ranks, pages, origins)
+
+        return self._program(
+            ("put bricks", n_slots, staged),
+            write,
+            lambda: (self.structs.voxels(n_slots), self.structs.staged_bricks(staged)),
+            donate=(0,),
+        )
+
+    def write_rows(self, n_pages: int, staged: StagedShape) -> Program:
+        """See `Programs.write_rows`; by a kernel of `kernels.uploads`."""
+
+        def write(rows: jax.Array, some: StagedRows) -> jax.Array:
+            n = staged.pages * PAGE_ROWS * self._shape.layout.width
+            put = _call(self._uploads(staged).rows, n, ["rows"])
+            written: jax.Array = put(some.tables, some.sh, rows)[0]
+            return written
+
+        return self._program(
+            ("put rows", n_pages, staged),
+            write,
+            lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
+            donate=(0,),
+        )
+
+    def _uploads(self, staged: StagedShape) -> Uploads:
+        shape = self._shape
+        return uploads(
+            shape.basis_dim, shape.brick_size, str(self._dtype), staged.sh_dtype, BATCH_BRICKS
+        )
+
     def fresh_walk(self, tiles: int) -> Program:
         """() -> WalkState of t * 64 rays that have met nothing yet."""
         structs = self.walks.state(tiles)
 
         def fresh() -> WalkState:
             empty = WalkState(*(jnp.zeros(s.shape, s.dtype) for s in structs))
-            return empty._replace(trans=jnp.ones(structs.trans.shape, jnp.float32))
+            full = (jnp.ones(s.shape, s.dtype) for s in (structs.trans, structs.left))
+            return empty._replace(**dict(zip(("trans", "left"), full, strict=True)))
 
         return self._program(("walk state", tiles), fresh, lambda: ())
 
@@ -130,7 +192,7 @@ class WalkPrograms(Programs):
             slots: jax.Array,
             numbers: Numbers,
         ) -> WalkState:
-            kernel = walk_kernel(shape.basis_dim, str(dtype))
+            kernel = walk_kernel(shape.basis_dim, str(dtype), shape.light)
             call = wp.jax_kernel(
                 kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
             )
@@ -149,6 +211,7 @@ class WalkPrograms(Programs):
                 *numbers,
                 state.trans,
                 state.gathered,
+                state.left,
                 state.next_sample,
                 jnp.zeros_like(state.waits_for),
                 state.counters,
@@ -184,24 +247,33 @@ class WalkPrograms(Programs):
         )
 
     def compose_walk(self, tiles: int) -> Program:
-        """(trans, gathered, counters, waits_for, RayConstants, units per grid unit, unit, step,
-        background) -> as `kernels.finish.compose`, and the brick that a ray waits for."""
+        """(trans, gathered, left, counters, waits_for, RayConstants, units per grid unit, unit, step,
+        background) -> colour [R, 3], depth [R], alpha [R + 1], counters, and the brick that a ray
+        waits for."""
+
+        light = self._shape.light
 
         def finish(
             trans: jax.Array,
             gathered: jax.Array,
+            left: jax.Array,
             counters: jax.Array,
             waits_for: jax.Array,
             *rest: Any,
         ) -> tuple[jax.Array, ...]:
             total = jnp.sum(counters, axis=0, dtype=jnp.int64)
-            return *compose(RayState(trans, gathered, total), *rest), waits_for
+            behind = None if light is Light.MULTIPLIES else left
+            state = RayState(trans, gathered, None, total)
+            values, alpha, total = compose(state, behind, *rest)
+            # Apart from each other, as pictures hold them: on the host that takes as long as all else.
+            return values[:-1, :3], values[:-1, 3], alpha, total, waits_for
 
         def args() -> tuple[Any, ...]:
             one, state = self.structs.one, self.walks.state(tiles)
             return (
                 state.trans,
                 state.gathered,
+                state.left,
                 state.counters,
                 state.waits_for,
                 self.structs.rays(tiles),
@@ -211,4 +283,4 @@ class WalkPrograms(Programs):
                 one((3,), jnp.float32),
             )
 
-        return self._program(("compose a walk", tiles), finish, args, donate=(0, 1))
+        return self._program(("compose a walk", tiles), finish, args, donate=(0,))

@@ -14,14 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BudgetError, DeviceError
 from plenostream.integrator.interface import CPU_BYTES
-from plenostream.integrator.xla.environment import finish_preparing
+from plenostream.integrator.xla.environment import (
+    BLOCK_LOST,
+    USED_SHARE,
+    finish_preparing,
+    hands_out_blocks,
+)
 from plenostream.process.forks import Owner
 from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["Device", "Ledger", "use_jax"]
 
-_SHARE = 0.9
-"""Of what a device grants, what may be used: the rest is for fragmentation and the driver."""
 _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
     "cpu": {
         # Where there are vectors of 512 bits, XLA uses half of them by default; frames of trained
@@ -31,8 +34,12 @@ _COMPILER_OPTIONS: dict[str, jax.stages.CompilerOptions] = {
         # theirs into one part a core besides, and pass parts of 10 us to threads of its own.
         "xla_disable_hlo_passes": "cpu-parallel-task-assigner",
     },
+    # Trying out how to run a kernel takes memory that no plan knows: 100 MB and more.
+    "gpu": {"xla_gpu_autotune_level": "0"},
 }
 _NO_SUCH_OPTION = "No such compile option"
+_LARGE_ARRAYS = 12
+"""Arrays that are alive at once and as large as that: those of pool, rays and state."""
 _QUEUED = 32
 """Calls that JAX lets wait for a GPU before the next one has to (jaxlib's GpuClientOptions)."""
 
@@ -86,11 +93,11 @@ class Device:
         if granted is None:
             self.allowed_bytes = allowed_bytes or CPU_BYTES
         elif allowed_bytes is None:
-            self.allowed_bytes = int(granted * _SHARE)
-        elif allowed_bytes <= granted * _SHARE:
+            self.allowed_bytes = int(granted * USED_SHARE)
+        elif allowed_bytes <= granted * USED_SHARE:
             self.allowed_bytes = allowed_bytes
         else:
-            most = int(granted * _SHARE)
+            most = int(granted * USED_SHARE)
             raise BudgetError(
                 f"{format_bytes(allowed_bytes)} of device memory were allowed, but {self.device} "
                 f"grants {format_bytes(granted)}, of which at most 90 % are used: allow "
@@ -104,8 +111,16 @@ class Device:
         # disjoint tiles scales. A GPU takes everything at once.
         self.n_parts = self.n_threads if self.platform == "cpu" and not one_part else 1
         self.n_queued = 1 if self.platform == "cpu" else _QUEUED
-        self.n_staged = 0 if self.platform == "cpu" else 2
+        self.n_staged = 0 if self.platform == "cpu" else 1
         self.ledger = Ledger()
+
+    @property
+    def lost_bytes(self) -> int:
+        """Bytes that blocks have more than the arrays in them, at most: as much as the arrays, and no
+        more than `BLOCK_LOST` each."""
+        if self.platform != "gpu" or not hands_out_blocks():
+            return 0
+        return min(self.allowed_bytes // 2, _LARGE_ARRAYS * BLOCK_LOST)
 
     def granted_bytes(self) -> int | None:
         """Bytes that JAX may take of the device, None where there is no limit (a CPU)."""
@@ -129,6 +144,13 @@ class Device:
             array: jax.Array = jax.device_put(np.asarray(value), self.device)
         self.ledger.watch(array)
         return array
+
+    def put_all(self, values: Sequence[ArrayLike]) -> list[jax.Array]:
+        """`put` of several at once, which takes half the time."""
+        with jax.enable_x64(True):
+            arrays: list[jax.Array] = jax.device_put([np.asarray(v) for v in values], self.device)
+        self.ledger.watch(arrays)
+        return arrays
 
     def put_in_place(self, values: Sequence[NDArray[Any]]) -> list[jax.Array]:
         """Copy arrays up. On a CPU, those that begin at a multiple of 64 bytes are used where they are:

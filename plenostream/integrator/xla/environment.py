@@ -13,7 +13,16 @@ import time
 import warnings
 from pathlib import Path
 
-__all__ = ["cache_folder", "finish_preparing", "prepare_jax"]
+from plenostream.rules.bytesize import parse_bytes
+
+__all__ = [
+    "BLOCK_LOST",
+    "USED_SHARE",
+    "cache_folder",
+    "finish_preparing",
+    "hands_out_blocks",
+    "prepare_jax",
+]
 
 
 def cache_folder() -> Path:
@@ -26,6 +35,19 @@ def cache_folder() -> Path:
 
 CACHE_BYTES = 1_000_000_000
 """Bound on that folder: JAX drops what was not used for longest."""
+USED_SHARE = 0.9
+"""Of what JAX grants of a device, what may be used: the rest is for fragmentation."""
+BLOCK_LOST = 128 << 20
+"""Bytes that a block of XLA's allocator has more than the array in it, at most: what is less is not
+cut off. Where so much is always left, each array gets its own bytes and no more."""
+_BOUNDS = (
+    "XLA_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",  # its older name
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+)
+"""Where somebody has said how JAX takes memory, that stays."""
+_SWITCH_SECONDS = 0.0005
 _TIME_BYTES = 8
 _WRITTEN_SECONDS = 30
 """After which an entry without its time of use is not being written any more."""
@@ -38,22 +60,31 @@ _runs_inline = False
 """Whether programs are to run in the thread that calls them, see `_prepare_cpu`."""
 
 
-def prepare_jax() -> None:
+def prepare_jax(device_memory: int | str | None = None) -> None:
     """Set JAX up for this process as the command line does, before JAX computes anything.
 
     JAX itself is not loaded.
+
+    Parameters
+    ----------
+    device_memory : bytes, or text such as "8GB", that renderers of this process will use of an NVIDIA
+        GPU; None: up to all of it
 
     Nobody has to: pictures and budgets are the same without it. These hold for all that a process
     does with JAX, so no renderer sets them by itself:
 
     - Compiled kernels are kept on disk, in `cache_folder`: the first picture of the next process
       takes seconds less.
-    - A GPU's memory is taken as it is needed. JAX reads XLA_PYTHON_CLIENT_PREALLOCATE when it first
-      looks for devices, and else takes 75 % of the GPU at once; budgets are then shares of that.
+    - With `device_memory` said, JAX takes so much of a GPU at once, a ninth and 128 MiB beyond it, and
+      never more (XLA_PYTHON_CLIENT_PREALLOCATE, XLA_CLIENT_MEM_FRACTION, read when it first looks
+      for devices); else it takes memory as it is needed. By itself, JAX takes 75 % of the GPU.
+    - Beside an NVIDIA GPU, Python's threads take turns ten times as often: those that gather bricks
+      wait for each other less (`sys.setswitchinterval`).
     - On a CPU, JAX keeps no threads beside the renderer's (NPROC, read at the same moment).
 
     What is set in the environment wins. Once JAX has looked for devices, only the first is changed.
     """
+    _prepare_gpu(device_memory)
     # Otherwise JAX takes 75 % of a GPU at once, whatever the budget.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     # A disk that fills up, or a damaged file, is nothing to the picture: JAX warns, and compiles.
@@ -61,6 +92,47 @@ def prepare_jax() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         _keep_compiled()
     _prepare_cpu()
+
+
+def hands_out_blocks() -> bool:
+    """Whether an array on a GPU may take a block of nearly twice its size.
+
+    XLA's own allocator cuts a block only where half of it, or 128 MiB, would be left; blocks are
+    that large where one was made for everything at once, and not where they are made as needed.
+    """
+    preallocates = os.environ.get("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    allocator = os.environ.get("XLA_PYTHON_CLIENT_ALLOCATOR", "default").lower()
+    return preallocates in ("false", "False", "0") and allocator in ("default", "bfc")
+
+
+def _prepare_gpu(device_memory: int | str | None) -> None:
+    gpu_bytes = _nvidia_bytes()
+    if gpu_bytes is None:
+        return
+    sys.setswitchinterval(min(sys.getswitchinterval(), _SWITCH_SECONDS))
+    if device_memory is None or any(name in os.environ for name in _BOUNDS):
+        return
+    n_bytes = parse_bytes(device_memory, name="device_memory") / USED_SHARE + BLOCK_LOST
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"
+    os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{min(1.0, n_bytes / gpu_bytes):.6f}"
+
+
+def _nvidia_bytes() -> int | None:
+    """Bytes of the smallest NVIDIA GPU here; None where there is none, or nothing to ask with."""
+    try:
+        import pynvml
+    except ModuleNotFoundError:
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver
+        return None
+    try:
+        handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        sizes = [int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles]
+    finally:
+        pynvml.nvmlShutdown()
+    return min(sizes, default=None)
 
 
 def _keep_compiled() -> None:

@@ -16,7 +16,7 @@ from plenostream.field.tiles import Pairs
 from plenostream.integrator.interface import SampleRule, SceneShape
 from plenostream.integrator.xla.calls import pack_calls, pack_corners
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.jax_integrator import JaxIntegrator
+from plenostream.integrator.xla.jax_integrator import Composed, JaxIntegrator
 from plenostream.integrator.xla.kernels.state import COUNTERS
 from plenostream.integrator.xla.memory import Memory
 from plenostream.integrator.xla.programs import Program, Programs
@@ -40,7 +40,7 @@ class XlaIntegrator(JaxIntegrator):
     ) -> None:
         """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
         super().__init__(device, scene, rule, precision=precision)
-        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision))
+        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision), scene.basis)
         self._corners = pack_corners(scene.boxes)
         kept = scene.boxes.nbytes + self._corners.nbytes
         self.memory = Memory(device, self.programs, scene, self._walk, kept, self._staged)
@@ -118,10 +118,11 @@ class XlaIntegrator(JaxIntegrator):
         """See `JaxIntegrator`."""
         return self.programs.live_tiles(tiles)
 
-    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> Composed:
         """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
         program = self.programs.compose(tiles)
-        composed = program(state, worker.rays, *self._lengths, behind)
+        alone = state._replace(left=None)
+        composed = program(alone, state.left, worker.rays, *self._lengths, behind)
         values, alpha, counters = self.device.get(composed)
-        return values, alpha, counters
+        return Composed(values[:, :3], values[:, 3], alpha, counters)

@@ -6,9 +6,10 @@ meet. On a CPU there is a part for each thread allowed; a GPU takes everything a
 
 from __future__ import annotations
 
-import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from plenostream.errors import InternalError
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
+    OPAQUE_LENGTH,
     Arrivals,
     DeviceCosts,
     HostCosts,
@@ -29,8 +31,8 @@ from plenostream.integrator.interface import (
     SceneShape,
     Sizes,
 )
-from plenostream.integrator.lattice import GridArrays
-from plenostream.integrator.staging_memory import page_locked_memory, plain_memory
+from plenostream.integrator.lattice import GridArrays, Spacing
+from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.geometry import entry_bits
@@ -44,7 +46,28 @@ from plenostream.integrator.xla.staged import Staged, Stager
 from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, batch_rows
 from plenostream.integrator.xla.workers import Worker, Workers
 
-__all__ = ["JaxIntegrator"]
+__all__ = ["Composed", "JaxIntegrator"]
+
+_PLACERS = 4
+"""Threads that put pictures together, at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Composed:
+    """What has become of n rays, on the host."""
+
+    rgb: NDArray[np.float32]
+    """[n or more, 3]."""
+    depth: NDArray[np.float32]
+    """[n or more]."""
+    alpha: NDArray[np.float32]
+    """[n or more]."""
+    counters: NDArray[np.integer]
+    """In the order of `JaxIntegrator.counters`."""
+
+
+_LONGEST = 1e38
+"""Largest length of a sample that float32 holds."""
 
 
 class JaxIntegrator(ABC):
@@ -73,11 +96,14 @@ class JaxIntegrator(ABC):
             brick_size=scene.bricks.brick_size,
             basis_dim=scene.basis_dim,
             entry_bits=entry_bits(scene.grid.size),
+            spheric_clip=rule.spheric_clip,
+            light=rule.light,
         )
-        self.batch_rows = batch_rows(scene.basis_dim, scene.sh_dtype)
+        self.batch_rows = batch_rows(device.platform, scene.basis_dim, scene.sh_dtype)
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)
+        self._placers = ThreadPoolExecutor(_PLACERS, thread_name_prefix="plenostream-place")
         self._pool: BrickPool | None = None
         self._blocks: tuple[BlockMap, jax.Array] | None = None
         self._n_tiles = 0
@@ -86,7 +112,8 @@ class JaxIntegrator(ABC):
         self._counts: dict[str, int] = {}
         self._peaks: dict[str, int] = {}
         self._compiled_before = 0
-        self._scalars: WaveScalars | None = None
+        self._kept: tuple[WaveScalars, tuple[GridArrays, Spacing]] | None = None
+        self._basis: tuple[jax.Array, ...] | None = None
 
     # What it takes
 
@@ -128,8 +155,7 @@ class JaxIntegrator(ABC):
 
     def staging_memory(self, n_bytes: int) -> NDArray[np.uint8]:
         """See `Integrator`."""
-        on_cuda = self.device.platform == "gpu"
-        return page_locked_memory(n_bytes) if on_cuda else plain_memory(n_bytes)
+        return plain_memory(n_bytes)
 
     def take_in(self, arrivals: Iterator[Arrivals]) -> None:
         """See `Integrator`."""
@@ -146,11 +172,20 @@ class JaxIntegrator(ABC):
                 self.workers.wait()  # the pool is about to change
             self._write(staged)
             self.pool.settle(staged)
+            del staged  # before the next batch goes up: there is room for one
 
     def _write(self, staged: Staged) -> None:
         """Put a batch into the pool, its rows and the rest at the same time where there are threads."""
-        writers = zip(itertools.cycle(self.workers.all), self.pool.writers(staged), strict=False)
-        for future in [worker.submit(write) for worker, write in writers]:
+        writers, n_parts = self.pool.writers(staged), len(self.workers.all)
+
+        def run(mine: Sequence[Callable[[], None]]) -> None:
+            for write in mine:
+                write()
+
+        tasks = zip(
+            self.workers.all, (writers[part::n_parts] for part in range(n_parts)), strict=True
+        )
+        for future in [worker.submit(run, mine) for worker, mine in tasks if mine]:
             future.result()
 
     # Rays
@@ -159,15 +194,18 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         n_parts = len(self.workers.all)
         self._n_tiles, self._n_real = n_tiles, rays.n_tiles
-        grid = self._grid_arrays()
-        self._scalars = self._wave_scalars()
+        if self._kept is None:
+            self._kept = self._wave_scalars(), self._grid_arrays()
+        grid = self._kept[1]
         tiles = n_tiles // n_parts
         set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
-        shared = [self.device.put(a) for a in rays.shared]
+        if self._basis is None:
+            self._basis = tuple(self.device.put(a) for a in self._scene.basis.arrays)
+        basis = self._basis
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
-            mine = [self.device.put(a) for a in per_tile]
-            worker.rays = set_up(*mine, *shared, *grid)
+            mine = self.device.put_all((*per_tile, *rays.shared))
+            worker.rays = set_up(basis, *mine, *grid)
             start_state(worker)
 
         for part, worker in enumerate(self.workers.all):
@@ -226,9 +264,8 @@ class JaxIntegrator(ABC):
         """(state, RayConstants) -> [t] bool: tiles with a live ray."""
 
     @abstractmethod
-    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> tuple[Any, Any, Any]:
-        """Values and alpha, see `kernels.finish.compose`, and counts in the order of `counters`; it
-        runs in the worker's thread and takes the worker's state."""
+    def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> Composed:
+        """What has become of all rays; it runs in the worker's thread and takes the worker's state."""
 
     def report(self) -> Report:
         """See `Integrator`."""
@@ -258,12 +295,22 @@ class JaxIntegrator(ABC):
         if worker.state is None:
             raise InternalError("a part of the rays has no state to be composed")
         n_parts = len(self.workers.all)
-        values, alpha, counters = self._composed(worker, self._n_tiles // n_parts, behind)
+        tiles = self._n_tiles // n_parts
+        composed = self._composed(worker, tiles, behind)
         number = np.arange(part, self._n_real, n_parts)
-        mine = slice(len(number))
-        values, alpha = values[:-1].reshape(-1, TILE_RAYS, 4), alpha[:-1].reshape(-1, TILE_RAYS)
-        place(number, values[mine, :, :3], values[mine, :, 3], alpha[mine])
-        return [int(count) for count in counters]
+
+        def mine(values: NDArray[np.float32], *channels: int) -> NDArray[np.float32]:
+            return values[: tiles * TILE_RAYS].reshape(tiles, TILE_RAYS, *channels)[: len(number)]
+
+        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha)
+        # A part of a GPU is the whole picture, and putting it together takes longer than drawing it.
+        pieces = max(1, min(_PLACERS // n_parts, self.n_threads, len(number)))
+        for placed in [
+            self._placers.submit(place, *some)
+            for some in zip(*(np.array_split(array, pieces) for array in values), strict=True)
+        ]:
+            placed.result()
+        return [int(count) for count in composed.counters]
 
     def drop(self) -> None:
         """See `Integrator`."""
@@ -274,16 +321,26 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         self.drop()
         self.workers.close()
-        self._pool = self._blocks = self._scalars = None
+        self._placers.shutdown()
+        self._pool = self._blocks = self._kept = self._basis = None
 
     # Values for the kernels
 
     @property
+    def _scalars(self) -> WaveScalars:
+        if self._kept is None:
+            raise InternalError("rays are to be drawn that were not begun")
+        return self._kept[0]
+
+    @property
     def _lengths(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Units per grid unit, unit and step."""
-        if self._scalars is None:
-            raise InternalError("rays are to be drawn that were not begun")
         return self._scalars.units_per_grid, self._scalars.unit, self._scalars.step
+
+    @property
+    def _opaque_length(self) -> float:
+        """See `WaveScalars.opaque_length`."""
+        return min(OPAQUE_LENGTH / self._unit, _LONGEST)
 
     def _wave_scalars(self) -> WaveScalars:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
@@ -294,13 +351,15 @@ class JaxIntegrator(ABC):
             step=put(np.float64(rule.step_size)),
             sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
             stop_thresh=put(np.float32(rule.stop_thresh)),
+            opaque_length=put(np.float32(self._opaque_length)),
         )
 
-    def _grid_arrays(self) -> tuple[GridArrays, jax.Array, jax.Array]:
+    def _grid_arrays(self) -> tuple[GridArrays, Spacing]:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
         size = put(np.array(grid.size, np.float64))
         arrays = GridArrays(size=size, scale=put(grid.scale), offset=put(grid.offset))
-        return arrays, put(np.float64(rule.step_size)), put(np.float64(rule.near_clip))
+        spacing = (rule.step_size, rule.near_clip, rule.far_cap)
+        return arrays, Spacing(*(put(np.float64(number)) for number in spacing))
 
     # Counts
 

@@ -12,8 +12,8 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import PAGE_ROWS, RaySource
-from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.interface import PAGE_ROWS, Light, RaySource
+from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.xla.kernels.geometry import RayConstants
 from plenostream.integrator.xla.kernels.lanes import pair_dtype
 from plenostream.integrator.xla.kernels.state import (
@@ -40,9 +40,11 @@ __all__ = [
 
 BATCH_BRICKS = 512
 """Bricks of a batch of arrivals, at most."""
-_BATCH_BYTES = 8_000_000
-"""Bytes of its rows."""
-_LEAST_ROWS, _MOST_ROWS = 4096, 131_072
+_BATCH_BYTES = {"cpu": 8_000_000}
+"""Bytes of its rows on a platform. On a CPU they should not fill the caches."""
+_BATCH_BYTES_ELSEWHERE = 16_000_000
+"""On a GPU each batch costs the host a millisecond or two."""
+_LEAST_ROWS, _MOST_ROWS = 4096, 262_144
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
 CALL_BLOCKS = 8192
@@ -59,9 +61,10 @@ def n_bytes(structs: Any) -> int:
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def batch_rows(basis_dim: int, sh_dtype: str) -> int:
+def batch_rows(platform: str, basis_dim: int, sh_dtype: str) -> int:
     """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
-    n = _BATCH_BYTES // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
+    n_bytes = _BATCH_BYTES.get(platform, _BATCH_BYTES_ELSEWHERE)
+    n = n_bytes // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
     return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
 
 
@@ -132,8 +135,15 @@ class Structs:
         return RayState(
             trans=self.one((n + 1,), jnp.float32),
             gathered=self.one((n + 1, 4), jnp.float32),
+            left=self.left(tiles),
             counters=self.one((len(COUNTERS),), jnp.int64),
         )
+
+    def left(self, tiles: int) -> Any | None:
+        """See `RayState.left`."""
+        if self._shape.light is Light.MULTIPLIES:
+            return None
+        return self.one((tiles * TILE_RAYS + 1,), jnp.float32)
 
     def source(self, rays: RaySource, tiles: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The arrays that the rays of a part are made from: per tile, and shared."""
@@ -148,10 +158,10 @@ class Structs:
         """Sort keys of the rays of a part."""
         return self.one((tiles * TILE_RAYS,), jnp.int64)
 
-    def grid(self) -> tuple[GridArrays, Any, Any]:
-        """Grid, step and near clip."""
+    def grid(self) -> tuple[GridArrays, Spacing]:
+        """Grid, and spacing of samples."""
         three, number = self.one((3,), jnp.float64), self.one((), jnp.float64)
-        return GridArrays(three, three, three), number, number
+        return GridArrays(three, three, three), Spacing(number, number, number)
 
     def scalars(self) -> WaveScalars:
         """The values that kernels take."""
@@ -163,6 +173,7 @@ class Structs:
             step=self.one((), jnp.float64),
             sigma_thresh=number,
             stop_thresh=number,
+            opaque_length=number,
         )
 
     def call(self) -> tuple[Any, Any, Any]:

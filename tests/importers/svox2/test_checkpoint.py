@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenostream.errors import CheckpointError
+from plenostream.files.npy import parse_header
 from plenostream.files.zip_entries import packed_offset, read_entries
 from plenostream.importers.svox2.checkpoint import open_checkpoint
-from plenostream.importers.svox2.npy import parse_header
 from plenostream.importers.svox2.unpacking import METHODS as KNOWN
 from plenostream.importers.svox2.unpacking import MemberStream
 
@@ -99,24 +99,6 @@ def test_all_degrees_of_spherical_harmonics_are_known(tmp_path: Path, basis_dim:
     assert open_checkpoint(path).basis_dim == basis_dim
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"background_links": np.zeros((2, 1), np.int32)}, "background layers"),
-        ({"background_data": np.zeros((1, 2, 4), np.float32)}, "background layers"),
-        ({"basis_data": np.zeros((2, 2, 2, 9), np.float32)}, "learned texture basis"),
-        ({"basis_type": np.array(4)}, "learned 3D texture basis|learned texture basis"),
-        ({"basis_type": np.array(255)}, "learned MLP basis"),
-    ],
-    ids=["background links", "background data", "basis data", "texture", "mlp"],
-)
-def test_what_a_scene_cannot_hold_is_refused_by_name(
-    tmp_path: Path, changes: dict[str, np.ndarray], message: str
-) -> None:
-    with pytest.raises(CheckpointError, match=message):
-        open_checkpoint(save(tmp_path / "a.npz", **changes))
-
-
 def test_missing_file_is_a_checkpoint_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not there"):
         open_checkpoint(tmp_path / "a.npz")
@@ -191,14 +173,14 @@ def test_headers_as_numpy_writes_them_are_read(
     dtype: str, shape: tuple[int, ...], fortran: bool
 ) -> None:
     text = f"{{'descr': {dtype!r}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n"
-    parsed = parse_header(header(text), where="w")
+    parsed = parse_header(header(text), where="w", error=CheckpointError)
     assert (parsed.dtype, parsed.shape, parsed.fortran_order) == (np.dtype(dtype), shape, fortran)
 
 
 @given(st.text(alphabet="{}()[]'\",:<f48TrueFalsedcrhpotn_ ", max_size=120))
 def test_header_of_any_text_is_read_or_refused_but_nothing_else(text: str) -> None:
     try:
-        parse_header(header(text), where="w")
+        parse_header(header(text), where="w", error=CheckpointError)
     except CheckpointError:
         pass
 
@@ -219,4 +201,4 @@ def test_header_of_any_text_is_read_or_refused_but_nothing_else(text: str) -> No
 )
 def test_header_that_is_no_plain_array_is_refused(text: str) -> None:
     with pytest.raises(CheckpointError):
-        parse_header(header(text), where="w")
+        parse_header(header(text), where="w", error=CheckpointError)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -55,6 +57,42 @@ def test_other_file_is_named_by_what_it_is(tmp_path: Path, case: str) -> None:
     make(tmp_path / "file")
     with pytest.raises(CheckpointError, match=expected):
         open_checkpoint(tmp_path / "file")
+
+
+class _Tensor:
+    """What has `numpy`, as PyTorch's tensors have."""
+
+    def __init__(self, values: object) -> None:
+        self._values = np.asarray(values)
+
+    def numpy(self) -> np.ndarray:
+        return self._values
+
+
+@pytest.mark.parametrize("wrapped", [False, True], ids=["plain", "of Lightning"])
+@pytest.mark.parametrize("make", [torch_zip, CASES["pickle"][0]], ids=["zip", "pickle"])
+def test_recipe_for_pickles_makes_a_checkpoint(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[Path], object],
+    wrapped: bool,
+) -> None:
+    make(tmp_path / "model.ckpt")
+    with pytest.raises(CheckpointError, match="never are here") as refused:
+        open_checkpoint(tmp_path / "model.ckpt")
+    recipe = str(refused.value).split('python -c "')[1].split('" FILE')[0]
+    state = {
+        "links": _Tensor(np.zeros((2, 2, 2), np.int32)),
+        "density_data": _Tensor(np.ones((1, 1), np.float32)),
+        "sh_data": _Tensor(np.ones((1, 27), np.float16)),
+        "epoch": 3,
+    }
+    torch = ModuleType("torch")
+    torch.load = lambda path, **_: {"state_dict": state} if wrapped else state  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(sys, "argv", ["-c", "model.ckpt", str(tmp_path / "new.npz")])
+    exec(recipe, {})
+    assert open_checkpoint(tmp_path / "new.npz").basis_dim == 9
 
 
 def test_name_in_an_archive_is_escaped(tmp_path: Path) -> None:

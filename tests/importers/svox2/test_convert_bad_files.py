@@ -133,7 +133,8 @@ def outcome(bad: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
             return "ok"
         message = str(refused).replace(str(bad), "")
         assert refused.exit_code == 1
-        assert len(message) < 300
+        # A recipe for pickles is the longest; nothing of the file's own makes it longer.
+        assert len(message) < 600
         assert "\n" not in message
         return "error"
 

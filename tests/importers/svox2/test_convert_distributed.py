@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from plenostream.errors import CheckpointError
+from plenostream.field.grid import GridSpec
+from plenostream.importers.arrays.write import write_scene
 from plenostream.importers.svox2.convert import convert
 from plenostream.options import ConvertOptions
 from plenostream.testing.checkpoints import random_checkpoint
@@ -78,3 +80,14 @@ def test_work_that_was_interrupted_on_the_cluster_is_resumed_here(
         convert(source, tmp_path / "s", OPTIONS, progress=interrupt)
     convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
     assert files(tmp_path / "s") == files(tmp_path / "whole")
+
+
+def test_arrays_are_packed_on_the_cluster_to_the_same_bytes(tmp_path: Path, cluster: Any) -> None:
+    rng = np.random.default_rng(4)
+    density = np.where(rng.random((70, 30, 20)) < 0.02, 3.0, 0.0)
+    source = density, rng.random((70, 30, 20, 3))
+    grid = GridSpec(size=(70, 30, 20))
+    write_scene(tmp_path / "here", grid, source, OPTIONS)
+    with distributed.Client(cluster):
+        write_scene(tmp_path / "cluster", grid, source, OPTIONS)
+    assert files(tmp_path / "cluster") == files(tmp_path / "here")

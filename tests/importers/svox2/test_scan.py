@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BrickGrid
+from plenostream.importers.packing.planes import slab_planes
 from plenostream.importers.svox2 import scan as scan_module
 from plenostream.importers.svox2.checkpoint import open_checkpoint
-from plenostream.importers.svox2.scan import BITS_FILE, ROWS_FILE, LinkScan, scan_links, slab_planes
+from plenostream.importers.svox2.scan import BITS_FILE, ROWS_FILE, LinkScan, scan_links
 
 
 def scanned(

@@ -17,7 +17,13 @@ import jax
 import pytest
 
 from plenostream.integrator.xla import environment
-from plenostream.integrator.xla.environment import CACHE_BYTES, cache_folder, prepare_jax
+from plenostream.integrator.xla.environment import (
+    BLOCK_LOST,
+    CACHE_BYTES,
+    cache_folder,
+    hands_out_blocks,
+    prepare_jax,
+)
 
 CACHE_SETTINGS = (
     "jax_compilation_cache_dir",
@@ -176,3 +182,119 @@ def test_kernels_are_compiled_once_and_kept_within_the_bound(tmp_path: Path, fir
     assert done.stderr == ""
     assert entries
     assert sum(entry.stat().st_size for entry in entries) <= 20_000
+
+
+class Nvml:
+    """Stands in for NVIDIA's library of the same functions, on a machine with two GPUs."""
+
+    NVMLError = RuntimeError
+    SIZES = (24_000_000_000, 10_000_000_000)
+
+    def __init__(self, *, driver: bool = True) -> None:
+        self.driver = driver
+        self.closed = False
+
+    def nvmlInit(self) -> None:
+        if not self.driver:
+            raise self.NVMLError("Driver Not Loaded")
+
+    def nvmlShutdown(self) -> None:
+        self.closed = True
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.SIZES)
+
+    def nvmlDeviceGetHandleByIndex(self, number: int) -> int:
+        return number
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
+        return SimpleNamespace(total=self.SIZES[handle])
+
+
+BOUNDS = (
+    "XLA_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+)
+FRACTION, _, PREALLOCATE, ALLOCATOR = BOUNDS
+
+
+@pytest.fixture
+def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nvml]:
+    nvml = Nvml()
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    for name in BOUNDS:
+        monkeypatch.setenv(name, "")  # what is set below is taken back with it
+        monkeypatch.delenv(name)
+    interval = sys.getswitchinterval()
+    yield nvml
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.parametrize("memory", [1_800_000_000, "1.8GB"])
+def test_memory_of_a_gpu_is_bounded_by_the_budget(nvml: Nvml, memory: int | str) -> None:
+    prepare_jax(memory)
+    # Nine tenths are the budget, on the smaller of the two; and a block that is never cut.
+    assert float(os.environ[FRACTION]) == pytest.approx(0.2 + BLOCK_LOST / 10e9, abs=1e-5)
+    assert os.environ[PREALLOCATE] == "true"
+    assert not hands_out_blocks()
+    assert nvml.closed
+
+
+def test_no_more_than_the_gpu_is_asked_for(nvml: Nvml) -> None:
+    prepare_jax("80GB")
+    assert float(os.environ[FRACTION]) == 1.0
+
+
+def test_without_a_budget_the_memory_of_a_gpu_is_taken_as_it_is_needed(nvml: Nvml) -> None:
+    prepare_jax()
+    assert FRACTION not in os.environ
+    assert hands_out_blocks()
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_what_is_said_of_jaxs_memory_stays(
+    nvml: Nvml, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "0.5")
+    prepare_jax("1GB")
+    assert os.environ[name] == "0.5"
+    assert (FRACTION in os.environ) == (name == FRACTION)
+
+
+def test_threads_take_turns_more_often_beside_a_gpu(nvml: Nvml) -> None:
+    prepare_jax()
+    assert sys.getswitchinterval() <= 0.001
+
+
+def test_without_a_driver_nothing_is_set_for_gpus(nvml: Nvml) -> None:
+    nvml.driver = False
+    before = sys.getswitchinterval()
+    prepare_jax("1GB")
+    assert FRACTION not in os.environ
+    assert sys.getswitchinterval() == before
+
+
+@pytest.mark.parametrize(
+    ("preallocate", "allocator", "expected"),
+    [
+        (None, None, False),  # JAX takes its share of the GPU at once
+        ("true", "bfc", False),
+        ("false", None, True),
+        ("0", "default", True),
+        ("false", "cuda_async", False),
+        ("false", "platform", False),
+    ],
+)
+def test_blocks_are_handed_out_where_memory_is_taken_as_it_is_needed(
+    monkeypatch: pytest.MonkeyPatch,
+    preallocate: str | None,
+    allocator: str | None,
+    expected: bool,
+) -> None:
+    for name, value in (("XLA_PYTHON_CLIENT_PREALLOCATE", preallocate), (ALLOCATOR, allocator)):
+        monkeypatch.delenv(name, raising=False)
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert hands_out_blocks() is expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,11 +10,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid
 from plenostream.field.precision import device_densities
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
 from plenostream.integrator.lattice import apply
 from plenostream.integrator.staging_memory import plain_memory
+from plenostream.integrator.warp.environment import prepare_warp
+from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.shade import corner_rows
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
@@ -29,6 +33,21 @@ BRICKS = BrickGrid(size=(40, 40, 40), brick_size=8)
 BASIS_DIM = 4
 N_SLOTS, N_PAGES = 120, 4000
 STAGED = StagedShape(rows=40_960 + PAGE_ROWS, sh_dtype="float16")
+
+
+_PROGRAMS: dict[str, Any] = {
+    "cpu": Programs,
+    "gpu": Programs,
+    "warp": partial(WalkPrograms, sizes=(1, 1, 1)),
+}
+"""Programs for each kind of device, all run on this one."""
+
+
+@pytest.fixture(params=[*_PROGRAMS])
+def platform(request: pytest.FixtureRequest) -> str:
+    """What writes the pool."""
+    prepare_warp()
+    return str(request.param)
 
 
 class Some:
@@ -78,8 +97,10 @@ class Filled:
         sh_dtype: str = "float16",
     ) -> None:
         device, staged = Device(None, 1), StagedShape(STAGED.rows, sh_dtype)
-        shape = kernel_shape(platform, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-        self.programs = Programs(device, shape, jnp.dtype(dtype))
+        kernels = "cpu" if platform == "warp" else platform
+        shape = kernel_shape(kernels, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
+        basis = SphericalHarmonics(BASIS_DIM).basis
+        self.programs = _PROGRAMS[platform](device, shape, jnp.dtype(dtype), basis)
         sizes = {"n_slots": N_SLOTS, "n_pages": N_PAGES}
         self.stager = Stager(device, shape, staged, **sizes, unit=unit, memory=plain_memory)
         self.pool = BrickPool(device, self.programs, self.stager, **sizes)
@@ -132,7 +153,6 @@ def assert_holds(pool: BrickPool, some: Some, dtype: str, unit: float) -> None:
     assert not rows[0].any(), "an empty corner must find zeros"
 
 
-@pytest.mark.parametrize("platform", ["cpu", "gpu"])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
 def test_voxels_of_bricks_that_came_in_are_those_of_the_store(dtype: str, platform: str) -> None:
     some = Some([0.9, 0.02, 0.5, 1.0, 0.3])
@@ -141,33 +161,33 @@ def test_voxels_of_bricks_that_came_in_are_those_of_the_store(dtype: str, platfo
     assert_holds(filled.pool, some, dtype, 0.5)
 
 
-def test_coefficients_in_float32_are_rounded_as_numpy_rounds_them() -> None:
+def test_coefficients_in_float32_are_rounded_as_numpy_rounds_them(platform: str) -> None:
     some = Some([0.5, 0.1], sh_dtype="float32")
-    filled = Filled(sh_dtype="float32")
+    filled = Filled(sh_dtype="float32", platform=platform)
     filled.put(some)
     assert_holds(filled.pool, some, "float16", 1.0)
 
 
-def test_batch_of_many_bricks_comes_in_whole() -> None:
+def test_batch_of_many_bricks_comes_in_whole(platform: str) -> None:
     some = Some([0.7] * 75)
     assert some.n > 0.9 * STAGED.rows
-    filled = Filled()
+    filled = Filled(platform=platform)
     filled.put(some)
     assert_holds(filled.pool, some, "float16", 1.0)
 
 
-def test_second_batch_takes_the_places_of_the_first() -> None:
+def test_second_batch_takes_the_places_of_the_first(platform: str) -> None:
     first, second = Some([0.5] * 9), Some([0.2] * 9)
     assert first.slots.tolist() == second.slots.tolist()
-    filled = Filled()
+    filled = Filled(platform=platform)
     filled.put(first)
     filled.put(second)
     assert_holds(filled.pool, second, "float16", 1.0)
 
 
-def test_other_slots_are_not_touched() -> None:
+def test_other_slots_are_not_touched(platform: str) -> None:
     some = Some([0.5, 0.5])
-    filled = Filled()
+    filled = Filled(platform=platform)
     filled.put(some)
     pool = filled.pool
     others = np.setdiff1d(np.arange(N_SLOTS), some.slots)
@@ -177,21 +197,21 @@ def test_other_slots_are_not_touched() -> None:
     assert not np.asarray(pool.arrays.origins)[others].any()
 
 
-def test_densities_beyond_float16_stay_finite() -> None:
+def test_densities_beyond_float16_stay_finite(platform: str) -> None:
     some = Some([0.1])
     some.density[:3] = [1e6, -1e6, 3e38]
     for dtype, expected in (
         ("float16", [65504.0, -65504.0, 65504.0]),
         ("float32", np.array([1e6, -1e6, 1e30], np.float32).tolist()),
     ):
-        filled = Filled(dtype)
+        filled = Filled(dtype, platform=platform)
         filled.put(some)
         found = densities(filled.pool, dtype)[some.slots[0], :, 0][some.active[0]][:3]
         assert found.tolist() == expected
 
 
-def test_arrays_are_written_where_they_are_and_the_old_ones_are_gone() -> None:
-    filled = Filled()
+def test_arrays_are_written_where_they_are_and_the_old_ones_are_gone(platform: str) -> None:
+    filled = Filled(platform=platform)
     pool = filled.pool
     before = pool.arrays
     addresses = [array.unsafe_buffer_pointer() for array in before]
@@ -229,3 +249,13 @@ def test_as_many_calls_for_a_hundred_bricks_as_for_ten() -> None:
     filled.put(few)
     for_few, for_many = calls_of(lambda: filled.put(few)), calls_of(lambda: filled.put(many))
     assert 0 < for_many <= for_few + 10
+
+
+def test_programs_of_one_backend_are_not_taken_for_those_of_another() -> None:
+    prepare_warp()
+    device, staged = Device(None, 1), StagedShape(STAGED.rows, "float16")
+    shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
+    made = [make(device, shape, jnp.dtype("float16")) for make in (_PROGRAMS["warp"], Programs)]
+    by_warp, by_xla = (programs.write_rows(N_PAGES, staged) for programs in made)
+    assert by_warp.temp_bytes == 0, "kernels of Warp have no temporaries"
+    assert by_xla.temp_bytes > 0

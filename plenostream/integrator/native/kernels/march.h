@@ -5,6 +5,7 @@
 #ifndef MARCH_H
 #define MARCH_H
 
+#include "light.h"
 #include "shade.h"
 #include "steps.h"
 
@@ -22,6 +23,7 @@ typedef struct {
 typedef struct {
     int32_t depth;
     float trans; /* 0 once the ray has ended */
+    float left;  /* the same for colours, see `light.h` */
 } Light;
 
 INLINE Pace pace_of(const Scene *scene, const Tile *tile, int ray)
@@ -76,9 +78,9 @@ INLINE Ints depths_after(Ints own, int32_t before)
 }
 
 /* March the samples from k on that are set in `live`, whose first corners are `voxel`; those that
-   contribute are kept for shading. Returns how many did. */
+   contribute are kept for shading. Returns how many did. The ray has samples up to `last`. */
 INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const Places *places, Ints voxel,
-                 Ints live, int32_t k, Light *light, Shading *shading, const int wide)
+                 Ints live, int32_t k, int32_t last, Light *light, Shading *shading, const int wide)
 {
     const Reals x = places->rest[0], y = places->rest[1], z = places->rest[2];
     const Reals sigma = density_at(scene, pool, voxel, x, y, z, wide);
@@ -86,13 +88,19 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     if (!bits_of(counts)) return 0;
 
     const Reals own = least(sigma * pace->depth + 0.5f, splat((float)(MOST_DEPTH - 64)));
-    const Ints depth = depths_after(__builtin_convertvector(own, Ints) & counts, light->depth);
-    const Reals after = exp_below_0(__builtin_convertvector(depth, Reals) * (-1.0f / DEPTH_ONE));
+    const Ints depths = depths_after(__builtin_convertvector(own, Ints) & counts, light->depth);
+    const Reals after = exp_below_0(__builtin_convertvector(depths, Reals) * (-1.0f / DEPTH_ONE));
     const Reals before = SHIFTED(after, 1, splat(light->trans));
     counts &= before >= scene->stop_thresh;
     const float remains = after[LANES - 1];
-    light->depth = depth[LANES - 1];
+    light->depth = depths[LANES - 1];
     light->trans = remains < scene->stop_thresh ? 0.0f : remains;
+
+    const Reals seen = before - after;
+    const Reals weight = scene->light == MULTIPLIES
+                             ? seen
+                             : colour_weights(scene, (Reals)((Ints)sigma & counts), before, after,
+                                              pace->depth * (-1.0f / DEPTH_ONE), last - k, &light->left);
 
     float *known = &shading->groups[shading->n_groups].known[0][0];
     const Reals yz = y * z, yes_no = y - yz, no_yes = z - yz, no_no = 1.0f - y - no_yes;
@@ -103,9 +111,9 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
         memcpy(known + (CORNER + 4 + i) * LANES, &far, sizeof far);
     }
     const Reals number = __builtin_convertvector(lane_numbers() + k, Reals);
-    const Reals weight = before - after, t = number * pace->step + pace->t_min;
+    const Reals depth = seen * (number * pace->step + pace->t_min);
     memcpy(known + WEIGHT * LANES, &weight, sizeof weight);
-    memcpy(known + DISTANCE * LANES, &t, sizeof t);
+    memcpy(known + DEPTH * LANES, &depth, sizeof depth);
     memcpy(known + VOXEL * LANES, &voxel, sizeof voxel);
     uint32_t bits = bits_of(counts);
     const uint32_t first = (uint32_t)shading->n_groups * (uint32_t)(sizeof(Group) / sizeof(float));

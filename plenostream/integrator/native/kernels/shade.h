@@ -14,10 +14,10 @@ enum {
 };
 
 /* What is known of a sample, LANES numbers each. */
-enum { CORNER, WEIGHT = 8, DISTANCE, VOXEL, N_KNOWN };
+enum { CORNER, WEIGHT = 8, DEPTH, VOXEL, N_KNOWN };
 
-/* LANES samples: the trilinear weights of their corners, their weights, their t, and their first
-   corners in the pool, which are int32. */
+/* LANES samples: the trilinear weights of their corners, their weights, those that depth sees times
+   t, and their first corners in the pool, which are int32. */
 typedef struct {
     float known[N_KNOWN][LANES];
 } __attribute__((aligned(64))) Group;
@@ -98,7 +98,7 @@ INLINE Row add_functions(const Row of[TOGETHER])
 #undef FOLD
 }
 
-/* Add weight times (red, green, blue, t) of the samples [first, end), of which there are `products`. */
+/* Add weight times colour, and depth, of the samples [first, end), of which there are `products`. */
 INLINE Four add_up(const Shading *shading, const Row *products, int first, int end, Four sum)
 {
     for (int i = first; i < end; i += TOGETHER) {
@@ -108,8 +108,9 @@ INLINE Four add_up(const Shading *shading, const Row *products, int first, int e
         memcpy(colour, &colours, sizeof colour);
         for (int j = 0; j < TOGETHER && i + j < end; j++) {
             const float *sample = sample_of(shading, i + j);
-            colour[j][3] = sample[DISTANCE * LANES];
-            sum += colour[j] * sample[WEIGHT * LANES];
+            Four seen = colour[j] * sample[WEIGHT * LANES];
+            seen[3] = sample[DEPTH * LANES];
+            sum += seen;
         }
     }
     return sum;

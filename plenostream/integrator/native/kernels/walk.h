@@ -78,7 +78,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
     const Course course = course_of(scene, tile, ray);
     const Steps steps = steps_of(scene, &course);
     const Pace pace = pace_of(scene, tile, ray);
-    Light light = {tile->depth[ray], tile->trans[ray]};
+    Light light = {tile->depth[ray], tile->trans[ray], tile->left[ray]};
     Shading shading;
     int32_t k = tile->next[ray], end = course.n;
     shading.n_groups = shading.n_samples = 0;
@@ -105,7 +105,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         counts->samples_marched += __builtin_popcount(live);
         counts->march_lanes += LANES;
         counts->samples_shaded +=
-            march(scene, pool, &pace, &places, cells.voxel, cells.live, k, &light, &shading, wide);
+            march(scene, pool, &pace, &places, cells.voxel, cells.live, k, course.n - 1, &light, &shading, wide);
         if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
         k += LANES;
         if (light.trans == 0.0f) break;
@@ -114,6 +114,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
     tile->next[ray] = light.trans == 0.0f ? tile->n_samples[ray] : end;
     tile->depth[ray] = light.depth;
     tile->trans[ray] = light.trans;
+    tile->left[ray] = light.trans == 0.0f && scene->light == ADDS_UP ? 0.0f : light.left;
 }
 
 #endif

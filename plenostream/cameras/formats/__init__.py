@@ -1,0 +1,1 @@
+"""One reader for each format of cameras, and one list of them (`registry`)."""

@@ -1,0 +1,104 @@
+"""What comes out of a camera file: its views, each with the picture that it took."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from plenostream.cameras.camera import Camera
+from plenostream.errors import InvalidInput
+from plenostream.options import CAMERA_AXES, FOV, FRAMES, POSES, SCENE_SCALE, SIZE
+
+__all__ = ["Asked", "CameraSet", "Frames", "PicturedCamera", "chosen_numbers"]
+
+Frames = str | Sequence[int]
+"""Which views: numbers counted from 0, or text such as "0,3,8-12"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a camera file is to be read; see `cameras.load_cameras`.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    frames: Frames | None = None
+    size: tuple[int, int] | None = None
+    scene_scale: float | Literal["auto"] = "auto"
+    poses: str = "svox2"
+    camera_axes: str | None = None
+    fov_degrees: float | None = None
+
+    def __post_init__(self) -> None:
+        rules = {
+            "frames": FRAMES,
+            "scene_scale": SCENE_SCALE,
+            "poses": POSES,
+            "camera_axes": CAMERA_AXES,
+        }
+        for name, rule in rules.items():
+            object.__setattr__(self, name, rule.check(name, getattr(self, name)))
+        if self.size is not None:
+            object.__setattr__(self, "size", SIZE.check("size", self.size))
+        if self.fov_degrees is not None:
+            object.__setattr__(self, "fov_degrees", FOV.check("fov_degrees", self.fov_degrees))
+
+    @property
+    def scale(self) -> float | None:
+        """`scene_scale` as a number; None where the format decides."""
+        return None if isinstance(self.scene_scale, str) else self.scene_scale
+
+    def require_only_matrices_say(self, what: str) -> None:
+        """Refuse what a format that says it itself would not listen to; `what` names the format."""
+        for name in ("camera_axes", "fov_degrees"):
+            if getattr(self, name) is not None:
+                raise InvalidInput(
+                    f"{name} is for plain matrices, which do not say it; {what} says its own"
+                )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PicturedCamera:
+    """A camera of a file, and the picture that it took."""
+
+    number: int
+    """Of the frame, counted from 0."""
+    camera: Camera
+    picture: Path | None
+    """The PNG or JPEG file that the frame names; None where there is none."""
+    name: str
+    """The picture's name as the file has it; empty without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CameraSet:
+    """The views of a camera file that were asked for."""
+
+    found: str
+    """What the file was found to be, in words."""
+    views: list[PicturedCamera]
+    focus: float | None = None
+    """Distance before the cameras at which svox2 has its spiral look; None: the format knows none."""
+
+
+def chosen_numbers(frames: object, n_frames: int, path: Path) -> Sequence[int]:
+    """The numbers of the views that are asked for, of the `n_frames` in `path`.
+
+    Raises
+    ------
+    InvalidInput : frames that the file does not have.
+    """
+    if frames is None:
+        return range(n_frames)
+    runs: list[range] = FRAMES.check("frames", frames)
+    for run in runs:
+        if run.stop > n_frames:
+            raise InvalidInput(
+                f"frame {max(run.start, n_frames)} was asked for; {path} has {n_frames} "
+                f"(0 to {n_frames - 1})"
+            )
+    return [number for run in runs for number in run]

@@ -1,0 +1,126 @@
+"""Renders that were cut off: which frames are there already, and films that go on.
+
+A finished still is whole, so one that is there need not be drawn again. Of a film that was cut off
+nothing is left; one that may have to go on keeps its frames beside it, in ``NAME.mp4.frames``, until
+it is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.cameras.image_size import read_image_size
+from plenostream.errors import InvalidInput, OutputError, printable
+from plenostream.export.film import FilmWriter, film_output
+from plenostream.export.stills import StillWriter, still_output
+from plenostream.export.targets import Target, frame_files
+from plenostream.results import RenderResult
+
+__all__ = ["ResumedFilm", "kept_frames", "missing_frames", "resumed_film"]
+
+Sizes = Mapping[int, tuple[int, int]]
+"""Width and height of each frame, by its number, in the order of the film."""
+
+
+def kept_frames(target: Target) -> Target:
+    """Where the frames of a target are while it is unfinished: stills in a folder.
+
+    Raises
+    ------
+    InvalidInput : a target that no frames are kept of.
+    """
+    if target.kind == "mp4":
+        place = target.path.with_name(f"{target.path.name}.frames")
+        return Target(path=place, kind="png", folder=True, outputs=("rgb",))
+    if not target.folder:
+        raise InvalidInput(
+            f"{target.path} is a single picture, of which nothing can be there already; --resume is "
+            "for a folder or an .mp4"
+        )
+    if "depth" in target.outputs:
+        raise InvalidInput(
+            "--resume cannot go on with coloured depth, whose colours mean the same in all frames of "
+            "one render; leave depth out of --outputs"
+        )
+    return target
+
+
+def missing_frames(target: Target, sizes: Sizes) -> list[int]:
+    """Numbers of the frames that are not there yet.
+
+    Raises
+    ------
+    InvalidInput : as for `kept_frames`.
+    OutputError : a frame that is there is no picture of its size: it is of another render.
+    """
+    kept = kept_frames(target)
+    missing = []
+    for number, size in sizes.items():
+        path = frame_files(kept, number).main
+        assert path is not None
+        if not path.exists():
+            missing.append(number)
+            continue
+        found = read_image_size(path)
+        if found != size:
+            what = f"has {found[0]}x{found[1]} pixels" if found else "is no picture"
+            raise OutputError(
+                f"{printable(str(path))} {what}, and the frame {size[0]}x{size[1]}: it is of another "
+                "render; name another place, or remove it"
+            )
+    return missing
+
+
+class ResumedFilm:
+    """What `resumed_film` gives: takes the frames that are missing."""
+
+    def __init__(self, film: FilmWriter, stills: StillWriter) -> None:
+        self.written = film.written
+        """The film, once it is whole."""
+        self._stills = stills
+
+    def write(self, number: int, picture: RenderResult) -> None:
+        """Keep a frame."""
+        self._stills.write(number, picture)
+
+    def notes(self) -> list[str]:
+        """Nothing."""
+        return []
+
+
+@contextlib.contextmanager
+def resumed_film(
+    target: Target, *, sizes: Sizes, missing: Sequence[int], fps: float, overwrite: bool
+) -> Iterator[ResumedFilm]:
+    """A writer of the `missing` frames of a film, which is made of all once the `with` has ended well.
+
+    Raises
+    ------
+    InvalidInput, OutputError : as for `film.film_output` and `stills.still_output`.
+    """
+    kept = kept_frames(target)
+    with film_output(target, sizes=list(sizes.values()), fps=fps, overwrite=overwrite) as film:
+        with still_output(kept, numbers=missing, background=1.0, overwrite=False) as stills:
+            yield ResumedFilm(film, stills)
+        files = [frame_files(kept, number).all[0] for number in sizes]
+        for path in files:
+            film.append(_pixels(path)[..., ::-1])
+    for path in files:
+        path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # something else lies there
+        kept.path.rmdir()
+
+
+def _pixels(path: Path) -> NDArray[np.uint8]:
+    """A picture as OpenCV has it, blue first."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if pixels is None:
+        raise OutputError(f"{printable(str(path))} cannot be read again; remove it")
+    found: NDArray[np.uint8] = np.asarray(pixels, np.uint8)
+    return found

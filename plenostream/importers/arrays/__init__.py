@@ -1,0 +1,1 @@
+"""Scenes from arrays, functions, bricks and scalar volumes."""

@@ -1,0 +1,1 @@
+"""What every importer shares: voxels of any source become the bricks of a scene."""

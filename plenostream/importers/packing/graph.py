@@ -1,0 +1,96 @@
+"""Runs the packing of slabs through Dask: threads here, or the cluster of the user's client.
+
+The graph is the same in both cases: a task a slab. Tasks write files and return counts, so nothing
+large travels. How many slabs may be in flight is a matter of memory: here the pool has so many
+threads; in a cluster with more of them, tasks wait for earlier ones.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from dask.base import compute
+from dask.callbacks import Callback
+from dask.delayed import Delayed, delayed
+
+from plenostream.importers.packing.slab import SlabJob, pack_slab
+
+__all__ = ["n_workers", "pack_slabs"]
+
+
+def _graph(job: SlabJob, slabs: Sequence[int], *, in_flight: int) -> list[Delayed]:
+    """A task for each slab; each waits for the one `in_flight` places before it."""
+    pack = delayed(pack_slab, pure=False)
+    shared = delayed(job, traverse=False)
+    tasks: list[Delayed] = []
+    for number, slab in enumerate(slabs):
+        before = tasks[number - in_flight : number - in_flight + 1] if number >= in_flight else []
+        tasks.append(pack(shared, slab, *before))
+    return tasks
+
+
+def _active_client() -> Any:
+    """The user's `dask.distributed` client, if there is one."""
+    # Without a client nobody has imported distributed, and importing it takes half a second.
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return None
+    try:
+        return distributed.default_client()
+    except ValueError:
+        return None
+
+
+def n_workers(asked: int | None) -> int:
+    """Slabs that can be packed at a time: of the cluster, as asked, or one a core."""
+    client = _active_client()
+    if client is not None:
+        return max(1, sum(int(n) for n in client.nthreads().values()))
+    return asked or len(os.sched_getaffinity(0))
+
+
+def pack_slabs(
+    job: SlabJob, slabs: Sequence[int], *, in_flight: int, progress: Callable[[], None]
+) -> None:
+    """Pack the `slabs`, at most `in_flight` at a time; `progress` is called when one is done.
+
+    Raises
+    ------
+    CheckpointError : from the first slab that failed.
+    """
+    client = _active_client()
+    if client is not None:
+        _pack_on_cluster(client, job, slabs, in_flight, progress)
+        return
+    tasks = _graph(job, slabs, in_flight=len(slabs))
+    keys = {task.key for task in tasks}
+
+    def count(key: object, *_: object) -> None:
+        if key in keys:
+            progress()
+
+    counting = Callback(posttask=count)  # type: ignore[no-untyped-call]
+    with ThreadPoolExecutor(in_flight) as pool, counting:
+        compute(*tasks, scheduler="threads", pool=pool)  # type: ignore[no-untyped-call]
+
+
+def _pack_on_cluster(
+    client: Any, job: SlabJob, slabs: Sequence[int], in_flight: int, progress: Callable[[], None]
+) -> None:
+    distributed = sys.modules["distributed"]
+    enough = in_flight >= n_workers(None)
+    futures = client.compute(_graph(job, slabs, in_flight=len(slabs) if enough else in_flight))
+    try:
+        for future in distributed.as_completed(futures):
+            future.result()
+            progress()
+    except BaseException:
+        # Tasks that run cannot be called back, and must not write into a folder that is being
+        # removed: let them end, and the others end before they begin.
+        job.stop_file.touch()
+        distributed.wait(futures)
+        raise

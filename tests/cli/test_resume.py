@@ -1,0 +1,144 @@
+"""`render --resume`: only what is missing is drawn, and a film is the one that was begun."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from paper import Paper, names, run
+
+from plenostream.cameras import Camera
+from plenostream.errors import StoreError
+
+
+@pytest.fixture
+def drawn(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Paper:
+    """Paper whose pictures tell where the camera stands."""
+    plain = paper.render
+
+    def render(camera: Camera) -> SimpleNamespace:
+        picture = plain(camera)
+        picture.rgb[:] = (0.5 + camera.eye_world / 20).clip(0, 1)
+        return picture
+
+    monkeypatch.setattr(paper, "render", render)
+    return paper
+
+
+@pytest.fixture
+def views(tmp_path: Path) -> Path:
+    """Three views that interpolation leads through."""
+    frames = []
+    for number in range(3):
+        matrix = np.eye(4)
+        matrix[:3, 3] = (number, number * number, 1.0)
+        frames.append({"transform_matrix": matrix.tolist()})
+    path = tmp_path / "transforms.json"
+    path.write_text(json.dumps({"fl_x": 50, "w": 32, "h": 24, "frames": frames}))
+    return path
+
+
+def pictures(folder: Path) -> list[Any]:
+    return [cv2.imread(str(path)) for path in sorted(folder.iterdir())]
+
+
+WAYS = {
+    "orbit": ("--orbit", 7, "--size", "32x24"),
+    "interpolate": ("--cameras", "transforms.json", "--path", "interpolate", "--path-frames", 7),
+    "spiral": ("--cameras", "transforms.json", "--path", "spiral", "--path-frames", 7),
+    "views": ("--cameras", "transforms.json", "--frames", "2,0,1"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("out", ["out", "out.mp4"])
+def test_render_that_was_cut_off_goes_on(
+    drawn: Paper,
+    views: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    way: tuple[object, ...],
+    out: str,
+) -> None:
+    monkeypatch.chdir(views.parent)
+    asked = ("-q", "render", "s", out, "--resume", *way)
+    assert run("-q", "render", "s", f"whole/{out}", *way) == 0
+    n_frames = len(drawn.cameras)
+    drawn.cameras.clear()
+    drawn.error, drawn.fails_at = StoreError("cut off"), 2
+    assert run(*asked) == 1
+    assert not Path("out.mp4").exists()
+    drawn.error = None
+    drawn.cameras.clear()
+    assert run(*asked) == 0
+    assert len(drawn.cameras) == n_frames - 2
+    if out == "out.mp4":
+        assert Path(out).read_bytes() == Path("whole", out).read_bytes()
+        assert not Path("out.mp4.frames").exists()
+    else:
+        assert names(Path(out)) == names(Path("whole", out))
+        assert all(map(np.array_equal, pictures(Path(out)), pictures(Path("whole", out))))
+
+
+def test_nothing_is_drawn_where_all_is_there(
+    drawn: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("render", "s", tmp_path / "out", "--orbit", 3, "--size", "32x24", "--resume")
+    assert run(*asked) == 0
+    drawn.cameras.clear()
+    capsys.readouterr()
+    assert run(*asked, "--stats", tmp_path / "stats.json") == 0
+    assert drawn.cameras == []
+    assert capsys.readouterr().out == "3 of 3 frames were there\n"
+    assert json.loads((tmp_path / "stats.json").read_text()) == {"frames": []}
+
+
+def test_film_is_made_of_frames_that_are_all_there(
+    drawn: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = ("--orbit", 3, "--size", "32x24")
+    assert run("render", "s", f"{tmp_path}/a.mp4.frames/", *place) == 0
+    drawn.cameras.clear()
+    capsys.readouterr()
+    assert run("render", "s", tmp_path / "a.mp4", "--resume", *place) == 0
+    assert drawn.cameras == []
+    assert f"{tmp_path / 'a.mp4'}: made of them" in capsys.readouterr().out
+    assert names(tmp_path) == ["a.mp4"]
+
+
+def test_frame_of_another_render_is_refused(
+    drawn: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("render", "s", tmp_path / "out", "--orbit", 3, "--size", "32x24") == 0
+    asked = ("render", "s", tmp_path / "out", "--orbit", 3, "--resume", "--size")
+    assert run(*asked, "16x16") == 1
+    assert "frame_0000.png has 32x24 pixels, and the frame 16x16" in capsys.readouterr().err
+    (tmp_path / "out" / "frame_0001.png").write_bytes(b"")
+    assert run(*asked, "32x24") == 1
+    assert "frame_0001.png is no picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("o.png", "--orbit", 1), "is a single picture"),
+        (("o", "--orbit", 2, "--outputs", "rgb,depth"), "leave depth out"),
+        (("o", "--orbit", 2, "--overwrite"), "and --overwrite does not"),
+    ],
+)
+def test_what_cannot_go_on_is_refused(
+    paper: Paper,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flags: tuple[object, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("render", "s", *flags, "--resume") == 2
+    assert message in capsys.readouterr().err
+    assert paper.cameras == []

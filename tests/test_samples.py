@@ -1,0 +1,77 @@
+"""Several samples a pixel: the mean of a larger picture, and in the memory of the small one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import plenostream as ps
+from plenostream.cameras.lenses import RadialTangential
+from plenostream.testing.checkpoints import CheckpointArrays
+from plenostream.testing.invariants import assert_same_picture
+from plenostream.testing.pictures import open_renderer
+
+pytestmark = pytest.mark.usefixtures("each_backend")
+
+VIEW = ps.look_at_camera((1.9, 0.8, 0.9), (0.0, 0.0, 0.0), size=(45, 35))
+LENSES = {
+    "pinhole": VIEW,
+    "barrel": ps.Camera(
+        VIEW.c2w, 60.0, 55.0, 22.0, 18.0, 45, 35, RadialTangential(k=(-0.3, 0.1, 0, 0, 0, 0))
+    ),
+    "region": VIEW.region(3, 5, 30, 21),
+}
+
+
+@pytest.fixture(scope="module")
+def scene(gyroid: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
+    return make_scene(gyroid)
+
+
+def means(values: NDArray[np.float32], n: int) -> NDArray[np.float64]:
+    height, width = values.shape[0] // n, values.shape[1] // n
+    return values.astype(np.float64).reshape(height, n, width, n, -1).mean((1, 3)).squeeze()
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+@pytest.mark.parametrize("camera", LENSES.values(), ids=LENSES)
+def test_pixel_is_the_mean_of_the_picture_of_n_times_the_size(
+    scene: Path, camera: ps.Camera, n: int
+) -> None:
+    with open_renderer(scene) as renderer:
+        large = renderer.render(camera.resized(n * camera.width, n * camera.height))
+    with open_renderer(scene, options={"samples": n}) as renderer:
+        picture = renderer.render(camera)
+    assert picture.rgb.shape == (camera.height, camera.width, 3)
+    assert picture.alpha.max() > 0.5
+    for name in ("rgb", "alpha", "depth"):
+        mean = means(getattr(large, name), n)
+        assert np.abs(getattr(picture, name) - mean).max() < 1e-6
+
+
+def test_budgets_hold_and_change_nothing(scene: Path) -> None:
+    with open_renderer(scene, options={"samples": 4}) as renderer:
+        plan, whole = renderer.plan(VIEW), renderer.render(VIEW)
+    little = plan.smallest_budget_bytes * 11 // 10
+    with open_renderer(scene, options={"samples": 4}, device_memory=little) as renderer:
+        tight, small = renderer.plan(VIEW), renderer.render(VIEW)
+    assert_same_picture(small, whole, at_most=2e-5)
+    for stats, made in ((whole.stats, plan), (small.stats, tight)):
+        assert stats.peak_device_bytes <= stats.planned_device_bytes == made.planned_device_bytes
+        assert stats.peak_host_bytes <= stats.planned_host_bytes == made.planned_host_bytes
+        assert stats.bands == made.n_bands
+    assert small.stats.bands > 1
+
+
+def test_large_picture_is_never_there_as_a_whole(scene: Path) -> None:
+    camera = VIEW.resized(360, 280)
+    budget = {"device_memory": "12MB"}
+    with open_renderer(scene, options={"samples": 8}, **budget) as renderer:
+        sampled = renderer.plan(camera).host_items["picture"]
+    with open_renderer(scene, **budget) as renderer:
+        large = renderer.plan(camera.resized(8 * 360, 8 * 280)).host_items["picture"]
+    assert sampled < large / 4
