@@ -14,6 +14,7 @@ import warp as wp
 
 from gpucheck.machine import find_tool
 from plenostream.field.basis import BASIS_DIMS
+from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.environment import prepare_warp
 from plenostream.integrator.warp.kernels.uploads import uploads
 from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
@@ -53,7 +54,7 @@ def build_walks(
     cuobjdump = find_tool("cuobjdump")
     kernels: list[tuple[str, int, Any, int]] = []
     for dim in basis_dims:
-        kernels.append(("walk", dim, walk_kernel(dim, precision), BLOCK_THREADS))
+        kernels.append(("walk", dim, walk_kernel(dim, precision, Light.MULTIPLIES), BLOCK_THREADS))
     puts = uploads(9, 16, precision, "float16", BATCH_BRICKS)._asdict()
     kernels += [(f"put {name}", 9, kernel, _UPLOAD_THREADS) for name, kernel in puts.items()]
     for name, basis_dim, kernel, threads in kernels:

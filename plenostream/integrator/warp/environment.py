@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import warp as wp
 
+from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
 from plenostream.integrator.xla.environment import cache_folder
 from plenostream.integrator.xla.named_device import named_device
@@ -38,7 +39,7 @@ def prepare_warp() -> None:
         wp.init()
 
 
-def why_not(device: str | None, basis_dim: int, precision: str) -> str:
+def why_not(device: str | None, basis_dim: int, precision: str, light: Light) -> str:
     """Why the walk cannot run on a CUDA device of JAX; empty where it can.
 
     Tried as it is used: the driver may be too old for Warp, or the GPU for the compiler.
@@ -49,7 +50,9 @@ def why_not(device: str | None, basis_dim: int, precision: str) -> str:
     place = wp.device_from_jax(named_device(device) or jax.devices()[0])
     # Not here: Ctrl-C would be lost in the compiler's callbacks.
     with ThreadPoolExecutor(1) as thread:
-        loading = thread.submit(walk_kernel(basis_dim, precision).module.load, place, BLOCK_THREADS)
+        loading = thread.submit(
+            walk_kernel(basis_dim, precision, light).module.load, place, BLOCK_THREADS
+        )
         error = loading.exception()
     said = str(error).partition("\n")[0] if error else ""
     loaded = error is None and loading.result() is not None

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -17,6 +18,8 @@ import pytest
 
 import plenostream as ps
 from plenostream.engine.picture import PictureJob
+from plenostream.integrator.interface import Light
+from plenostream.integrator.warp import environment
 from plenostream.integrator.warp.integrator import WarpIntegrator
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.programs import Program
@@ -167,3 +170,25 @@ def test_warp_says_nothing_and_keeps_its_kernels_beside_jaxs_programs(
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert list((tmp_path / "plenostream" / "warp").rglob("*walk*.o"))
+
+
+@pytest.mark.parametrize("light", Light)
+def test_auto_takes_it_where_it_loads_the_kernel(
+    monkeypatch: pytest.MonkeyPatch, light: Light
+) -> None:
+    # As on a machine with a GPU, whose place this CPU takes.
+    monkeypatch.setattr(environment.wp, "is_cuda_available", lambda: True)
+    assert environment.why_not("cpu", 4, "float16", light) == ""
+
+
+def test_auto_says_why_it_does_not_take_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment.wp, "is_cuda_available", lambda: True)
+
+    def no_driver(*_: object) -> None:
+        raise RuntimeError("driver too old")
+
+    kernel = SimpleNamespace(module=SimpleNamespace(load=no_driver))
+    monkeypatch.setattr(environment, "walk_kernel", lambda *_: kernel)
+    why = environment.why_not("cpu", 4, "float16", Light.MULTIPLIES)
+    assert "cannot load its kernel" in why
+    assert "driver too old" in why
