@@ -6,7 +6,7 @@
 ...     image = renderer.render(camera)
 
 Names are imported when they are first used, so that ``import plenostream`` is quick and leaves
-jax, cv2, open3d and dask alone.
+jax, cv2 and dask alone.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class BrickReader:
 
     def corner(self, brick: int) -> NDArray[np.int64]:
         """First voxel [3] of a brick."""
-        return self.store.tables.index[brick].astype(np.int64) * self.bricks.brick_size
+        first: NDArray[np.int64] = self.store.tables.index[brick].astype(np.int64)
+        return first * self.bricks.brick_size
 
     def held(self, brick: int) -> tuple[int, int, int]:
         """Voxels per axis that a brick has in the grid, apron included."""

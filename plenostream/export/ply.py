@@ -42,9 +42,8 @@ class PlyWriter:
         self._file.write(np.ascontiguousarray(records).view(np.uint8))
         self._counts[element] += len(records)
 
-    def append_bytes(self, element: str, n_records: int, content: bytes) -> None:
-        """The same for records that are bytes already."""
-        self._file.write(content)
+    def count(self, element: str, n_records: int) -> None:
+        """Count records of `element` that were written to the file as bytes."""
         self._counts[element] += n_records
 
     def finish(self) -> None:

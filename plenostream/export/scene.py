@@ -9,6 +9,7 @@ from pathlib import Path
 from plenostream.errors import InvalidInput, printable
 from plenostream.export.bricks import BrickReader
 from plenostream.export.checkpoint import write_checkpoint
+from plenostream.export.mesh import write_mesh
 from plenostream.export.points import write_points
 from plenostream.files.atomic import AsideFile, atomic_file, try_place, writing
 from plenostream.files.paths import PathLike, apart_from, local_path
@@ -21,6 +22,7 @@ __all__ = ["ExportReport", "export_scene"]
 _ENDINGS: dict[ExportFormat, tuple[str, ...]] = {
     "svox2": (".npz",),
     "points": (".ply",),
+    "mesh": (".obj", ".glb", ".ply"),
 }
 """Endings that a format may have; the first format with an ending is what it stands for."""
 
@@ -76,7 +78,7 @@ def export_scene(
         with open_store(scene) as store:
             reader = BrickReader(store)
             with writing(target):
-                counts = _write(chosen, reader, file, options, tell)
+                counts = _write(chosen, where, reader, file, options, tell)
         n_bytes = os.fstat(file.fileno()).st_size
     return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes)
 
@@ -101,6 +103,7 @@ def chosen_format(target: Path, options: ExportOptions) -> ExportFormat:
 
 def _write(
     chosen: ExportFormat,
+    where: Path,
     reader: BrickReader,
     file: AsideFile,
     options: ExportOptions,
@@ -108,4 +111,7 @@ def _write(
 ) -> dict[str, int]:
     if chosen == "svox2":
         return {"rows": write_checkpoint(reader, file, host_bytes=options.host_bytes, tell=tell)}
+    if chosen == "mesh":
+        ending = where.suffix.lower()
+        return write_mesh(reader, file, options, ending=ending, tell=tell)
     return {"points": write_points(reader, file, options, tell=tell)}
