@@ -9,8 +9,10 @@ from pathlib import Path
 from plenostream.errors import InvalidInput, printable
 from plenostream.export.bricks import BrickReader
 from plenostream.export.checkpoint import write_checkpoint
+from plenostream.export.folders import atomic_volume
 from plenostream.export.mesh import write_mesh
 from plenostream.export.points import write_points
+from plenostream.export.volume import write_volume
 from plenostream.files.atomic import AsideFile, atomic_file, try_place, writing
 from plenostream.files.paths import PathLike, apart_from, local_path
 from plenostream.format.reader import open_store
@@ -23,6 +25,7 @@ _ENDINGS: dict[ExportFormat, tuple[str, ...]] = {
     "svox2": (".npz",),
     "points": (".ply",),
     "mesh": (".obj", ".glb", ".ply"),
+    "ome-zarr": (".zarr",),
 }
 """Endings that a format may have; the first format with an ending is what it stands for."""
 
@@ -36,7 +39,7 @@ class ExportReport:
     counts: dict[str, int]
     """How many there are, by what they are in the plural."""
     n_bytes: int
-    """Size of the file."""
+    """Size of the file, or of all files."""
 
     def lines(self) -> list[str]:
         """The same as text for people."""
@@ -51,7 +54,7 @@ def export_scene(
     *,
     progress: Progress | None = None,
 ) -> ExportReport:
-    """Write a scene for other programs: a checkpoint of svox2, points.
+    """Write a scene for other programs: a checkpoint of svox2, points, a mesh, a volume.
 
     Parameters
     ----------
@@ -73,12 +76,22 @@ def export_scene(
     chosen = chosen_format(where, options)
     tell: Progress = progress or (lambda step, done, total: None)
     apart_from([where], {"scene": local_path(scene, what="scene")})
+    if chosen == "ome-zarr":
+        with atomic_volume(target, overwrite=options.overwrite) as folder, writing(target):
+            with open_store(scene) as store:
+                counts = write_volume(
+                    BrickReader(store),
+                    folder,
+                    name=where.name,
+                    host_bytes=options.host_bytes,
+                    tell=tell,
+                )
+            n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes)
     try_place(target, what="export")
     with atomic_file(target, overwrite=options.overwrite, what="export") as file:
-        with open_store(scene) as store:
-            reader = BrickReader(store)
-            with writing(target):
-                counts = _write(chosen, where, reader, file, options, tell)
+        with open_store(scene) as store, writing(target):
+            counts = _write(chosen, where, BrickReader(store), file, options, tell)
         n_bytes = os.fstat(file.fileno()).st_size
     return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes)
 
