@@ -36,6 +36,7 @@ from plenostream.rules import (
     Memory,
     Number,
     Point,
+    Projection,
     Rule,
     Size,
     Spelled,
@@ -90,6 +91,10 @@ def outside(rule: Rule) -> list[Any]:
             1,
             True,
         ]
+    if isinstance(rule, Projection):
+        least, most = 0.5 * rule.least, 2 * rule.most
+        short = [(9, 9), (9,) * 5, (least, 9, 9), (9, 9, 9, least), (9, most, 9), (9, 9, math.nan)]
+        return [*short, 9, "on", "9,9,9", True, (9, 9, "x"), None]
     if isinstance(rule, Size):
         return [(0, 5), (5,), (1, 2, 3), (65_537, 1), (1.5, 2), 5, "8x8"]
     return []
@@ -109,6 +114,8 @@ def limits(rule: Rule) -> list[Any]:
         return ["a.txt", "a b/c.csv"]
     if isinstance(rule, DeviceName):
         return [*rule.platforms, "cuda:0", "cuda:9999"]
+    if isinstance(rule, Projection):
+        return [*rule.words, (rule.least, rule.most, rule.most, rule.least)]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 
@@ -138,7 +145,10 @@ ASKED = [
     for param in command.params
     if isinstance(param.type, Asked)
 ]
-UNRULED = {"--approximate", "--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"}
+UNRULED = {
+    *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
+    *("--spheric-clip", "--last-sample-opaque", "--approximate"),
+}
 """Paths, and flags without a value."""
 
 
@@ -148,6 +158,8 @@ def typed(rule: Rule) -> list[str]:
         return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
     if isinstance(rule, Lengths):
         return ["1,2", "1,2,0", "1,2,-3", "1,2,nan", "1,1,1e39", "1,2,3,4", "a,b,c", "1"]
+    if isinstance(rule, Projection):
+        return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
     if isinstance(rule, Colour):

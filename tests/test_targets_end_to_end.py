@@ -264,6 +264,9 @@ WRITERS = {
     "stats": ("render", "scene.zarr", "frames", "--stats", "{}/s.json", "--orbit", "20",
               "--size", "4x4"),
     "points": ("points", "scene.zarr", "{}/a.ply"),
+    "svox2": ("export", "scene.zarr", "{}/a.npz"),
+    "mesh": ("export", "scene.zarr", "{}/a.ply", "--format", "mesh"),
+    "volume": ("export", "scene.zarr", "{}/a.zarr"),
     "scene": ("convert", "x.npz", "{}/s.zarr"),
 }  # fmt: skip
 
@@ -298,7 +301,7 @@ def test_a_disk_that_takes_nothing_is_found_out_before_drawing(
     if state == "full":
         (disk / "filler").write_bytes(bytes(8192))
     opened: list[object] = []
-    for reader in ("plenostream.scene.open_store", "plenostream.export.points.open_store"):
+    for reader in ("plenostream.scene.open_store", "plenostream.export.scene.open_store"):
         monkeypatch.setattr(reader, lambda *_: opened.append(1))
     monkeypatch.setattr("plenostream.importers.svox2.convert._digest", lambda *_: opened.append(1))
     assert run(*(argument.format(disk) for argument in arguments), "-q") == 1

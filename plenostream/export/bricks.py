@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import BudgetError
-from plenostream.field.basis import C0
+from plenostream.export.colours import VoxelColours
 from plenostream.format.reader import SceneStore
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["BrickReader", "base_colours", "refuse_beyond"]
+__all__ = ["BrickReader", "refuse_beyond"]
 
 _KEPT_SH, _KEPT_DENSITY = 2, 16
 """Decoded chunks that are held: coefficients are read along, densities of neighbours too."""
@@ -31,6 +31,7 @@ class BrickReader:
         self.meta = store.meta
         self.bricks = store.meta.bricks
         self.last = np.asarray(self.bricks.shape) - 1
+        self.colours = VoxelColours(store)
         self._kept: dict[str, OrderedDict[int, NDArray[Any]]] = {
             "rows/sh": OrderedDict(),
             "rows/density": OrderedDict(),
@@ -145,15 +146,6 @@ class BrickReader:
                 kept.popitem(last=False)
             kept[chunk] = self.store.read_chunk(name, chunk)
         return kept[chunk]
-
-
-def base_colours(sh: NDArray[Any]) -> NDArray[np.float32]:
-    """Colours [n, 3], 0 to 1, that voxels show on average over all directions."""
-    constant = sh[:, :: sh.shape[1] // 3].astype(np.float32)
-    colours: NDArray[np.float32] = np.clip(
-        constant * np.float32(C0) + np.float32(0.5), np.float32(0), np.float32(1)
-    )
-    return colours
 
 
 def refuse_beyond(planned_bytes: int, allowed_bytes: int, *, what: str) -> None:

@@ -61,11 +61,13 @@ def write_checkpoint(
 
     Raises
     ------
-    OutputError : more rows than svox2's links can name.
+    OutputError : more rows than svox2's links can name; background layers or a learned basis, which
+        are not written yet.
     BudgetError : one plane of voxels takes more than `host_bytes`.
     BrickCorrupt : a chunk of the scene is damaged.
     """
     meta = reader.meta
+    _refuse_unwritten(reader)
     if meta.n_voxels > _MOST_ROWS:
         raise OutputError(
             f"the scene has {meta.n_voxels} voxels; links of svox2 are int32 and name "
@@ -91,6 +93,20 @@ def write_checkpoint(
         write("sh_data", sh_type, (n_rows, meta.sh_columns), _rows_of("rows/sh"))
         _write_small(archive, "basis_type", np.asarray(_SPHERICAL_HARMONICS))
     return n_rows
+
+
+def _refuse_unwritten(reader: BrickReader) -> None:
+    """Refuse by name what would be lost: the arrays that svox2 has for it are not written here."""
+    meta = reader.meta
+    found = {
+        "background layers": meta.background is not None,
+        f"a learned basis ({meta.basis_type})": meta.learned is not None,
+    }
+    for what, there in found.items():
+        if there:
+            raise OutputError(
+                f"{reader.store.path} has {what}, which cannot be written as a svox2 checkpoint yet"
+            )
 
 
 _Values = Callable[[BrickReader, _Group], NDArray[Any]]

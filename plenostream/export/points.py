@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import OutputError
-from plenostream.export.bricks import BrickReader, base_colours, refuse_beyond
+from plenostream.export.bricks import BrickReader, refuse_beyond
 from plenostream.export.ply import PlyWriter
 from plenostream.export.records import fill_colours, fill_vectors, point_record
 from plenostream.files.atomic import AsideFile
@@ -112,4 +112,4 @@ def _positions(reader: BrickReader, brick: int, chosen: NDArray[np.bool_]) -> ND
 
 def _colours(reader: BrickReader, brick: int, chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
     rows = reader.chosen_rows(brick, chosen)
-    return base_colours(reader.rows(brick, "rows/sh")[rows])
+    return reader.colours.mean(reader.rows(brick, "rows/sh")[rows])

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from plenostream.errors import InvalidInput, printable
+from plenostream.errors import InvalidInput, OutputError, printable
 from plenostream.export.bricks import BrickReader
 from plenostream.export.checkpoint import write_checkpoint
 from plenostream.export.folders import atomic_volume
@@ -15,7 +15,7 @@ from plenostream.export.points import write_points
 from plenostream.export.volume import write_volume
 from plenostream.files.atomic import AsideFile, atomic_file, try_place, writing
 from plenostream.files.paths import PathLike, apart_from, local_path
-from plenostream.format.reader import open_store
+from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import ExportFormat, ExportOptions
 from plenostream.results import Progress
 
@@ -79,6 +79,7 @@ def export_scene(
     if chosen == "ome-zarr":
         with atomic_volume(target, overwrite=options.overwrite) as folder, writing(target):
             with open_store(scene) as store:
+                _refuse_ndc(store, chosen)
                 counts = write_volume(
                     BrickReader(store),
                     folder,
@@ -91,9 +92,19 @@ def export_scene(
     try_place(target, what="export")
     with atomic_file(target, overwrite=options.overwrite, what="export") as file:
         with open_store(scene) as store, writing(target):
+            _refuse_ndc(store, chosen)
             counts = _write(chosen, where, BrickReader(store), file, options, tell)
         n_bytes = os.fstat(file.fileno()).st_size
     return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes)
+
+
+def _refuse_ndc(store: SceneStore, chosen: ExportFormat) -> None:
+    """Places of a scene in normalised device coordinates are none of the world."""
+    if store.meta.ndc is not None and chosen != "svox2":
+        raise OutputError(
+            f"{store.path} lies in normalised device coordinates, whose places are none of the world: "
+            f"{chosen} would be of another shape. It can be written as svox2"
+        )
 
 
 def chosen_format(target: Path, options: ExportOptions) -> ExportFormat:

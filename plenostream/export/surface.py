@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from plenostream.errors import PlenostreamError
 from plenostream.export.bricks import BrickReader, refuse_beyond
 from plenostream.export.points import unit_vectors
-from plenostream.field.basis import SphericalHarmonics
 from plenostream.format.layout import SLAB_BRICKS
 from plenostream.results import Progress
 
@@ -252,9 +251,7 @@ def _look(
         total += weight
     coefficients /= np.where(total > 0, total, 1)[:, None]
     normals = unit_vectors(falling)
-    basis = np.stack(SphericalHarmonics(sh.shape[1] // 3)(-normals.T), axis=-1)
-    colours = np.einsum("vck,vk->vc", coefficients.reshape(len(low), 3, -1), basis) + 0.5
-    return normals.astype(np.float32), np.clip(colours, 0, 1).astype(np.float32)
+    return normals.astype(np.float32), reader.colours.along(coefficients, -normals)
 
 
 def _sides(reader: BrickReader) -> tuple[int, int]:

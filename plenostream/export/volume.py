@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from plenostream.export.bricks import BrickReader, base_colours, refuse_beyond
+from plenostream.export.bricks import BrickReader, refuse_beyond
 from plenostream.format.layout import SLAB_BRICKS
 from plenostream.results import Progress
 
@@ -96,7 +96,7 @@ def _write_finest(reader: BrickReader, level: Any, edge: int, tell: Progress) ->
             place = tuple((np.argwhere(inside) + offset).T)
             values[(0, *place)] = np.maximum(reader.density(brick)[inside], 0)
             rows = reader.chosen_rows(brick, inside)
-            colours = base_colours(reader.rows(brick, "rows/sh")[rows])
+            colours = reader.colours.mean(reader.rows(brick, "rows/sh")[rows])
             for channel in range(3):
                 values[(1 + channel, *place)] = colours[:, channel]
         _put(level, cube, edge, values)

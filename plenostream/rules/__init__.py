@@ -10,6 +10,7 @@ from plenostream.rules.base import Rule, check_record, described, rules_of
 from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
+from plenostream.rules.projection import Projection
 from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Names",
     "Number",
     "Point",
+    "Projection",
     "Region",
     "Rule",
     "Size",

@@ -111,7 +111,7 @@ def test_normals_and_colours_are_those_of_the_outside(tmp_path: Path) -> None:
     normals = np.stack([vertices[name] for name in ("nx", "ny", "nz")], axis=-1)
     assert (normals * outside).sum(axis=1).min() > 0.999
     # Who looks at the top looks down: rays run against the normal.
-    basis = SphericalHarmonics(4)(-normals.T.astype(np.float64))
+    basis = SphericalHarmonics(4)(np, -normals.T.astype(np.float64))
     np.testing.assert_allclose(vertices["red"], np.clip(0.5 + 0.8 * basis[2], 0, 1), atol=1e-5)
     top, bottom = outside[:, 2].argmax(), outside[:, 2].argmin()
     assert vertices["red"][top] < 0.2 < 0.8 < vertices["red"][bottom]

@@ -101,6 +101,7 @@ def make_scene(
         "brick_size": options.brick_size,
         "dtype": options.dtype,
         "codec": options.codec,
+        "ndc": None if options.ndc is None else list(options.ndc),
     }
     with staging.begin(journal, resume=options.resume):
         files = slab_files(staging.folder, bricks, form)
@@ -155,4 +156,5 @@ def _meta(
         source_bytes=source.n_bytes,
         source_digest="",  # there is no file: `assemble` takes that of the tables
         tables_digest="",
+        ndc=options.ndc,
     )

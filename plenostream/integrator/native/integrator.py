@@ -20,6 +20,7 @@ from plenostream.field.grid import BLOCK_SIZE
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import Pairs
 from plenostream.integrator.interface import (
+    OPAQUE_LENGTH,
     Arrivals,
     DeviceCosts,
     HostCosts,
@@ -31,7 +32,7 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.native import memory, structs
-from plenostream.integrator.native.blocks import BlockMap, map_blocks
+from plenostream.integrator.native.blocks import BlockMap, SlotTable, map_blocks
 from plenostream.integrator.native.crew import Crew
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.packets import bricks_met
@@ -40,6 +41,9 @@ from plenostream.integrator.native.rays import RayTiles
 from plenostream.integrator.staging_memory import plain_memory
 
 __all__ = ["NativeIntegrator"]
+
+_LONGEST = 1e38
+"""Largest length of a sample that float32 holds."""
 
 
 class NativeIntegrator:
@@ -69,6 +73,7 @@ class NativeIntegrator:
         self._record = _scene_record(scene, rule)
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
+        self._slots: SlotTable | None = None
         self._pool: BrickPool | None = None
         self._pool_is_whole = True
         self._tiles: RayTiles | None = None
@@ -140,7 +145,7 @@ class NativeIntegrator:
         self._the_map()
         if self._tiles is None or self._tiles.n_tiles != n_tiles:
             self._tiles = None  # first: there are never two
-            self._tiles = RayTiles(self._kernels, self._record, n_tiles)
+            self._tiles = RayTiles(self._kernels, self._record, self._scene.basis, n_tiles)
         tiles = self._tiles
         tiles.begin(rays)
         self._crew.submit(lambda _: tiles.make(rays))
@@ -150,10 +155,11 @@ class NativeIntegrator:
             blocks = map_blocks(self._scene.boxes, self._scene.bricks, self._kernels)
             self._record.unit_bits = blocks.unit_bits
             self._record.units[:] = blocks.distance.shape
+            self._record.unit_strides[:] = blocks.distance.strides
             self._record.distance = blocks.distance.ctypes.data
             self._record.brick_at = blocks.brick_at.ctypes.data
             self._record.boxes = blocks.boxes.ctypes.data
-            self._map = blocks
+            self._map, self._slots = blocks, SlotTable(blocks.brick_at)
         return self._map
 
     def _the_tiles(self) -> RayTiles:
@@ -188,17 +194,24 @@ class NativeIntegrator:
         for some in self._coming:
             self._put(some)
         self._crew.keep_up(memory.QUEUED_WAVES)
-        tiles, pool, slots = self._the_tiles(), self._the_pool().record, slot_of.copy()
+        tiles, pool, table = self._the_tiles(), self._the_pool().record, self._slots
+        slots = slot_of.copy()
         self._note("queue", memory.QUEUED_WAVES * slots.nbytes)
+        assert table is not None
+
+        def get_ready(_: int) -> None:
+            tiles.share()
+            table.update(slots)
 
         def march(_: int) -> None:
             counts = structs.Counts()
-            self._kernels.advance(self._record, pool, slots.ctypes.data, tiles.record, counts)
+            slot_at = table.slot_at.ctypes.data
+            self._kernels.advance(self._record, pool, slot_at, tiles.record, counts)
             with self._lock:
                 for name in structs.COUNTERS:
                     self._counts[name] += getattr(counts, name)
 
-        self._crew.submit(lambda _: tiles.share(), n=1)
+        self._crew.submit(get_ready, n=1)
         self._crew.submit(march)
 
     def report(self) -> Report:
@@ -231,7 +244,7 @@ class NativeIntegrator:
         """See `Integrator`."""
         self.drop()
         self._crew.close()
-        self._pool = self._tiles = self._map = None
+        self._pool = self._tiles = self._map = self._slots = None
 
     # Counts
 
@@ -267,7 +280,11 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         offset=tuple(scene.grid.offset.tolist()),
         step=rule.step_size,
         near_clip=rule.near_clip,
+        far_cap=rule.far_cap,
         unit=unit,
         sigma_thresh=rule.sigma_thresh * unit,
         stop_thresh=rule.stop_thresh,
+        opaque_tau=-min(OPAQUE_LENGTH / unit, _LONGEST),
+        spheric_clip=rule.spheric_clip,
+        light=rule.light.value,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
-from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import Place, RaySource
 from plenostream.integrator.native import structs
@@ -16,35 +16,43 @@ from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import tile_dtype
 
-__all__ = ["PADDING_BYTES", "PART_BYTES", "RayTiles", "tile_bytes"]
+__all__ = ["PADDING_BYTES", "RayTiles", "part_bytes", "tile_bytes"]
 
 _AT_ONCE = 64
 """Tiles whose rays are made together: bounds what NumPy takes for them."""
 _RAY_BYTES = 512
-"""Bytes of a ray while it is made by a camera and its functions are evaluated, at most."""
-PART_BYTES = _AT_ONCE * TILE_RAYS * _RAY_BYTES
-"""Bytes that each thread takes beside the rays themselves."""
-PADDING_BYTES = 3 * SPARE_BYTES
+"""Bytes of a ray while it is made by a camera and its functions are evaluated, at most, beside what
+the functions themselves take."""
+PADDING_BYTES = 4 * SPARE_BYTES
 """Bytes beside the tiles."""
+_NUMBER = np.dtype(np.int32)
 _EMPTY = -1
+
+
+def part_bytes(basis: Basis) -> int:
+    """Bytes that each thread takes beside the rays themselves."""
+    return _AT_ONCE * TILE_RAYS * (_RAY_BYTES + basis.functions.ray_bytes)
 
 
 def tile_bytes(basis_dim: int) -> int:
     """Bytes of a tile of rays, in all arrays."""
-    return tile_dtype(basis_dim).itemsize + 2
+    return tile_dtype(basis_dim).itemsize + 2 + _NUMBER.itemsize
 
 
 class RayTiles:
     """Room for `n_tiles` tiles, and what the kernels keep in them."""
 
-    def __init__(self, kernels: Kernels, scene: structs.Scene, n_tiles: int) -> None:
+    def __init__(self, kernels: Kernels, scene: structs.Scene, basis: Basis, n_tiles: int) -> None:
         self.n_tiles = n_tiles
         self._kernels, self._scene = kernels, scene
-        self._basis = SphericalHarmonics(scene.basis_dim)
+        self._basis = basis
+        self._numbers: tuple[NDArray[np.float32], ...] = ()
         self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
-        self.nbytes = self._tiles.nbytes + 2 * n_tiles + PADDING_BYTES
+        self._seen = aligned((n_tiles,), _NUMBER)
+        self.nbytes = n_tiles * tile_bytes(scene.basis_dim) + PADDING_BYTES
+        self._n_seen = 0
         self._parts: Iterator[int] = iter(())
         self.record = structs.Rays(
             tiles=self._tiles.ctypes.data,
@@ -57,7 +65,12 @@ class RayTiles:
         if rays.n_tiles > self.n_tiles:
             raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
         self.record.n_tiles = rays.n_tiles
-        self.share()
+        seen = np.arange(rays.n_tiles) if rays.seen is None else np.flatnonzero(rays.seen)
+        self._n_seen = len(seen)
+        self._seen[: len(seen)] = seen
+        self.live[:] = self._drawn[:] = 0
+        self._parts = iter(range(0, len(seen), _AT_ONCE))
+        self._numbers = self._basis.arrays
 
     def share(self) -> None:
         """Let threads claim tiles anew, from the first on."""
@@ -67,24 +80,25 @@ class RayTiles:
     def make(self, rays: RaySource) -> None:
         """Make rays, as long as there is a part that no other thread makes."""
         for first in self._parts:
-            part = slice(first, min(first + _AT_ONCE, self.record.n_tiles))
-            origins, directions, valid = rays.make(
-                np, *(a[part] for a in rays.per_tile), *rays.shared
-            )
+            tiles = self._seen[first : min(first + _AT_ONCE, self._n_seen)]
+            mine = slice(first, first + len(tiles)) if rays.seen is None else tiles
+            per_tile = (a[mine] for a in rays.per_tile)
+            origins, directions, valid = rays.make(np, *per_tile, *rays.shared)
             world = [np.ascontiguousarray(a) for a in (origins, directions, valid)]
             record = structs.WorldRays(*(a.ctypes.data for a in world), n=len(valid))
-            self._kernels.set_up(self._scene, record, self.record, first, part.stop - first)
-            self._drawn[part] = self.live[part]
-            seen = np.flatnonzero(self.live[part])
-            if len(seen):
-                self._evaluate(first + seen, world[1].reshape(3, -1, TILE_RAYS)[:, seen])
+            self._kernels.set_up(self._scene, record, self.record, tiles.ctypes.data, len(tiles))
+            drawn = np.flatnonzero(self.live[tiles])
+            self._drawn[tiles[drawn]] = 1
+            if len(drawn):
+                self._evaluate(tiles[drawn], world[1].reshape(3, -1, TILE_RAYS)[:, drawn])
 
-    def _evaluate(self, tiles: NDArray[np.int64], directions: NDArray[np.float64]) -> None:
+    def _evaluate(self, tiles: NDArray[np.int32], directions: NDArray[np.float64]) -> None:
         """Keep the values of the functions for tiles [t] of world directions [3, t, 64]."""
         x, y, z = directions
-        values = self._basis(directions / np.sqrt(x * x + y * y + z * z))
+        unit = (directions / np.sqrt(x * x + y * y + z * z)).reshape(3, -1)
+        values = self._basis.functions(np, unit, *self._numbers)
         for number, value in enumerate(values):
-            self._tiles["basis"][tiles, number] = value
+            self._tiles["basis"][tiles, number] = value.reshape(-1, TILE_RAYS)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> int:
         """Hand finished tiles to `place`, as long as there are some that no other thread finishes.

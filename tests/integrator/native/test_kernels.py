@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from plenostream.errors import DeviceError
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.precision import density_unit, device_densities
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import Arrivals, Boxes, RaySource, SampleRule, SceneShape
-from plenostream.integrator.lattice import GridArrays, lattice
+from plenostream.integrator.interface import (
+    Arrivals,
+    Boxes,
+    Light,
+    RaySource,
+    SampleRule,
+    SceneShape,
+)
+from plenostream.integrator.lattice import GridArrays, Spacing, lattice
 from plenostream.integrator.native.blocks import map_blocks, map_bytes
 from plenostream.integrator.native.integrator import NativeIntegrator
 from plenostream.integrator.native.library import load_kernels
 
 pytestmark = pytest.mark.usefixtures("native")
 
-RULE = SampleRule(step_size=0.37, sigma_thresh=1e-10, stop_thresh=1e-7, near_clip=0.1)
+RULE = SampleRule(
+    step_size=0.37,
+    sigma_thresh=1e-10,
+    stop_thresh=1e-7,
+    near_clip=0.1,
+    far_cap=math.inf,
+    spheric_clip=False,
+    light=Light.MULTIPLIES,
+)
+RULES = {
+    "box": RULE,
+    "ellipsoids": replace(RULE, spheric_clip=True),
+    "inner ellipsoid": replace(RULE, spheric_clip=True, near_clip=0.4),
+    "far cap": replace(RULE, far_cap=40.0),
+}
 
 
 def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> SceneShape:
@@ -42,7 +67,7 @@ def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> S
     return SceneShape(
         grid=grid,
         bricks=bricks,
-        basis_dim=basis_dim,
+        basis=SphericalHarmonics(basis_dim).basis,
         sh_dtype="float32",
         largest_rows=100,
         n_rows=1000,
@@ -50,9 +75,11 @@ def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> S
     )
 
 
-def integrator_of(scene: SceneShape, precision: str = "float32") -> NativeIntegrator:
+def integrator_of(
+    scene: SceneShape, precision: str = "float32", rule: SampleRule = RULE
+) -> NativeIntegrator:
     return NativeIntegrator(
-        load_kernels(), scene, RULE, precision=precision, allowed_bytes=10**9, n_threads=2
+        load_kernels(), scene, rule, precision=precision, allowed_bytes=10**9, n_threads=2
     )
 
 
@@ -78,15 +105,17 @@ def rays_source(seed: int, n_tiles: int) -> RaySource:
     )
 
 
-def test_lattice_is_numpys_to_the_last_bit() -> None:
-    scene, source = shape_of((60, 41, 77)), rays_source(1, 70)
-    native = integrator_of(scene)
+@pytest.mark.parametrize("name", RULES)
+def test_lattice_is_numpys_to_the_last_bit(name: str) -> None:
+    scene, source, rule = shape_of((60, 41, 77)), rays_source(1, 70), RULES[name]
+    native = integrator_of(scene, rule=rule)
     native.begin(source, 128)
     native.octant_keys()  # waits
     grid = scene.grid
     arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
     origins, dirs, valid = given_rays(np, *source.per_tile)
-    want = lattice(np, origins, dirs, valid, arrays, RULE.step_size, RULE.near_clip)
+    spacing = Spacing(rule.step_size, rule.near_clip, rule.far_cap)
+    want = lattice(np, origins, dirs, valid, arrays, spacing, spheric_clip=rule.spheric_clip)
     assert native._tiles is not None
     tiles = native._tiles._tiles[:70]
     for name, expected in (("entry", want.entry), ("direction", want.direction)):
@@ -140,7 +169,7 @@ def test_rays_find_the_first_sample_in_a_box_and_every_brick_that_they_meet(seed
 def test_map_says_how_far_each_unit_is_from_the_next_box(size: tuple[int, int, int]) -> None:
     scene = shape_of(size, 3)
     blocks = map_blocks(scene.boxes, scene.bricks, load_kernels())
-    held = np.unique(scene.boxes.block, axis=0)
+    held = np.unique(np.argwhere(cells_of(scene) >= 0) >> blocks.unit_bits, axis=0)
     every = np.argwhere(np.ones(blocks.distance.shape, bool))
     want = np.abs(every[:, None] - held[None]).max(-1).min(-1)
     np.testing.assert_array_equal(blocks.distance.reshape(-1), np.minimum(want, 255))
@@ -183,7 +212,7 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
     wide[active] = device_densities(density, density_unit(scene.grid), np.dtype(precision))
     stored[[4, 0, 2]] = wide
     np.testing.assert_array_equal(pool._density, stored)
-    rows = pool._row_of[[4, 0, 2]]
+    rows = pool._place_of[[4, 0, 2]] * 8 // pool._rows.strides[0]
     assert (rows[~active] == 0).all()
     lanes = [
         k // 5 * 16 + (4 * (k % 5) + c if k % 5 < 4 else 4 * c + 3)
@@ -193,6 +222,13 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
     np.testing.assert_array_equal(pool._rows[rows[active]][:, lanes], sh.astype(precision))
     spare = np.delete(pool._rows, lanes, axis=1)
     assert not spare.any()
+    corners = np.lib.stride_tricks.sliding_window_view(
+        stored.reshape(5, 17, 17, 17) > 0, (2, 2, 2), axis=(1, 2, 3)
+    )
+    live = np.unpackbits(pool._live[[4, 0, 2]], axis=1, bitorder="little")
+    want = corners.any((-3, -2, -1)).reshape(5, -1)[[4, 0, 2]]
+    np.testing.assert_array_equal(live, want)
+    assert 0 < want.mean() < 1
     assert not pool._rows[0].any()
     native.close()
 
@@ -205,8 +241,16 @@ def test_functions_are_evaluated_at_unit_world_directions() -> None:
     assert native._tiles is not None
     seen = np.flatnonzero(native._tiles.live[:70])
     _, dirs, _ = given_rays(np, *source.per_tile)
-    values = SphericalHarmonics(9)(dirs / np.linalg.norm(dirs, axis=0))
+    values = SphericalHarmonics(9)(np, dirs / np.linalg.norm(dirs, axis=0))
     want = np.stack([value.reshape(70, TILE_RAYS) for value in values], 1)[seen]
     np.testing.assert_allclose(native._tiles._tiles["basis"][seen], want, rtol=0, atol=1e-6)
     assert len(seen) > 10
+    native.close()
+
+
+@pytest.mark.parametrize(("n_slots", "n_pages"), [(1 << 19, 1), (1, 1 << 25)])
+def test_pool_that_is_too_large_to_count_is_refused(n_slots: int, n_pages: int) -> None:
+    native = integrator_of(shape_of((60, 41, 77), basis_dim=9))
+    with pytest.raises(DeviceError, match="device_memory"):
+        native.make_pool(n_slots, n_pages)
     native.close()
