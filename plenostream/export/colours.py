@@ -38,15 +38,20 @@ class VoxelColours:
     def mean(self, sh: NDArray[Any]) -> NDArray[np.float32]:
         """Colours [n, 3], 0 to 1, on average over all directions; `sh` [n, 3 dim]."""
         colours = sh.reshape(len(sh), 3, -1).astype(np.float64) @ self._means + 0.5
-        return np.clip(colours, 0, 1).astype(np.float32)
+        return _limited(colours)
 
     def along(self, sh: NDArray[Any], directions: NDArray[np.float64]) -> NDArray[np.float32]:
         """Colours [n, 3], 0 to 1, for rays of unit directions [n, 3] (world)."""
         coefficients = sh.reshape(len(sh), 3, -1).astype(np.float64)
         colours = np.einsum("vck,vk->vc", coefficients, self._values(directions)) + 0.5
-        return np.clip(colours, 0, 1).astype(np.float32)
+        return _limited(colours)
 
     def _values(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values of the basis functions [n, dim] at directions [n, 3]."""
         values = self._basis.functions(np, directions.T, *self._basis.arrays)
         return np.stack(values, axis=-1).astype(np.float64)
+
+
+def _limited(colours: NDArray[np.float64]) -> NDArray[np.float32]:
+    limited: NDArray[np.float32] = np.clip(colours, 0, 1).astype(np.float32)
+    return limited

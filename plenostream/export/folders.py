@@ -12,7 +12,7 @@ from pathlib import Path
 
 from plenostream.errors import InvalidInput, OutputError, printable
 from plenostream.files.atomic import writing
-from plenostream.files.durable import flush_folder
+from plenostream.files.durable import flush_folder, try_folder
 from plenostream.files.paths import PathLike, local_path, outside_scenes
 from plenostream.format.staging import flush_tree
 from plenostream.process.leftovers import temporary_folder
@@ -37,6 +37,7 @@ def atomic_volume(path: PathLike, *, overwrite: bool) -> Iterator[Path]:
     with temporary_folder(aside):
         try:
             with writing(path):
+                try_folder(real.parent)
                 aside.mkdir()
             yield aside
             _checked(path, overwrite=overwrite)
