@@ -6,7 +6,7 @@
 ...     image = renderer.render(camera)
 
 Names are imported when they are first used, so that ``import plenostream`` is quick and leaves
-jax, cv2, open3d and dask alone.
+jax, cv2 and dask alone.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         StoreFormat,
         StoreNotFound,
     )
+    from plenostream.export.scene import export_scene
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import (
         ConvertOptions,
+        ExportOptions,
         RenderOptions,
         ResampleOptions,
         StreamOptions,
@@ -82,9 +84,11 @@ _HOMES = {
         "StoreFormat",
         "StoreNotFound",
     ),
+    "export.scene": ("export_scene",),
     "field.grid": ("GridSpec",),
     "options": (
         "ConvertOptions",
+        "ExportOptions",
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
@@ -107,6 +111,7 @@ __all__ = [
     "ConvertOptions",
     "ConvertReport",
     "DeviceError",
+    "ExportOptions",
     "FrameStats",
     "GridSpec",
     "InternalError",
@@ -130,6 +135,7 @@ __all__ = [
     "convert",
     "convert_foreign",
     "convert_volume",
+    "export_scene",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",

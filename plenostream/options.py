@@ -38,6 +38,7 @@ __all__ = [
     "COLORMAPS",
     "DISTANCE",
     "ELEVATION",
+    "EXPORT_FORMATS",
     "FOV",
     "FPS",
     "FRAMES",
@@ -60,7 +61,10 @@ __all__ = [
     "Backend",
     "Codec",
     "ConvertOptions",
+    "ExportFormat",
+    "ExportOptions",
     "Model",
+    "PointColours",
     "Precision",
     "RenderOptions",
     "ResampleOptions",
@@ -75,6 +79,9 @@ Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 Axes = Literal["xyz", "zyx"]
+ExportFormat = Literal["svox2", "points", "mesh", "ome-zarr"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
+PointColours = Literal["8bit", "float"]
 COLORMAPS = ("coolwarm", "grey", "hot", "ice", "spectrum")
 """Named tables of colours."""
 
@@ -413,6 +420,56 @@ class ResampleOptions:
 
     def __post_init__(self) -> None:
         check_record(self)
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """What is written of a scene for other programs.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    format: Annotated[
+        ExportFormat | None,
+        Choice(
+            choices=EXPORT_FORMATS,
+            unsaid="by the ending of OUT: .npz svox2, .ply points, .obj and .glb mesh, .zarr ome-zarr",
+            help="What to write: a svox2 checkpoint, the voxels as points, a surface, or density and "
+            "colour as a volume.",
+        ),
+    ] = None
+    min_density: Annotated[
+        float | None,
+        Number(
+            least=0, most=_LARGE, unit="per world unit",
+            unsaid="0 for points; for a mesh, where the edge of a voxel takes half of the light",
+            help="Points are the voxels above this density (per world unit), a mesh is the surface "
+            "where it is reached.",
+        ),
+    ] = None  # fmt: skip
+    colours: Annotated[
+        PointColours,
+        Choice(choices=get_args(PointColours), help="Type of the colours of a PLY file."),
+    ] = "8bit"
+    normals: Annotated[
+        bool, Truth(help="Give points normals: the direction in which density falls.")
+    ] = False
+    host_memory: Annotated[
+        int | str,
+        Memory(help="Bound on what exporting holds, beyond what the program itself takes."),
+    ] = "1GB"
+    overwrite: Annotated[bool, Truth(help="Replace OUT if it exists.")] = False
+
+    def __post_init__(self) -> None:
+        check_record(self)
+
+    @property
+    def host_bytes(self) -> int:
+        """`host_memory` in bytes."""
+        return parse_bytes(self.host_memory, name="host_memory")
 
 
 # Cameras: arguments of `cameras.load_cameras`, `look_at_camera` and `orbit_cameras`.

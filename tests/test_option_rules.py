@@ -175,7 +175,12 @@ def test_flag_beyond_its_rule_ends_in_2_and_names_it(
 ) -> None:
     assert isinstance(param.type, Asked)
     rule, flag = param.type.rule, param.opts[0]
-    operands = {"convert": ["no.npz", "no"], "points": ["no", "no.ply"], "render": ["no", "no.png"]}
+    operands = {
+        "convert": ["no.npz", "no"],
+        "export": ["no", "no.ply"],
+        "points": ["no", "no.ply"],
+        "render": ["no", "no.png"],
+    }
     for text in [*TYPED_NEVER, *typed(rule)]:
         code = cli.main(
             [command.name or "", *operands.get(command.name or "", ["no"]), f"{flag}={text}"]

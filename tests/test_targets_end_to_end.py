@@ -133,7 +133,6 @@ def test_what_cannot_be_is_refused_in_one_line_before_drawing_and_changes_nothin
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
 ) -> None:
-    pytest.importorskip("open3d", exc_type=ImportError) if arguments[0] == "points" else None
     drawn = []
     monkeypatch.setattr("plenostream.renderer.Renderer.render", lambda *_: drawn.append(1))
     before = everything(place)
@@ -265,6 +264,9 @@ WRITERS = {
     "stats": ("render", "scene.zarr", "frames", "--stats", "{}/s.json", "--orbit", "20",
               "--size", "4x4"),
     "points": ("points", "scene.zarr", "{}/a.ply"),
+    "svox2": ("export", "scene.zarr", "{}/a.npz"),
+    "mesh": ("export", "scene.zarr", "{}/a.ply", "--format", "mesh"),
+    "volume": ("export", "scene.zarr", "{}/a.zarr"),
     "scene": ("convert", "x.npz", "{}/s.zarr"),
 }  # fmt: skip
 
@@ -276,7 +278,6 @@ def test_a_disk_that_fills_up_leaves_nothing_and_is_named(
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
 ) -> None:
-    pytest.importorskip("open3d", exc_type=ImportError) if arguments[0] == "points" else None
     disk = small_disk(8)
     assert run(*(argument.format(disk) for argument in arguments), "-q") == 1
     told = capsys.readouterr().err
@@ -296,12 +297,11 @@ def test_a_disk_that_takes_nothing_is_found_out_before_drawing(
     arguments: tuple[str, ...],
     state: str,
 ) -> None:
-    pytest.importorskip("open3d", exc_type=ImportError) if arguments[0] == "points" else None
     disk = small_disk(8, "ro" if state == "read only" else "rw")
     if state == "full":
         (disk / "filler").write_bytes(bytes(8192))
     opened: list[object] = []
-    for reader in ("plenostream.scene.open_store", "plenostream.export.points.open_store"):
+    for reader in ("plenostream.scene.open_store", "plenostream.export.scene.open_store"):
         monkeypatch.setattr(reader, lambda *_: opened.append(1))
     monkeypatch.setattr("plenostream.importers.svox2.convert._digest", lambda *_: opened.append(1))
     assert run(*(argument.format(disk) for argument in arguments), "-q") == 1

@@ -8,6 +8,7 @@ from plenostream import __version__
 from plenostream.cli.compare import compare
 from plenostream.cli.convert import convert
 from plenostream.cli.evaluate import evaluate
+from plenostream.cli.export import export
 from plenostream.cli.inspection import info, verify
 from plenostream.cli.parameters import Settings, quiet_option
 from plenostream.cli.plan import plan
@@ -46,5 +47,5 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (convert, render, plan, evaluate, compare, info, verify, points):
+for command in (convert, render, plan, evaluate, compare, info, verify, export, points):
     commands.add_command(command)

@@ -1,23 +1,21 @@
-"""`plenostream points`."""
+"""`plenostream points`: `export --format points` by its older name."""
 
 from __future__ import annotations
 
 import click
 
 from plenostream.cli.parameters import Settings, quiet_option, rule_option
-from plenostream.errors import printable
-from plenostream.options import MIN_DENSITY
+from plenostream.cli.progress import Progress
+from plenostream.options import MIN_DENSITY, ExportOptions
 
 __all__ = ["points"]
 
 
 @click.command(
-    short_help="Write the voxels of a scene as a point cloud.",
+    short_help="Write the voxels of a scene as a point cloud (export --format points).",
     epilog="""\b
 Example:
   plenostream points model.zarr model.ply --min-density 10
-
-Needs open3d: pip install 'plenostream[points]'.
 """,
 )
 @click.argument("scene")
@@ -29,9 +27,14 @@ Needs open3d: pip install 'plenostream[points]'.
 def points(
     settings: Settings, /, scene: str, out: str, min_density: float, overwrite: bool
 ) -> None:
-    """Write the voxels of a SCENE as a coloured point cloud, OUT.ply."""
-    from plenostream.export.points import write_points
+    """Write the voxels of a SCENE as a coloured point cloud, OUT.ply.
 
-    n_points = write_points(scene, out, min_density=min_density, overwrite=overwrite)
+    The same as `plenostream export SCENE OUT.ply`, which has more options.
+    """
+    options = ExportOptions(format="points", min_density=min_density, overwrite=overwrite)
+    from plenostream.export.scene import export_scene
+
+    with Progress(quiet=settings.quiet) as progress:
+        report = export_scene(scene, out, options, progress=progress.update)
     if not settings.quiet:
-        click.echo(f"{printable(out)}: {n_points} point{'s' * (n_points != 1)}")
+        click.echo("\n".join(report.lines()))
