@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import (
         ConvertOptions,
+        EditOptions,
         RenderOptions,
         ResampleOptions,
         StreamOptions,
@@ -85,6 +86,7 @@ _HOMES = {
     "field.grid": ("GridSpec",),
     "options": (
         "ConvertOptions",
+        "EditOptions",
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
@@ -107,6 +109,7 @@ __all__ = [
     "ConvertOptions",
     "ConvertReport",
     "DeviceError",
+    "EditOptions",
     "FrameStats",
     "GridSpec",
     "InternalError",

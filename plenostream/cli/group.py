@@ -7,6 +7,7 @@ import click
 from plenostream import __version__
 from plenostream.cli.compare import compare
 from plenostream.cli.convert import convert
+from plenostream.cli.edits import crop, merge, prune, resample, transform
 from plenostream.cli.evaluate import evaluate
 from plenostream.cli.inspection import info, verify
 from plenostream.cli.parameters import Settings, quiet_option
@@ -46,5 +47,7 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (convert, render, plan, evaluate, compare, info, verify, points):
+_READING = (convert, render, plan, evaluate, compare, info, verify, points)
+_EDITING = (crop, merge, prune, resample, transform)
+for command in (*_READING, *_EDITING):
     commands.add_command(command)

@@ -14,6 +14,7 @@ import click
 from plenostream.errors import InvalidInput
 from plenostream.options import (
     ConvertOptions,
+    EditOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -33,7 +34,13 @@ __all__ = [
 ]
 
 _Record = TypeVar(
-    "_Record", RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions
+    "_Record",
+    RenderOptions,
+    StreamOptions,
+    ConvertOptions,
+    VolumeOptions,
+    ResampleOptions,
+    EditOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, StoreFormat
 from plenostream.field.grid import BrickGrid, GridSpec
-from plenostream.format.schema import check_attributes
+from plenostream.format.schema import ATTRIBUTES, check_attributes
 
 __all__ = [
     "ATTRIBUTES_KEY",
@@ -116,6 +116,8 @@ class SceneMeta:
     """xxh3-64 of the checkpoint's bytes, 16 hexadecimal digits."""
     tables_digest: str
     """`tables_digest` of the arrays in `bricks/`, 16 hexadecimal digits."""
+    history: tuple[str, ...] = ()
+    """What scenes were edited in which way to make this one, a line each, the first edit first."""
 
     @property
     def bricks(self) -> BrickGrid:
@@ -289,7 +291,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
     `checksum` is the xxh3-64 of all the others as compact JSON with sorted keys.
     """
     values = asdict(meta)
-    grid = values.pop("grid")
+    grid, history = values.pop("grid"), values.pop("history")
     body = {
         "format_version": FORMAT_VERSION,
         "grid_size": [int(v) for v in grid["size"]],
@@ -297,6 +299,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         "center": [float(v) for v in grid["center"]],
         "basis_type": "SH",
         **values,
+        **({"history": list(history)} if history else {}),
         "complete": complete,
     }
     return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
@@ -335,8 +338,12 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     except InvalidInput as error:
         raise StoreFormat(f"{where}: the attributes are not those of a scene: {error}") from error
     # Attributes that are not known here are let be: a later version may add some.
-    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name != "grid"}
-    return SceneMeta(**known | {"grid": grid, "density_rounding": float(rest["density_rounding"])})
+    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name in ATTRIBUTES}
+    history = tuple(rest.get("history", ()))
+    return SceneMeta(
+        **known
+        | {"grid": grid, "density_rounding": float(rest["density_rounding"]), "history": history}
+    )
 
 
 def check_counts(meta: SceneMeta, *, where: str) -> None:

@@ -12,7 +12,7 @@ from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import BRICK_SIZES
 
-__all__ = ["ATTRIBUTES", "MOST_VOXELS_AN_AXIS", "Rule", "check_attributes"]
+__all__ = ["ATTRIBUTES", "MOST_VOXELS_AN_AXIS", "OPTIONAL", "Rule", "check_attributes"]
 
 MOST_VOXELS_AN_AXIS = 1 << 24
 """Whole numbers beyond it are not all float32; and a Morton code has room for 2^21 bricks of 8."""
@@ -20,6 +20,7 @@ _MOST_COUNTED = 1 << 48
 """Rows or bricks: times the bytes of one, this still fits int64."""
 _LONGEST_TEXT = 1024
 """Characters; file systems end at 255 bytes."""
+_MOST_LINES = 4096
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -107,6 +108,16 @@ ATTRIBUTES: dict[str, Rule] = {
 }
 """By name: all but those that say which scene this is (`format_version`, `complete`, `checksum`)."""
 
+OPTIONAL: dict[str, Rule] = {
+    "history": Rule(
+        accepts=lambda value: (
+            type(value) is list and len(value) <= _MOST_LINES and all(map(_text().accepts, value))
+        ),
+        expected=f"a list of at most {_MOST_LINES} lines of {_LONGEST_TEXT} characters",
+    ),
+}
+"""What scenes that were made in some ways have beside."""
+
 
 def check_attributes(
     attributes: Mapping[str, object], *, where: str, names: Collection[str] = ATTRIBUTES
@@ -116,8 +127,9 @@ def check_attributes(
     The first one that is wrong is named, with what was got and what is expected; `where` is said.
     Attributes that have no rule are let be: a later version may add what changes nothing here.
     """
-    for name in names:
-        rule = ATTRIBUTES[name]
+    rules = {name: ATTRIBUTES[name] for name in names}
+    rules |= {name: rule for name, rule in OPTIONAL.items() if name in attributes}
+    for name, rule in rules.items():
         if name not in attributes:
             raise StoreFormat(f"{where}: the attributes have no {name}; expected {rule.expected}")
         value = attributes[name]
