@@ -18,6 +18,9 @@ from plenostream.results import Progress
 
 __all__ = ["crop"]
 
+_ROUNDED = 1e-6
+"""Share of a voxel that a place in the world may be off: who means a voxel's centre gets it."""
+
 
 def crop(
     scene: PathLike,
@@ -79,8 +82,8 @@ def _voxel_box(grid: GridSpec, corners: tuple[float, ...], units: BoxUnits) -> V
             raise InvalidInput(f"box is {corners}; the grid has the voxels 0 to {grid.size}")
         first, after = low, high
     else:
-        first = np.maximum(np.floor(grid.world_to_grid(low)), 0)
-        after = np.minimum(np.ceil(grid.world_to_grid(high)) + 1, grid.size)
+        first = np.maximum(np.floor(grid.world_to_grid(low) + _ROUNDED), 0)
+        after = np.minimum(np.ceil(grid.world_to_grid(high) - _ROUNDED) + 1, grid.size)
     if (after - first < 2).any():
         lower, upper = grid.grid_to_world(np.array([(0, 0, 0), grid.size]) - [[0], [1]]).tolist()
         raise InvalidInput(
