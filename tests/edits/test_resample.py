@@ -9,6 +9,7 @@ import pytest
 
 import plenostream as ps
 from plenostream.edits import resample
+from plenostream.errors import InvalidInput
 from plenostream.testing.checkpoints import from_dense, random_checkpoint
 from plenostream.testing.scenes import write_checkpoint_plain
 
