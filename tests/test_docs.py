@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from plenostream.format.schema import ATTRIBUTES
+from plenostream.format.schema import ATTRIBUTES, OPTIONAL
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -138,7 +138,7 @@ def test_format_names_every_attribute() -> None:
         for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
-    assert named == set(ATTRIBUTES) | {"format_version", "complete", "checksum"}
+    assert named == {*ATTRIBUTES, *OPTIONAL} | {"format_version", "complete", "checksum"}
 
 
 @cache

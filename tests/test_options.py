@@ -12,13 +12,14 @@ import pytest
 from plenostream.errors import InvalidInput
 from plenostream.options import (
     ConvertOptions,
+    EditOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
     VolumeOptions,
 )
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions, EditOptions)
 NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
 
 

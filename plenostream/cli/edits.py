@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from plenostream.cli.parameters import (
-    Asked,
     Settings,
     quiet_option,
     record_options,
@@ -51,7 +50,7 @@ Examples:
 )
 @click.argument("scene")
 @click.argument("out")
-@click.option("--box", type=Asked(BOX), metavar=BOX.metavar, required=True, help=BOX.help)
+@rule_option("--box", rule=BOX, required=True)
 @rule_option("--units", rule=BOX_UNITS, default="world")
 @click.option(
     "--keep-grid",
@@ -85,7 +84,7 @@ Examples:
 )
 @click.argument("scenes", nargs=-1, required=True)
 @click.argument("out")
-@click.option("--shift", type=Asked(SHIFT), metavar=SHIFT.metavar, multiple=True, help=SHIFT.help)
+@rule_option("--shift", rule=SHIFT, multiple=True)
 @rule_option("--overlap", rule=OVERLAP, default="denser")
 @record_options(EditOptions)
 @quiet_option
@@ -136,9 +135,7 @@ Example:
 )
 @click.argument("scene")
 @click.argument("out")
-@click.option(
-    "--factor", type=Asked(FACTOR), metavar=FACTOR.metavar, required=True, help=FACTOR.help
-)
+@rule_option("--factor", rule=FACTOR, required=True)
 @record_options(EditOptions)
 @quiet_option
 @click.pass_obj

@@ -75,11 +75,17 @@ class _RuleOption(click.Option):
 
 
 def rule_option(
-    *names: str, rule: Rule, default: Any = None, shown: str | None = None
+    *names: str,
+    rule: Rule,
+    default: Any = None,
+    shown: str | None = None,
+    required: bool = False,
+    multiple: bool = False,
 ) -> Callable[[_Command], _Command]:
     """Decorator that gives a command the flag of an option; `names` as `click.option` takes them.
 
-    Where the flag is left out, the command gets `default`; `shown` is that in words.
+    Where the flag is left out, the command gets `default`; `shown` is that in words. `required`: it
+    may not be; `multiple`: it may be said several times, and the command gets a tuple.
     """
     if isinstance(rule, Truth):
         return click.option(*names, is_flag=True, default=default, help=rule.help)
@@ -90,6 +96,8 @@ def rule_option(
         metavar=rule.metavar,
         default=default,
         show_default=shown or rule.unsaid or True,
+        required=required,
+        multiple=multiple,
         help=rule.help,
     )
 

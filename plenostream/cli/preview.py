@@ -38,14 +38,21 @@ def write_preview(scene: str, path: str, *, overwrite: bool) -> None:
     from plenostream.cameras import orbit_cameras
     from plenostream.export.pixels import colour_8bit
     from plenostream.export.stills import write_png
+    from plenostream.field.grid import GridSpec
+    from plenostream.format.contents import world_bounds
     from plenostream.renderer import Renderer
     from plenostream.scene import open_scene
 
     with open_scene(scene) as opened, Renderer(opened) as renderer:
         size = (_EDGE, _EDGE)
-        around = orbit_cameras(opened.grid, 4, elevation_degrees=_ELEVATION, size=size)
+        bounds = world_bounds(opened.store)
+        low, high = np.array(bounds["drawn"] or bounds["volume"])
+        x, y, z = (0.5 * (high - low)).tolist()
+        cx, cy, cz = (0.5 * (high + low)).tolist()
+        shown = GridSpec(size=opened.grid.size, radius=(x, y, z), center=(cx, cy, cz))
+        around = orbit_cameras(shown, 4, elevation_degrees=_ELEVATION, size=size)
         poles = [
-            orbit_cameras(opened.grid, 1, elevation_degrees=degrees, size=size)[0]
+            orbit_cameras(shown, 1, elevation_degrees=degrees, size=size)[0]
             for degrees in (90.0, -90.0)
         ]
         views = [colour_8bit(renderer.render(camera).rgb) for camera in (*around, *poles)]
