@@ -89,12 +89,14 @@ def rule_option(
     """
     if isinstance(rule, Truth):
         return click.option(*names, is_flag=True, default=default, help=rule.help)
+    # To click, None is a default like any other, and what has one is not missing.
+    unless_said = {} if required else {"default": default}
     return click.option(
         *names,
         cls=_RuleOption,
         type=Asked(rule),
         metavar=rule.metavar,
-        default=default,
+        **unless_said,
         show_default=shown or rule.unsaid or True,
         required=required,
         multiple=multiple,

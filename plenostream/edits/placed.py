@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -26,12 +27,19 @@ def grid_of_box(grid: GridSpec, box: VoxelBox) -> GridSpec:
     middle = grid.grid_to_world(
         [(a + b - 1) / 2 for a, b in zip(box.lower, box.upper, strict=True)]
     )
-    x, y, z = (
-        radius * new / old
-        for radius, new, old in zip(grid.radius, box.shape, grid.size, strict=True)
-    )
-    cx, cy, cz = middle.tolist()
+    frame = [
+        (_rounded(radius, to=radius), _rounded(center, to=radius))
+        for radius, center in zip(
+            np.asarray(grid.radius) * box.shape / grid.size, middle.tolist(), strict=True
+        )
+    ]
+    (x, cx), (y, cy), (z, cz) = frame
     return GridSpec(size=box.shape, radius=(x, y, z), center=(cx, cy, cz))
+
+
+def _rounded(value: float, *, to: float) -> float:
+    """A length to 14 digits of another: so parts of a grid that are joined again are that grid."""
+    return round(float(value), 14 - math.ceil(math.log10(to)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
