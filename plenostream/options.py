@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
+from plenostream.errors import InvalidInput
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
     Box,
@@ -21,6 +22,7 @@ from plenostream.rules import (
     Names,
     Number,
     Point,
+    Projection,
     Region,
     Size,
     Spelled,
@@ -48,6 +50,7 @@ __all__ = [
     "FRAME_RADIUS",
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
+    "LARGEST_PROJECTION",
     "LOOK_AT",
     "LOOK_FROM",
     "MIN_DENSITY",
@@ -61,6 +64,7 @@ __all__ = [
     "REGION",
     "SCENE_SCALE",
     "SHIFT",
+    "SHORTEST_PROJECTION",
     "SIZE",
     "Axes",
     "Backend",
@@ -68,6 +72,7 @@ __all__ = [
     "Codec",
     "ConvertOptions",
     "EditOptions",
+    "Model",
     "Overlap",
     "Precision",
     "RenderOptions",
@@ -78,6 +83,7 @@ __all__ = [
 ]
 
 Backend = Literal["auto", "native", "warp", "xla"]
+Model = Literal["cuvol", "nvol"]
 Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
@@ -93,6 +99,8 @@ LARGEST_COORDINATE = _LARGE
 """Of places in the world (world units)."""
 LARGEST_EDGE = 65_536
 """Pixels along one edge of an image, at most."""
+SHORTEST_PROJECTION, LARGEST_PROJECTION = 1e-6, 1e6
+"""Pixels of a reference camera."""
 _MOST_THREADS = 1024
 
 
@@ -103,7 +111,7 @@ class RenderOptions:
 
     Raises
     ------
-    InvalidInput : a value against its rule.
+    InvalidInput : a value against its rule, or two that do not go together.
     """
 
     background: Annotated[
@@ -123,9 +131,50 @@ class RenderOptions:
         float,
         Number(
             least=0, most=_LARGE, unit="world units",
-            help="Nearest distance from the eye that counts, in world units.",
+            help="Nearest distance from the eye that counts, in world units; another meaning with "
+            "spheric_clip.",
         ),
     ] = 0.0  # fmt: skip
+    spheric_clip: Annotated[
+        bool,
+        Truth(
+            help="Begin and end rays at the ellipsoid inscribed in the box, as svox2 does for scenes "
+            "taken all around; it also counts behind an eye inside. near_clip is then the share of "
+            "the radius by which the ellipsoid where rays begin is smaller."
+        ),
+    ] = False
+    far_cap: Annotated[
+        float | None,
+        Number(
+            least=0, most=_LARGE, unit="grid units", unsaid="no end but the box's",
+            help="End rays so many voxels from the eye; svox2's CUDA code does at 2000.",
+        ),
+    ] = None  # fmt: skip
+    last_sample_opaque: Annotated[
+        bool,
+        Truth(
+            help="Let the last sample of a ray, where it has any density, hide all behind: svox2's "
+            "option for forward-facing scenes."
+        ),
+    ] = False
+    model: Annotated[
+        Model,
+        Choice(
+            choices=get_args(Model),
+            help="How light is lost: cuvol multiplies what each sample lets through, nvol (svox2's "
+            "comparison with Neural Volumes) adds opacities up, to 1 at most.",
+        ),
+    ] = "cuvol"
+    ndc: Annotated[
+        tuple[float, float, float, float] | str | None,
+        Projection(
+            least=SHORTEST_PROJECTION, most=LARGEST_PROJECTION, words=("off",),
+            unsaid="what the scene says, else off",
+            help="Bring rays to the normalised device coordinates of a forward-facing scene: "
+            "width, height and focal lengths, in pixels, of the pictures it was trained with, whose "
+            "cameras look along +z. off draws rays as they are.",
+        ),
+    ] = None  # fmt: skip
     sigma_thresh: Annotated[
         float,
         Number(
@@ -151,6 +200,16 @@ class RenderOptions:
 
     def __post_init__(self) -> None:
         check_record(self)
+        if self.last_sample_opaque and self.model == "nvol":
+            raise InvalidInput(
+                "last_sample_opaque does not go with model nvol, whose last sample is like all others; "
+                "leave one of them out"
+            )
+        if self.spheric_clip and self.near_clip >= 1:
+            raise InvalidInput(
+                f"near_clip is {self.near_clip:g}; with spheric_clip it is a share of the radius, "
+                "expected 0 to below 1"
+            )
 
     @property
     def background_rgb(self) -> tuple[float, float, float]:
@@ -253,6 +312,15 @@ class ConvertOptions:
         Codec,
         Choice(choices=get_args(Codec), help="zstd makes smaller scenes, lz4 is read faster."),
     ] = "zstd"
+    ndc: Annotated[
+        tuple[float, float, float, float] | None,
+        Projection(
+            least=SHORTEST_PROJECTION, most=LARGEST_PROJECTION, unsaid="none: a scene of the world",
+            help="Say that the scene is a forward-facing one, in normalised device coordinates: width, "
+            "height and focal lengths, in pixels, of the pictures it was trained with. A checkpoint "
+            "does not tell.",
+        ),
+    ] = None  # fmt: skip
     host_memory: Annotated[
         int | str,
         Memory(help="Bound on the process's memory above what the program itself takes."),

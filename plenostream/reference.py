@@ -10,12 +10,21 @@ cannot hide by having been made once for both.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import pi, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from plenostream.reference_extras import (
+    BasisValues,
+    Layers,
+    learned_basis,
+    see_layers,
+    stored_layers,
+)
 
 __all__ = [
     "ReferenceModel",
@@ -23,6 +32,7 @@ __all__ = [
     "camera_rays",
     "load_model",
     "make_model",
+    "ndc_rays",
     "render_rays",
     "sh_basis",
 ]
@@ -49,6 +59,10 @@ class ReferenceModel:
     """Half the extent of the volume [3] (world units)."""
     center: Float64
     """Middle of the volume [3] (world units)."""
+    basis: BasisValues | None = None
+    """Values [n, dim] of a learned basis at unit directions [n, 3]; None: spherical harmonics."""
+    layers: Layers | None = None
+    """What lies behind the volume, beside a colour."""
 
 
 class ReferencePicture(NamedTuple):
@@ -69,8 +83,10 @@ def make_model(
     *,
     radius: ArrayLike = 1.0,
     center: ArrayLike = 0.0,
+    extras: Mapping[str, NDArray[Any]] | None = None,
 ) -> ReferenceModel:
-    """A model from the arrays of a checkpoint: links [X, Y, Z], density [n], sh [n, 3 dim]."""
+    """A model from the arrays of a checkpoint: links [X, Y, Z], density [n], sh [n, 3 dim]; in
+    `extras`, by name, those of a learned basis and of background layers."""
     rows = np.asarray(density, np.float64).reshape(-1)
     columns = np.asarray(sh).shape[-1]
     return ReferenceModel(
@@ -79,6 +95,8 @@ def make_model(
         sh=np.asarray(sh, np.float64).reshape(len(rows), 3, columns // 3),
         radius=np.broadcast_to(np.asarray(radius, np.float64), 3),
         center=np.broadcast_to(np.asarray(center, np.float64), 3),
+        basis=learned_basis(extras or {}),
+        layers=stored_layers(extras or {}),
     )
 
 
@@ -92,7 +110,8 @@ def load_model(path: str | os.PathLike[str]) -> ReferenceModel:
             density, sh = file["density_data"], file["sh_data"]
         radius = file["radius"] if "radius" in file.files else 1.0
         center = file["center"] if "center" in file.files else 0.0
-        return make_model(file["links"], density, sh, radius=radius, center=center)
+        extras = {name: file[name] for name in file.files}
+        return make_model(file["links"], density, sh, radius=radius, center=center, extras=extras)
 
 
 def camera_rays(
@@ -147,31 +166,52 @@ def sh_basis(dirs: ArrayLike, basis_dim: int) -> Float64:
     return np.stack(functions[:basis_dim], -1)
 
 
+def ndc_rays(origins: Float64, dirs: Float64, ndc: tuple[float, ...]) -> tuple[Float64, Float64]:
+    """Rays [n, 3] in normalised device coordinates of a camera of (width, height, fx[, fy]) pixels
+    (svox2 ``utils.convert_to_ndc``): moved to the plane z = 1, then projected."""
+    width, height, fx = ndc[:3]
+    fy = ndc[3] if len(ndc) > 3 else fx
+    a, b = 2.0 * fx / width, 2.0 * fy / height
+    o = origins + ((1.0 - origins[:, 2]) / dirs[:, 2])[:, None] * dirs
+    (ox, oy, oz), (dx, dy, dz) = o.T, dirs.T
+    start = np.stack([a * ox / oz, b * oy / oz, 1.0 - 2.0 / oz], -1)
+    course = np.stack([a * (dx / dz - ox / oz), b * (dy / dz - oy / oz), 2.0 / oz], -1)
+    return start, course
+
+
 def render_rays(
-    model: ReferenceModel,
+    scene: ReferenceModel,
     origins: ArrayLike,
     dirs: ArrayLike,
     *,
     background: ArrayLike = 1.0,
     step_size: float = 0.5,
     near_clip: float = 0.0,
+    spheric_clip: bool = False,
+    far_cap: float | None = None,
+    last_sample_opaque: bool = False,
+    model: str = "cuvol",
     sigma_thresh: float = 1e-10,
     stop_thresh: float = 1e-7,
+    ndc: tuple[float, ...] | None = None,
     density_float16: bool = False,
 ) -> ReferencePicture:
     """What rays [n, 3] (world; directions of any length above zero) see in a model.
 
-    The defaults are svox2's. `background` is one number or three; `step_size` is in grid
-    units, `near_clip` in world units; `density_float16` rounds the densities per edge of a voxel to
-    float16, 65504 being the largest.
+    The defaults are svox2's. `background` is one number or three; `step_size` is in grid units;
+    `near_clip` is in world units, with `spheric_clip` a share of the radius; `far_cap` is in grid
+    units; `ndc` is (width, height, fx[, fy]) in pixels; `density_float16` rounds the densities per
+    edge of a voxel to float16, 65504 being the largest.
     """
     origins, dirs = np.asarray(origins, np.float64), np.asarray(dirs, np.float64)
-    density = model.density
+    if ndc is not None:
+        origins, dirs = ndc_rays(origins, dirs, ndc)
+    density = scene.density
     if density_float16:
-        edge = (2.0 * model.radius / model.links.shape).min()
+        edge = (2.0 * scene.radius / scene.links.shape).min()
         clipped = np.clip(density * edge, -_LARGEST_FLOAT16, _LARGEST_FLOAT16)
         density = clipped.astype(np.float16).astype(np.float64) / edge
-    field = _Field(model, density)
+    field = _Field(scene, density)
     parts = [
         _march(
             field,
@@ -180,6 +220,10 @@ def render_rays(
             background=background,
             step_size=step_size,
             near_clip=near_clip,
+            spheric_clip=spheric_clip,
+            far_cap=np.inf if far_cap is None else far_cap,
+            last_sample_opaque=last_sample_opaque,
+            nvol=model == "nvol",
             sigma_thresh=sigma_thresh,
             stop_thresh=stop_thresh,
         )
@@ -199,6 +243,8 @@ class _Field:
         self._links = model.links
         self._density = density
         self._sh = model.sh
+        self.basis = model.basis or (lambda dirs: sh_basis(dirs, self.basis_dim))
+        self.layers, self.center, self.radius = model.layers, model.center, model.radius
         # Where all eight corners of a cell are 0 or less nothing can contribute: most of a
         # trained scene. This only saves time; a test renders without it.
         positive = np.zeros(model.links.shape, np.bool_)
@@ -250,6 +296,23 @@ def _bounds(origins: Float64, dirs: Float64, size: Float64) -> tuple[Float64, Fl
     return enter, leave
 
 
+def _sphere_bounds(
+    origins: Float64, dirs: Float64, size: Float64, inner: float
+) -> tuple[Float64, Float64]:
+    """Where lines [n, 3] enter the ellipsoid of `inner` times the radius, and leave that inscribed
+    in the box, in units of `dirs`; lines that miss either leave before they enter."""
+    o, v = (origins + 0.5) / size * 2.0 - 1.0, dirs / size * 2.0
+    # Nearest point to the centre first: half a chord is then a difference of squares of radii.
+    square = (v * v).sum(1)
+    nearest = -(o * v).sum(1) / square
+    apart = ((o + nearest[:, None] * v) ** 2).sum(1)
+    chord = [(radius**2 - apart) / square for radius in (inner, 1.0)]
+    met = np.minimum(*chord) >= 0.0
+    half = [np.sqrt(np.maximum(part, 0.0)) for part in chord]
+    enter = np.where(met, nearest - half[0], np.inf)
+    return enter, np.where(met, nearest + half[1], -np.inf)
+
+
 def _march(
     field: _Field,
     origins_world: Float64,
@@ -258,21 +321,31 @@ def _march(
     background: ArrayLike,
     step_size: float,
     near_clip: float,
+    spheric_clip: bool,
+    far_cap: float,
+    last_sample_opaque: bool,
+    nvol: bool,
     sigma_thresh: float,
     stop_thresh: float,
 ) -> ReferencePicture:
     """Walk all rays [n, 3] in step: sample k of each ray at t_min + k * step_size."""
     views = dirs_world / np.linalg.norm(dirs_world, axis=1, keepdims=True)
-    basis = sh_basis(views, field.basis_dim)
+    basis = field.basis(views)
     origins = origins_world * field.scale + field.offset
     dirs = views * field.scale
     world_per_t = 1.0 / np.linalg.norm(dirs, axis=1)
     dirs = dirs * world_per_t[:, None]
-    enter, t_max = _bounds(origins, dirs, field.size.astype(np.float64))
-    t_min = np.maximum(near_clip / world_per_t, enter)
+    size = field.size.astype(np.float64)
+    if spheric_clip:
+        t_min, t_max = _sphere_bounds(origins, dirs, size, 1.0 - near_clip)
+    else:
+        enter, t_max = _bounds(origins, dirs, size)
+        t_min = np.maximum(near_clip / world_per_t, enter)
+    t_max = np.minimum(t_max, far_cap)
 
     n = len(origins)
     rgb, trans, depth = np.zeros((n, 3)), np.ones(n), np.zeros(n)
+    plain = np.ones(n)  # light left as depth counts it: knows no opaque end, and no nvol
     going = np.flatnonzero(t_min <= t_max)
     k = 0
     while len(going):
@@ -291,12 +364,31 @@ def _march(
         if not len(ray):
             continue
         attenuation = np.exp(-sigma * step_size * world_per_t[ray])
-        weight = trans[ray] * (1.0 - attenuation)
+        depth[ray] += plain[ray] * (1.0 - attenuation) * t * world_per_t[ray]
+        plain[ray] *= attenuation
+        plain[ray[plain[ray] < stop_thresh]] = 0.0
+        if nvol:
+            weight = np.minimum(1.0 - attenuation, trans[ray])
+            trans[ray] -= weight
+        else:
+            is_last = last_sample_opaque & (t + step_size > t_max[ray])
+            attenuation = np.where(is_last, np.exp(-sigma * 1e9), attenuation)
+            weight = trans[ray] * (1.0 - attenuation)
+            trans[ray] *= attenuation
+            trans[ray[trans[ray] < stop_thresh]] = 0.0
         colour = field.colour(rows[counts], corner[counts], basis[ray])
         rgb[ray] += weight[:, None] * colour
-        depth[ray] += weight * t * world_per_t[ray]
-        trans[ray] *= attenuation
-        opaque = ray[trans[ray] < stop_thresh]
-        trans[opaque] = 0.0
-        going = going[trans[going] > 0.0]
+        going = going[plain[going] > 0.0]
+    if nvol:
+        trans[plain == 0.0] = 0.0
+    if field.layers is not None:
+        behind, trans = see_layers(
+            field.layers,
+            (origins_world - field.center) / field.radius,
+            views / field.radius,
+            trans,
+            step_size=step_size,
+            stop_thresh=stop_thresh,
+        )
+        rgb += behind
     return ReferencePicture(rgb + trans[:, None] * np.asarray(background, np.float64), trans, depth)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras import Camera
 from plenostream.engine.opening import open_session
-from plenostream.engine.picture import PictureJob
+from plenostream.engine.projection import ChosenNdc, choose_ndc
+from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
@@ -27,6 +29,7 @@ from plenostream.scene import Scene
 
 __all__ = ["Renderer"]
 
+_log = logging.getLogger(__name__)
 _NO_MORE_TASKS = "cannot schedule new futures"
 
 
@@ -81,6 +84,9 @@ class Renderer(Closing):
             self._session, self._precision, self._backend = open_session(
                 scene.store, self.options, self.stream
             )
+        self._ndc = choose_ndc(self.options, scene.meta)
+        if self._ndc.why:
+            _log.warning(self._ndc.why)
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.
@@ -120,6 +126,11 @@ class Renderer(Closing):
         """The integrator that draws, and why it is that one."""
         return self._backend
 
+    @property
+    def ndc(self) -> ChosenNdc:
+        """The coordinates that rays are brought to, and whether the scene may need some."""
+        return self._ndc
+
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.
 
@@ -130,7 +141,7 @@ class Renderer(Closing):
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            return PictureJob(self._session, camera).plan()
+            return picture_job(self._session, camera).plan()
 
     def render(self, camera: Camera) -> RenderResult:
         """The picture that `camera` takes.
@@ -145,7 +156,7 @@ class Renderer(Closing):
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
             began = time.perf_counter()
-            pixels, stats = PictureJob(self._session, camera).draw()
+            pixels, stats = picture_job(self._session, camera).draw()
         stats.seconds = time.perf_counter() - began
         return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
 

@@ -40,7 +40,11 @@ RANKS = {
 """A unit imports from lower ranks or from itself, never from a sibling. So an integrator knows no
 scene, camera or file, and a plan no device."""
 
-APART = {"reference": set(), "testing": {*CORE, *RANKS, "reference"}}
+APART = {
+    "reference": {"reference_extras"},
+    "reference_extras": set(),
+    "testing": {*CORE, *RANKS, "reference"},
+}
 """For tests and tools alone: what each may import. No other module may import them."""
 
 FENCES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from plenostream.format.schema import ATTRIBUTES, OPTIONAL
+from plenostream.format.schema import ATTRIBUTES, BACKGROUND_ATTRIBUTES, BASIS_ATTRIBUTES, OPTIONAL
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -138,7 +138,9 @@ def test_format_names_every_attribute() -> None:
         for row in re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
-    assert named == {*ATTRIBUTES, *OPTIONAL} | {"format_version", "complete", "checksum"}
+    extra = {*BACKGROUND_ATTRIBUTES, *(name for of in BASIS_ATTRIBUTES.values() for name in of)}
+    extra |= {*OPTIONAL}
+    assert named == {*ATTRIBUTES, *extra, "format_version", "complete", "checksum"}
 
 
 @cache

@@ -39,6 +39,7 @@ from plenostream.rules import (
     Memory,
     Number,
     Point,
+    Projection,
     Rule,
     Size,
     Spelled,
@@ -101,6 +102,10 @@ def outside(rule: Rule) -> list[Any]:
             1,
             True,
         ]
+    if isinstance(rule, Projection):
+        least, most = 0.5 * rule.least, 2 * rule.most
+        short = [(9, 9), (9,) * 5, (least, 9, 9), (9, 9, 9, least), (9, most, 9), (9, 9, math.nan)]
+        return [*short, 9, "on", "9,9,9", True, (9, 9, "x"), None]
     if isinstance(rule, Size):
         return [(0, 5), (5,), (1, 2, 3), (65_537, 1), (1.5, 2), 5, "8x8"]
     return []
@@ -120,6 +125,8 @@ def limits(rule: Rule) -> list[Any]:
         return ["a.txt", "a b/c.csv"]
     if isinstance(rule, DeviceName):
         return [*rule.platforms, "cuda:0", "cuda:9999"]
+    if isinstance(rule, Projection):
+        return [*rule.words, (rule.least, rule.most, rule.most, rule.least)]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 
@@ -151,8 +158,8 @@ ASKED = [
     if isinstance(param.type, Asked)
 ]
 UNRULED = {
-    *("--approximate", "--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
-    "--keep-grid",
+    *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
+    *("--spheric-clip", "--last-sample-opaque", "--approximate", "--keep-grid"),
 }
 """Paths, and flags without a value."""
 
@@ -167,6 +174,8 @@ def typed(rule: Rule) -> list[str]:
         return ["1,2,3", "0,0,0,1,1,nan", "0,0,0,1,1,0", "0,0,0,1,1,1e39", "0,0,0,1,1,1,1", "a"]
     if isinstance(rule, Steps):
         return ["1,2", "1,2,0.5", "1,2,nan", f"1,2,{rule.most + 1}", "1,2,3,4", "a,b,c"]
+    if isinstance(rule, Projection):
+        return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
     if isinstance(rule, Colour):

@@ -18,9 +18,12 @@ from plenostream.options import (
     StreamOptions,
     VolumeOptions,
 )
+from plenostream.rules import Colour, Number, rules_of
 
 ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions, EditOptions)
-NUMBERS = [f.name for f in dataclasses.fields(RenderOptions)]
+NUMBERS = [
+    name for name, rule in rules_of(RenderOptions).items() if isinstance(rule, Number | Colour)
+]
 
 
 @pytest.mark.parametrize("options", ALL)
@@ -37,6 +40,11 @@ def test_picture_is_svox2s_by_default() -> None:
         "background": 1.0,
         "step_size": 0.5,
         "near_clip": 0.0,
+        "spheric_clip": False,
+        "far_cap": None,
+        "last_sample_opaque": False,
+        "model": "cuvol",
+        "ndc": None,
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
         "samples": 1,
@@ -46,6 +54,8 @@ def test_picture_is_svox2s_by_default() -> None:
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [math.nan, math.inf, 10**400, "1", None, True, np.bool_(True)])
 def test_option_of_the_picture_must_be_a_finite_number(name: str, value: Any) -> None:
+    if value is None and rules_of(RenderOptions)[name].unsaid:
+        return
     with pytest.raises(InvalidInput, match=name):
         RenderOptions(**{name: value})
 
@@ -116,3 +126,35 @@ def test_numpy_scalars_count_as_numbers_and_are_kept_as_pythons() -> None:
 
 def test_device_decides_its_memory_unless_told() -> None:
     assert StreamOptions().device_bytes is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "nvol", "last_sample_opaque": True}, "last_sample_opaque does not go with"),
+        (
+            {"spheric_clip": True, "near_clip": 1.0},
+            "near_clip is 1; with spheric_clip it is a share",
+        ),
+    ],
+    ids=["an opaque end of nvol", "an ellipsoid of no size"],
+)
+def test_options_that_do_not_go_together_are_refused_by_name(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        RenderOptions(**given)
+
+
+@pytest.mark.parametrize(
+    "given", [(400, 300, 250), [400, 300, 250.0, 250], np.array([400, 300, 250])]
+)
+def test_reference_camera_with_one_focal_length_has_it_on_both_axes(given: Any) -> None:
+    assert RenderOptions(ndc=given).ndc == (400.0, 300.0, 250.0, 250.0)
+    assert ConvertOptions(ndc=given).ndc == (400.0, 300.0, 250.0, 250.0)
+
+
+def test_scene_cannot_be_converted_to_no_coordinates() -> None:
+    assert RenderOptions(ndc="off").ndc == "off"
+    with pytest.raises(InvalidInput, match="ndc is 'off'; expected WIDTH,HEIGHT"):
+        ConvertOptions(ndc="off")  # type: ignore[arg-type]

@@ -15,7 +15,9 @@ from plenostream.testing import checkpoints
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.closed_forms import composite, constant_medium, n_samples
 from plenostream.testing.recorded import (
+    EXTRAS,
     MAIN_JOB,
+    OPTIONS,
     PARALLEL_OUTSIDE,
     TRAINED,
     largest_difference,
@@ -261,7 +263,7 @@ def oracle_rays(case) -> tuple[np.ndarray, np.ndarray]:
 
 CASES = [
     pytest.param(name, marks=pytest.mark.slow) if name == TRAINED else name
-    for name in (*MAIN_JOB, PARALLEL_OUTSIDE)
+    for name in (*MAIN_JOB, PARALLEL_OUTSIDE, *EXTRAS, *OPTIONS)
 ]
 
 

@@ -12,7 +12,9 @@ import plenostream as ps
 from plenostream import reference
 from plenostream.testing.pictures import open_renderer
 from plenostream.testing.recorded import (
+    EXTRAS,
     MAIN_JOB,
+    OPTIONS,
     PARALLEL_OUTSIDE,
     TRAINED,
     RecordedCase,
@@ -22,6 +24,7 @@ from plenostream.testing.recorded import (
 
 pytestmark = pytest.mark.usefixtures("each_backend", "alike_pools")
 
+IN_NDC = ("52_ndc", "53_ndc_last_opaque")
 WITH_CAMERAS = ("26_camera", TRAINED)
 ROUNDED = 2e-4
 """What float16 on the device may add: rounding the densities alone moves rgb by up to 9e-5."""
@@ -60,7 +63,7 @@ def assert_as_recorded(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float16"])
-@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE])
+@pytest.mark.parametrize("name", [*MAIN_JOB, PARALLEL_OUTSIDE, *EXTRAS, *OPTIONS])
 def test_rays_see_what_svox2_saw(
     shared: Path, make_scene: Callable[..., Path], name: str, precision: str
 ) -> None:
@@ -73,6 +76,44 @@ def test_rays_see_what_svox2_saw(
     with open_renderer(scene, options=case.options, precision=precision) as renderer:
         seen = renderer.render_rays(origins, dirs)
     assert_as_recorded(case, precision, seen.rgb, seen.alpha, seen.depth)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_rays_that_end_at_a_cap_see_what_svox2s_kernel_saw(
+    shared: Path, make_scene: Callable[..., Path], precision: str
+) -> None:
+    case = load_case(shared, "50_far_cap")
+    assert case.origins is not None
+    assert case.dirs is not None
+    assert case.rgb_cap is not None
+    options = case.options | {"far_cap": 2000.0}
+    with open_renderer(
+        make_scene(case.checkpoint), options=options, precision=precision
+    ) as renderer:
+        seen = renderer.render_rays(case.origins, case.dirs)
+    limit = allowed(case, precision)["rgb"]
+    assert largest_difference(seen.rgb, case.rgb_cap, fragile=case.fragile) <= limit
+    assert largest_difference(seen.rgb, case.rgb, fragile=case.fragile) > 0.1
+
+
+@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", IN_NDC)
+def test_cameras_of_forward_facing_scenes_see_what_svox2_saw(
+    shared: Path, tmp_path: Path, name: str, precision: str
+) -> None:
+    case = load_case(shared, name)
+    view = case.views[0]
+    ndc = (view["width"], view["height"], view["fx"], view["fy"])
+    ps.convert(case.checkpoint, tmp_path / "scene.zarr", ps.ConvertOptions(ndc=ndc))
+    with open_renderer(
+        tmp_path / "scene.zarr", options=case.options, precision=precision
+    ) as renderer:
+        pictures = [renderer.render(ps.Camera(**view)) for view in case.views]
+    rgb, alpha, depth = (
+        np.concatenate([getattr(picture, part).reshape(-1, *shape) for picture in pictures])
+        for part, shape in (("rgb", (3,)), ("alpha", ()), ("depth", ()))
+    )
+    assert_as_recorded(case, precision, rgb, alpha, depth)
 
 
 @pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])

@@ -108,4 +108,4 @@ def test_the_tables_name_every_array_of_the_format() -> None:
 def _any_meta() -> SceneMeta:
     values: dict[str, Any] = dict.fromkeys(SceneMeta.__dataclass_fields__, 0)
     values |= {"grid": GridSpec(size=(8, 8, 8)), "brick_size": 8, "basis_dim": 1}
-    return SceneMeta(**values | {"sh_dtype": "float16"})
+    return SceneMeta(**values | {"sh_dtype": "float16", "learned": None, "background": None})

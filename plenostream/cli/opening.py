@@ -24,8 +24,11 @@ def opened_renderer(
 ) -> Iterator[tuple[Renderer, Viewpoints, RenderOptions]]:
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    from plenostream.engine.projection import choose_ndc
+
     with _opened_scene(scene, stream) as opened:
-        viewpoints = choose_cameras(opened.grid, **flags)
+        in_ndc = choose_ndc(options, opened.meta).camera is not None
+        viewpoints = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
         with _renderer(opened, options, stream) as renderer:
             yield renderer, viewpoints, options
 

@@ -137,23 +137,38 @@ def camera_file_options(command: _Command) -> _Command:
 def choose_cameras(
     grid: GridSpec,
     *,
+    in_ndc: bool,
     size: tuple[int, int] | None,
     region: tuple[int, int, int, int] | None = None,
     **flags: Any,
 ) -> Viewpoints:
     """The cameras that the flags ask for, each with its number: of the file's frame, or counted.
 
+    Of a scene `in_ndc`, `grid` does not say where in the world it is.
+
     Raises
     ------
-    InvalidInput : none or several of the three ways to place cameras, a flag of another way, or a
-    region that is not inside a picture.
+    InvalidInput : none or several of the three ways to place cameras, a flag of another way, a way
+    that takes the scene's place in the world where that is not known, or a region that is not inside
+    a picture.
     CameraError : the file cannot be used.
     """
+    if in_ndc:
+        _refuse_unplaced(flags)
     placed = _placed_cameras(grid, size=size, **flags)
     if region is None:
         return placed
     parts = [(number, camera.region(*region)) for number, camera in placed.cameras]
     return replace(placed, cameras=parts)
+
+
+def _refuse_unplaced(flags: dict[str, Any]) -> None:
+    """Refuse ways that go by the middle of the scene, which normalised device coordinates hide."""
+    where = "the scene is in normalised device coordinates (--ndc), which do not say where its middle is"
+    if flags["orbit"] is not None:
+        raise InvalidInput(f"{where}; name the cameras with --cameras FILE.json, not with --orbit")
+    if flags["look_from"] is not None and flags["look_at"] is None:
+        raise InvalidInput(f"{where}; say --look-at X,Y,Z beside --look-from")
 
 
 def _placed_cameras(grid: GridSpec, *, size: tuple[int, int] | None, **flags: Any) -> Viewpoints:

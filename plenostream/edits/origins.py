@@ -46,6 +46,18 @@ class Origin:
         return printable(f"{self.path.name} ({self.meta.tables_digest})")
 
 
+def _refuse_extras(path: Path, meta: SceneMeta) -> None:
+    """Refuse what would be lost: a cropped volume has no place among layers around the whole one."""
+    parts = {
+        "background layers": meta.background,
+        "a learned basis": meta.learned,
+        "normalised device coordinates": meta.ndc,
+    }
+    for name, part in parts.items():
+        if part is not None:
+            raise InvalidInput(f"{printable(str(path))} has {name}, which edits do not keep yet")
+
+
 class Edit(Protocol):
     """What an edit does with the voxels of its scenes."""
 
@@ -59,11 +71,13 @@ def open_origin(scene: PathLike, target: PathLike) -> Origin:
     Raises
     ------
     StoreError : no scene, or damaged tables.
+    InvalidInput : it has what edits do not keep.
     OutputError : `target` is the scene itself.
     """
     path = Path(os.path.abspath(local_path(scene, what="scene")))
     apart_from([local_path(target, what="scene")], {"scene": path})
     with open_store(path) as store:
+        _refuse_extras(path, store.meta)
         return Origin(
             path=path,
             meta=store.meta,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from plenostream.engine.backdrop import backdrop_bytes
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import HostCosts
@@ -62,14 +63,16 @@ class HostPlan:
     @property
     def items(self) -> dict[str, int]:
         """Bytes by what they are for."""
-        return {
+        items = {
             "tables": self.needs.tables,
             "view": self.needs.view,
             "staging": self.needs.staging,
             "work items": self.needs.items,
             "picture": self.needs.image,
+            "background layers": self.needs.background,
             "chunk cache": self.cache_bytes,
         }
+        return {name: size for name, size in items.items() if size or name != "background layers"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +104,9 @@ class HostPlanner:
         self._costs = costs
         self._n_boxes = len(table.brick)
         self._tables = store.tables.nbytes + table.nbytes + store.meta.n_bricks * _BRICK
+        learned, background = store.meta.learned, store.meta.background
+        self._tables += learned.nbytes if learned else 0
+        self._background = backdrop_bytes(background.nbytes, n_threads) if background else 0
         self._least_cache = smallest_cache_bytes(store)
         # More than this is never used: all chunks, and each thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
@@ -157,6 +163,7 @@ class HostPlanner:
             staging=self._buffer_bytes + costs.staging_bytes,
             items=most_pairs * costs.pair_bytes + costs.queue_bytes,
             image=image,
+            background=self._background,
             least_cache=self._least_cache,
             n_parts=costs.n_parts,
             part_bytes=costs.queue_bytes // costs.n_parts + part_image,

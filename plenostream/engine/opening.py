@@ -8,6 +8,7 @@ from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.options import RenderOptions, StreamOptions
@@ -35,12 +36,14 @@ def open_session(
     precision = choose_precision(
         stream.precision,
         sh_bound=tables.sh_bound[tables.occupied],
+        basis_bound=meta.basis_bound,
         sh_dtype=meta.sh_dtype,
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
     )
     table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
+    scene = scene_shape(store, table, basis_of(store))
     terms = Terms(
-        scene=scene_shape(store, table),
+        scene=scene,
         rule=sample_rule(options),
         precision=precision.name,
         device=stream.device,
@@ -48,7 +51,7 @@ def open_session(
         n_threads=stream.n_threads,
     )
     integrator, backend = open_integrator(stream.backend, terms)
-    session = Session(store, options, table, integrator, host_bytes=stream.host_bytes)
+    session = Session(store, options, table, scene, integrator, host_bytes=stream.host_bytes)
     return session, precision, backend
 
 

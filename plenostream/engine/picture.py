@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
+from plenostream.engine.ndc_sight import meeting_of, ndc_view
 from plenostream.engine.planner import Layout
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import camera_view, tile_corners
+from plenostream.errors import InternalError
 from plenostream.field.tiles import TILE
 from plenostream.integrator.interface import RaySource
 from plenostream.plan import View, plan_waves
@@ -160,16 +162,22 @@ class PictureJob:
 
     def _rays(self, top: int, bottom: int) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""
-        return RaySource(
-            make=self._camera.lens.make,
-            per_tile=(tile_corners(self._camera, top, bottom),),
-            nothing=(_LEFT_OF_THE_PICTURE,),
-            shared=self._ray_arrays,
+        return self._session.projected(
+            RaySource(
+                make=self._camera.lens.make,
+                per_tile=(tile_corners(self._camera, top, bottom),),
+                nothing=(_LEFT_OF_THE_PICTURE,),
+                shared=self._ray_arrays,
+            )
         )
 
     def _view(self, top: int, bottom: int) -> View:
         session = self._session
         meta, index = session.store.meta, session.store.tables.index
-        return camera_view(
-            session.table, index, meta.grid, meta.bricks, self._camera, top=top, bottom=bottom
-        )
+        place = (session.table, index, meta.grid, meta.bricks, self._camera)
+        if session.ndc is None:
+            return camera_view(*place, top=top, bottom=bottom)
+        meeting = meeting_of(self._camera, meta.grid, session.ndc)
+        if meeting is None:
+            raise InternalError("the rays of a picture have no order of bricks")
+        return ndc_view(*place, session.ndc, meeting, top=top, bottom=bottom)

@@ -15,9 +15,11 @@ from plenostream.integrator.interface import RaySource
 from plenostream.plan import View
 from plenostream.results import FrameStats
 
-__all__ = ["RaysJob"]
+__all__ = ["RaysJob", "packets_of"]
 
 _OCTANTS = 8
+_MISSES = 8
+"""Number of the octant that rays are in which miss the volume."""
 
 
 def world_rays(xp: Any, origins: Any, dirs: Any, valid: Any) -> tuple[Any, Any, Any]:
@@ -52,16 +54,16 @@ class RaysJob:
         self._session = session
         self._origins, self._directions = origins, directions
         session.begin()
-        kind = packets_of(origins[:1], directions[:1])
+        kind = session.projected(packets_of(origins[:1], directions[:1]))
         self._layout, self._at_once = session.planner.packets(kind, len(origins))
 
-    def draw(self) -> tuple[NDArray[np.float32], FrameStats]:
-        """Colour, alpha and depth [n, 5], and what it cost."""
+    def draw(self, held_bytes: int = 0) -> tuple[NDArray[np.float32], FrameStats]:
+        """Colour, alpha and depth [n, 5], and what it cost; the caller holds so many bytes more."""
         values = np.empty((len(self._origins), 5), np.float32)
         values[:, :3] = self._session.options.background_rgb
         values[:, 3:] = 0.0
-        held = {"caller": self._origins.nbytes + self._directions.nbytes + values.nbytes}
-        stats = self._session.draw(self._layout, self._lots(values), held)
+        held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
+        stats = self._session.draw(self._layout, self._lots(values), {"caller": held_bytes})
         return values, stats
 
     def _lots(self, values: NDArray[np.float32]) -> Iterator[Lot]:
@@ -72,7 +74,7 @@ class RaysJob:
             origins, directions = self._origins[part], self._directions[part]
             for octant, members in self._octants(origins, directions):
                 mine = members + first
-                rays = packets_of(origins[members], directions[members])
+                rays = self._session.projected(packets_of(origins[members], directions[members]))
                 drawn = np.empty((rays.n_tiles, TILE_RAYS, 5), np.float32)
 
                 def place(
@@ -86,7 +88,8 @@ class RaysJob:
                     drawn[number, :, 3] = alpha
                     drawn[number, :, 4] = depth
 
-                yield Lot(rays=rays, views=self._views(octant, rays.n_tiles), place=place)
+                views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
+                yield Lot(rays=rays, views=views, place=place)
                 values[mine] = drawn.reshape(-1, 5)[: len(mine)]
 
     def _octants(
@@ -94,17 +97,19 @@ class RaysJob:
     ) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """The rays [n, 3] by octant: (octant, their places in an order that makes narrow packets).
 
-        Rays that miss the volume are in none.
+        Rays that miss the volume are left out, unless there is something to see behind it.
         """
         integrator = self._session.integrator
         try:
-            integrator.begin(packets_of(origins, directions), self._layout.sizes.n_tiles)
+            rays = self._session.projected(packets_of(origins, directions))
+            integrator.begin(rays, self._layout.sizes.n_tiles)
             keys = integrator.octant_keys()[: len(origins)]
         finally:
             integrator.drop()
         order = np.argsort(keys, kind="stable")
         octant = keys[order] >> 32
-        for number in range(_OCTANTS):
+        behind = self._session.store.meta.background is not None
+        for number in range(_OCTANTS + behind):
             members = order[octant == number]
             if len(members):
                 yield number, members

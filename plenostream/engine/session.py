@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from plenostream.engine.backdrop import Backdrop
 from plenostream.engine.frame import Frame
 from plenostream.engine.host import HostPlan, HostPlanner
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.planner import Layout, Planner
+from plenostream.engine.projection import choose_ndc, projected
 from plenostream.errors import DeviceError
+from plenostream.field.basis import Basis
+from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.format.extra_arrays import read_background
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
     Boxes,
     Integrator,
+    Light,
     Place,
     RaySource,
     SampleRule,
@@ -49,13 +55,13 @@ class Lot:
     """Takes what comes of them."""
 
 
-def scene_shape(store: SceneStore, table: BoxTable) -> SceneShape:
-    """What an integrator knows of a scene."""
+def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
+    """What an integrator knows of a scene with this basis (`basis_of`)."""
     counts = np.diff(store.tables.row_start)[store.tables.occupied]
     return SceneShape(
         grid=store.meta.grid,
         bricks=store.meta.bricks,
-        basis_dim=store.meta.basis_dim,
+        basis=basis,
         sh_dtype=store.meta.sh_dtype,
         largest_rows=int(counts.max(initial=0)),
         n_rows=int(counts.sum()),
@@ -65,11 +71,17 @@ def scene_shape(store: SceneStore, table: BoxTable) -> SceneShape:
 
 def sample_rule(options: RenderOptions) -> SampleRule:
     """What happens at a sample."""
+    light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
+    if options.last_sample_opaque:
+        light = Light.OPAQUE_END
     return SampleRule(
         step_size=options.step_size,
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
+        far_cap=math.inf if options.far_cap is None else options.far_cap,
+        spheric_clip=options.spheric_clip,
+        light=light,
     )
 
 
@@ -81,6 +93,7 @@ class _Kept:
     pool: tuple[int, int] | None = None
     fetcher: BrickFetcher | None = None
     staging: Staging | None = None
+    backdrop: Backdrop | None = None
     cache_bytes: int = 0
     read_before: int = 0
     """Bytes read by fetchers that are gone."""
@@ -94,6 +107,7 @@ class Session:
         store: SceneStore,
         options: RenderOptions,
         table: BoxTable,
+        scene: SceneShape,
         integrator: Integrator,
         *,
         host_bytes: int,
@@ -104,7 +118,8 @@ class Session:
         self.table = table
         self.integrator = integrator
         self.host_bytes = host_bytes
-        self._staged_rows = scene_shape(store, table).staged_rows(integrator.batch_rows)
+        self._scene = scene
+        self._staged_rows = scene.staged_rows(integrator.batch_rows)
         host = HostPlanner(
             store,
             table,
@@ -126,8 +141,20 @@ class Session:
             self._kept.staging.close()
             self._kept.staging = None
         self._drop_fetcher()
+        if self._kept.backdrop is not None:
+            self._kept.backdrop.close()
+            self._kept.backdrop = None
         self.integrator.close()
         self._kept.residency = None
+
+    @property
+    def ndc(self) -> Ndc | None:
+        """See `ChosenNdc.camera`."""
+        return choose_ndc(self.options, self.store.meta).camera
+
+    def projected(self, rays: RaySource) -> RaySource:
+        """World rays as they are drawn."""
+        return projected(rays, self.ndc)
 
     def begin(self) -> None:
         """From here on, what is counted belongs to the next thing that is drawn: planning it, too."""
@@ -155,7 +182,11 @@ class Session:
                     integrator.begin(lot.rays, layout.sizes.n_tiles)
                     for view in lot.views:
                         frame.draw(view)
-                    integrator.finish(self._background, lot.place)
+                    self._finish(lot, host)
+                except BaseException:
+                    if self._kept.backdrop is not None:
+                        self._kept.backdrop.stop()
+                    raise
                 finally:
                     integrator.drop()
                 frame.counts["bands"] += 1
@@ -173,6 +204,26 @@ class Session:
             planned_host_bytes=layout.host.planned_bytes,
             allowed_host_bytes=self.host_bytes,
         )
+
+    def _finish(self, lot: Lot, host: HostLedger) -> None:
+        """Hand on what the integrator drew, with what lies behind it."""
+        place, behind = lot.place, np.array(self.options.background_rgb, np.float32)
+        backdrop = self._backdrop()
+        if backdrop is not None:
+            host.note("background", backdrop.nbytes)
+            place, behind = backdrop.behind(lot.rays, place), np.zeros(3, np.float32)
+        self.integrator.finish(behind, place)
+
+    def _backdrop(self) -> Backdrop | None:
+        """The scene's background layers, None where it has none."""
+        if self._kept.backdrop is None and self.store.meta.background is not None:
+            self._kept.backdrop = Backdrop(
+                read_background(self.store),
+                self.store.meta.grid,
+                self.options,
+                n_threads=self.integrator.n_threads,
+            )
+        return self._kept.backdrop
 
     @contextmanager
     def _frame(self, layout: Layout, host: HostLedger) -> Iterator[Frame]:
@@ -194,7 +245,8 @@ class Session:
             if self.integrator.pool_is_lost or isinstance(error, DeviceError):
                 self._kept.residency = None
             raise
-        host.note("tables", self.store.tables.nbytes + self.table.nbytes)
+        basis_bytes = self._scene.basis.nbytes
+        host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)
@@ -243,7 +295,3 @@ class Session:
             kept.fetcher.close()
             kept.read_before += kept.fetcher.counters.bytes_read
             kept.fetcher = None
-
-    @property
-    def _background(self) -> NDArray[np.float32]:
-        return np.array(self.options.background_rgb, np.float32)

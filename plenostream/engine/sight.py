@@ -24,7 +24,7 @@ from plenostream.plan import (
     tile_cones,
 )
 
-__all__ = ["camera_view", "packet_view", "tile_corners"]
+__all__ = ["box_of", "camera_view", "packet_view", "tile_corners"]
 
 _TILES_AT_ONCE = 256
 """Tiles whose rays are made at once; bounds the host's temporaries."""
@@ -63,8 +63,8 @@ def camera_view(
             signs=signs,
         )
     shape = np.array(bricks.shape, np.int64)
-    eye_block = _box_of(eye, BLOCK_SIZE, shape * bricks.blocks_per_axis)
-    eye_brick = _box_of(eye, bricks.brick_size, shape)
+    eye_block = box_of(eye, BLOCK_SIZE, shape * bricks.blocks_per_axis)
+    eye_brick = box_of(eye, bricks.brick_size, shape)
     return CameraView(table, screen, eye_block=eye_block, brick_shells=shells_of(index, eye_brick))
 
 
@@ -151,7 +151,7 @@ def _border(
     return below, above
 
 
-def _box_of(
+def box_of(
     point_grid: NDArray[np.float64], edge: int, shape: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """The box of `edge` cells that holds a point, or the one at the border nearest to it.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from plenostream.field.basis import C0
 from plenostream.files.atomic import atomic_file, try_place, writing
 from plenostream.files.foreign import copy_written
 from plenostream.files.paths import apart_from, local_path
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import MIN_DENSITY
 
@@ -19,6 +22,8 @@ __all__ = ["scene_points", "write_points"]
 
 _POINT_BYTES = 3 * 8 + 3
 """Bytes of a point in a PLY file: place (float64) and colour (uint8)."""
+_DIRECTIONS = 4096
+"""Directions that stand for all."""
 _NO_OPEN3D = (
     "point clouds are written with open3d, which cannot be loaded here ({reason}). It comes with "
     "`pip install 'plenostream[points]'`, and on Debian and Ubuntu it needs "
@@ -52,9 +57,9 @@ def scene_points(
     """
     min_density = MIN_DENSITY.check("min_density", min_density)
     meta = store.meta
-    bricks, dim = meta.bricks, meta.basis_dim
+    bricks = meta.bricks
     last_brick = np.asarray(bricks.shape) - 1
-    density = _column_chunks(store, "rows/density")
+    density = _row_chunks(store, "rows/density", np.array)
     points = [np.empty((0, 3))]
     rows = [np.empty(0, np.int64)]
     for brick, (index, mask) in enumerate(zip(store.tables.index, store.tables.mask, strict=True)):
@@ -67,21 +72,39 @@ def scene_points(
         points.append(meta.grid.grid_to_world(voxel[keep]))
         rows.append(row[keep])
     chosen = np.concatenate(rows)
-    constant = _column_chunks(store, "rows/sh", slice(None, None, dim))[chosen]
-    colours = np.clip(constant.astype(np.float64) * C0 + 0.5, 0.0, 1.0)
+    means = _mean_values(store)
+
+    def averaged(rows: NDArray[Any]) -> NDArray[np.float32]:
+        return (rows.reshape(-1, 3, len(means)).astype(np.float64) @ means).astype(np.float32)
+
+    shown = _row_chunks(store, "rows/sh", averaged)[chosen]
+    colours = np.clip(shown.astype(np.float64) + 0.5, 0.0, 1.0)
     return np.concatenate(points), colours
 
 
-def _column_chunks(
-    store: SceneStore, name: str, columns: slice | None = None
+def _mean_values(store: SceneStore) -> NDArray[np.float64]:
+    """Means [K] of a scene's basis functions over all directions."""
+    means = np.zeros(store.meta.basis_dim)
+    if store.meta.learned is None:
+        means[0] = C0  # those of all others are 0
+        return means
+    basis = basis_of(store)
+    # Points of a spiral from pole to pole: each stands for as much of the sphere.
+    number = np.arange(_DIRECTIONS) + 0.5
+    height, angle = 1.0 - 2.0 * number / _DIRECTIONS, np.pi * (1.0 + 5.0**0.5) * number
+    across = np.sqrt(1.0 - height**2)
+    directions = np.stack([across * np.cos(angle), across * np.sin(angle), height])
+    means[:] = [v.mean() for v in basis.functions(np, directions, *basis.arrays)]
+    return means
+
+
+def _row_chunks(
+    store: SceneStore, name: str, kept: Callable[[NDArray[Any]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """All rows of an array, of these columns only, read chunk by chunk."""
-    spec = store.specs[name]
-    parts = (store.read_chunk(name, chunk) for chunk in range(spec.n_chunks))
-    # A copy of the columns, since a view would keep the whole chunk alive.
-    kept = [np.array(p if columns is None else p[:, columns], np.float32) for p in parts]
-    empty = np.empty((0,) if columns is None else (0, 3), np.float32)
-    return np.concatenate([empty, *kept])
+    """What is `kept` of all rows of an array, read chunk by chunk."""
+    chunks = range(store.specs[name].n_chunks)
+    none = np.empty((0, *store.specs[name].shape[1:]), store.specs[name].dtype)
+    return np.concatenate([kept(none), *(kept(store.read_chunk(name, c)) for c in chunks)])
 
 
 def write_points(

@@ -29,6 +29,8 @@ __all__ = [
     "pixel_shift",
 ]
 
+Norms = tuple[float, float, float]
+"""Norms of parts of a row, or of the values of its functions."""
 LARGEST_DENSITY = {"float16": 65504.0, "float32": 1e30}
 """Largest densities on the device, per `density_unit`. A voxel of this density is opaque already;
 larger ones would be infinite in float16, and their sums could be in float32."""
@@ -60,39 +62,40 @@ class ChosenPrecision:
     in the picture. Empty where there is nothing to say."""
 
 
-def brightest(sh_bound: NDArray[np.floating]) -> float:
+def brightest(sh_bound: NDArray[np.floating], basis_bound: Norms) -> float:
     """Bound on a sample's channel without its 0.5.
 
     Parameters
     ----------
-    sh_bound : [n, 3]   ``bricks/sh_bound``: largest norms of degree 0, 1, and 2 or more
+    sh_bound : [n, 3]   ``bricks/sh_bound``: largest norms of the coefficients of the first function,
+        of the three after it, and of the others
+    basis_bound : the same of the functions' values, see `Basis.bound`
 
     Notes
     -----
-    The functions of degree d have the norm sqrt((2 d + 1) / 4 pi) in every direction, and those of
-    degree 2 to 4 together sqrt(21 / 4 pi); interpolation between voxels adds nothing.
+    A sum of products is at most the product of the norms; interpolation between voxels adds nothing.
     """
-    norms = np.sqrt(np.array([1.0, 3.0, 21.0]) / (4 * math.pi))
     bounds = np.asarray(sh_bound, np.float64)
-    return float((bounds @ norms).max(initial=0.0))
+    return float((bounds @ np.asarray(basis_bound)).max(initial=0.0))
 
 
-def colour_shift(sh_bound: NDArray[np.floating]) -> float:
+def colour_shift(sh_bound: NDArray[np.floating], basis_bound: Norms) -> float:
     """Largest change of a channel of a pixel when coefficients are rounded to float16.
 
     A coefficient changes by its 2^-11 at most, or by 2^-25 below float16's normal numbers, and so
     a sample's channel by 2^-11 of `brightest`, beside 1e-6. The weights of a ray's samples add up
     to 1 at most, so a pixel's channel changes by no more.
     """
-    return brightest(sh_bound) * 2.0**-11 + 1e-6
+    return brightest(sh_bound, basis_bound) * 2.0**-11 + 1e-6
 
 
-def pixel_shift(sh_bound: NDArray[np.floating], sh_dtype: str) -> float:
+def pixel_shift(sh_bound: NDArray[np.floating], basis_bound: Norms, sh_dtype: str) -> float:
     """How much float16 on the device changes a channel of a pixel at most, to first order.
 
     Parameters
     ----------
     sh_bound : [n, 3]     ``bricks/sh_bound`` of the bricks that can be drawn
+    basis_bound : [3]     see `Basis.bound`
     sh_dtype : str        type of the coefficients in the store: float16 is not rounded again
 
     Notes
@@ -104,12 +107,18 @@ def pixel_shift(sh_bound: NDArray[np.floating], sh_dtype: str) -> float:
     background of 1. What coefficients add is `colour_shift`. Not counted: densities of opposite
     signs in one cell, where little is left of much, and densities below 6e-5 of a voxel.
     """
-    spread = max(1.0, 0.5 + brightest(sh_bound))
-    return spread * 2.0**-11 + (0.0 if sh_dtype == "float16" else colour_shift(sh_bound))
+    spread = max(1.0, 0.5 + brightest(sh_bound, basis_bound))
+    rounded = 0.0 if sh_dtype == "float16" else colour_shift(sh_bound, basis_bound)
+    return spread * 2.0**-11 + rounded
 
 
 def choose_precision(
-    wanted: str, *, sh_bound: NDArray[np.floating], sh_dtype: str, threshold: float
+    wanted: str,
+    *,
+    sh_bound: NDArray[np.floating],
+    basis_bound: Norms,
+    sh_dtype: str,
+    threshold: float,
 ) -> ChosenPrecision:
     """The type that the numbers of a scene are held in.
 
@@ -117,6 +126,7 @@ def choose_precision(
     ----------
     wanted : "auto", "float16" or "float32"
     sh_bound : [n, 3]     ``bricks/sh_bound`` of the bricks that can be drawn
+    basis_bound : [3]     see `Basis.bound`
     sh_dtype : str        type of the coefficients in the store
     threshold : float     optical depth of one sample whose density is just drawn
 
@@ -125,7 +135,7 @@ def choose_precision(
     InvalidInput : float16 is wanted, and coefficients may be infinite in it; or colours may be
     beyond float32.
     """
-    most = brightest(sh_bound)
+    most = brightest(sh_bound, basis_bound)
     if not most <= _BRIGHTEST:
         raise InvalidInput(
             f"the scene's coefficients make colours up to {most:.3g}; pictures are computed in "
@@ -143,7 +153,7 @@ def choose_precision(
                 f"{LARGEST_DENSITY['float16']:g}; use precision auto or float32 (--precision auto)"
             )
         return ChosenPrecision("float32", why)
-    shift = colour_shift(sh_bound) if rounded else 0.0
+    shift = colour_shift(sh_bound, basis_bound) if rounded else 0.0
     why = ""
     if shift > _COLOUR_SHIFT:
         why = f"float16 may change colours by {shift:.2g}"

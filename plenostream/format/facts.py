@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BLOCK_SIZE
-from plenostream.format.layout import SceneMeta, brick_digest
+from plenostream.format.digests import brick_digest
+from plenostream.format.layout import SceneMeta
 from plenostream.format.tables import BrickTables
 
 __all__ = ["brick_faults", "mask_faults"]

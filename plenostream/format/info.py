@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from plenostream.errors import printable
+from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import pixel_shift
 from plenostream.format.contents import bricks_by_rows, density_histogram, world_bounds
-from plenostream.format.layout import FORMAT_VERSION
 from plenostream.format.reader import open_store
 from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
@@ -20,6 +20,11 @@ __all__ = ["info_lines", "scene_info"]
 
 _BAR = 30
 """Characters of the longest bar of a histogram."""
+_BASES = {
+    "SH": "spherical harmonics",
+    "texture": "a learned texture of functions",
+    "MLP": "functions of a learned network",
+}
 
 
 def scene_info(
@@ -50,12 +55,14 @@ def scene_info(
         }
         return {
             "path": store.path,
-            "format_version": FORMAT_VERSION,
+            "format_version": meta.format_version,
             "grid_size": list(meta.grid.size),
             "radius": list(meta.grid.radius),
             "center": list(meta.grid.center),
-            "basis_type": "SH",
+            "basis_type": meta.basis_type,
             "basis_dim": meta.basis_dim,
+            "ndc": list(meta.ndc) if meta.ndc else None,
+            "may_need_ndc": meta.ndc is None and looks_forward_facing(meta.grid),
             "brick_size": meta.brick_size,
             "n_voxels": meta.n_voxels,
             "active_share": meta.n_voxels / float(np.prod(meta.grid.size, dtype=np.float64)),
@@ -64,10 +71,12 @@ def scene_info(
             "n_grid_bricks": n_grid_bricks,
             "occupied_share": meta.n_occupied / n_grid_bricks,
             "n_rows": meta.n_rows,
+            "background_layers": meta.background.layers if meta.background else 0,
+            "background_height": meta.background.height if meta.background else 0,
             "sh_dtype": meta.sh_dtype,
             "density_rounding": meta.density_rounding,
             "float16_pixel_shift": pixel_shift(
-                store.tables.sh_bound[store.tables.occupied], meta.sh_dtype
+                store.tables.sh_bound[store.tables.occupied], meta.basis_bound, meta.sh_dtype
             ),
             "stored_bytes": sum(array["stored_bytes"] for array in arrays.values()),
             "table_bytes": store.tables.nbytes,
@@ -83,6 +92,19 @@ def scene_info(
         }
 
 
+def _ndc_lines(info: dict[str, Any]) -> list[str]:
+    """What there is to say of the scene's coordinates."""
+    if info["ndc"] is not None:
+        width, height, fx, fy = info["ndc"]
+        return [
+            "ndc        normalised device coordinates of a camera of "
+            f"{width:g} x {height:g} pixels, focal lengths {fx:g} and {fy:g}"
+        ]
+    if info["may_need_ndc"]:
+        return ["ndc        none named, but the volume lies as those of forward-facing scenes do"]
+    return []
+
+
 def info_lines(info: dict[str, Any]) -> list[str]:
     """`scene_info` for people."""
     size = " x ".join(map(str, info["grid_size"]))
@@ -91,12 +113,18 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     lines = [
         f"{info['path']}: plenostream scene, format version {info['format_version']}",
         f"grid       {size} voxels, radius {info['radius']}, center {info['center']}",
-        *_bounds_lines(info["bounds"]),
+        *_bounds_lines(info),
+        *_ndc_lines(info),
         f"voxels     {info['n_voxels']} active, {info['active_share']:.2%} of the grid",
         f"bricks     {info['n_bricks']} of {info['brick_size']}^3 cells stored; {info['n_occupied']} "
         f"occupied, {info['occupied_share']:.2%} of the grid's {info['n_grid_bricks']}",
         f"rows       {info['n_rows']}: density float32, {3 * info['basis_dim']} coefficients "
-        f"{info['sh_dtype']} (spherical harmonics, {info['basis_dim']} a channel)",
+        f"{info['sh_dtype']} ({_BASES[info['basis_type']]}, {info['basis_dim']} a channel)",
+        *(
+            f"background {layers} layers of {2 * height} x {height} texels"
+            for layers, height in [(info["background_layers"], info["background_height"])]
+            if layers
+        ),
         f"float16    on the device changes a channel of a pixel by about "
         f"{info['float16_pixel_shift']:.1g} at most (white is 1)",
         f"size       {format_bytes(info['stored_bytes'])}, of which tables take "
@@ -120,12 +148,13 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     return [printable(line) for line in lines]
 
 
-def _bounds_lines(bounds: dict[str, Any]) -> list[str]:
+def _bounds_lines(info: dict[str, Any]) -> list[str]:
+    unit = "world units" if info["ndc"] is None else "in its own coordinates"
     lines = []
-    for name, what in (("volume", "world"), ("drawn", "drawn")):
-        if bounds[name] is not None:
-            low, high = (", ".join(f"{v:.4g}" for v in corner) for corner in bounds[name])
-            lines.append(f"{what:10} from ({low}) to ({high}), world units")
+    for name in ("volume", "drawn"):
+        if info["bounds"][name] is not None:
+            low, high = (", ".join(f"{v:.4g}" for v in corner) for corner in info["bounds"][name])
+            lines.append(f"{name:10} from ({low}) to ({high}), {unit}")
     return lines
 
 

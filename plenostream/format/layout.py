@@ -1,4 +1,4 @@
-"""The scene format, version 1: names, types, shapes, chunks, codecs and attributes.
+"""The scene format, versions 1 and 2: names, types, shapes, chunks, codecs and attributes.
 
 A scene is a Zarr v3 group. Everything a reader needs is standard Zarr: the codecs are `bytes`
 (little endian), `blosc` and `crc32c`, the chunk keys are the default ones (``rows/sh/c/0/0``).
@@ -18,11 +18,15 @@ array                  dtype, shape                        what
                                                            an axis of `size` voxels has size - 1
 ``bricks/density_max`` float32 [n]                         largest density; 0 for bricks that are not occupied
 ``bricks/sh_bound``    float32 [n, 3]                      largest norm, over voxels and channels, of the
-                                                           coefficients of degree 0, 1, and 2 or more
+                                                           coefficients of degree 0, 1, and 2 or more:
+                                                           of the first function, the next three, the others
 ``bricks/digest``      uint64 [n]                          `brick_digest` of place, mask and rows
 ``rows/density``       float32 [m]                         density per row (per world unit)
 ``rows/sh``            float16 or float32 [m, 3 dim]       coefficients per row, channel-major
 =====================  ==================================  ==========================================
+
+Version 2 is of scenes that hold what an old reader would not draw: see `extras`. All others are of
+version 1.
 
 Bricks lie in slabs of four along x, one slab after another, each slab in Morton order
 (`morton_key`); the rows of a brick follow each other in the order of its mask's bits.
@@ -33,6 +37,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -42,31 +47,39 @@ import xxhash
 from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, StoreFormat
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
-from plenostream.format.schema import ATTRIBUTES, check_attributes
+from plenostream.field.ndc import Ndc
+from plenostream.format.extras import (
+    BackgroundMeta,
+    LearnedBasis,
+    decode_background,
+    decode_basis,
+)
+from plenostream.format.schema import check_attributes
 
 __all__ = [
     "ATTRIBUTES_KEY",
     "FORMAT_VERSION",
-    "GROUPS",
     "ROW_ARRAYS",
     "SLAB_BRICKS",
     "TABLES",
     "ArraySpec",
     "SceneMeta",
     "array_specs",
-    "brick_digest",
     "check_counts",
     "codec_metadata",
     "decode_attributes",
     "encode_attributes",
+    "extra_names",
     "fill_value",
+    "groups_of",
     "morton_key",
     "storage_entries",
-    "tables_digest",
 ]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""The newest, which is that of scenes that have something of `extras`."""
 ATTRIBUTES_KEY = "plenostream"
 """Key of the group's attributes under which all of ours lie."""
 SLAB_BRICKS = 4
@@ -74,8 +87,8 @@ SLAB_BRICKS = 4
 BRICKS_PER_CHUNK = 4096
 DENSITY_ROWS_PER_CHUNK = 65_536
 SH_ROWS_PER_CHUNK = 8192
-GROUPS = ("bricks", "rows")
-"""Groups below the root."""
+EXTRA_CHUNK_BYTES = 1 << 20
+"""Bytes of a chunk of background layers or of a basis, or of a single row where that has more."""
 TABLES = ("index", "row_start", "mask", "boxes", "density_max", "sh_bound", "digest")
 """Arrays of the group `bricks`, in the order in which `tables_digest` takes them."""
 ROW_ARRAYS = ("rows/density", "rows/sh")
@@ -93,7 +106,7 @@ class SceneMeta:
     brick_size: int
     """Cells per axis of a brick, B."""
     basis_dim: int
-    """Spherical harmonics per channel: 1, 4, 9, 16 or 25."""
+    """Basis functions per channel; of spherical harmonics, 1, 4, 9, 16 or 25."""
     n_bricks: int
     """Stored bricks: those that hold an active voxel."""
     n_occupied: int
@@ -116,6 +129,30 @@ class SceneMeta:
     """xxh3-64 of the checkpoint's bytes, 16 hexadecimal digits."""
     tables_digest: str
     """`tables_digest` of the arrays in `bricks/`, 16 hexadecimal digits."""
+    learned: LearnedBasis | None = None
+    """What the basis is, where it is not spherical harmonics."""
+    background: BackgroundMeta | None = None
+    """Layers behind the volume, where it has any."""
+    ndc: Ndc | None = None
+    """Reference camera of the normalised device coordinates that the volume is in, None for the world."""
+
+    @property
+    def format_version(self) -> int:
+        """The oldest version whose readers draw such a scene as it is."""
+        return FORMAT_VERSION if self.learned or self.background or self.ndc else 1
+
+    @property
+    def basis_type(self) -> str:
+        """ "SH", "texture" or "MLP"."""
+        return self.learned.kind if self.learned else "SH"
+
+    @property
+    def basis_bound(self) -> tuple[float, float, float]:
+        """See `field.basis.Basis.bound`."""
+        if self.learned:
+            return self.learned.bound
+        return SphericalHarmonics(self.basis_dim).basis.bound
+
     history: tuple[str, ...] = ()
     """What scenes were edited in which way to make this one, a line each, the first edit first."""
 
@@ -187,7 +224,31 @@ def array_specs(meta: SceneMeta) -> dict[str, ArraySpec]:
         spec("rows/density", "float32", (m,), DENSITY_ROWS_PER_CHUNK, 4),
         spec("rows/sh", meta.sh_dtype, (m, meta.sh_columns), SH_ROWS_PER_CHUNK, sh_typesize),
     ]
+
+    def extra(name: str, dtype: str, shape: tuple[int, ...], typesize: int) -> ArraySpec:
+        rows = EXTRA_CHUNK_BYTES // (math.prod(shape[1:]) * np.dtype(dtype).itemsize)
+        return spec(name, dtype, shape, max(1, min(rows, shape[0])), typesize)
+
+    if meta.background is not None:
+        specs.append(extra("background/links", "int32", meta.background.links_shape, 4))
+        specs.append(extra("background/data", "float32", meta.background.data_shape, 16))
+    if meta.learned is not None:
+        specs.append(extra("basis/values", "float32", meta.learned.functions.shape, 4))
     return {s.name: s for s in specs}
+
+
+def groups_of(meta: SceneMeta) -> tuple[str, ...]:
+    """Groups below the root."""
+    return tuple(dict.fromkeys(name.partition("/")[0] for name in array_specs(meta)))
+
+
+def extra_names(meta: SceneMeta) -> dict[str, tuple[str, ...]]:
+    """Groups of `extras` that a scene has, and the arrays of each in the order of its digest."""
+    names = {
+        "background": ("background/links", "background/data") if meta.background else (),
+        "basis": ("basis/values",) if meta.learned else (),
+    }
+    return {group: arrays for group, arrays in names.items() if arrays}
 
 
 def codec_metadata(spec: ArraySpec, *, codec: str) -> list[dict[str, Any]]:
@@ -226,40 +287,6 @@ def storage_entries(spec: ArraySpec, *, codec: str) -> dict[str, Any]:
     }
 
 
-def brick_digest(
-    index: NDArray[np.int32],
-    mask: NDArray[np.uint8],
-    density: NDArray[np.float32],
-    sh: NDArray[np.float16] | NDArray[np.float32],
-) -> int:
-    """xxh3-64 of a brick's coordinates [3], mask bytes, densities [r] and coefficients [r, 3 dim].
-
-    The bytes are little endian and in that order. Since the place is part of it, a chunk that is
-    sound in itself but lies where another belongs does not pass.
-    """
-    digest = xxhash.xxh3_64()
-    digest.update(np.ascontiguousarray(index, "<i4").data)
-    digest.update(np.ascontiguousarray(mask, "u1").data)
-    digest.update(np.ascontiguousarray(density, "<f4").data)
-    digest.update(np.ascontiguousarray(sh, sh.dtype.newbyteorder("<")).data)
-    return digest.intdigest()
-
-
-def tables_digest(tables: Mapping[str, NDArray[Any]]) -> str:
-    """xxh3-64 of the arrays in `bricks/` as 16 hexadecimal digits: all their bytes, little endian,
-    one array after another in the order of `array_specs`.
-
-    `tables` holds them by name; other names do not count. A chunk of a table that is sound in
-    itself but lies where another belongs is found by this alone: no brick's digest covers the
-    boxes and bounds, and wrong ones would hide bricks from a render.
-    """
-    digest = xxhash.xxh3_64()
-    for name in TABLES:
-        values = np.ascontiguousarray(tables[f"bricks/{name}"])
-        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
-    return digest.hexdigest()
-
-
 def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     """Morton codes [n] of brick coordinates [n, 3] below 2^21, x in the lowest of each three bits."""
     key = np.zeros(len(index), np.uint64)
@@ -277,6 +304,10 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     return key
 
 
+_COMPOSED = ("grid", "learned", "background", "ndc", "history")
+"""Fields of `SceneMeta` that are no attribute, or several."""
+
+
 def _checksum(attributes: Mapping[str, Any]) -> str:
     try:
         text = json.dumps(attributes, sort_keys=True, separators=(",", ":"))
@@ -290,16 +321,19 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
 
     `checksum` is the xxh3-64 of all the others as compact JSON with sorted keys.
     """
-    values = asdict(meta)
-    grid, history = values.pop("grid"), values.pop("history")
+    values = {f.name: getattr(meta, f.name) for f in fields(meta) if f.name not in _COMPOSED}
+    extras = [part.attributes() for part in (meta.background, meta.learned) if part is not None]
+    grid = asdict(meta.grid)
     body = {
-        "format_version": FORMAT_VERSION,
+        "format_version": meta.format_version,
         "grid_size": [int(v) for v in grid["size"]],
         "radius": [float(v) for v in grid["radius"]],
         "center": [float(v) for v in grid["center"]],
-        "basis_type": "SH",
+        "basis_type": meta.basis_type,
         **values,
-        **({"history": list(history)} if history else {}),
+        **({"history": list(meta.history)} if meta.history else {}),
+        **ChainMap(*extras),
+        **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
     }
     return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
@@ -317,10 +351,10 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     if not isinstance(body, dict):
         raise StoreFormat(f"{where} is a Zarr group, but not a plenostream scene")
     version = body.get("format_version")
-    if type(version) is not int or version != FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise StoreFormat(
-            f"{where} has format version {reprlib.repr(version)}; this plenostream reads version "
-            f"{FORMAT_VERSION}. Upgrade plenostream, or convert the checkpoint again."
+            f"{where} has format version {reprlib.repr(version)}; this plenostream reads versions "
+            f"1 to {FORMAT_VERSION}. Upgrade plenostream, or convert the checkpoint again."
         )
     rest = dict(body)
     if rest.pop("checksum", None) != _checksum(rest):
@@ -338,11 +372,18 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     except InvalidInput as error:
         raise StoreFormat(f"{where}: the attributes are not those of a scene: {error}") from error
     # Attributes that are not known here are let be: a later version may add some.
-    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name in ATTRIBUTES}
-    history = tuple(rest.get("history", ()))
+    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name not in _COMPOSED}
+    known["density_rounding"] = float(rest["density_rounding"])
+    learned, background = decode_basis(rest), decode_background(rest)
+    x = rest["ndc"] if version > 1 and "ndc" in rest else None
+    ndc = None if x is None else (float(x[0]), float(x[1]), float(x[2]), float(x[3]))
     return SceneMeta(
-        **known
-        | {"grid": grid, "density_rounding": float(rest["density_rounding"]), "history": history}
+        grid=grid,
+        learned=learned,
+        background=background,
+        ndc=ndc,
+        history=tuple(rest.get("history", ())),
+        **known,
     )
 
 
@@ -351,6 +392,10 @@ def check_counts(meta: SceneMeta, *, where: str) -> None:
 
     Each attribute by itself was checked when it was decoded.
     """
+    if meta.learned is not None and not meta.learned.fits(meta.basis_dim):
+        raise StoreFormat(
+            f"{where}: the attributes have basis_dim {meta.basis_dim} and a network of other widths"
+        )
     x, y, z = meta.bricks.shape
     for name, low, high, why in (
         ("n_bricks", 0, x * y * z, f"a grid of {x} x {y} x {z} bricks"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, StoreError
 from plenostream.format.codecs import DecodeError
-from plenostream.format.layout import GROUPS, ArraySpec, SceneMeta, array_specs
+from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.source import ByteSource, open_source
 from plenostream.format.stored import as_converted
@@ -47,7 +47,7 @@ def open_store(path: str | os.PathLike[str]) -> SceneStore:
     try:
         meta = read_meta(source, where=where)
         store = SceneStore(path=where, source=source, meta=meta)
-        for group in GROUPS:
+        for group in groups_of(meta):
             check_group_node(source, group, where=where)
         store.arrays = {
             name: read_array_node(source, spec, where=where) for name, spec in store.specs.items()

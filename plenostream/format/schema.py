@@ -5,14 +5,29 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from plenostream.errors import StoreFormat, shown
-from plenostream.field.basis import BASIS_DIMS
+from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
 from plenostream.field.grid import BRICK_SIZES
+from plenostream.options import LARGEST_PROJECTION, SHORTEST_PROJECTION
 
-__all__ = ["ATTRIBUTES", "MOST_VOXELS_AN_AXIS", "OPTIONAL", "Rule", "check_attributes"]
+__all__ = [
+    "ATTRIBUTES",
+    "BACKGROUND_ATTRIBUTES",
+    "BASIS_ATTRIBUTES",
+    "MOST_FREQUENCIES",
+    "MOST_HEIGHT",
+    "MOST_LAYERS",
+    "MOST_RESOLUTION",
+    "MOST_VOXELS_AN_AXIS",
+    "MOST_WIDTH",
+    "NDC_ATTRIBUTES",
+    "OPTIONAL",
+    "Rule",
+    "check_attributes",
+]
 
 MOST_VOXELS_AN_AXIS = 1 << 24
 """Whole numbers beyond it are not all float32; and a Morton code has room for 2^21 bricks of 8."""
@@ -118,18 +133,87 @@ OPTIONAL: dict[str, Rule] = {
 }
 """What scenes that were made in some ways have beside."""
 
+MOST_HEIGHT, MOST_LAYERS = 8192, 1024
+"""Of background layers: texels from pole to pole, and layers."""
+MOST_RESOLUTION = 512
+"""Of a texture basis: voxels an axis."""
+MOST_WIDTH, MOST_FREQUENCIES, _MOST_WIDTHS = 1024, 16, 16
+"""Of a network: numbers between two layers, frequencies of the encoding, and `basis_widths`."""
 
-def check_attributes(
-    attributes: Mapping[str, object], *, where: str, names: Collection[str] = ATTRIBUTES
-) -> None:
+BACKGROUND_ATTRIBUTES: dict[str, Rule] = {
+    "background_height": _whole(1, MOST_HEIGHT),
+    "background_layers": _whole(2, MOST_LAYERS),
+    "background_rows": _whole(0, 2**31 - 1),
+    "background_digest": _digest(),
+}
+"""Beside the others, of scenes that have a background."""
+
+_LEARNED = {
+    "basis_dim": _whole(1, MOST_FUNCTIONS),
+    "basis_bound": _triple(
+        lambda value: _is_finite(value) and value >= 0,  # type: ignore[operator]
+        "finite numbers, 0 or more",
+    ),
+    "basis_digest": _digest(),
+}
+BASIS_ATTRIBUTES: dict[str, dict[str, Rule]] = {
+    "texture": {
+        "basis_type": _one_of("texture"),
+        "basis_resolution": _whole(2, MOST_RESOLUTION),
+        **_LEARNED,
+    },
+    "MLP": {
+        "basis_type": _one_of("MLP"),
+        "basis_frequencies": _whole(0, MOST_FREQUENCIES),
+        "basis_widths": Rule(
+            accepts=lambda value: (
+                type(value) is list
+                and 2 <= len(value) <= _MOST_WIDTHS
+                and all(_is_whole(width, 1, MOST_WIDTH) for width in value)
+            ),
+            expected=f"a list of 2 to {_MOST_WIDTHS} whole numbers from 1 to {MOST_WIDTH}",
+        ),
+        **_LEARNED,
+    },
+}
+"""By `basis_type`, in place of the others or beside them, of scenes with another basis."""
+
+
+NDC_ATTRIBUTES: dict[str, Rule] = {
+    "ndc": Rule(
+        accepts=lambda value: (
+            type(value) is list
+            and len(value) == 4
+            and all(_is_finite(v) and SHORTEST_PROJECTION <= v <= LARGEST_PROJECTION for v in value)
+        ),
+        expected=f"a list of four numbers from {SHORTEST_PROJECTION:g} to {LARGEST_PROJECTION:g}",
+    ),
+}
+"""Beside the others, of scenes in normalised device coordinates."""
+
+
+def rules_of(attributes: Mapping[str, object]) -> dict[str, Rule]:
+    """The rules of a scene's attributes; version 1 has no background and no other basis."""
+    rules = ATTRIBUTES | {name: rule for name, rule in OPTIONAL.items() if name in attributes}
+    if attributes.get("format_version", 1) == 1:
+        return rules
+    basis = attributes.get("basis_type")
+    if isinstance(basis, str):
+        rules |= BASIS_ATTRIBUTES.get(basis, {})
+    if any(name in attributes for name in BACKGROUND_ATTRIBUTES):
+        rules |= BACKGROUND_ATTRIBUTES
+    if "ndc" in attributes:
+        rules |= NDC_ATTRIBUTES
+    return rules
+
+
+def check_attributes(attributes: Mapping[str, object], *, where: str) -> None:
     """Refuse (StoreFormat) attributes that are missing or not what their rule says.
 
     The first one that is wrong is named, with what was got and what is expected; `where` is said.
     Attributes that have no rule are let be: a later version may add what changes nothing here.
     """
-    rules = {name: ATTRIBUTES[name] for name in names}
-    rules |= {name: rule for name, rule in OPTIONAL.items() if name in attributes}
-    for name, rule in rules.items():
+    for name, rule in rules_of(attributes).items():
         if name not in attributes:
             raise StoreFormat(f"{where}: the attributes have no {name}; expected {rule.expected}")
         value = attributes[name]

@@ -45,7 +45,9 @@ def flush_tree(folder: Path) -> None:
 
 
 _OURS = re.compile(
-    r"((bricks|rows)/(\w+/)?)?zarr\.json|(bricks|rows)/\w+/c/[0-9]+(/[0-9]+)*", re.ASCII
+    r"((bricks|rows|background|basis)/(\w+/)?)?zarr\.json"
+    r"|(bricks|rows|background|basis)/\w+/c/[0-9]+(/[0-9]+)*",
+    re.ASCII,
 )
 """Keys that a scene may have."""
 

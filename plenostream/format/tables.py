@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BLOCK_SIZE
-from plenostream.format.layout import TABLES, SceneMeta, tables_digest
+from plenostream.format.digests import tables_digest
+from plenostream.format.layout import TABLES, SceneMeta
 
 __all__ = ["BrickTables", "content_faults", "structure_faults"]
 

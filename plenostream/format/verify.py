@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat
 from plenostream.field.precision import density_rounding, density_unit
+from plenostream.format.extra_arrays import ExtraCheck
 from plenostream.format.facts import brick_faults, mask_faults
-from plenostream.format.layout import GROUPS, ROW_ARRAYS
+from plenostream.format.layout import ROW_ARRAYS, extra_names, groups_of
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.reader import SceneStore
 from plenostream.format.source import open_source
@@ -44,7 +45,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
         meta = read_meta(source, where=where)
         store = SceneStore(path=where, source=source, meta=meta)
         check = _Check(store, progress or (lambda word, done, n: None))
-        for group in GROUPS:
+        for group in groups_of(meta):
             with check.collecting():
                 check_group_node(source, group, where=where)
         for spec in store.specs.values():
@@ -56,6 +57,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
         else:
             check.masks(tables)
             check.rows_of_bricks(tables)
+        check.extras()
     return VerifyReport(
         path=where,
         n_bricks=meta.n_bricks,
@@ -151,6 +153,21 @@ class _Check:
                     f"the densities give {rounding}"
                 )
             )
+
+    def extras(self) -> None:
+        """Decode background layers and basis, and hold them against their digests."""
+        meta = self._store.meta
+        for group, names in extra_names(meta).items():
+            about, whole = ExtraCheck(meta, group), True
+            for name in names:
+                for chunk in range(self._store.specs[name].n_chunks):
+                    values = self._chunk(name, chunk)
+                    whole = whole and values is not None
+                    if values is not None:
+                        about.update(name, values)
+            for fault in about.faults() if whole else []:
+                message = f"{self._store.path}: {fault}"
+                self._add(Fault(message=message, array=fault.split()[0]))
 
     def _unit(self) -> float | None:
         """What densities are per on the device; None if no device can hold the scene."""

@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from plenostream.errors import InternalError
 from plenostream.format.layout import (
     ATTRIBUTES_KEY,
-    GROUPS,
     ArraySpec,
     SceneMeta,
     array_specs,
     codec_metadata,
     encode_attributes,
     fill_value,
+    groups_of,
     storage_entries,
 )
 from plenostream.format.schema import check_attributes
@@ -199,7 +199,7 @@ def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
         }
         _write_json(scene / name / "zarr.json", document)
     group = {"zarr_format": 3, "node_type": "group"}
-    for name in GROUPS:
+    for name in groups_of(meta):
         _write_json(scene / name / "zarr.json", group | {"attributes": {}})
     attributes = encode_attributes(meta, complete=True)
     check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))

@@ -18,22 +18,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.field.basis import Basis
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
 
 __all__ = [
     "CPU_BYTES",
+    "OPAQUE_LENGTH",
     "PAGE_ROWS",
     "Arrivals",
     "Boxes",
     "DeviceCosts",
     "HostCosts",
     "Integrator",
+    "Light",
     "Place",
     "RaySource",
     "Report",
@@ -47,6 +51,9 @@ CPU_BYTES = 8_000_000_000
 PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""
+
+OPAQUE_LENGTH = 1e9
+"""World units: how long the last sample of a ray is where it is to be opaque (svox2's number)."""
 
 _LEAST_STAGED = 4096
 """Rows of a staging buffer, at least."""
@@ -83,8 +90,8 @@ class SceneShape:
 
     grid: GridSpec
     bricks: BrickGrid
-    basis_dim: int
-    """Basis functions a channel, K."""
+    basis: Basis
+    """Functions of a ray's direction, K a channel, and what they take."""
     sh_dtype: str
     """Type of the coefficients as they are stored."""
     largest_rows: int
@@ -92,6 +99,11 @@ class SceneShape:
     n_rows: int
     """Rows of all bricks that can contribute."""
     boxes: Boxes
+
+    @property
+    def basis_dim(self) -> int:
+        """Basis functions a channel, K."""
+        return self.basis.dim
 
     def staged_rows(self, batch_rows: int) -> int:
         """Rows of a staging buffer for batches of `batch_rows`: no more than the scene has, those of
@@ -103,9 +115,21 @@ class SceneShape:
         return (1 << (most - 1).bit_length()) + PAGE_ROWS
 
 
+class Light(Enum):
+    """How a sample takes light from its ray, as its colour counts. Depth knows the first way alone
+    (`docs/rules.md`, rules 13, 16, 25 and 28)."""
+
+    MULTIPLIES = 0
+    """By a factor, for the length of a step."""
+    OPAQUE_END = 1
+    """As the first, but the last sample of a ray is `OPAQUE_LENGTH` long."""
+    ADDS_UP = 2
+    """Opacities add up, to 1 at most."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRule:
-    """What happens at a sample: the numbers of `RenderOptions` that an integrator needs."""
+    """Where samples lie and what happens at them: what an integrator needs of `RenderOptions`."""
 
     step_size: float
     """Grid units between samples."""
@@ -114,7 +138,12 @@ class SampleRule:
     stop_thresh: float
     """Transmittance below which a ray ends."""
     near_clip: float
-    """World units before which there are no samples."""
+    """World units before which there are no samples; with `spheric_clip` a share of the radius."""
+    far_cap: float
+    """Grid units from a ray's origin behind which there are no samples; infinite for no such end."""
+    spheric_clip: bool
+    """Whether rays begin and end at ellipsoids instead of the box, see `lattice`."""
+    light: Light
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-__all__ = ["GridArrays", "Lattice", "apply", "lattice"]
+__all__ = ["GridArrays", "Lattice", "Spacing", "apply", "lattice"]
 
 _FAR = 1e300
 
@@ -19,6 +19,17 @@ class GridArrays(NamedTuple):
     """[3] f64, grid units per world unit."""
     offset: Any
     """[3] f64, grid coordinates of the world's origin."""
+
+
+class Spacing(NamedTuple):
+    """The numbers that say where samples lie on a ray; f64 each."""
+
+    step: Any
+    """Grid units between samples."""
+    near_clip: Any
+    """World units, or a share of the radius where rays are clipped by ellipsoids."""
+    far_cap: Any
+    """Grid units from the origin; infinite for no such end."""
 
 
 class Lattice(NamedTuple):
@@ -45,9 +56,9 @@ def lattice(
     dirs_world: Any,
     valid: Any,
     grid: GridArrays,
-    step: Any,
-    near_clip: Any,
+    spacing: Spacing,
     *,
+    spheric_clip: bool = False,
     stage: Callable[..., Any] = apply,
 ) -> Lattice:
     """The samples of rays (svox2 `render_util.cuh`, ray_find_bounds).
@@ -57,7 +68,8 @@ def lattice(
     xp : the array namespace, numpy or jax.numpy
     origins, dirs_world : [3, R] f64    world space; directions of any length above zero
     valid : [R] bool                    false: the ray gets no samples
-    step, near_clip : [] f64            grid units, world units
+    spacing : Spacing
+    spheric_clip : rays begin and end at ellipsoids, not at the box
     stage : calls a stage of the work; a compiler may be kept from fusing across it
 
     Notes
@@ -66,6 +78,10 @@ def lattice(
     axis with a direction of exactly 0 puts no bound on the ray, wherever the origin is; since
     positions are clamped to the voxel centres, moving the origin there changes nothing, and lets
     slab tests further on stay ordinary.
+
+    With `spheric_clip` a ray ends at its far intersection with the ellipsoid inscribed in the box
+    and begins at the near one with that ellipsoid scaled by ``1 - near_clip``: behind its origin,
+    where that lies inside. A ray that misses either of them gets no samples.
     """
     last = grid.size[:, None] - 1.0
 
@@ -85,22 +101,45 @@ def lattice(
         far = xp.where(parallel, _FAR, xp.maximum(low, high))
         return near, far
 
-    def extent(near: Any, far: Any, t_per_world: Any) -> tuple[Any, Any]:
+    def box(near: Any, far: Any, t_per_world: Any) -> tuple[Any, Any]:
         enter = xp.maximum(xp.maximum(near[0], near[1]), near[2])
         leave = xp.minimum(xp.minimum(far[0], far[1]), far[2])
-        t_min = xp.maximum(near_clip * t_per_world, enter)
-        hit = valid & (t_min <= leave)
-        t_min = xp.where(hit, t_min, 0.0)
-        n = xp.where(hit, xp.floor((leave - t_min) / step) + 1.0, 0.0)
+        return xp.maximum(spacing.near_clip * t_per_world, enter), leave
+
+    def ellipsoids(origins: Any, d: Any) -> tuple[Any, Any]:
+        per_radius = 2.0 / grid.size[:, None]
+        o = (origins * grid.scale[:, None] + grid.offset[:, None] + 0.5) * per_radius - 1.0
+        v = d * per_radius
+        a, b, c = _dot(v, v), _dot(o, v), _dot(o, o)
+        inner = 1.0 - spacing.near_clip
+        enter, leave = b * b - a * (c - inner * inner), b * b - a * (c - 1.0)
+        met = (enter >= 0.0) & (leave >= 0.0)
+        t_enter = (-b - xp.sqrt(xp.where(met, enter, 0.0))) / a
+        t_leave = (-b + xp.sqrt(xp.where(met, leave, 0.0))) / a
+        return xp.where(met, t_enter, _FAR), xp.where(met, t_leave, -_FAR)
+
+    def extent(enter: Any, leave: Any) -> tuple[Any, Any]:
+        leave = xp.minimum(leave, spacing.far_cap)
+        hit = valid & (enter <= leave)
+        t_min = xp.where(hit, enter, 0.0)
+        n = xp.where(hit, xp.floor((leave - t_min) / spacing.step) + 1.0, 0.0)
         return t_min, n.astype(xp.int32)
 
     # Each stage is needed more than once; fused, its divisions would be repeated for every use.
     d, t_per_world = stage(direction, dirs_world)
     d, o = stage(origin, origins, d, t_per_world)
-    near, far = stage(slab, o, d)
-    t_min, n = stage(extent, near, far, t_per_world)
+    if spheric_clip:
+        t_min, n = stage(lambda o, d: extent(*ellipsoids(o, d)), origins, d)
+    else:
+        near, far = stage(slab, o, d)
+        t_min, n = stage(lambda *ends: extent(*box(*ends)), near, far, t_per_world)
     entry = xp.clip(o + t_min[None] * d, -0.5, last + 0.5)
     return Lattice(entry=entry, direction=d, n_samples=n, t_min=t_min)
+
+
+def _dot(a: Any, b: Any) -> Any:
+    """Products [R] of vectors [3, R]."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _length(xp: Any, vectors: Any) -> Any:

@@ -4,6 +4,7 @@ NumPy over boxes and tiles, never over rays; it returns values and touches no de
 """
 
 from plenostream.plan.boxes import BoxTable, build_boxes
+from plenostream.plan.bundles import BundleScreen, TileBundles, bundle_levels, tile_bundles
 from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
 from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, View
@@ -13,17 +14,21 @@ __all__ = [
     "BOXES_AT_ONCE",
     "PAIRS_AT_ONCE",
     "BoxTable",
+    "BundleScreen",
     "CameraView",
     "ConeScreen",
     "PacketView",
     "ParallelScreen",
     "PinholeScreen",
     "Screen",
+    "TileBundles",
     "TileCones",
     "View",
     "build_boxes",
+    "bundle_levels",
     "plan_waves",
     "shells_of",
     "split_waves",
+    "tile_bundles",
     "tile_cones",
 ]

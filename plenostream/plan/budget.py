@@ -223,6 +223,8 @@ class HostNeeds:
     """The finished picture and the rays it is assembled from."""
     least_cache: int
     """Decoded chunks without which no brick can be read."""
+    background: int = 0
+    """Background layers, and what drawing them takes."""
     n_parts: int = 1
     """Threads that draw."""
     part_bytes: int = 0
@@ -231,12 +233,18 @@ class HostNeeds:
     @property
     def fixed_bytes(self) -> int:
         """All but the cache."""
-        return self.tables + self.view + self.staging + self.items + self.image
+        others = self.staging + self.items + self.image + self.background
+        return self.tables + self.view + others
 
     @property
     def smallest_bytes(self) -> int:
         """The smallest allowance that works, as it is said and typed; a byte less is refused."""
         return round_up_budget(self.fixed_bytes + self.least_cache)
+
+
+def _if_any(n_bytes: int, what: str) -> str:
+    """An item of a list that ends in a comma, nothing where it takes nothing."""
+    return f"{format_bytes(n_bytes)} {what}, " if n_bytes else ""
 
 
 def require_host(needs: HostNeeds, allowed_bytes: int) -> int:
@@ -258,6 +266,7 @@ def require_host(needs: HostNeeds, allowed_bytes: int) -> int:
             f"tables, {format_bytes(needs.view)} for what is in view, "
             f"{format_bytes(needs.staging)} for staging, {format_bytes(needs.items)} for work "
             f"items, {format_bytes(needs.image)} for the picture, "
+            f"{_if_any(needs.background, 'for background layers')}"
             f"{format_bytes(needs.least_cache)} to read bricks). Allow that much"
             f"{_remedies(remedies)}.",
             planned_bytes=smallest,

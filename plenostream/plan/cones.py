@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from plenostream.plan.screen import Rects, bounds_of_boxes
 
-__all__ = ["ConeScreen", "TileCones", "tile_cones"]
+__all__ = ["ConeScreen", "TileCones", "around", "children", "tile_cones"]
 
 _BOXES_AT_ONCE = 1024
 """Boxes that are looked for at once; some hundred cones are compared with each."""
@@ -98,6 +98,10 @@ class ConeScreen:
         """See `Screen.columns`."""
         return len(self.levels[0].angle[0])
 
+    def _shape(self, level: int) -> tuple[int, int]:
+        rows, columns = self.levels[level].angle.shape
+        return rows, columns
+
     def rects(
         self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
     ) -> Rects:
@@ -144,15 +148,15 @@ class ConeScreen:
             last.append(first[-1] + (1 << level))
             box, row, column = (part[~ends] for part in (box, row, column))
             if level:
-                box, row, column = _children(box, row, column, self.levels[level - 1])
-        return _around(
+                box, row, column = children(box, row, column, self._shape(level - 1))
+        return around(
             np.concatenate(boxes),
             np.concatenate(first),
             np.minimum(np.concatenate(last), (self.columns, self.rows)),
         )
 
 
-def _around(
+def around(
     box: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """The rectangle around all those of a box: boxes [v], rising, with `first` and `last` [v, 2]."""
@@ -164,13 +168,17 @@ def _around(
     return box[order][starts], lowest, np.maximum.reduceat(last[order], starts, axis=0)
 
 
-def _children(
-    box: NDArray[np.int64], row: NDArray[np.int64], column: NDArray[np.int64], below: TileCones
+def children(
+    box: NDArray[np.int64],
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    shape: tuple[int, int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The up to four cones of the level below, for each pair of a box and a cone."""
+    """The up to four places of the level below, which has this shape, for each pair of a box and a
+    place."""
     rows = np.concatenate([2 * row, 2 * row, 2 * row + 1, 2 * row + 1])
     columns = np.concatenate([2 * column, 2 * column + 1, 2 * column, 2 * column + 1])
-    there = (rows < below.angle.shape[0]) & (columns < below.angle.shape[1])
+    there = (rows < shape[0]) & (columns < shape[1])
     return np.tile(box, 4)[there], rows[there], columns[there]
 
 

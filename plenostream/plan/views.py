@@ -56,15 +56,21 @@ class CameraView:
         eye_block: NDArray[np.int64],
         brick_shells: NDArray[np.int64],
         signs: NDArray[np.int64] | None = None,
+        towards: bool = False,
     ) -> None:
         """Take the block [3] that the eye is in, the shell of every brick of the scene [n], and the
-        `signs` [3] of the direction of rays without a common eye (see `shells_of`)."""
+        `signs` [3] of the direction of rays without a common eye (see `shells_of`).
+
+        With `towards`, rays come to the eye from beyond all boxes: its shells are met in the opposite
+        order.
+        """
+        self._order = -1 if towards else 1
         self._table = table
         self._screen = screen
         self._eye_block, self._signs = eye_block, signs
         self._rects = table.bricks_seen(screen)
         self.bricks = table.bricks[self._rects.which]
-        self.shells = brick_shells[self.bricks]
+        self.shells = self._order * brick_shells[self.bricks]
 
     @property
     def nbytes(self) -> int:
@@ -81,7 +87,7 @@ class CameraView:
         """See `View.pairs`."""
         table = self._table
         rects = self._screen.rects(table.low, table.high, np.flatnonzero(wanted[table.brick]))
-        shells = shells_of(table.block[rects.which], self._eye_block, self._signs)
+        shells = self._order * shells_of(table.block[rects.which], self._eye_block, self._signs)
         order = np.argsort(shells, kind="stable")
         total = np.cumsum((rects.last - rects.first)[order].prod(-1))
         start = 0

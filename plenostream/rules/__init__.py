@@ -11,6 +11,7 @@ from plenostream.rules.boxes import Box, Steps
 from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
+from plenostream.rules.projection import Projection
 from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Names",
     "Number",
     "Point",
+    "Projection",
     "Region",
     "Rule",
     "Size",

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError
-from plenostream.format.layout import ROW_ARRAYS, brick_digest
+from plenostream.format.digests import brick_digest
+from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
 from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
 from plenostream.process.closing import Closing

@@ -89,12 +89,15 @@ def fragile_rays(
     return fragile
 
 
-def model_of(checkpoint: CheckpointArrays) -> reference.ReferenceModel:
-    """What the oracle renders for a checkpoint."""
+def model_of(
+    checkpoint: CheckpointArrays, extras: Mapping[str, NDArray[Any]] | None = None
+) -> reference.ReferenceModel:
+    """What the oracle renders for a checkpoint with these arrays of `testing.extras`."""
     return reference.make_model(
         checkpoint.links,
         checkpoint.density,
         checkpoint.sh,
         radius=checkpoint.radius,
         center=checkpoint.center,
+        extras=extras,
     )

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
+    OPAQUE_LENGTH,
     PAGE_ROWS,
     Arrivals,
     DeviceCosts,
     HostCosts,
+    Light,
     Place,
     RaySource,
     Report,
@@ -25,12 +26,12 @@ from plenostream.integrator.interface import (
     SceneShape,
     Sizes,
 )
-from plenostream.integrator.lattice import GridArrays, lattice
+from plenostream.integrator.lattice import GridArrays, Spacing, lattice
 from plenostream.integrator.staging_memory import plain_memory
 
 __all__ = ["PlainIntegrator"]
 
-_RAY_NUMBERS = 16
+_RAY_NUMBERS = 17
 """float64 numbers kept of a ray beside its functions."""
 
 
@@ -91,13 +92,18 @@ class PlainIntegrator:
         grid = self._scene.grid
         arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
         origins, dirs, valid = rays.make(np, *rays.per_tile, *rays.shared)
-        step = self._rule.step_size
-        self._lattice = lattice(np, origins, dirs, valid, arrays, step, self._rule.near_clip)
+        rule = self._rule
+        spacing = Spacing(rule.step_size, rule.near_clip, rule.far_cap)
+        self._lattice = lattice(
+            np, origins, dirs, valid, arrays, spacing, spheric_clip=rule.spheric_clip
+        )
         unit = dirs / np.linalg.norm(dirs, axis=0)
-        self._basis = np.stack(SphericalHarmonics(self._scene.basis_dim)(unit), 1)
+        basis = self._scene.basis
+        self._basis = np.stack(basis.functions(np, unit, *basis.arrays), 1)
         self._per_t = np.linalg.norm(self._lattice.direction / grid.scale[:, None], axis=0)
         n = dirs.shape[1]
         self._trans, self._colour, self._depth = np.ones(n), np.zeros((n, 3)), np.zeros(n)
+        self._left = np.ones(n)
         self._n_tiles = rays.n_tiles
         costs, pool = self.device_costs(rays), 0
         if self._density is not None:
@@ -182,15 +188,24 @@ class PlainIntegrator:
             coefficients += weight[:, None] * self._rows[self._row_of[slot, voxel]]
         self._counts["samples_marched"] += len(rays)
         counts = np.where(sigma > rule.sigma_thresh, sigma, 0.0)
-        left = np.exp(-counts * rule.step_size * self._per_t[rays])
-        weight = self._trans[rays] * (1.0 - left)
+        passes = np.exp(-counts * rule.step_size * self._per_t[rays])
         by_channel = coefficients.reshape(len(rays), 3, -1) * self._basis[rays, None]
         colour = np.maximum(by_channel.sum(-1) + 0.5, 0.0)
-        self._colour[rays] += weight[:, None] * colour
         t = self._lattice.t_min[rays] + k * rule.step_size
-        self._depth[rays] += weight * t * self._per_t[rays]
-        trans = self._trans[rays] * left
+        self._depth[rays] += self._trans[rays] * (1.0 - passes) * t * self._per_t[rays]
+        trans = self._trans[rays] * passes
         self._trans[rays] = np.where(trans < rule.stop_thresh, 0.0, trans)
+        before = self._left[rays]
+        if rule.light is Light.OPAQUE_END:
+            is_last = k == self._lattice.n_samples[rays] - 1
+            passes = np.where(is_last, np.exp(-counts * OPAQUE_LENGTH), passes)
+        taken = before * (1.0 - passes)
+        ended = before * passes < rule.stop_thresh
+        if rule.light is Light.ADDS_UP:
+            taken = np.minimum(1.0 - passes, before)
+            ended = self._trans[rays] == 0.0
+        self._colour[rays] += taken[:, None] * colour
+        self._left[rays] = np.where(ended, 0.0, before - taken)
 
     def report(self) -> Report:
         alive = (self._trans > 0) & (self._lattice.n_samples > 0)
@@ -198,8 +213,8 @@ class PlainIntegrator:
         return lambda: live
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
-        colour = self._colour + self._trans[:, None] * background
-        values = (colour, self._depth, 1.0 - self._trans)
+        colour = self._colour + self._left[:, None] * background
+        values = (colour, self._depth, 1.0 - self._left)
         rgb, depth, alpha = (v.astype(np.float32) for v in values)
         tiles = np.arange(self._n_tiles)
         rgb, depth, alpha = (v.reshape(len(tiles), TILE_RAYS, -1) for v in (rgb, depth, alpha))

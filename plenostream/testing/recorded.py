@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "EXTRAS",
     "MAIN_JOB",
+    "OPTIONS",
     "PARALLEL_OUTSIDE",
     "TRAINED",
     "RecordedCase",
@@ -56,7 +58,32 @@ MAIN_JOB = (
 """Cases that the renderer is held to, by name: known before the folder is looked for, so that
 the tests of a checkout without it are counted as skipped."""
 
-_OUR_NAMES = {"background_brightness": "background"}
+EXTRAS = (
+    "51_msi",
+    "51_msi_sparse",
+    "55_texture_basis",
+    "55_texture_basis_negative",
+    "56_mlp_basis",
+    "56_mlp_basis_posenc",
+)
+"""Cases of background layers and learned bases, which the renderer is held to as well."""
+
+OPTIONS = (
+    "50_far_cap",
+    "52_ndc",
+    "53_last_opaque",
+    "53_ndc_last_opaque",
+    "54_spheric_clip",
+    "54_spheric_clip_near",
+    "57_nvol",
+)
+"""Cases of options beyond those of `MAIN_JOB`."""
+
+_OUR_NAMES = {
+    "background_brightness": "background",
+    "use_spheric_clip": "spheric_clip",
+    "backend": "model",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,7 +94,7 @@ class RecordedCase:
     """Name of its folder."""
     checkpoint: Path
     """The svox2 checkpoint."""
-    options: dict[str, float]
+    options: dict[str, Any]
     """Fields of `RenderOptions` that differ from svox2's defaults."""
     origins: NDArray[np.float32] | None
     """Ray origins [n, 3] (world), None where there are cameras only."""
@@ -77,6 +104,8 @@ class RecordedCase:
     """Cameras: c2w (OpenCV axes), fx, fy, cx, cy, width, height."""
     rgb: NDArray[np.float32]
     """Colour by svox2 [n, 3]."""
+    rgb_cap: NDArray[np.float32] | None
+    """The same where rays end at t = 2000, as in svox2's CUDA kernel; None for most cases."""
     trans: NDArray[np.float32]
     """Transmittance [n]."""
     depth: NDArray[np.float32]
@@ -109,6 +138,7 @@ def load_case(shared: Path, name: str) -> RecordedCase:
             dirs=dirs,
             views=views,
             rgb=expected["rgb"],
+            rgb_cap=expected["rgb_cap"] if "rgb_cap" in expected.files else None,
             trans=expected["transmittance"],
             depth=expected["depth"],
             fragile=expected["fragile"],

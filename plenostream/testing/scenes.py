@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,41 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
+from plenostream.field.learned import NetworkBasis, TextureBasis
 from plenostream.field.precision import density_rounding, density_unit
+from plenostream.format.digests import brick_digest, tables_digest
+from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import (
     SLAB_BRICKS,
     SceneMeta,
     array_specs,
-    brick_digest,
     codec_metadata,
     encode_attributes,
     morton_key,
-    tables_digest,
 )
 from plenostream.options import Codec
 from plenostream.testing.checkpoints import CheckpointArrays
 
 __all__ = ["SMALL_CHUNKS", "write_checkpoint_plain", "write_scene_plain", "zip_scene"]
 
-SMALL_CHUNKS = {"BRICKS_PER_CHUNK": 3, "DENSITY_ROWS_PER_CHUNK": 512, "SH_ROWS_PER_CHUNK": 256}
+SMALL_CHUNKS = {
+    "BRICKS_PER_CHUNK": 3,
+    "DENSITY_ROWS_PER_CHUNK": 512,
+    "SH_ROWS_PER_CHUNK": 256,
+    "EXTRA_CHUNK_BYTES": 2000,
+}
 """Sizes that tests put in place of those of `format.layout`, so that tiny scenes have many chunks."""
 Triple = tuple[float, float, float]
+Extras = Mapping[str, NDArray[Any]]
 
 
 def write_checkpoint_plain(
-    path: Path, checkpoint: CheckpointArrays, *, brick_size: int = 16, codec: Codec = "zstd"
+    path: Path,
+    checkpoint: CheckpointArrays,
+    *,
+    brick_size: int = 16,
+    codec: Codec = "zstd",
+    extras: Extras | None = None,
 ) -> SceneMeta:
     """`write_scene_plain` of a checkpoint's arrays."""
     return write_scene_plain(
@@ -52,6 +64,7 @@ def write_checkpoint_plain(
         codec=codec,
         radius=checkpoint.radius,
         center=checkpoint.center,
+        extras=extras,
     )
 
 
@@ -65,6 +78,7 @@ def write_scene_plain(
     codec: Codec = "zstd",
     radius: Triple = (1.0, 1.0, 1.0),
     center: Triple = (0.0, 0.0, 0.0),
+    extras: Extras | None = None,
 ) -> SceneMeta:
     """Write a scene to the new folder `path`; returns what it says about itself.
 
@@ -73,6 +87,7 @@ def write_scene_plain(
     links : integers [X, Y, Z]     row of each voxel, negative where there is none
     density : [m] or [m, 1]        per row (per world unit), stored as float32
     sh : [m, 3 * basis_dim]        per row, channel-major; float16 stays so, others become float32
+    extras                         arrays of a checkpoint's background layers and basis, by name
     """
     density = np.asarray(density, np.float32).reshape(-1)
     sh = sh if sh.dtype == np.float16 else np.asarray(sh, np.float32)
@@ -100,6 +115,7 @@ def write_scene_plain(
         "rows/density": np.concatenate([density[:0], *(b.density for b in bricks)]),
         "rows/sh": np.concatenate([sh[:0], *(b.sh for b in bricks)]),
     }
+    background, learned, values = _extras(extras or {})
     meta = SceneMeta(
         grid=grid,
         brick_size=brick_size,
@@ -115,9 +131,47 @@ def write_scene_plain(
         source_bytes=links.nbytes + density.nbytes + sh.nbytes,
         source_digest=xxhash.xxh3_64_hexdigest(b""),
         tables_digest=tables_digest(arrays),
+        background=background,
+        learned=learned,
     )
-    _write(path, meta, arrays, codec)
+    _write(path, meta, arrays | values, codec)
     return meta
+
+
+def _extras(
+    given: Extras,
+) -> tuple[BackgroundMeta | None, LearnedBasis | None, dict[str, NDArray[Any]]]:
+    """What the attributes say of a checkpoint's background layers and basis, and their arrays."""
+    arrays: dict[str, NDArray[Any]] = {}
+    background, learned = None, None
+    if "background_data" in given:
+        links = np.maximum(given["background_links"].astype("<i4"), -1)
+        data = np.asarray(given["background_data"], "<f4")
+        background = BackgroundMeta(
+            height=links.shape[1],
+            layers=data.shape[1],
+            n_rows=len(data),
+            digest=xxhash.xxh3_64_hexdigest(links.tobytes() + data.tobytes()),
+        )
+        arrays |= {"background/links": links, "background/data": data}
+    functions: TextureBasis | NetworkBasis | None = None
+    if "basis_data" in given:
+        values = np.asarray(given["basis_data"], "<f4")
+        functions = TextureBasis(len(values), values.shape[3])
+        values = values.reshape(-1, values.shape[3])
+    elif "pt__basis_mlp__0__weight" in given:
+        layers = [np.asarray(a, "<f4") for name, a in given.items() if name.startswith("pt__")]
+        widths = (layers[0].shape[1], *(len(weight) for weight in layers[::2]))
+        functions = NetworkBasis(int(given["mlp_posenc_size"]), widths)
+        values = np.concatenate([a.reshape(-1) for a in layers])
+    if functions is not None:
+        learned = LearnedBasis(
+            functions=functions,
+            bound=functions.bound(values),
+            digest=xxhash.xxh3_64_hexdigest(values.tobytes()),
+        )
+        arrays["basis/values"] = values
+    return background, learned, arrays
 
 
 def zip_scene(

@@ -30,6 +30,8 @@ class Paper:
     error: BaseException | None = None
     precision: ChosenPrecision = ChosenPrecision(name="float16", why="")
     backend: ChosenBackend = ChosenBackend("xla")
+    ndc: tuple[float, float, float, float] | None = None
+    """Reference camera that the scene has."""
     alpha: float = 0.25
     fails_at: int = 0
     """Number of the frame at which `error` is raised."""
@@ -37,7 +39,8 @@ class Paper:
     @contextmanager
     def open_scene(self, path: str) -> Iterator[SimpleNamespace]:
         self.scenes.append(path)
-        yield SimpleNamespace(grid=GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0)))
+        grid = GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0))
+        yield SimpleNamespace(grid=grid, meta=SimpleNamespace(grid=grid, ndc=self.ndc))
 
     @contextmanager
     def renderer(

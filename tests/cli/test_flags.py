@@ -100,12 +100,20 @@ class TestFlags:
         flags = (
             "--background black --step-size 0.25 --near-clip 0.5 --sigma-thresh 1e-3 --threads 3 "
             "--stop-thresh 1e-4 --precision float32 --device-memory 64MB --host-memory 1GiB "
-            "--device cuda:1"
+            "--device cuda:1 --spheric-clip --far-cap 2000 --last-sample-opaque --ndc 40,30,25"
         ).split()
-        assert run("render", "s", tmp_path / "a.png", "--look-from", "3,0,0", "--size", "4x4",
-                   *flags) == 0  # fmt: skip
+        assert run("render", "s", tmp_path / "a.png", "--look-from", "3,0,0", "--look-at", "0,0,0",
+                   "--size", "4x4", *flags) == 0  # fmt: skip
         assert paper.options == RenderOptions(
-            background=0.0, step_size=0.25, near_clip=0.5, sigma_thresh=1e-3, stop_thresh=1e-4
+            background=0.0,
+            step_size=0.25,
+            near_clip=0.5,
+            spheric_clip=True,
+            far_cap=2000,
+            last_sample_opaque=True,
+            ndc=(40, 30, 25, 25),
+            sigma_thresh=1e-3,
+            stop_thresh=1e-4,
         )
         assert paper.stream == StreamOptions(
             device="cuda:1",
@@ -114,6 +122,15 @@ class TestFlags:
             host_memory="1GiB",
             n_threads=3,
         )
+
+    def test_scene_in_device_coordinates_is_looked_at_by_named_cameras(
+        self, paper: Paper, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        paper.ndc = (40, 30, 25, 25)
+        assert run("plan", "s", "--orbit", 1) == 2
+        assert "normalised device coordinates" in capsys.readouterr().err
+        assert run("plan", "s", "--orbit", 1, "--ndc", "off") == 0
+        assert run("plan", "s", "--look-from", "0,0,0", "--look-at", "0,0,1") == 0
 
     @pytest.mark.parametrize(
         ("text", "value"),
@@ -163,6 +180,15 @@ class TestFlags:
             (["render", "s", "o.png", "--orbit", "1", "--background", "0.1,0.2"], "--background is (0.1, 0.2)"),
             (["render", "s", "o.png", "--orbit", "1", "--device", "card"], "--device is 'card'"),
             (["plan", "s", "--orbit", "1", "--threads", "0"], "--threads is 0"),
+            (["plan", "s", "--orbit", "1", "--model", "nvol", "--last-sample-opaque"],
+             "last_sample_opaque does not go with model nvol"),
+            (["plan", "s", "--orbit", "1", "--spheric-clip", "--near-clip", "2"],
+             "near_clip is 2; with spheric_clip it is a share"),
+            (["plan", "s", "--orbit", "1", "--ndc", "40,30,25"],
+             "name the cameras with --cameras FILE.json, not with --orbit"),
+            (["plan", "s", "--look-from", "0,0,0", "--ndc", "40,30,25"], "say --look-at X,Y,Z"),
+            (["plan", "s", "--orbit", "1", "--ndc", "on"], "--ndc is 'on'"),
+            (["convert", "a.npz", "s", "--ndc", "off"], "--ndc is 'off'"),
             (["convert", "a.npz", "s", "--brick-size", "12"], "--brick-size is '12'"),
             (["convert", "a.npz", "s", "--workers", "0"], "--workers is 0"),
         ],

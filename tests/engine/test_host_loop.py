@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from plenostream import reference
 from plenostream.engine.picture import PictureJob
 from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Session, sample_rule, scene_shape
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import open_store
 from plenostream.integrator.interface import Integrator
 from plenostream.plan import build_boxes
@@ -38,13 +40,15 @@ def scene(checkpoint: CheckpointArrays, make_scene: Callable[..., Path]) -> Path
 
 
 @contextmanager
-def session(scene: Path, device_bytes: int = 10**9) -> Iterator[Session]:
+def session(
+    scene: Path, device_bytes: int = 10**9, options: ps.RenderOptions = OPTIONS
+) -> Iterator[Session]:
     with open_store(scene) as store:
         tables = store.tables
         table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
-        shape, rule = scene_shape(store, table), sample_rule(OPTIONS)
+        shape, rule = scene_shape(store, table, basis_of(store)), sample_rule(options)
         plain: Integrator = PlainIntegrator(shape, rule, allowed_bytes=device_bytes)
-        opened = Session(store, OPTIONS, table, plain, host_bytes=10**9)
+        opened = Session(store, options, table, shape, plain, host_bytes=10**9)
         yield opened
         opened.close()
 
@@ -112,3 +116,29 @@ def test_brick_that_fails_to_come_in_is_read_again(scene: Path) -> None:
         assert PlainIntegrator._put is put
         _, stats = PictureJob(opened, CAMERA).draw()
     assert stats.bricks_read == stats.bricks_visible
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"spheric_clip": True},
+        {"spheric_clip": True, "near_clip": 0.4},
+        {"far_cap": 21.7},
+        {"last_sample_opaque": True},
+        {"model": "nvol"},
+        {"ndc": (40, 30, 35)},
+    ],
+    ids=lambda more: " ".join(more),
+)
+def test_options_of_the_picture_are_the_oracles(
+    scene: Path, checkpoint: CheckpointArrays, more: dict[str, Any]
+) -> None:
+    origins, dirs = rays_around(8, 150)
+    dirs[:, 2] = np.where(np.abs(dirs[:, 2]) < 0.1, 0.3, dirs[:, 2])
+    options = ps.RenderOptions(background=0.25, **more)
+    with session(scene, options=options) as opened:
+        values, _ = RaysJob(opened, origins, dirs).draw()
+    drawn = reference.render_rays(model_of(checkpoint), origins, dirs, background=0.25, **more)
+    wanted = np.concatenate([drawn.rgb, 1.0 - drawn.trans[:, None], drawn.depth[:, None]], -1)
+    assert (drawn.trans < 0.5).any()
+    np.testing.assert_allclose(values, wanted, rtol=0, atol=EXACT)

@@ -18,7 +18,7 @@ def directions(n: int) -> np.ndarray:
 
 
 def values(dirs: np.ndarray, basis_dim: int) -> np.ndarray:
-    return np.stack(SphericalHarmonics(basis_dim)(dirs.T), -1)
+    return np.stack(SphericalHarmonics(basis_dim)(np, dirs.T), -1)
 
 
 @pytest.mark.parametrize("basis_dim", BASIS_DIMS)

@@ -12,6 +12,7 @@ import pytest
 import plenostream as ps
 from plenostream import reference
 from plenostream.cli.summary import choice_lines
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.precision import (
     choose_precision,
     density_rounding,
@@ -142,9 +143,14 @@ def test_value_between_two_of_float16_is_rounded_alike_in_every_unit_of_length()
     assert set(device_densities(around, 1.0, np.dtype("float16")).tolist()) == {1.0}
 
 
+NORMS = SphericalHarmonics(25).basis.bound
+
+
 def choose(wanted: str, bound: float, dtype: str = "float32", threshold: float = 1e-12) -> str:
     bounds = np.full((4, 3), bound)
-    return choose_precision(wanted, sh_bound=bounds, sh_dtype=dtype, threshold=threshold).name
+    return choose_precision(
+        wanted, sh_bound=bounds, basis_bound=NORMS, sh_dtype=dtype, threshold=threshold
+    ).name
 
 
 def test_auto_takes_float16_where_it_is_safe_and_float32_elsewhere() -> None:
@@ -162,7 +168,9 @@ def test_float16_is_refused_where_coefficients_may_be_infinite_in_it() -> None:
 
 def test_float16_that_is_asked_for_is_taken_and_what_it_costs_is_said() -> None:
     bounds = np.full((4, 3), 2.0)
-    chosen = choose_precision("float16", sh_bound=bounds, sh_dtype="float32", threshold=1.0)
+    chosen = choose_precision(
+        "float16", sh_bound=bounds, basis_bound=NORMS, sh_dtype="float32", threshold=1.0
+    )
     assert chosen.name == "float16"
     (line,) = choice_lines(ChosenBackend("xla"), chosen)
     assert line.startswith("precision: float16, as asked for, though sigma_thresh cuts off")

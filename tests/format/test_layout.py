@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from plenostream.errors import StoreFormat
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import BRICK_SIZES, GridSpec
+from plenostream.format.digests import brick_digest
 from plenostream.format.layout import (
     ATTRIBUTES_KEY,
     FORMAT_VERSION,
     SceneMeta,
     array_specs,
-    brick_digest,
     codec_metadata,
     decode_attributes,
     encode_attributes,

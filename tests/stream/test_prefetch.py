@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, BudgetError, InternalError
-from plenostream.format import layout
+from plenostream.format import digests
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
@@ -173,7 +173,7 @@ def test_brick_is_held_against_its_digest_once_for_each_time_it_is_decoded(
 
     def noting(*args: Any) -> int:
         checked.append(1)
-        return layout.brick_digest(*args)
+        return digests.brick_digest(*args)
 
     monkeypatch.setattr("plenostream.stream.fetcher.brick_digest", noting)
     ids = np.arange(store.meta.n_bricks)

@@ -182,7 +182,8 @@ def _cameras(place: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
     if not any(flags[way] is not None for way in ("cameras", "orbit", "look_from")):
         flags["orbit"] = orbit
     with open_scene(place) as opened:
-        return [camera for _, camera in choose_cameras(opened.grid, **flags).cameras]
+        in_ndc = opened.meta.ndc is not None
+        return [camera for _, camera in choose_cameras(opened.grid, in_ndc=in_ndc, **flags).cameras]
 
 
 @bench.command()

@@ -18,6 +18,7 @@ from plenostream.cameras.rays import pinhole_rays
 from plenostream.engine.planner import Layout
 from plenostream.engine.rays import packets_of
 from plenostream.engine.session import Session, sample_rule, scene_shape
+from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import RaySource
 from plenostream.integrator.xla.integrator import XlaIntegrator
@@ -58,10 +59,9 @@ class Case:
 def _session(store: SceneStore, device: WatchedDevice, precision: str) -> Session:
     tables, options = store.tables, RenderOptions()
     table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
-    integrator = XlaIntegrator(
-        device, scene_shape(store, table), sample_rule(options), precision=precision
-    )
-    return Session(store, options, table, integrator, host_bytes=StreamOptions().host_bytes)
+    scene = scene_shape(store, table, basis_of(store))
+    integrator = XlaIntegrator(device, scene, sample_rule(options), precision=precision)
+    return Session(store, options, table, scene, integrator, host_bytes=StreamOptions().host_bytes)
 
 
 def plan_picture(

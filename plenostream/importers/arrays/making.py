@@ -107,6 +107,7 @@ def make_scene(
         "brick_size": options.brick_size,
         "dtype": options.dtype,
         "codec": options.codec,
+        "ndc": None if options.ndc is None else list(options.ndc),
     }
     with staging.begin(journal, resume=options.resume):
         files = slab_files(staging.folder, bricks, form)
@@ -163,4 +164,5 @@ def _meta(
         source_digest=source.digest,  # where there is none, `assemble` takes that of the tables
         tables_digest="",
         history=source.history,
+        ndc=options.ndc,
     )

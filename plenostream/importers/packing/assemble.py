@@ -7,7 +7,8 @@ from itertools import chain
 
 import numpy as np
 
-from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs, tables_digest
+from plenostream.format.digests import tables_digest
+from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.writer import ChunkWriter, write_documents, write_edges
 from plenostream.importers.packing.slab import PART_TABLES, SlabJob, load_part
 

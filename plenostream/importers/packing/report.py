@@ -31,6 +31,8 @@ class ConvertReport:
     """Memory that was planned for, above the interpreter and its imports."""
     density_rounding: float
     """Largest change of a density between the checkpoint and the device in float16, per world unit."""
+    may_need_ndc: bool
+    """Whether the volume lies as forward-facing scenes do, and no `ndc` was said."""
     seconds: float
     """Wall time."""
 
@@ -47,4 +49,9 @@ class ConvertReport:
         ]
         if self.spill_bytes:
             lines.insert(3, f"spill     {format_bytes(self.spill_bytes)} of disk for a while")
+        if self.may_need_ndc:
+            lines.append(
+                "note      the volume lies as those of forward-facing scenes do; if it is one, convert "
+                "it again with --ndc WIDTH,HEIGHT,FOCAL of the pictures that it was trained with"
+            )
         return lines

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.precision import density_rounding, density_unit, float16_densities
+from plenostream.format.digests import brick_digest
 from plenostream.format.layout import (
     ROW_ARRAYS,
     SLAB_BRICKS,
@@ -26,7 +27,6 @@ from plenostream.format.layout import (
     ArraySpec,
     SceneMeta,
     array_specs,
-    brick_digest,
     morton_key,
 )
 from plenostream.format.staging import write_atomically

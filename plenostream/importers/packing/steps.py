@@ -87,6 +87,7 @@ def published(
     planned_bytes: int,
     spill_bytes: int,
     density_change: float,
+    may_need_ndc: bool = False,
 ) -> ConvertReport:
     """Move the finished scene to its target; the report of what was made since `began`.
 
@@ -106,5 +107,6 @@ def published(
         spill_bytes=spill_bytes,
         planned_bytes=planned_bytes,
         density_rounding=density_change,
+        may_need_ndc=may_need_ndc,
         seconds=time.perf_counter() - began,
     )

@@ -24,7 +24,7 @@ def sigmoid(values: NDArray[np.floating]) -> NDArray[np.floating]:
 def harmonics(dirs: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
     """The first `dim` spherical harmonics [n, dim] at `dirs` [n, 3], as the formulas give them for
     directions of any length."""
-    return np.stack(SphericalHarmonics(dim)(dirs.T), axis=1)
+    return np.stack(SphericalHarmonics(dim)(np, dirs.T), axis=1)
 
 
 def _sphere() -> NDArray[np.float64]:

@@ -21,7 +21,8 @@ from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import GridSpec
 from plenostream.importers.resampled.model import ForeignFile
 from plenostream.importers.resampled.octree_model import Octree, OctreeLevels, levels_of
-from plenostream.importers.svox2.checkpoint import StoredArray, archive_entries, describe_arrays
+from plenostream.importers.svox2.checkpoint import archive_entries, describe_arrays
+from plenostream.importers.svox2.members import StoredArray
 
 __all__ = ["OCTREE_MEMBERS", "OctreeFile", "open_octree"]
 

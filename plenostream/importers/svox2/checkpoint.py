@@ -8,121 +8,35 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
-from zipfile import ZIP_STORED, ZipInfo
-
-import numpy as np
-from numpy.typing import NDArray
+from zipfile import ZipInfo
 
 from plenostream.errors import CheckpointError, InvalidInput, printable, shown
-from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import GridSpec
-from plenostream.files.npy import HEADER_BYTES, ArrayHeader, parse_header
+from plenostream.field.learned import TextureBasis
+from plenostream.files.npy import HEADER_BYTES, parse_header
 from plenostream.files.paths import input_file, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
+from plenostream.importers.svox2.extras import (
+    EXTRA_KEYS,
+    StoredBackground,
+    StoredBasis,
+    check_background,
+    check_basis,
+)
 from plenostream.importers.svox2.kinds import kind_of_archive, kind_of_file
+from plenostream.importers.svox2.members import StoredArray, small_array
 from plenostream.importers.svox2.unpacking import METHODS, MemberStream
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = [
-    "Checkpoint",
-    "StoredArray",
-    "archive_entries",
-    "describe_arrays",
-    "open_checkpoint",
-]
+__all__ = ["Checkpoint", "archive_entries", "describe_arrays", "open_checkpoint"]
 
 _MAX_DIRECTORY_BYTES = 1 << 18
 """A checkpoint has a dozen arrays; a directory beyond this is an attack on our memory."""
-_BASIS_SH, _BASIS_TEXTURE, _BASIS_MLP = 1, 4, 255
 _MAX_AXIS = 32_768
 """Voxels an axis beyond which no such grid fits any disk; morton codes hold 2^21 bricks an axis."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredArray:
-    """An array of the archive: described, not read."""
-
-    path: str
-    """The archive."""
-    key: str
-    """Name of the array."""
-    entry: ZipInfo
-    """What the archive's directory says of it."""
-    packed_offset: int
-    """Where in the archive its bytes begin, packed as they are."""
-    header: ArrayHeader
-
-    @property
-    def where(self) -> str:
-        """Archive and array, for messages."""
-        return f"{self.path}: {self.key}"
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """Type of the elements, in the byte order of the file."""
-        return self.header.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the array; what the bytes of the member can hold, exactly."""
-        return self.header.shape
-
-    @property
-    def fortran_order(self) -> bool:
-        """True when the first axis varies fastest and this differs from C order."""
-        return self.header.fortran_order and sum(n > 1 for n in self.shape) > 1
-
-    @property
-    def columns(self) -> int:
-        """Values of a row, for an array of one or two axes."""
-        return self.shape[1] if len(self.shape) > 1 else 1
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row."""
-        return self.columns * self.dtype.itemsize
-
-    @property
-    def compressed(self) -> bool:
-        """True when the elements do not lie in the archive as they are."""
-        return self.entry.compress_type != ZIP_STORED
-
-    @property
-    def file_offset(self) -> int:
-        """Where in the archive the first element lies, unless the array is compressed."""
-        return self.packed_offset + self.header.data_offset
-
-    def batches(self, columns: int, n_rows: int) -> Iterator[NDArray[Any]]:
-        """All elements, in the order in which they lie, as rows of `columns`: `n_rows` at a time.
-
-        Each batch is an array [rows, columns] of its own, in native byte order. The checksum is
-        known to be right when the last one has been asked for.
-
-        Raises
-        ------
-        CheckpointError : damaged data.
-        """
-        left = math.prod(self.shape) // columns
-        with self.stream() as stream:
-            while left:
-                rows = np.empty((min(left, n_rows), columns), self.dtype)
-                stream.readinto(rows.reshape(-1).view(np.uint8).data)
-                yield rows.astype(self.dtype.newbyteorder("="), copy=False)
-                left -= len(rows)
-            stream.finish()
-
-    def stream(self) -> MemberStream:
-        """A stream that stands at the first element (a context manager)."""
-        stream = MemberStream(self.path, self.entry, self.packed_offset)
-        try:
-            stream.read(self.header.data_offset)
-        except BaseException:
-            stream.__exit__()
-            raise
-        return stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +50,7 @@ class Checkpoint:
     grid: GridSpec
     """Shape of the voxel grid (voxels) and its place in the world (world units)."""
     basis_dim: int
-    """Spherical harmonics per channel."""
+    """Basis functions per channel."""
     n_rows: int
     """Rows of densities and coefficients, whether links use them or not."""
     links: StoredArray
@@ -144,6 +58,16 @@ class Checkpoint:
     tables: tuple[StoredArray, ...]
     """density_data [n_rows, 1] and sh_data [n_rows, 3 basis_dim]; or, in the older dialect, one
     array `data` [n_rows, 1 + 3 basis_dim] with the density first."""
+    learned: StoredBasis | None
+    """The basis, where it is not spherical harmonics."""
+    background: StoredBackground | None
+    """Layers behind the volume, where it has any."""
+
+    @property
+    def extras(self) -> tuple[StoredArray, ...]:
+        """Arrays of the background and of the basis."""
+        layers = (self.background.links, self.background.data) if self.background else ()
+        return layers + (self.learned.arrays if self.learned else ())
 
     @property
     def sh_dtype(self) -> str:
@@ -158,7 +82,7 @@ class Checkpoint:
             "grid_size": list(self.grid.size),
             "radius": list(self.grid.radius),
             "center": list(self.grid.center),
-            "basis_type": "SH",
+            "basis_type": self._basis[0],
             "basis_dim": self.basis_dim,
             "n_rows": self.n_rows,
             "arrays": {
@@ -168,9 +92,18 @@ class Checkpoint:
                     "bytes": math.prod(array.shape) * array.dtype.itemsize,
                     "compressed": array.compressed,
                 }
-                for array in (self.links, *self.tables)
+                for array in (self.links, *self.tables, *self.extras)
             },
         }
+
+    @property
+    def _basis(self) -> tuple[str, str]:
+        """What the basis is called, in a word and in some."""
+        if self.learned is None:
+            return "SH", "spherical harmonics"
+        if isinstance(self.learned.functions, TextureBasis):
+            return "texture", "a learned texture of functions"
+        return "MLP", "functions of a learned network"
 
     def lines(self) -> list[str]:
         """The same as text for people."""
@@ -182,7 +115,7 @@ class Checkpoint:
             f"grid       {' x '.join(map(str, self.grid.size))} voxels, radius {told['radius']}, "
             f"center {told['center']}",
             f"rows       {self.n_rows}: a density and {3 * self.basis_dim} coefficients "
-            f"(spherical harmonics, {self.basis_dim} a channel)",
+            f"({self._basis[1]}, {self.basis_dim} a channel)",
             *(
                 f"  {key:{width}}  {array['dtype']:8} {array['shape']}, "
                 f"{format_bytes(array['bytes'])}{', compressed' * array['compressed']}"
@@ -232,46 +165,18 @@ def describe_arrays(
     return arrays
 
 
-_KEYS = ("links", "density_data", "sh_data", "data", "radius", "center", "basis_type")
-_REFUSED = {
-    "background_links": "background layers",
-    "background_data": "background layers",
-    "basis_data": "a learned texture basis",
-}
-
-
-def _small(array: StoredArray, sizes: tuple[int, ...], kinds: str) -> NDArray[np.generic]:
-    """The values of an array that must have one of `sizes` elements, flat."""
-    n = math.prod(array.shape)
-    if array.dtype.kind not in kinds or len(array.shape) > 1 or n not in sizes:
-        raise CheckpointError(
-            f"{array.where} has shape {array.shape} and type {array.dtype}; expected "
-            f"{' or '.join(map(str, sizes))} plain number{'s' if max(sizes) > 1 else ''}"
-        )
-    (values,) = array.batches(1, n)
-    return values[:, 0]
+_KEYS = (
+    *("links", "density_data", "sh_data", "data", "radius", "center", "basis_type"),
+    *EXTRA_KEYS,
+)
 
 
 def _vector(arrays: dict[str, StoredArray], key: str, default: float) -> tuple[float, float, float]:
     if key not in arrays:
         return default, default, default
-    values = [float(v) for v in _small(arrays[key], (1, 3), "iuf")]
+    values = [float(v) for v in small_array(arrays[key], (1, 3), "iuf")]
     x, y, z = values * 3 if len(values) == 1 else values
     return x, y, z
-
-
-def _check_basis(arrays: dict[str, StoredArray], path: str) -> None:
-    if "basis_type" not in arrays:
-        return
-    basis = int(_small(arrays["basis_type"], (1,), "iu")[0])
-    learned = {_BASIS_TEXTURE: "a learned texture basis", _BASIS_MLP: "a learned MLP basis"}
-    if basis in learned:
-        raise CheckpointError(
-            f"{path} has {learned[basis]} (basis_type {basis}), which a scene cannot hold yet; "
-            "spherical harmonics (basis_type 1) are supported"
-        )
-    if basis != _BASIS_SH:
-        raise CheckpointError(f"{path}: basis_type {basis} is not known; 1 is spherical harmonics")
 
 
 def _check_links(links: StoredArray) -> tuple[int, int, int]:
@@ -313,11 +218,6 @@ def _check_tables(arrays: dict[str, StoredArray], path: str) -> tuple[tuple[Stor
                 f"{path}: density_data has {density.shape[0]} rows and sh_data {sh.shape[0]}"
             )
     columns = tables[-1].shape[1] - (len(tables) == 1)
-    if columns not in [3 * dim for dim in BASIS_DIMS]:
-        raise CheckpointError(
-            f"{tables[-1].where} has {columns} coefficients a row; expected 3 channels of "
-            f"{', '.join(map(str, BASIS_DIMS))} spherical harmonics"
-        )
     return tables, columns
 
 
@@ -355,21 +255,15 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     try:
         n_bytes = os.path.getsize(name)
         entries = archive_entries(name)
-        for key, what in _REFUSED.items():
-            if f"{key}.npy" in entries:
-                raise CheckpointError(
-                    f"{name} has {what} ({key}), which a scene cannot hold yet; "
-                    "leaving it out would change the picture"
-                )
         arrays = describe_arrays(name, entries, _KEYS)
     except OSError as error:
         raise CheckpointError(f"{name} cannot be read: {error.strerror or error}") from error
     if "links" not in arrays:
         what = kind_of_archive(entries) or "it has no array links"
         raise CheckpointError(f"{name} is not a svox2 checkpoint: {what}")
-    _check_basis(arrays, name)
     size = _check_links(arrays["links"])
     tables, columns = _check_tables(arrays, name)
+    learned, background = check_basis(arrays, name, columns), check_background(arrays, name)
     radius = _vector(arrays, "radius", 1.0)
     center = _vector(arrays, "center", 0.0)
     try:
@@ -384,4 +278,6 @@ def open_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         n_rows=tables[0].shape[0],
         links=arrays["links"],
         tables=tables,
+        learned=learned,
+        background=background,
     )

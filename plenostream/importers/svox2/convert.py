@@ -4,6 +4,7 @@
 2. Digest: the whole file once, for the scene's attributes and for `resume`.
 3. Scan: the links once (`scan`): which voxels are active, and in which order rows come.
 4. Rows: checked where they can be read in place, else written to a file in voxel order (`spill`).
+   So are background layers and basis, where there are any (`extra_chunks`).
 5. Pack: a Dask task a slab (`graph`, `slab`); chunks are written as they fill.
 6. Finish: tables, shared chunks, documents (`assemble`); then the scene moves to its target.
 
@@ -27,6 +28,7 @@ import xxhash
 from plenostream import __version__
 from plenostream.errors import CheckpointError, InvalidInput, shown
 from plenostream.field.grid import BrickGrid
+from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
 from plenostream.files.paths import local_path
@@ -36,7 +38,9 @@ from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import MemoryPlan, check_disk
 from plenostream.importers.packing.slab import SlabJob
 from plenostream.importers.packing.steps import pack_scene, plan_slabs, published
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray, open_checkpoint
+from plenostream.importers.svox2.checkpoint import Checkpoint, open_checkpoint
+from plenostream.importers.svox2.extra_chunks import extra_bytes, write_extras
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.rows import RowSource, describe_table
 from plenostream.importers.svox2.scan import (
     BITS_FILE,
@@ -115,6 +119,7 @@ def convert(
         "brick_size": options.brick_size,
         "dtype": options.dtype,
         "codec": options.codec,
+        "ndc": None if options.ndc is None else list(options.ndc),
     }
     with staging.begin(journal, resume=options.resume):
         steps = _Steps(checkpoint, staging, options, digest, tell)
@@ -128,6 +133,7 @@ def convert(
             planned_bytes=steps.planned_bytes,
             spill_bytes=steps.spilled_bytes,
             density_change=steps.density_change,
+            may_need_ndc=options.ndc is None and looks_forward_facing(meta.grid),
         )
 
 
@@ -168,7 +174,7 @@ class _Steps:
     ) -> None:
         self._checkpoint, self._options, self._tell = checkpoint, options, tell
         self._digest = digest
-        self._work = staging.folder
+        self._work, self._scene = staging.folder, staging.scene
         self._bricks = BrickGrid(size=checkpoint.grid.size, brick_size=options.brick_size)
         self.spilled_bytes = 0
         self.planned_bytes = 0
@@ -185,7 +191,7 @@ class _Steps:
             row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
         )
         self.planned_bytes = memory.planned_bytes
-        meta = self._meta(scan, int(slab_rows.sum()))
+        meta = self._extras(self._meta(scan, int(slab_rows.sum())))
         job = SlabJob(
             work=os.fspath(self._work),
             meta=meta,
@@ -222,6 +228,18 @@ class _Steps:
             source_bytes=checkpoint.n_bytes,
             source_digest=self._digest,
             tables_digest="",
+            ndc=self._options.ndc,
+        )
+
+    def _extras(self, meta: SceneMeta) -> SceneMeta:
+        """Background layers and basis, where there are any."""
+        check_disk(self._work, extra_bytes(self._checkpoint), what="Converting")
+        return write_extras(
+            self._checkpoint,
+            meta,
+            work=self._work,
+            scene=self._scene,
+            codec=self._options.codec,
         )
 
     def _scan(self) -> LinkScan:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError
 from plenostream.importers.packing.rowfile import RowTable
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray
+from plenostream.importers.svox2.checkpoint import Checkpoint
+from plenostream.importers.svox2.members import StoredArray
 
 __all__ = ["RowSource", "describe_table"]
 

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from plenostream.errors import CheckpointError
 from plenostream.field.grid import BrickGrid
 from plenostream.importers.packing.planes import PlaneCounts, shared_voxels
-from plenostream.importers.svox2.checkpoint import Checkpoint, StoredArray
+from plenostream.importers.svox2.checkpoint import Checkpoint
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.transpose import fortran_lines
 
 __all__ = [

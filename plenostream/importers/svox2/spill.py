@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.importers.packing.rowfile import RowTable
-from plenostream.importers.svox2.checkpoint import StoredArray
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.rows import describe_table
 
 __all__ = ["check_stored", "needs_spill", "spill_bytes", "spill_table", "spilled_table"]

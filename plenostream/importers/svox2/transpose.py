@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.importers.packing.rowfile import read_exactly
-from plenostream.importers.svox2.checkpoint import StoredArray
+from plenostream.importers.svox2.members import StoredArray
 
 __all__ = ["fortran_lines"]
 

@@ -20,6 +20,7 @@ from plenostream.field.grid import BLOCK_SIZE
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import Pairs
 from plenostream.integrator.interface import (
+    OPAQUE_LENGTH,
     Arrivals,
     DeviceCosts,
     HostCosts,
@@ -40,6 +41,9 @@ from plenostream.integrator.native.rays import RayTiles
 from plenostream.integrator.staging_memory import plain_memory
 
 __all__ = ["NativeIntegrator"]
+
+_LONGEST = 1e38
+"""Largest length of a sample that float32 holds."""
 
 
 class NativeIntegrator:
@@ -140,7 +144,7 @@ class NativeIntegrator:
         self._the_map()
         if self._tiles is None or self._tiles.n_tiles != n_tiles:
             self._tiles = None  # first: there are never two
-            self._tiles = RayTiles(self._kernels, self._record, n_tiles)
+            self._tiles = RayTiles(self._kernels, self._record, self._scene.basis, n_tiles)
         tiles = self._tiles
         tiles.begin(rays)
         self._crew.submit(lambda _: tiles.make(rays))
@@ -267,7 +271,11 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         offset=tuple(scene.grid.offset.tolist()),
         step=rule.step_size,
         near_clip=rule.near_clip,
+        far_cap=rule.far_cap,
         unit=unit,
         sigma_thresh=rule.sigma_thresh * unit,
         stop_thresh=rule.stop_thresh,
+        opaque_tau=-min(OPAQUE_LENGTH / unit, _LONGEST),
+        spheric_clip=rule.spheric_clip,
+        light=rule.light.value,
     )

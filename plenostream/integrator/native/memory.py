@@ -10,7 +10,7 @@ from plenostream.integrator.native.packets import packet_bytes
 from plenostream.integrator.native.pool import PADDING_BYTES as POOL_PADDING
 from plenostream.integrator.native.pool import page_bytes, slot_bytes
 from plenostream.integrator.native.rays import PADDING_BYTES as RAYS_PADDING
-from plenostream.integrator.native.rays import PART_BYTES, tile_bytes
+from plenostream.integrator.native.rays import part_bytes, tile_bytes
 
 __all__ = ["BATCH_BRICKS", "BATCH_ROWS", "QUEUED_WAVES", "TILE_STEP", "device_costs", "host_costs"]
 
@@ -30,8 +30,9 @@ def device_costs(
     scene: SceneShape, dtype: np.dtype[np.floating], n_threads: int, rays: RaySource
 ) -> DeviceCosts:
     """See `Integrator.device_costs`."""
+    part = part_bytes(scene.basis)
     fixed = {
-        "rays in the making": n_threads * PART_BYTES,
+        "rays in the making": n_threads * part,
         "padding": POOL_PADDING + RAYS_PADDING,
     }
     return DeviceCosts(
@@ -41,7 +42,7 @@ def device_costs(
         tile_step=TILE_STEP * n_threads,
         fixed=fixed,
         n_parts=n_threads,
-        part_bytes=PART_BYTES,
+        part_bytes=part,
     )
 
 

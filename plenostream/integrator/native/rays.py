@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
-from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import Place, RaySource
 from plenostream.integrator.native import structs
@@ -16,17 +16,21 @@ from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import tile_dtype
 
-__all__ = ["PADDING_BYTES", "PART_BYTES", "RayTiles", "tile_bytes"]
+__all__ = ["PADDING_BYTES", "RayTiles", "part_bytes", "tile_bytes"]
 
 _AT_ONCE = 64
 """Tiles whose rays are made together: bounds what NumPy takes for them."""
 _RAY_BYTES = 512
-"""Bytes of a ray while it is made by a camera and its functions are evaluated, at most."""
-PART_BYTES = _AT_ONCE * TILE_RAYS * _RAY_BYTES
-"""Bytes that each thread takes beside the rays themselves."""
+"""Bytes of a ray while it is made by a camera and its functions are evaluated, at most, beside what
+the functions themselves take."""
 PADDING_BYTES = 3 * SPARE_BYTES
 """Bytes beside the tiles."""
 _EMPTY = -1
+
+
+def part_bytes(basis: Basis) -> int:
+    """Bytes that each thread takes beside the rays themselves."""
+    return _AT_ONCE * TILE_RAYS * (_RAY_BYTES + basis.functions.ray_bytes)
 
 
 def tile_bytes(basis_dim: int) -> int:
@@ -37,10 +41,11 @@ def tile_bytes(basis_dim: int) -> int:
 class RayTiles:
     """Room for `n_tiles` tiles, and what the kernels keep in them."""
 
-    def __init__(self, kernels: Kernels, scene: structs.Scene, n_tiles: int) -> None:
+    def __init__(self, kernels: Kernels, scene: structs.Scene, basis: Basis, n_tiles: int) -> None:
         self.n_tiles = n_tiles
         self._kernels, self._scene = kernels, scene
-        self._basis = SphericalHarmonics(scene.basis_dim)
+        self._basis = basis
+        self._numbers: tuple[NDArray[np.float32], ...] = ()
         self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
@@ -57,6 +62,7 @@ class RayTiles:
         if rays.n_tiles > self.n_tiles:
             raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
         self.record.n_tiles = rays.n_tiles
+        self._numbers = self._basis.arrays
         self.share()
 
     def share(self) -> None:
@@ -82,9 +88,10 @@ class RayTiles:
     def _evaluate(self, tiles: NDArray[np.int64], directions: NDArray[np.float64]) -> None:
         """Keep the values of the functions for tiles [t] of world directions [3, t, 64]."""
         x, y, z = directions
-        values = self._basis(directions / np.sqrt(x * x + y * y + z * z))
+        unit = (directions / np.sqrt(x * x + y * y + z * z)).reshape(3, -1)
+        values = self._basis.functions(np, unit, *self._numbers)
         for number, value in enumerate(values):
-            self._tiles["basis"][tiles, number] = value
+            self._tiles["basis"][tiles, number] = value.reshape(-1, TILE_RAYS)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> int:
         """Hand finished tiles to `place`, as long as there are some that no other thread finishes.

@@ -57,6 +57,7 @@ def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
             ("n_samples", np.int32, rays),
             ("next", np.int32, rays),
             ("trans", np.float32, rays),
+            ("left", np.float32, rays),
             ("seen", np.float32, (rays, 4)),
             ("basis", np.float32, (basis_dim, rays)),
         ]
@@ -88,9 +89,13 @@ class Scene(Structure):
         ("offset", _Triple),
         ("step", c_double),
         ("near_clip", c_double),
+        ("far_cap", c_double),
         ("unit", c_double),
         ("sigma_thresh", c_float),
         ("stop_thresh", c_float),
+        ("opaque_tau", c_float),
+        ("spheric_clip", c_int32),
+        ("light", c_int32),
     ]
 
 

@@ -44,7 +44,9 @@ class WarpIntegrator(JaxIntegrator):
         self._bricks = np.unique(scene.boxes.brick)
         x, y, z = group_shape(scene.bricks)
         sizes = x * y * z, max(len(scene.boxes.brick), 1), max(len(self._bricks), 1)
-        self.programs: WalkPrograms = WalkPrograms(device, self._shape, jnp.dtype(precision), sizes)
+        self.programs: WalkPrograms = WalkPrograms(
+            device, self._shape, jnp.dtype(precision), scene.basis, sizes
+        )
         self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
         self._landing = Landing(device.device)
         self._map: WalkMap | None = None
@@ -102,6 +104,7 @@ class WarpIntegrator(JaxIntegrator):
         *composed, waits_for = self.programs.compose_walk(tiles)(
             state.trans,
             state.gathered,
+            state.left,
             state.counters,
             state.waits_for,
             worker.rays,
@@ -125,7 +128,7 @@ class WarpIntegrator(JaxIntegrator):
         put, scene, rule = self.device.put, self._scene, self._rule
         _, y, z = group_shape(scene.bricks)
         per_grid = 1.0 / scene.grid.scale / self._unit
-        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh]
+        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh, self._opaque_length]
         wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
         wholes.append(self._shape.ranks)
         return Numbers(

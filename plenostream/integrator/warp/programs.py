@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import warp as wp
 
 from plenostream.errors import DeviceError
+from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.integrator.interface import PAGE_ROWS, Light
 from plenostream.integrator.warp.kernels.uploads import Uploads, uploads
 from plenostream.integrator.warp.kernels.walk import (
     BLOCK_THREADS,
@@ -46,6 +47,8 @@ class WalkStructs:
         return WalkState(
             trans=one((n + 1,), jnp.float32),
             gathered=one((n + 1, 4), jnp.float32),
+            # The kernel takes an array in any case.
+            left=self._structs.left(tiles) or one((1,), jnp.float32),
             next_sample=one((n,), jnp.int32),
             waits_for=one((1,), jnp.int32),
             counters=one((COUNTER_ROWS, len(COUNTERS)), jnp.int32),
@@ -64,7 +67,7 @@ class WalkStructs:
     def numbers(self) -> Numbers:
         """The values that the kernel takes."""
         one = self._structs.one
-        return Numbers(one((1,), jnp.float64), one((5,), jnp.float32), one((8,), jnp.int32))
+        return Numbers(one((1,), jnp.float64), one((6,), jnp.float32), one((8,), jnp.int32))
 
 
 def _call(kernel: Any, n_threads: int, changed: list[str]) -> Callable[..., Any]:
@@ -79,10 +82,15 @@ class WalkPrograms(Programs):
     """Programs for one device, scene and pool."""
 
     def __init__(
-        self, device: Device, shape: KernelShape, pool_dtype: jnp.dtype, sizes: tuple[int, int, int]
+        self,
+        device: Device,
+        shape: KernelShape,
+        pool_dtype: jnp.dtype,
+        basis: Basis,
+        sizes: tuple[int, int, int],
     ) -> None:
         """Take the rows of a `BoxMap`: groups, boxes and bricks."""
-        super().__init__(device, shape, pool_dtype)
+        super().__init__(device, shape, pool_dtype, basis)
         n_groups, n_boxes, n_bricks = sizes
         self.walks = WalkStructs(
             self.structs, n_groups=n_groups, n_boxes=n_boxes, n_bricks=n_bricks
@@ -132,7 +140,7 @@ class WalkPrograms(Programs):
             return Voxels(density, ranks, pages, origins)
 
         return self._program(
-            ("write bricks", n_slots, staged),
+            ("put bricks", n_slots, staged),
             write,
             lambda: (self.structs.voxels(n_slots), self.structs.staged_bricks(staged)),
             donate=(0,),
@@ -148,7 +156,7 @@ class WalkPrograms(Programs):
             return written
 
         return self._program(
-            ("write rows", n_pages, staged),
+            ("put rows", n_pages, staged),
             write,
             lambda: (self.structs.pool(1, n_pages).rows, self.structs.staged_rows(staged)),
             donate=(0,),
@@ -166,7 +174,8 @@ class WalkPrograms(Programs):
 
         def fresh() -> WalkState:
             empty = WalkState(*(jnp.zeros(s.shape, s.dtype) for s in structs))
-            return empty._replace(trans=jnp.ones(structs.trans.shape, jnp.float32))
+            full = (jnp.ones(s.shape, s.dtype) for s in (structs.trans, structs.left))
+            return empty._replace(**dict(zip(("trans", "left"), full, strict=True)))
 
         return self._program(("walk state", tiles), fresh, lambda: ())
 
@@ -183,7 +192,7 @@ class WalkPrograms(Programs):
             slots: jax.Array,
             numbers: Numbers,
         ) -> WalkState:
-            kernel = walk_kernel(shape.basis_dim, str(dtype))
+            kernel = walk_kernel(shape.basis_dim, str(dtype), shape.light)
             call = wp.jax_kernel(
                 kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
             )
@@ -202,6 +211,7 @@ class WalkPrograms(Programs):
                 *numbers,
                 state.trans,
                 state.gathered,
+                state.left,
                 state.next_sample,
                 jnp.zeros_like(state.waits_for),
                 state.counters,
@@ -237,19 +247,24 @@ class WalkPrograms(Programs):
         )
 
     def compose_walk(self, tiles: int) -> Program:
-        """(trans, gathered, counters, waits_for, RayConstants, units per grid unit, unit, step,
+        """(trans, gathered, left, counters, waits_for, RayConstants, units per grid unit, unit, step,
         background) -> colour [R, 3], depth [R], alpha [R + 1], counters, and the brick that a ray
         waits for."""
+
+        light = self._shape.light
 
         def finish(
             trans: jax.Array,
             gathered: jax.Array,
+            left: jax.Array,
             counters: jax.Array,
             waits_for: jax.Array,
             *rest: Any,
         ) -> tuple[jax.Array, ...]:
             total = jnp.sum(counters, axis=0, dtype=jnp.int64)
-            values, alpha, total = compose(RayState(trans, gathered, total), *rest)
+            behind = None if light is Light.MULTIPLIES else left
+            state = RayState(trans, gathered, None, total)
+            values, alpha, total = compose(state, behind, *rest)
             # Apart from each other, as pictures hold them: on the host that takes as long as all else.
             return values[:-1, :3], values[:-1, 3], alpha, total, waits_for
 
@@ -258,6 +273,7 @@ class WalkPrograms(Programs):
             return (
                 state.trans,
                 state.gathered,
+                state.left,
                 state.counters,
                 state.waits_for,
                 self.structs.rays(tiles),

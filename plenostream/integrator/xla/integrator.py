@@ -40,7 +40,7 @@ class XlaIntegrator(JaxIntegrator):
     ) -> None:
         """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
         super().__init__(device, scene, rule, precision=precision)
-        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision))
+        self.programs: Programs = Programs(device, self._shape, jnp.dtype(precision), scene.basis)
         self._corners = pack_corners(scene.boxes)
         kept = scene.boxes.nbytes + self._corners.nbytes
         self.memory = Memory(device, self.programs, scene, self._walk, kept, self._staged)
@@ -122,6 +122,7 @@ class XlaIntegrator(JaxIntegrator):
         """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
         program = self.programs.compose(tiles)
-        composed = program(state, worker.rays, *self._lengths, behind)
+        alone = state._replace(left=None)
+        composed = program(alone, state.left, worker.rays, *self._lengths, behind)
         values, alpha, counters = self.device.get(composed)
         return Composed(values[:, :3], values[:, 3], alpha, counters)

@@ -20,6 +20,7 @@ from plenostream.errors import InternalError
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
+    OPAQUE_LENGTH,
     Arrivals,
     DeviceCosts,
     HostCosts,
@@ -30,7 +31,7 @@ from plenostream.integrator.interface import (
     SceneShape,
     Sizes,
 )
-from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.device import Device
@@ -65,6 +66,10 @@ class Composed:
     """In the order of `JaxIntegrator.counters`."""
 
 
+_LONGEST = 1e38
+"""Largest length of a sample that float32 holds."""
+
+
 class JaxIntegrator(ABC):
     """See `integrator.interface.Integrator`; how rays are brought through bricks is left open."""
 
@@ -91,6 +96,8 @@ class JaxIntegrator(ABC):
             brick_size=scene.bricks.brick_size,
             basis_dim=scene.basis_dim,
             entry_bits=entry_bits(scene.grid.size),
+            spheric_clip=rule.spheric_clip,
+            light=rule.light,
         )
         self.batch_rows = batch_rows(device.platform, scene.basis_dim, scene.sh_dtype)
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
@@ -105,7 +112,8 @@ class JaxIntegrator(ABC):
         self._counts: dict[str, int] = {}
         self._peaks: dict[str, int] = {}
         self._compiled_before = 0
-        self._kept: tuple[WaveScalars, tuple[GridArrays, jax.Array, jax.Array]] | None = None
+        self._kept: tuple[WaveScalars, tuple[GridArrays, Spacing]] | None = None
+        self._basis: tuple[jax.Array, ...] | None = None
 
     # What it takes
 
@@ -191,10 +199,13 @@ class JaxIntegrator(ABC):
         grid = self._kept[1]
         tiles = n_tiles // n_parts
         set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
+        if self._basis is None:
+            self._basis = tuple(self.device.put(a) for a in self._scene.basis.arrays)
+        basis = self._basis
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
             mine = self.device.put_all((*per_tile, *rays.shared))
-            worker.rays = set_up(*mine, *grid)
+            worker.rays = set_up(basis, *mine, *grid)
             start_state(worker)
 
         for part, worker in enumerate(self.workers.all):
@@ -311,7 +322,7 @@ class JaxIntegrator(ABC):
         self.drop()
         self.workers.close()
         self._placers.shutdown()
-        self._pool = self._blocks = self._kept = None
+        self._pool = self._blocks = self._kept = self._basis = None
 
     # Values for the kernels
 
@@ -326,6 +337,11 @@ class JaxIntegrator(ABC):
         """Units per grid unit, unit and step."""
         return self._scalars.units_per_grid, self._scalars.unit, self._scalars.step
 
+    @property
+    def _opaque_length(self) -> float:
+        """See `WaveScalars.opaque_length`."""
+        return min(OPAQUE_LENGTH / self._unit, _LONGEST)
+
     def _wave_scalars(self) -> WaveScalars:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
         return WaveScalars(
@@ -335,13 +351,15 @@ class JaxIntegrator(ABC):
             step=put(np.float64(rule.step_size)),
             sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
             stop_thresh=put(np.float32(rule.stop_thresh)),
+            opaque_length=put(np.float32(self._opaque_length)),
         )
 
-    def _grid_arrays(self) -> tuple[GridArrays, jax.Array, jax.Array]:
+    def _grid_arrays(self) -> tuple[GridArrays, Spacing]:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
         size = put(np.array(grid.size, np.float64))
         arrays = GridArrays(size=size, scale=put(grid.scale), offset=put(grid.offset))
-        return arrays, put(np.float64(rule.step_size)), put(np.float64(rule.near_clip))
+        spacing = (rule.step_size, rule.near_clip, rule.far_cap)
+        return arrays, Spacing(*(put(np.float64(number)) for number in spacing))
 
     # Counts
 

@@ -75,6 +75,7 @@ class Memory:
             # What a GPU lets wait, with its arguments; on a CPU nothing does.
             "waiting in the queue": (device.n_queued - 1) * self._call,
             "scalars and reports": _SCALARS,
+            "basis": self._scene.basis.nbytes,
         }
         if device.lost_bytes:
             fixed["lost in blocks of the allocator"] = device.lost_bytes

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax.sharding import SingleDeviceSharding
 
 from plenostream.errors import DeviceError
-from plenostream.field.basis import SphericalHarmonics
+from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import RaySource
 from plenostream.integrator.xla.compiled import compiled_once
@@ -69,8 +69,15 @@ class Program:
 class Programs:
     """Compiles kernels on demand, for one device, kernel shape and pool."""
 
-    def __init__(self, device: Device, shape: KernelShape, pool_dtype: jnp.dtype) -> None:
+    def __init__(
+        self,
+        device: Device,
+        shape: KernelShape,
+        pool_dtype: jnp.dtype,
+        basis: Basis,
+    ) -> None:
         self._device = device
+        self._basis = basis
         self._shape = shape
         self._dtype = pool_dtype
         self._place = SingleDeviceSharding(device.device)
@@ -101,15 +108,20 @@ class Programs:
         return self._programs[key]
 
     def set_up(self, rays: RaySource, tiles: int) -> Program:
-        """(*per tile, *shared, grid, step, near clip) -> RayConstants."""
+        """(basis arrays, *per tile, *shared, grid, spacing) -> RayConstants."""
         per_tile, shared = self.structs.source(rays, tiles)
-        basis = SphericalHarmonics(self._shape.basis_dim)
-        lattice = partial(
-            ray_constants, basis=basis, bits=self._shape.entry_bits, fences=self._shape.fences
-        )
+        functions = self._basis.functions
+        arrays = tuple(self.structs.one(shape, jnp.float32) for shape in self._basis.shapes)
 
-        def setup(*args: Any) -> RayConstants:
+        def setup(arrays: tuple[jax.Array, ...], *args: Any) -> RayConstants:
             mine, rest = args[: len(per_tile)], args[len(per_tile) :]
+            lattice = partial(
+                ray_constants,
+                basis=lambda dirs: functions(jnp, dirs, *arrays),
+                bits=self._shape.entry_bits,
+                spheric_clip=self._shape.spheric_clip,
+                fences=self._shape.fences,
+            )
 
             def chunk(first: jax.Array, n: int) -> RayConstants:
                 some = [jax.lax.dynamic_slice_in_dim(a, first, n) for a in mine]
@@ -127,9 +139,9 @@ class Programs:
 
         shapes = tuple((a.shape, str(a.dtype)) for a in (*per_tile, *shared))
         return self._program(
-            ("rays", rays.make, shapes),
+            ("rays", rays.make, shapes, functions),
             setup,
-            lambda: (*per_tile, *shared, *self.structs.grid()),
+            lambda: (arrays, *per_tile, *shared, *self.structs.grid()),
         )
 
     def keys(self, tiles: int) -> Program:
@@ -165,7 +177,9 @@ class Programs:
     def fresh(self, tiles: int) -> Program:
         """() -> RayState of t * 64 rays."""
         return self._program(
-            ("ray state", tiles), partial(fresh_state, tiles * TILE_RAYS), lambda: ()
+            ("ray state", tiles),
+            partial(fresh_state, tiles * TILE_RAYS, self._shape.light),
+            lambda: (),
         )
 
     def empty_pool(self, n_slots: int, n_pages: int) -> Program:
@@ -206,7 +220,8 @@ class Programs:
             ("compose", tiles),
             compose,
             lambda: (
-                self.structs.state(tiles),
+                self.structs.state(tiles)._replace(left=None),
+                self.structs.left(tiles),
                 self.structs.rays(tiles),
                 self.structs.one((3,), jnp.float32),
                 self.structs.one((), jnp.float32),

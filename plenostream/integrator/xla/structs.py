@@ -12,8 +12,8 @@ import numpy as np
 from jax.sharding import SingleDeviceSharding
 
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import PAGE_ROWS, RaySource
-from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.interface import PAGE_ROWS, Light, RaySource
+from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.xla.kernels.geometry import RayConstants
 from plenostream.integrator.xla.kernels.lanes import pair_dtype
 from plenostream.integrator.xla.kernels.state import (
@@ -135,8 +135,15 @@ class Structs:
         return RayState(
             trans=self.one((n + 1,), jnp.float32),
             gathered=self.one((n + 1, 4), jnp.float32),
+            left=self.left(tiles),
             counters=self.one((len(COUNTERS),), jnp.int64),
         )
+
+    def left(self, tiles: int) -> Any | None:
+        """See `RayState.left`."""
+        if self._shape.light is Light.MULTIPLIES:
+            return None
+        return self.one((tiles * TILE_RAYS + 1,), jnp.float32)
 
     def source(self, rays: RaySource, tiles: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The arrays that the rays of a part are made from: per tile, and shared."""
@@ -151,10 +158,10 @@ class Structs:
         """Sort keys of the rays of a part."""
         return self.one((tiles * TILE_RAYS,), jnp.int64)
 
-    def grid(self) -> tuple[GridArrays, Any, Any]:
-        """Grid, step and near clip."""
+    def grid(self) -> tuple[GridArrays, Spacing]:
+        """Grid, and spacing of samples."""
         three, number = self.one((3,), jnp.float64), self.one((), jnp.float64)
-        return GridArrays(three, three, three), number, number
+        return GridArrays(three, three, three), Spacing(number, number, number)
 
     def scalars(self) -> WaveScalars:
         """The values that kernels take."""
@@ -166,6 +173,7 @@ class Structs:
             step=self.one((), jnp.float64),
             sigma_thresh=number,
             stop_thresh=number,
+            opaque_length=number,
         )
 
     def call(self) -> tuple[Any, Any, Any]:

@@ -127,6 +127,14 @@ def test_coefficients_of_arrays_keep_their_type(tmp_path: Path) -> None:
         assert scene.meta.sh_dtype == "float16"
 
 
+def test_forward_facing_scene_says_so(tmp_path: Path) -> None:
+    field = FIELDS["two voxels an axis"]
+    options = ps.ConvertOptions(ndc=(400.0, 300.0, 350.0, 350.0))
+    ps.write_scene(tmp_path / "s", field.grid, field.box, options)
+    with ps.open_scene(tmp_path / "s") as scene:
+        assert scene.meta.ndc == options.ndc
+
+
 def test_source_without_anything_is_an_empty_scene(tmp_path: Path) -> None:
     grid = ps.GridSpec(size=(200, 130, 300))
     for number, source in enumerate((lambda lower, upper: None, iter(()))):

@@ -99,24 +99,6 @@ def test_all_degrees_of_spherical_harmonics_are_known(tmp_path: Path, basis_dim:
     assert open_checkpoint(path).basis_dim == basis_dim
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"background_links": np.zeros((2, 1), np.int32)}, "background layers"),
-        ({"background_data": np.zeros((1, 2, 4), np.float32)}, "background layers"),
-        ({"basis_data": np.zeros((2, 2, 2, 9), np.float32)}, "learned texture basis"),
-        ({"basis_type": np.array(4)}, "learned 3D texture basis|learned texture basis"),
-        ({"basis_type": np.array(255)}, "learned MLP basis"),
-    ],
-    ids=["background links", "background data", "basis data", "texture", "mlp"],
-)
-def test_what_a_scene_cannot_hold_is_refused_by_name(
-    tmp_path: Path, changes: dict[str, np.ndarray], message: str
-) -> None:
-    with pytest.raises(CheckpointError, match=message):
-        open_checkpoint(save(tmp_path / "a.npz", **changes))
-
-
 def test_missing_file_is_a_checkpoint_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="is not there"):
         open_checkpoint(tmp_path / "a.npz")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conversions import contents, options, save
+from conversions import contents, options
 
 from plenostream.errors import (
     BudgetError,
@@ -29,6 +29,7 @@ from plenostream.testing.checkpoints import (
     random_checkpoint,
     single_voxel_checkpoint,
 )
+from plenostream.testing.extras import save_with
 from plenostream.testing.scenes import write_checkpoint_plain
 
 SCENES = {
@@ -60,7 +61,7 @@ def expected(
 ) -> dict[str, bytes]:
     """Files of the scene of `source` with bricks of 8."""
     folder = tmp_path_factory.mktemp("expected")
-    convert(save(folder / "a.npz", source), folder / "s", options(brick_size=8))
+    convert(save_with(folder / "a.npz", source), folder / "s", options(brick_size=8))
     return files(folder / "s")
 
 
@@ -71,7 +72,7 @@ def test_scene_is_the_one_that_the_plain_writer_makes(
     tmp_path: Path, name: str, brick_size: int, packed: bool
 ) -> None:
     codec = "lz4" if packed else "zstd"
-    path = save(tmp_path / "a.npz", SCENES[name], packed=packed)
+    path = save_with(tmp_path / "a.npz", SCENES[name], packed=packed)
     convert(path, tmp_path / "s", options(brick_size=brick_size, codec=codec))
     plain = write_checkpoint_plain(tmp_path / "p", SCENES[name], brick_size=brick_size, codec=codec)
     assert files(tmp_path / "s") == files(tmp_path / "p")
@@ -139,7 +140,7 @@ def test_same_scene_whatever_the_form_of_the_checkpoint(
         density = density[:, 0]
     if "float64" in form:
         density = density.astype(np.float64)
-    path = save(
+    path = save_with(
         tmp_path / "a.npz", source, packed=packed, links=links, density_data=density, sh_data=sh
     )
     convert(path, tmp_path / "s", options(brick_size=8))
@@ -154,7 +155,7 @@ def test_links_that_share_a_row_each_get_it(tmp_path: Path) -> None:
         density=np.array([7.0, 3.0], np.float32),
         sh=np.arange(6, dtype=np.float16).reshape(2, 3),
     )
-    convert(save(tmp_path / "a.npz", arrays), tmp_path / "s", options())
+    convert(save_with(tmp_path / "a.npz", arrays), tmp_path / "s", options())
     values = contents(tmp_path / "s")
     assert values["rows/density"].tolist() == [3.0] * 3
     assert values["rows/sh"].tolist() == [[3.0, 4.0, 5.0]] * 3
@@ -166,9 +167,9 @@ def test_older_dialect_has_the_same_rows(
 ) -> None:
     data = np.concatenate([source.density[:, None], source.sh], axis=1, dtype=np.float32)
     data = np.asarray(data, order=order)  # type: ignore[call-overload]
-    old = save(tmp_path / "o.npz", source, data=data, density_data=None, sh_data=None)
+    old = save_with(tmp_path / "o.npz", source, data=data, density_data=None, sh_data=None)
     convert(old, tmp_path / "o", options())
-    convert(save(tmp_path / "n.npz", source), tmp_path / "n", options())
+    convert(save_with(tmp_path / "n.npz", source), tmp_path / "n", options())
     ours, theirs = contents(tmp_path / "o"), contents(tmp_path / "n")
     assert ours["rows/sh"].dtype == np.float32
     for name in theirs:
@@ -178,14 +179,14 @@ def test_older_dialect_has_the_same_rows(
 
 def test_older_dialect_wins_where_both_are_there(tmp_path: Path, source: CheckpointArrays) -> None:
     data = np.ones((len(source.density), 4), np.float32)
-    convert(save(tmp_path / "a.npz", source, data=data), tmp_path / "s", options())
+    convert(save_with(tmp_path / "a.npz", source, data=data), tmp_path / "s", options())
     assert set(contents(tmp_path / "s")["rows/density"]) == {1.0}
 
 
 def test_bytes_do_not_depend_on_workers_or_memory(
     tmp_path: Path, source: CheckpointArrays, expected: dict[str, bytes]
 ) -> None:
-    path = save(tmp_path / "a.npz", source)
+    path = save_with(tmp_path / "a.npz", source)
     with pytest.raises(BudgetError, match="--host-memory") as refused:
         convert(path, tmp_path / "s", options(brick_size=8, host_memory="1MB"))
     assert list(tmp_path.iterdir()) == [path]
@@ -200,7 +201,7 @@ def test_columns_that_a_slab_is_cut_into_change_no_byte(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrays = random_checkpoint(9, size=(20, 90, 75), active_share=0.1)
-    path = save(tmp_path / "a.npz", arrays)
+    path = save_with(tmp_path / "a.npz", arrays)
     convert(path, tmp_path / "whole", options(brick_size=8))
     monkeypatch.setattr("plenostream.importers.packing.sizing._TASK_BYTES", 10**9)
     report = convert(path, tmp_path / "cut", options(brick_size=8, host_memory="1.1GB"))
@@ -209,7 +210,7 @@ def test_columns_that_a_slab_is_cut_into_change_no_byte(
 
 
 def test_report_counts_what_there_is(tmp_path: Path, source: CheckpointArrays) -> None:
-    path = save(tmp_path / "a.npz", source, packed=True)
+    path = save_with(tmp_path / "a.npz", source, packed=True)
     report = convert(path, tmp_path / "s", options())
     assert isinstance(report, ConvertReport)
     assert report.n_voxels == len(source.density)
@@ -227,14 +228,14 @@ def test_report_counts_what_there_is(tmp_path: Path, source: CheckpointArrays) -
 def test_rows_that_can_be_read_along_need_no_spill(
     tmp_path: Path, source: CheckpointArrays
 ) -> None:
-    report = convert(save(tmp_path / "a.npz", source), tmp_path / "s", options())
+    report = convert(save_with(tmp_path / "a.npz", source), tmp_path / "s", options())
     assert report.spill_bytes == 0
 
 
 def test_progress_reaches_its_end_in_every_step(tmp_path: Path, source: CheckpointArrays) -> None:
     told: dict[str, list[tuple[int, int]]] = {}
     convert(
-        save(tmp_path / "a.npz", source, packed=True),
+        save_with(tmp_path / "a.npz", source, packed=True),
         tmp_path / "s",
         options(brick_size=8),
         progress=lambda step, done, total: told.setdefault(step, []).append((done, total)),
@@ -255,7 +256,7 @@ def test_progress_reaches_its_end_in_every_step(tmp_path: Path, source: Checkpoi
 def test_existing_scene_is_replaced_only_when_asked_to(
     tmp_path: Path, source: CheckpointArrays, expected: dict[str, bytes]
 ) -> None:
-    path = save(tmp_path / "a.npz", source)
+    path = save_with(tmp_path / "a.npz", source)
     convert(path, tmp_path / "s", options())
     with pytest.raises(StoreExists, match="--overwrite"):
         convert(path, tmp_path / "s", options(brick_size=8))
@@ -267,7 +268,7 @@ def test_disk_that_is_too_small_is_seen_before_the_work_starts(
     tmp_path: Path, source: CheckpointArrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "free")
-    path = save(tmp_path / "a.npz", source)
+    path = save_with(tmp_path / "a.npz", source)
     for free, what in ((100, "Reading the links"), (10_000, "Converting")):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(free))
         with pytest.raises(StoreError, match=f"{what} may take .* of disk"):
@@ -281,7 +282,7 @@ def test_full_disk_leaves_nothing(
     def full(*_: object, **__: object) -> bytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    path = save(tmp_path / "a.npz", source)
+    path = save_with(tmp_path / "a.npz", source)
     monkeypatch.setattr("plenostream.format.writer.encode_chunk", full)
     with pytest.raises(StoreError, match="No space left"):
         convert(path, tmp_path / "s", options())
@@ -291,7 +292,7 @@ def test_full_disk_leaves_nothing(
 def test_checkpoint_that_changes_meanwhile_is_refused(
     tmp_path: Path, source: CheckpointArrays
 ) -> None:
-    path = save(tmp_path / "a.npz", source)
+    path = save_with(tmp_path / "a.npz", source)
 
     def touch(step: str, done: int, total: int) -> None:
         if step == "finish":
@@ -311,7 +312,7 @@ def test_nothing_opens_as_a_scene_before_the_end(tmp_path: Path, source: Checkpo
                 with pytest.raises(StoreNotFound):
                     open_store(folder)
 
-    convert(save(tmp_path / "a.npz", source), target, options(), progress=look)
+    convert(save_with(tmp_path / "a.npz", source), target, options(), progress=look)
     with open_store(target) as store:
         assert store.meta.n_voxels == len(source.density)
 
@@ -319,7 +320,7 @@ def test_nothing_opens_as_a_scene_before_the_end(tmp_path: Path, source: Checkpo
 def test_second_conversion_to_the_same_target_is_refused(
     tmp_path: Path, source: CheckpointArrays
 ) -> None:
-    path = save(tmp_path / "a.npz", source)
+    path = save_with(tmp_path / "a.npz", source)
     refused: list[PlenostreamError] = []
 
     def again(step: str, done: int, total: int) -> None:

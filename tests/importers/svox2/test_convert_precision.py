@@ -6,19 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conversions import contents, meta_of, options, save
+from conversions import contents, meta_of, options
 
 from plenostream.errors import CheckpointError, InvalidInput
 from plenostream.format.verify import verify
 from plenostream.importers.svox2.convert import convert
 from plenostream.testing.checkpoints import random_checkpoint
+from plenostream.testing.extras import save_with
 
 
 def test_float16_rounds_densities_and_coefficients(tmp_path: Path) -> None:
     arrays = random_checkpoint(6, sh_dtype=np.float32)
     density = arrays.density * np.float32(1.001)
     density[:2] = 1e6, -1e6
-    path = save(tmp_path / "a.npz", arrays, density_data=density)
+    path = save_with(tmp_path / "a.npz", arrays, density_data=density)
     report = convert(path, tmp_path / "s", options(dtype="float16"))
     convert(path, tmp_path / "exact", options())
     rounded, exact = contents(tmp_path / "s"), contents(tmp_path / "exact")
@@ -38,7 +39,7 @@ def test_float16_keeps_densities_to_eleven_bits_in_every_unit_of_length(
     arrays = random_checkpoint(6)
     density = (arrays.density * 1.001 / radius).astype(np.float32)
     density[:2] = 3.3e-12 / radius, -3.3e-12 / radius
-    path = save(tmp_path / "a.npz", arrays, density_data=density, radius=np.float32(radius))
+    path = save_with(tmp_path / "a.npz", arrays, density_data=density, radius=np.float32(radius))
     report = convert(path, tmp_path / "s", options(dtype="float16"))
     convert(path, tmp_path / "exact", options())
     rounded, exact = (contents(tmp_path / name)["rows/density"] for name in ("s", "exact"))
@@ -52,7 +53,7 @@ def test_float16_keeps_densities_to_eleven_bits_in_every_unit_of_length(
 
 
 def test_scene_that_nobody_could_draw_is_refused_before_it_is_converted(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.npz", random_checkpoint(6), radius=np.float32(1e-39))
+    path = save_with(tmp_path / "a.npz", random_checkpoint(6), radius=np.float32(1e-39))
     with pytest.raises(InvalidInput, match="another unit of length"):
         convert(path, tmp_path / "s", options())
     assert list(tmp_path.iterdir()) == [path]
@@ -61,7 +62,7 @@ def test_scene_that_nobody_could_draw_is_refused_before_it_is_converted(tmp_path
 def test_coefficient_beyond_float16_is_refused_when_that_is_asked_for(tmp_path: Path) -> None:
     arrays = random_checkpoint(6, sh_dtype=np.float32)
     arrays.sh[3, 4] = 70_000
-    path = save(tmp_path / "a.npz", arrays)
+    path = save_with(tmp_path / "a.npz", arrays)
     convert(path, tmp_path / "s", options())
     with pytest.raises(CheckpointError, match="a coefficient is 70000"):
         convert(path, tmp_path / "h", options(dtype="float16"))
@@ -72,6 +73,6 @@ def test_rounding_of_densities_is_reported(tmp_path: Path) -> None:
     density = source.density.copy()
     density[10] = 2049.0  # float16 holds 2048 and 2050
     report = convert(
-        save(tmp_path / "a.npz", source, density_data=density), tmp_path / "s", options()
+        save_with(tmp_path / "a.npz", source, density_data=density), tmp_path / "s", options()
     )
     assert report.density_rounding == 1.0

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plenostream.importers.packing.rowfile import merge_runs
-from plenostream.importers.svox2.checkpoint import StoredArray, open_checkpoint
+from plenostream.importers.svox2.checkpoint import open_checkpoint
+from plenostream.importers.svox2.members import StoredArray
 from plenostream.importers.svox2.rows import describe_table
 from plenostream.importers.svox2.spill import needs_spill, spill_bytes, spill_table, spilled_table
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,15 +12,36 @@ from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.precision import density_unit, device_densities
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import Arrivals, Boxes, RaySource, SampleRule, SceneShape
-from plenostream.integrator.lattice import GridArrays, lattice
+from plenostream.integrator.interface import (
+    Arrivals,
+    Boxes,
+    Light,
+    RaySource,
+    SampleRule,
+    SceneShape,
+)
+from plenostream.integrator.lattice import GridArrays, Spacing, lattice
 from plenostream.integrator.native.blocks import map_blocks, map_bytes
 from plenostream.integrator.native.integrator import NativeIntegrator
 from plenostream.integrator.native.library import load_kernels
 
 pytestmark = pytest.mark.usefixtures("native")
 
-RULE = SampleRule(step_size=0.37, sigma_thresh=1e-10, stop_thresh=1e-7, near_clip=0.1)
+RULE = SampleRule(
+    step_size=0.37,
+    sigma_thresh=1e-10,
+    stop_thresh=1e-7,
+    near_clip=0.1,
+    far_cap=math.inf,
+    spheric_clip=False,
+    light=Light.MULTIPLIES,
+)
+RULES = {
+    "box": RULE,
+    "ellipsoids": replace(RULE, spheric_clip=True),
+    "inner ellipsoid": replace(RULE, spheric_clip=True, near_clip=0.4),
+    "far cap": replace(RULE, far_cap=40.0),
+}
 
 
 def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> SceneShape:
@@ -42,7 +66,7 @@ def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> S
     return SceneShape(
         grid=grid,
         bricks=bricks,
-        basis_dim=basis_dim,
+        basis=SphericalHarmonics(basis_dim).basis,
         sh_dtype="float32",
         largest_rows=100,
         n_rows=1000,
@@ -50,9 +74,11 @@ def shape_of(size: tuple[int, int, int], seed: int = 0, basis_dim: int = 4) -> S
     )
 
 
-def integrator_of(scene: SceneShape, precision: str = "float32") -> NativeIntegrator:
+def integrator_of(
+    scene: SceneShape, precision: str = "float32", rule: SampleRule = RULE
+) -> NativeIntegrator:
     return NativeIntegrator(
-        load_kernels(), scene, RULE, precision=precision, allowed_bytes=10**9, n_threads=2
+        load_kernels(), scene, rule, precision=precision, allowed_bytes=10**9, n_threads=2
     )
 
 
@@ -78,15 +104,17 @@ def rays_source(seed: int, n_tiles: int) -> RaySource:
     )
 
 
-def test_lattice_is_numpys_to_the_last_bit() -> None:
-    scene, source = shape_of((60, 41, 77)), rays_source(1, 70)
-    native = integrator_of(scene)
+@pytest.mark.parametrize("name", RULES)
+def test_lattice_is_numpys_to_the_last_bit(name: str) -> None:
+    scene, source, rule = shape_of((60, 41, 77)), rays_source(1, 70), RULES[name]
+    native = integrator_of(scene, rule=rule)
     native.begin(source, 128)
     native.octant_keys()  # waits
     grid = scene.grid
     arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
     origins, dirs, valid = given_rays(np, *source.per_tile)
-    want = lattice(np, origins, dirs, valid, arrays, RULE.step_size, RULE.near_clip)
+    spacing = Spacing(rule.step_size, rule.near_clip, rule.far_cap)
+    want = lattice(np, origins, dirs, valid, arrays, spacing, spheric_clip=rule.spheric_clip)
     assert native._tiles is not None
     tiles = native._tiles._tiles[:70]
     for name, expected in (("entry", want.entry), ("direction", want.direction)):
@@ -205,7 +233,7 @@ def test_functions_are_evaluated_at_unit_world_directions() -> None:
     assert native._tiles is not None
     seen = np.flatnonzero(native._tiles.live[:70])
     _, dirs, _ = given_rays(np, *source.per_tile)
-    values = SphericalHarmonics(9)(dirs / np.linalg.norm(dirs, axis=0))
+    values = SphericalHarmonics(9)(np, dirs / np.linalg.norm(dirs, axis=0))
     want = np.stack([value.reshape(70, TILE_RAYS) for value in values], 1)[seen]
     np.testing.assert_allclose(native._tiles._tiles["basis"][seen], want, rtol=0, atol=1e-6)
     assert len(seen) > 10

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid
 from plenostream.field.precision import device_densities
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
@@ -98,7 +99,8 @@ class Filled:
         device, staged = Device(None, 1), StagedShape(STAGED.rows, sh_dtype)
         kernels = "cpu" if platform == "warp" else platform
         shape = kernel_shape(kernels, brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-        self.programs = _PROGRAMS[platform](device, shape, jnp.dtype(dtype))
+        basis = SphericalHarmonics(BASIS_DIM).basis
+        self.programs = _PROGRAMS[platform](device, shape, jnp.dtype(dtype), basis)
         sizes = {"n_slots": N_SLOTS, "n_pages": N_PAGES}
         self.stager = Stager(device, shape, staged, **sizes, unit=unit, memory=plain_memory)
         self.pool = BrickPool(device, self.programs, self.stager, **sizes)
@@ -247,3 +249,13 @@ def test_as_many_calls_for_a_hundred_bricks_as_for_ten() -> None:
     filled.put(few)
     for_few, for_many = calls_of(lambda: filled.put(few)), calls_of(lambda: filled.put(many))
     assert 0 < for_many <= for_few + 10
+
+
+def test_programs_of_one_backend_are_not_taken_for_those_of_another() -> None:
+    prepare_warp()
+    device, staged = Device(None, 1), StagedShape(STAGED.rows, "float16")
+    shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
+    made = [make(device, shape, jnp.dtype("float16")) for make in (_PROGRAMS["warp"], Programs)]
+    by_warp, by_xla = (programs.write_rows(N_PAGES, staged) for programs in made)
+    assert by_warp.temp_bytes == 0, "kernels of Warp have no temporaries"
+    assert by_xla.temp_bytes > 0

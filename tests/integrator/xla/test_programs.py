@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import pytest
 
 from plenostream.errors import DeviceError
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.xla.compiled import compiled_once
 from plenostream.integrator.xla.device import Device
@@ -27,7 +28,8 @@ N_SLOTS, N_PAGES = 40, 600
 
 
 def make_programs(shape: KernelShape = SHAPE, dtype: str = "float16") -> Programs:
-    return Programs(Device(None, 1), shape, jnp.dtype(dtype))
+    basis = SphericalHarmonics(shape.basis_dim).basis
+    return Programs(Device(None, 1), shape, jnp.dtype(dtype), basis)
 
 
 def pool_bytes(programs: Programs, n_slots: int, n_pages: int) -> int:
@@ -58,7 +60,7 @@ def test_setting_up_rays_takes_float64_for_some_tiles_at_a_time_only() -> None:
 
 def test_kernel_running_is_counted_with_its_temporaries_and_its_result() -> None:
     device = Device(None, 1)
-    programs = Programs(device, SHAPE, jnp.dtype("float16"))
+    programs = Programs(device, SHAPE, jnp.dtype("float16"), SphericalHarmonics(1).basis)
     empty_pool = programs.empty_pool(N_SLOTS, N_PAGES)
     device.ledger.take_peak()
     pool = empty_pool()

@@ -11,7 +11,8 @@ static void finish_tile(const Scene *scene, const Tile *tile, int drawn, const f
                         float (*rgb)[3], float *depth, float *alpha)
 {
     for (int i = 0; i < TILE_RAYS; i++) {
-        const float trans = drawn ? tile->trans[i] : 1.0f;
+        const float left = scene->light == MULTIPLIES ? tile->trans[i] : tile->left[i];
+        const float trans = drawn ? left : 1.0f;
         double square = 0.0;
         for (int a = 0; a < 3; a++) {
             const double way = tile->direction[a][i] / scene->scale[a];

@@ -63,11 +63,12 @@ KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
     {                                                                                             \
         walk(scene, pool, slot_of, tile, ray, counts, vectors, wide);                             \
     }
-WALK(1, 0) WALK(2, 0) WALK(4, 0) WALK(5, 0) WALK(1, 1) WALK(2, 1) WALK(4, 1) WALK(5, 1)
+WALK(1, 0) WALK(2, 0) WALK(3, 0) WALK(4, 0) WALK(5, 0)
+WALK(1, 1) WALK(2, 1) WALK(3, 1) WALK(4, 1) WALK(5, 1)
 typedef void Walk(const Scene *, const Pool *, const int32_t *, Tile *, int, Counts *);
 static Walk *const WALKS[2][MOST_VECTORS + 1] = {
-    {0, walk_1_0, walk_2_0, 0, walk_4_0, walk_5_0},
-    {0, walk_1_1, walk_2_1, 0, walk_4_1, walk_5_1},
+    {0, walk_1_0, walk_2_0, walk_3_0, walk_4_0, walk_5_0},
+    {0, walk_1_1, walk_2_1, walk_3_1, walk_4_1, walk_5_1},
 };
 
 /* Take all rays on through the bricks that are in the pool, see `walk`. */

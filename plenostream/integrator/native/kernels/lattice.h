@@ -18,6 +18,32 @@ typedef struct {
     int64_t n;
 } WorldRays;
 
+/* Where rays enter and leave the ellipsoids that they are clipped by; from grid directions `d`. */
+static void meet_ellipsoids(const Scene *restrict scene, const double *const origin[3],
+                            double d[3][TILE_RAYS], double enter[TILE_RAYS], double exit[TILE_RAYS])
+{
+#ifdef __clang__
+#pragma clang fp contract(off)
+#endif
+    const double inner = 1.0 - scene->near_clip;
+    for (int i = 0; i < TILE_RAYS; i++) {
+        double o[3], v[3];
+        for (int a = 0; a < 3; a++) {
+            const double per_radius = 2.0 / scene->size[a];
+            o[a] = (origin[a][i] * scene->scale[a] + scene->offset[a] + 0.5) * per_radius - 1.0;
+            v[a] = d[a][i] * per_radius;
+        }
+        const double square = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
+        const double towards = o[0] * v[0] + o[1] * v[1] + o[2] * v[2];
+        const double apart = o[0] * o[0] + o[1] * o[1] + o[2] * o[2];
+        const double near = towards * towards - square * (apart - inner * inner);
+        const double far = towards * towards - square * (apart - 1.0);
+        const int met = near >= 0.0 && far >= 0.0;
+        enter[i] = met ? (-towards - sqrt(near)) / square : LATTICE_FAR;
+        exit[i] = met ? (-towards + sqrt(far)) / square : -LATTICE_FAR;
+    }
+}
+
 static void lattice(const Scene *restrict scene, const WorldRays *restrict world, int64_t at,
                     Tile *restrict tile)
 {
@@ -58,10 +84,14 @@ static void lattice(const Scene *restrict scene, const WorldRays *restrict world
     for (int i = 0; i < TILE_RAYS; i++) real[i] = world->valid[at + i];
     for (int i = 0; i < TILE_RAYS; i++) {
         const double near = scene->near_clip * per_world[i];
-        const double first = near > enter[i] ? near : enter[i];
-        const int64_t hit = (real[i] != 0) & (first <= exit[i]);
+        enter[i] = near > enter[i] ? near : enter[i];
+    }
+    if (scene->spheric_clip) meet_ellipsoids(scene, origin, d, enter, exit);
+    for (int i = 0; i < TILE_RAYS; i++) {
+        const double first = enter[i], end = scene->far_cap < exit[i] ? scene->far_cap : exit[i];
+        const int64_t hit = (real[i] != 0) & (first <= end);
         t_min[i] = hit ? first : 0.0;
-        steps[i] = hit ? (exit[i] - first) / scene->step : -1.0;
+        steps[i] = hit ? (end - first) / scene->step : -1.0;
     }
     for (int i = 0; i < TILE_RAYS; i++) {
         tile->n_samples[i] = (int32_t)steps[i] + 1;
@@ -276,7 +306,7 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {
         memset(tile->seen, 0, sizeof tile->seen);
-        for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = 1.0f;
+        for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = tile->left[i] = 1.0f;
     }
     return live;
 }

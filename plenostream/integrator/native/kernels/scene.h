@@ -14,6 +14,9 @@ enum {
     EMPTY = -1,
 };
 
+/* How samples take light from their rays, see `interface.Light`. */
+enum { MULTIPLIES, OPAQUE_END, ADDS_UP };
+
 /* Cells [low, high) of a block that can contribute, counted from the brick's first; all 0: none. */
 typedef struct {
     uint8_t low[3], high[3], spare[2];
@@ -36,10 +39,14 @@ typedef struct {
     double scale[3];         /* grid units per world unit */
     double offset[3];        /* grid coordinates of the world's origin */
     double step;             /* grid units */
-    double near_clip;        /* world units */
+    double near_clip;        /* world units; a share of the radius with spheric_clip */
+    double far_cap;          /* grid units */
     double unit;             /* world units: the length that densities are per */
     float sigma_thresh;      /* per unit */
     float stop_thresh;
+    float opaque_tau;        /* minus the length of an opaque last sample, in units */
+    int32_t spheric_clip;    /* rays begin and end at ellipsoids, not at the box */
+    int32_t light;
 } Scene;
 
 /* Bricks in memory. Densities and rows are float32 where `wide`, else float16. */
@@ -58,6 +65,7 @@ typedef struct {
     int32_t n_samples[TILE_RAYS];
     int32_t next[TILE_RAYS];         /* the sample that comes next; n_samples: none */
     float trans[TILE_RAYS];          /* light left; 0 once the ray has ended */
+    float left[TILE_RAYS];           /* the same for colours, see `light.h` */
     float seen[TILE_RAYS][4];        /* red, green, blue, and the sum of weight times t */
     float basis[];                   /* [basis_dim][TILE_RAYS] */
 } Tile;

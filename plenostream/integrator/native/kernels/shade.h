@@ -15,7 +15,7 @@ enum {
 typedef struct {
     float corner[8][LANES]; /* trilinear weights */
     float weight[LANES];
-    float t[LANES];
+    float depth[LANES];     /* weight, as depth counts it, times t */
     int32_t voxel[LANES];   /* first corner, in the brick */
     const uint32_t *row_of; /* of the brick */
 } __attribute__((aligned(64))) Group;
@@ -95,8 +95,9 @@ INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, const 
         Four colour = add_functions(products) + 0.5f;
         typedef int32_t FourInts __attribute__((vector_size(16)));
         colour = (Four)((FourInts)colour & (colour > 0.0f));
-        colour[3] = group->t[lane];
-        sum += colour * group->weight[lane];
+        colour[3] = group->depth[lane];
+        const float weight = group->weight[lane];
+        sum += colour * (Four){weight, weight, weight, 1.0f};
     }
     memcpy(seen, &sum, sizeof sum);
     shading->n_groups = shading->n_samples = 0;

@@ -8,6 +8,7 @@
 #ifndef WALK_H
 #define WALK_H
 
+#include "light.h"
 #include "seek.h"
 #include "shade.h"
 
@@ -58,32 +59,38 @@ INLINE Reals place_on(const Segment *segment, int axis, Reals number, float last
     return cell;
 }
 
-/* March samples [j, j + LANES) of a segment, of which it has `left`; those that contribute are kept
-   for shading. Returns how many did; `trans` is the light left, 0 once the ray has ended. */
-INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t left, float *trans,
-                 Shading *shading, const int wide)
+/* March samples [j, end) of a segment, LANES at most; those that contribute are kept for shading.
+   Returns how many did; `trans` is the light left, 0 once the ray has ended, and `left` that of its
+   colours. The ray has samples up to `last`. */
+INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t end, int32_t last,
+                 float *trans, float *left, Shading *shading, const int wide)
 {
     static const int32_t numbers[LANES] __attribute__((aligned(64))) = LANE_NUMBERS;
     Ints lane;
     memcpy(&lane, numbers, sizeof lane);
     const Reals number = __builtin_convertvector(lane + j, Reals);
-    const float edge = (float)scene->edge, last = (float)(scene->brick_size - 1);
+    const float edge = (float)scene->edge, last_cell = (float)(scene->brick_size - 1);
     Reals x, y, z;
-    const Reals cell_x = place_on(segment, 0, number, last, &x);
-    const Reals cell_y = place_on(segment, 1, number, last, &y);
-    const Reals cell_z = place_on(segment, 2, number, last, &z);
+    const Reals cell_x = place_on(segment, 0, number, last_cell, &x);
+    const Reals cell_y = place_on(segment, 1, number, last_cell, &y);
+    const Reals cell_z = place_on(segment, 2, number, last_cell, &z);
     /* Exact: a brick has fewer voxels than float32 has whole numbers. */
     const Ints voxel = __builtin_convertvector((cell_x * edge + cell_y) * edge + cell_z, Ints);
     const Reals sigma = density_at(scene, segment, voxel, x, y, z, wide);
-    Ints counts = (sigma > scene->sigma_thresh) & (lane < left);
+    Ints counts = (sigma > scene->sigma_thresh) & (lane < end - j);
     if (!bits_of(counts)) return 0;
 
-    const Reals depth = running_sum((Reals)((Ints)sigma & counts));
-    const Reals after = exp_below_0(depth * segment->tau) * *trans;
+    const Reals sums = running_sum((Reals)((Ints)sigma & counts));
+    const Reals after = exp_below_0(sums * segment->tau) * *trans;
     const Reals before = SHIFTED(after, 1, splat(*trans));
     counts &= before >= scene->stop_thresh;
+    Reals weight = before - after;
+    const Reals seen = weight;
     const float remains = after[LANES - 1];
     *trans = remains < scene->stop_thresh ? 0.0f : remains;
+    if (scene->light != MULTIPLIES)
+        weight = colour_weights(scene, (Reals)((Ints)sigma & counts), before, after, segment->tau,
+                                last - j, left);
 
     Group *group = &shading->groups[shading->n_groups];
     const Reals yz = y * z, yes_no = y - yz, no_yes = z - yz, no_no = 1.0f - y - no_yes;
@@ -93,9 +100,9 @@ INLINE int march(const Scene *scene, const Segment *segment, int32_t j, int32_t 
         memcpy(group->corner[i], &near, sizeof near);
         memcpy(group->corner[4 + i], &far, sizeof far);
     }
-    const Reals weight = before - after, t = number * segment->step + segment->t;
+    const Reals depth = seen * (number * segment->step + segment->t);
     memcpy(group->weight, &weight, sizeof weight);
-    memcpy(group->t, &t, sizeof t);
+    memcpy(group->depth, &depth, sizeof depth);
     memcpy(group->voxel, &voxel, sizeof voxel);
     group->row_of = segment->row_of;
     uint32_t bits = bits_of(counts);
@@ -147,7 +154,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_of, T
     Row basis[MOST_VECTORS];
     Shading shading;
     int32_t k = tile->next[ray], brick = EMPTY;
-    float trans = tile->trans[ray];
+    float trans = tile->trans[ray], left = tile->left[ray];
     shading.n_groups = shading.n_samples = 0;
     spread_basis(scene, tile, ray, vectors, basis);
     while ((k = seek(scene, &course, k, &brick)) < course.n && slot_of[brick] >= 0) {
@@ -157,17 +164,22 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_of, T
             segment_at(scene, pool, &course, tile, ray, k, slot_of[brick], tau, wide, &end);
         counts->segments++;
         for (; k < end && trans > 0.0f; k += LANES) {
-            counts->samples_shaded += march(scene, &segment, k - first, end - k, &trans, &shading, wide);
+            counts->samples_shaded += march(scene, &segment, k - first, end - first, course.n - 1 - first,
+                                            &trans, &left, &shading, wide);
             counts->march_lanes += LANES;
             if (shading.n_groups == GROUPS) shade(scene, pool, &shading, basis, tile->seen[ray], vectors, wide);
         }
         k = k < end ? k : end;
         counts->samples_marched += k - first;
-        if (trans == 0.0f) k = course.n;
+        if (trans == 0.0f) {
+            k = course.n;
+            if (scene->light == ADDS_UP) left = 0.0f;
+        }
     }
     shade(scene, pool, &shading, basis, tile->seen[ray], vectors, wide);
     tile->next[ray] = k;
     tile->trans[ray] = trans;
+    tile->left[ray] = left;
 }
 
 #endif

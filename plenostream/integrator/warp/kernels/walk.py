@@ -21,6 +21,7 @@ from typing import Any
 
 import warp as wp
 
+from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.kernels.gathers import gathers
 from plenostream.integrator.warp.kernels.places import (
     POINT,
@@ -39,13 +40,15 @@ blocks of 256, only 256."""
 
 COUNTER_ROWS = 1024
 """Rays are counted in so many places: on a GPU, additions to one place would queue up."""
-IN_OUT = ["trans", "gathered", "next_sample", "waits_for", "counters"]
+IN_OUT = ["trans", "gathered", "left", "next_sample", "waits_for", "counters"]
 """Arguments of the kernel that are changed in place."""
 
 _STEEPEST = wp.constant(1.0e30)
 _PER_DIRECTION = wp.constant(2.0**-30)
 _SLACK = wp.constant(0.01)
 """Steps by which a box may be missed and is still looked into."""
+_SIXTH = wp.constant(1.0 / 6.0)
+_24TH = wp.constant(1.0 / 24.0)
 _POINT = wp.constant(POINT)
 _COUNTED = wp.constant(COUNTER_ROWS - 1)
 
@@ -63,8 +66,8 @@ def _count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int3
 
 
 @cache
-def walk_kernel(basis_dim: int, precision: str) -> Any:
-    """The kernel for `basis_dim` functions and a pool of `precision` (float16 or float32).
+def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
+    """The kernel for `basis_dim` functions, a pool of `precision` (float16 or float32) and a `light`.
 
     Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers` and
     `WalkState`, and `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the
@@ -74,6 +77,9 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
     pair, number = of_pool.pair, of_pool.number
     basis_of, densities_of = of_pool.basis_of, of_pool.densities_of
     colour_of = of_pool.colour_of
+    # Constants, so that what they leave out is not compiled.
+    adds_up = wp.constant(light is Light.ADDS_UP)
+    opaque_end = wp.constant(light is Light.OPAQUE_END)
 
     @wp.kernel(enable_backward=False, module="unique")
     def walk(
@@ -93,6 +99,7 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         wholes: wp.array(dtype=wp.int32),
         trans: wp.array(dtype=wp.float32),
         gathered: wp.array(dtype=wp.vec4),
+        left: wp.array(dtype=wp.float32),
         next_sample: wp.array(dtype=wp.int32),
         waits_for: wp.array(dtype=wp.int32),
         counters: wp.array2d(dtype=wp.int32),
@@ -136,6 +143,9 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         so_far = gathered[ray]
         colour = wp.vec3(so_far[0], so_far[1], so_far[2])
         numbers = so_far[3]
+        behind = light
+        if adds_up:
+            behind = left[ray]
         n_boxes = wp.int32(0)
         n_marched = wp.int32(0)
         n_shaded = wp.int32(0)
@@ -277,6 +287,25 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
                     if sigma > reals[3]:
                         after = light * wp.exp(-sigma * tau)
                         weight = light - after
+                        numbers += weight * wp.float32(k + j)
+                        if adds_up:
+                            # Of -sigma tau below 0.1 the difference from 1 would keep few digits.
+                            thin = sigma * tau
+                            if thin < 0.1:
+                                weight = thin * (
+                                    1.0 - thin * (0.5 - thin * (_SIXTH - thin * _24TH))
+                                )
+                            else:
+                                weight = 1.0 - wp.exp(-thin)
+                            weight = wp.min(weight, behind)
+                            behind -= weight
+                        if opaque_end:
+                            behind = after
+                            if k + j == n - 1:
+                                behind = light * wp.exp(-sigma * reals[5])
+                                weight = light - behind
+                            if behind < reals[4]:
+                                behind = 0.0
                         seen = colour_of(
                             rows, ranks, pages, ranks_first, voxel, edge, x, y, z, values
                         )
@@ -285,7 +314,6 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
                             wp.max(seen[1] + 0.5, 0.0),
                             wp.max(seen[2] + 0.5, 0.0),
                         )
-                        numbers += weight * wp.float32(k + j)
                         n_shaded += 1
                         # Below zero: the ray has ended, with so much light left.
                         light = wp.where(after < reals[4], -after, after)
@@ -298,6 +326,10 @@ def walk_kernel(basis_dim: int, precision: str) -> Any:
         if n_marched > 0:
             trans[ray] = light
             gathered[ray] = wp.vec4(colour[0], colour[1], colour[2], numbers)
+            if adds_up:
+                left[ray] = wp.where(light > 0.0, behind, 0.0)
+            if opaque_end:
+                left[ray] = behind
             place = (ray >> 5) & _COUNTED
             wp.atomic_add(counters, place, 0, n_boxes)
             wp.atomic_add(counters, place, 1, n_marched)

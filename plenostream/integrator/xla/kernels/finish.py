@@ -6,17 +6,19 @@ import jax
 import jax.numpy as jnp
 
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import Light
 from plenostream.integrator.xla.kernels.geometry import DIRECTION_BITS, RayConstants
 from plenostream.integrator.xla.kernels.state import COUNTERS, RayState
 
 __all__ = ["compose", "fresh_state", "live_tiles"]
 
 
-def fresh_state(n_rays: int) -> RayState:
-    """The state of `n_rays` rays that have met nothing yet (static count)."""
+def fresh_state(n_rays: int, light: Light = Light.MULTIPLIES) -> RayState:
+    """The state of `n_rays` rays that have met nothing yet (all static)."""
     return RayState(
         trans=jnp.ones(n_rays + 1, jnp.float32),
         gathered=jnp.zeros((n_rays + 1, 4), jnp.float32),
+        left=None if light is Light.MULTIPLIES else jnp.ones(n_rays + 1, jnp.float32),
         counters=jnp.zeros(len(COUNTERS), jnp.int64),
     )
 
@@ -30,6 +32,7 @@ def live_tiles(state: RayState, rays: RayConstants) -> jax.Array:
 
 def compose(
     state: RayState,
+    left: jax.Array | None,
     rays: RayConstants,
     units_per_grid: jax.Array,
     unit: jax.Array,
@@ -37,12 +40,13 @@ def compose(
     background: jax.Array,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Red, green, blue and depth [R + 1, 4] f32, and alpha [R + 1] f32, of every ray and the spare;
-    and the counters. They take the place of the state, which is donated.
+    and the counters. They take the place of the state, which is donated; `left`, which `RayState`
+    has, is not, since nothing takes its place.
 
     ``rgb + T background`` (background [3] f32), ``1 - T``, and svox2's expected termination in world
     units: the sum of ``weight * t * world_per_t``, not divided by alpha (`docs/rules.md`, rules 15
     and 16). The state holds the sum of ``weight * k``; ``t = t_min + k step``, and the weights add
-    up to ``1 - |trans|``.
+    up to ``1 - |trans|``. Where colours have other weights than depth, T is `left`.
     """
     total_weight = 1.0 - jnp.abs(state.trans[:-1])
     way = rays.direction.astype(jnp.float32) * 2.0**-DIRECTION_BITS * units_per_grid[:, None]
@@ -55,10 +59,11 @@ def compose(
     # Opaque rays have a negative T. Clamping the product, not T, keeps it from being contracted with
     # the sum to one rounding, which would change the last bit of pictures.
     behind = jnp.append(background, jnp.float32(0.0))
-    seen_behind = jnp.maximum(state.trans[:, None] * behind[None], 0.0)
+    left = state.trans if left is None else left
+    seen_behind = jnp.maximum(left[:, None] * behind[None], 0.0)
     values = jnp.where(
         is_depth,
         state.gathered * scale[:, None] + shift[:, None],
         state.gathered + seen_behind,
     )
-    return values, 1.0 - jnp.maximum(state.trans, 0.0), state.counters
+    return values, 1.0 - jnp.maximum(left, 0.0), state.counters

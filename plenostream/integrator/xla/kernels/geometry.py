@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from plenostream.integrator.lattice import GridArrays, lattice
+from plenostream.integrator.lattice import GridArrays, Spacing, lattice
 from plenostream.integrator.xla.kernels.lanes import fence
 
 __all__ = ["DIRECTION_BITS", "RAY_AXIS", "RayConstants", "entry_bits", "ray_constants"]
@@ -60,11 +60,11 @@ def ray_constants(
     dirs_world: jax.Array,
     valid: jax.Array,
     grid: GridArrays,
-    step: jax.Array,
-    near_clip: jax.Array,
+    spacing: Spacing,
     *,
     basis: Callable[[Any], list[Any]],
     bits: int,
+    spheric_clip: bool = False,
     fences: bool = False,
 ) -> RayConstants:
     """The lattice of each ray, see `lattice`, and the values of its functions.
@@ -73,13 +73,15 @@ def ray_constants(
     ----------
     origins, dirs_world : [3, R] f64    world space; directions of any length above zero
     valid : [R] bool                    false: the ray gets no samples
-    step, near_clip : [] f64            grid units, world units
+    spacing : Spacing
     basis : K values [R] of unit directions [3, R] (static)
     bits : int                          `entry_bits` of the grid (static)
+    spheric_clip : bool                 see `lattice` (static)
     fences : bool                       see `lanes.fence` (static)
     """
-    call = fence(fences, step > 0.0)
-    rays = lattice(jnp, origins, dirs_world, valid, grid, step, near_clip, stage=call)
+    call = fence(fences, spacing.step > 0.0)
+    world = (origins, dirs_world, valid)
+    rays = lattice(jnp, *world, grid, spacing, spheric_clip=spheric_clip, stage=call)
 
     def values(dirs_world: jax.Array) -> jax.Array:
         x, y, z = dirs_world[0], dirs_world[1], dirs_world[2]

@@ -18,7 +18,7 @@ blocks of samples are less than full.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,19 @@ from plenostream.integrator.xla.kernels.shade import Samples, basis_rows, shade_
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState, WaveScalars
 
 __all__ = ["integrate"]
+
+
+class _Lit(NamedTuple):
+    """How far a group of L segments is, and what it has gathered beside colours."""
+
+    j: jax.Array
+    """[] i32: sample of the segments that comes next."""
+    trans: jax.Array
+    """[L] f32."""
+    left: jax.Array | None
+    """[L] f32, see `RayState.left`."""
+    depth: jax.Array
+    """[L] f32: the sum of weight times number inside the segment."""
 
 
 def integrate(
@@ -95,57 +108,50 @@ def _march_listing(
         n = jnp.where(live, take(listing.n, ids), 0)
         longest = jnp.max(n)
         before = take(state.trans, segments.ray)
+        left = None if state.left is None else take(state.left, segments.ray)
 
-        def round_(
-            carry: tuple[jax.Array, jax.Array, jax.Array, Samples],
-        ) -> tuple[jax.Array, jax.Array, jax.Array, Samples]:
-            j, trans, depth, samples = carry
-            trans, weights, corner, numbers = march(
-                j, trans, n - j, segments, pool, scalars, shape, call
-            )
-            spots, n_spots = compact(weights, shape, call)
+        def round_(carry: tuple[_Lit, Samples]) -> tuple[_Lit, Samples]:
+            (j, trans, left, depth), samples = carry
+            done = march(j, trans, left, n - j, segments, pool, scalars, shape, call)
+            spots, n_spots = compact(done.weights, shape, call)
             target = jnp.where(spots >= 0, samples.total + spots, room - 1)
             target = target.astype(jnp.uint32).reshape(-1)
             row = j - samples.first
             places = jnp.arange(shape.rounds * shape.lanes, dtype=jnp.int32) + row * shape.lanes
             samples = samples._replace(
-                weights=lax.dynamic_update_slice_in_dim(samples.weights, weights, row, axis=0),
-                corner=lax.dynamic_update_slice_in_dim(samples.corner, corner, row, axis=0),
+                weights=lax.dynamic_update_slice_in_dim(samples.weights, done.weights, row, axis=0),
+                corner=lax.dynamic_update_slice_in_dim(samples.corner, done.corner, row, axis=0),
                 listed=samples.listed.at[target].set(places, mode="promise_in_bounds"),
                 total=samples.total + n_spots,
             )
-            return j + shape.rounds, trans, depth + numbers, samples
+            lit = _Lit(j + shape.rounds, done.trans, done.left, depth + done.numbers)
+            return lit, samples
 
-        def fits(carry: tuple[jax.Array, jax.Array, jax.Array, Samples]) -> jax.Array:
-            j, _, _, samples = carry
-            return (j < longest) & (j - samples.first < shape.span)
+        def fits(carry: tuple[_Lit, Samples]) -> jax.Array:
+            lit, samples = carry
+            return (lit.j < longest) & (lit.j - samples.first < shape.span)
 
         def fill_and_shade(
-            carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array],
-        ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array, jax.Array]:
-            j, trans, depth, gathered, shaded = carry
+            carry: tuple[_Lit, jax.Array, jax.Array],
+        ) -> tuple[_Lit, jax.Array, jax.Array]:
+            lit, gathered, shaded = carry
             empty = Samples(
                 weights=jnp.zeros((shape.span, shape.lanes), jnp.float32),
                 corner=jnp.zeros((shape.span, shape.lanes), jnp.uint32),
-                first=j,
+                first=lit.j,
                 listed=jnp.zeros(room, jnp.int32),
                 total=jnp.int32(0),
             )
-            j, trans, depth, samples = lax.while_loop(fits, round_, (j, trans, depth, empty))
+            lit, samples = lax.while_loop(fits, round_, (lit, empty))
             gathered = shade_samples(gathered, samples, segments, basis, pool, shape, call)
             slots = -(-samples.total // shape.shade) * shape.shade
-            return j, trans, depth, gathered, shaded + jnp.stack([samples.total, slots])
+            return lit, gathered, shaded + jnp.stack([samples.total, slots])
 
-        j, trans, depth, gathered, shaded = lax.while_loop(
-            lambda carry: carry[0] < longest,
+        unlit = _Lit(jnp.int32(0), before, left, jnp.zeros(shape.lanes, jnp.float32))
+        (j, trans, left, depth), gathered, shaded = lax.while_loop(
+            lambda carry: carry[0].j < longest,
             fill_and_shade,
-            (
-                jnp.int32(0),
-                before,
-                jnp.zeros(shape.lanes, jnp.float32),
-                state.gathered,
-                jnp.zeros(2, jnp.int32),
-            ),
+            (unlit, state.gathered, jnp.zeros(2, jnp.int32)),
         )
         target = jnp.where(live, segments.ray, n_rays).astype(jnp.uint32)
         # The weights of a segment's samples add up to what its light has lost, see `RayState`.
@@ -159,8 +165,11 @@ def _march_listing(
                 shaded[1],
             ]
         )
+        if state.left is not None:
+            left = state.left.at[target].set(left, mode="promise_in_bounds")
         return head + shape.lanes, RayState(
             trans=state.trans.at[target].set(trans, mode="promise_in_bounds"),
+            left=left,
             gathered=gathered.at[target, 3].add(depth, mode="promise_in_bounds"),
             counters=state.counters + counts.astype(jnp.int64),
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from plenostream.integrator.interface import Light
 from plenostream.integrator.xla.kernels.lanes import (
     cell_of,
     corner_offsets,
@@ -20,27 +22,40 @@ from plenostream.integrator.xla.kernels.lanes import (
 from plenostream.integrator.xla.kernels.segments import Segments
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool, WaveScalars
 
-__all__ = ["compact", "march"]
+__all__ = ["Marched", "compact", "march"]
 
 _SIDE = 64
+
+
+class Marched(NamedTuple):
+    """What some samples of L segments did."""
+
+    trans: jax.Array
+    """[L] f32: see `RayState.trans`."""
+    left: jax.Array | None
+    """[L] f32: see `RayState.left`."""
+    weights: jax.Array
+    """[rounds, L] f32: of the samples' colours."""
+    corner: jax.Array
+    """[rounds, L] u32: their first corners in the pool."""
+    numbers: jax.Array
+    """[L] f32: the sum of weight, as depth counts it, times number inside the segment."""
 
 
 def march(
     j: jax.Array,
     trans: jax.Array,
+    behind: jax.Array | None,
     left: jax.Array,
     segments: Segments,
     pool: Pool,
     scalars: WaveScalars,
     shape: KernelShape,
     call: Callable[..., Any],
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+) -> Marched:
     """Take samples [j, j + rounds) of each segment, of which it has `left` [L].
 
-    Returns
-    -------
-    trans [L] afterwards, weights [rounds, L] of the samples, their first corners [rounds, L] in the
-    pool, and the sum [L] of each segment's weight times number inside the segment.
+    `trans` [L] and `behind` [L] are the light left before them: `RayState.trans` and `RayState.left`.
     """
     steps = jnp.arange(shape.rounds, dtype=jnp.int32)[:, None]
     offsets = jnp.asarray(corner_offsets(shape.edge)[::2], jnp.uint32)[:, None, None]
@@ -82,8 +97,51 @@ def march(
         return jnp.where(trans > 0.0, remains, trans), jnp.where(counts, before - after, 0.0)
 
     ended, weights = call(weigh, depth, sigma, trans, segments.tau)
-    numbers = (j + steps).astype(jnp.float32)
-    return ended, weights, first, jnp.sum(weights * numbers, axis=0)
+    numbers = jnp.sum(weights * (j + steps).astype(jnp.float32), axis=0)
+    if shape.light is Light.ADDS_UP:
+        before = call(lambda depth, tau: jnp.exp(depth[:-1] * tau[None]), depth, segments.tau)
+        sigma = jnp.where(before * trans[None] >= scalars.stop_thresh, sigma, 0.0)
+        behind, weights = call(_add_up, sigma, behind, ended, segments.tau)
+    elif shape.light is Light.OPAQUE_END:
+        is_last = j + steps == segments.last[None]
+        end_opaque = partial(_end_opaque, scalars)
+        there, weights = call(end_opaque, sigma, weights, trans, ended, is_last)
+        assert behind is not None
+        behind = jnp.where(j > segments.last, behind, there)
+    return Marched(ended, behind, weights, first, numbers)
+
+
+def _add_up(
+    sigma: jax.Array, left: jax.Array, ended: jax.Array, tau: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Light left [L] of `left` after samples of densities [rounds, L] whose opacities add up, and
+    their weights (`docs/rules.md`, rule 28). Nothing is left of a ray that has `ended`."""
+    weights = []
+    for density in sigma:
+        weights.append(jnp.minimum(-jnp.expm1(density * tau), left))
+        left = left - weights[-1]
+    return jnp.where(ended > 0.0, left, 0.0), jnp.stack(weights)
+
+
+def _end_opaque(
+    scalars: WaveScalars,
+    sigma: jax.Array,
+    weights: jax.Array,
+    trans: jax.Array,
+    ended: jax.Array,
+    is_last: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Light left [L] after samples of densities [rounds, L], and their weights, where the one that
+    `is_last` [rounds, L] of its ray is `opaque_length` long (`docs/rules.md`, rule 25); `weights`
+    [rounds, L], and `trans` [L] before and `ended` [L] after, are as depth has them."""
+    # The last sample finds what those before it have not taken.
+    before = trans - jnp.sum(jnp.where(is_last, 0.0, weights), axis=0)
+    density = jnp.sum(jnp.where(is_last, sigma, 0.0), axis=0)
+    hides = (density > 0.0) & (trans > 0.0) & (before >= scalars.stop_thresh)
+    rest = before * jnp.exp(-density * scalars.opaque_length)
+    left = jnp.where(rest < scalars.stop_thresh, 0.0, rest)
+    weights = jnp.where(is_last & hides[None], (before - rest)[None], weights)
+    return jnp.where(hides, left, ended), weights
 
 
 def compact(

@@ -50,6 +50,8 @@ class Segments(NamedTuple):
     """[L] i32."""
     k_first: jax.Array
     """[L] i32: number of the segment's first sample on its ray."""
+    last: jax.Array
+    """[L] i32: number of the ray's last sample, counted from the segment's first."""
     base: jax.Array
     """[L] u32: where the brick's voxels start in the pool."""
     at: jax.Array
@@ -241,5 +243,6 @@ def start_segments(
     entry, course, corner = call(look_up_axes, item, ray)
     at, along, top = call(place, k_first, entry, course, corner)
     tau = call(step_length, course)
+    last = take(rays.n_samples, ray) - k_first - 1
     base = slot.astype(jnp.uint32) * jnp.uint32(shape.voxels)
-    return Segments(ray, k_first, base, at, along, top, tau)
+    return Segments(ray, k_first, last, base, at, along, top, tau)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import jax
 
+from plenostream.integrator.interface import Light
+
 __all__ = [
     "COUNTERS",
     "ITEM_COLUMNS",
@@ -71,6 +73,9 @@ class RayState(NamedTuple):
     is kept below zero: the weights of its samples add up to 1 - |trans|."""
     gathered: jax.Array
     """[R + 1, 4] f32: red, green, blue, and the sum of weight times sample number."""
+    left: jax.Array | None
+    """[R + 1] f32: light left for what is behind, where that is not `trans`: None for
+    `Light.MULTIPLIES`."""
     counters: jax.Array
     """[len(COUNTERS)] i64, since the state was made."""
 
@@ -90,6 +95,8 @@ class WaveScalars(NamedTuple):
     """[] f32, per `unit`."""
     stop_thresh: jax.Array
     """[] f32."""
+    opaque_length: jax.Array
+    """[] f32, lengths of `unit`: of the last sample of a ray, for `Light.OPAQUE_END`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +114,7 @@ class RowLayout:
     def width(self) -> int:
         """Numbers of a row, W."""
         least = 3 * self.basis_dim + 1
-        return -(-least // 8) * 8 if least > 8 else 4
+        return -(-least // 8) * 8 if least > 4 else 4
 
     @property
     def functions(self) -> tuple[int, ...]:
@@ -121,7 +128,8 @@ class RowLayout:
 
 @dataclass(frozen=True, slots=True)
 class KernelShape:
-    """Static parameters of the integrator: they change the program, not the picture.
+    """Static parameters of the integrator. All but the two of the sample rule change the program,
+    not the picture.
 
     The block sizes differ by backend, see `kernels.tuning`; the code does not.
     """
@@ -150,6 +158,10 @@ class KernelShape:
     """Pages of colour rows that are put into the pool together."""
     tiles_at_once: int
     """Tiles whose rays are set up together, which bounds the float64 temporaries."""
+    spheric_clip: bool
+    """See `SampleRule.spheric_clip`."""
+    light: Light
+    """See `SampleRule.light`."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 

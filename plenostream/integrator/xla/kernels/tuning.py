@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from plenostream.integrator.interface import Light
 from plenostream.integrator.xla.kernels.state import KernelShape
 
 __all__ = ["kernel_shape"]
 
 
-def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: int) -> KernelShape:
+def kernel_shape(
+    platform: str,
+    *,
+    brick_size: int,
+    basis_dim: int,
+    entry_bits: int,
+    spheric_clip: bool = False,
+    light: Light = Light.MULTIPLIES,
+) -> KernelShape:
     """The integrator's static parameters on `platform` ("cpu", "gpu", ...).
 
     On a CPU the working arrays of a group should stay in a core's second-level cache. On a GPU
@@ -32,5 +41,7 @@ def kernel_shape(platform: str, *, brick_size: int, basis_dim: int, entry_bits: 
         bricks_at_once=bricks_at_once,
         pages_at_once=pages_at_once,
         tiles_at_once=tiles_at_once,
+        spheric_clip=spheric_clip,
+        light=light,
         fences=fences,
     )

@@ -16,7 +16,7 @@ from plenostream.cameras.rays import pinhole_rays
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import GridSpec
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.xla.kernels.geometry import (
     DIRECTION_BITS,
     RayConstants,
@@ -34,7 +34,7 @@ GRIDS = {
     "large": GridSpec(size=(2048, 2048, 1024)),
 }
 STEP = 0.5
-BASIS = SphericalHarmonics(4)
+BASIS = partial(SphericalHarmonics(4), jnp)
 ONE_ULP = 1e-9
 """float64 at 2000 grid units resolves 5e-13; a division and some sums lie between."""
 
@@ -54,7 +54,7 @@ def constants(
 ) -> RayConstants:
     setup = jax.jit(partial(ray_constants, bits=entry_bits(grid.size), fences=fences, basis=BASIS))
     every = jnp.ones(len(origins), bool)
-    rest = (arrays(grid), jnp.float64(STEP), jnp.float64(near))
+    rest = (arrays(grid), Spacing(*map(jnp.float64, (STEP, near, np.inf))))
     return setup(jnp.asarray(origins.T), jnp.asarray(dirs.T), every, *rest)
 
 
@@ -143,8 +143,7 @@ def test_ray_of_a_place_without_a_pixel_has_no_samples() -> None:
         dirs,
         flags,
         arrays(grid),
-        jnp.float64(0.5),
-        jnp.float64(0.0),
+        Spacing(*map(jnp.float64, (0.5, 0.0, np.inf))),
         bits=23,
         basis=BASIS,
     )

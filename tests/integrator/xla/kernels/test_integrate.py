@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from toys import MOST_ITEMS, TILES, Toy, make_toy, tiny_shape
 
 from plenostream import reference
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.integrator.interface import Light
 from plenostream.integrator.xla.kernels.finish import compose, fresh_state, live_tiles
 from plenostream.integrator.xla.kernels.integrate import integrate
 from plenostream.integrator.xla.kernels.state import COUNTERS, KernelShape, RayState
@@ -61,12 +63,14 @@ def picture(toy: Toy, state: RayState) -> np.ndarray:
     """Red, green, blue, alpha and depth [rays, 5] over white."""
     scalars = toy.scalars
     rest = (scalars.units_per_grid, scalars.unit, scalars.step, jnp.ones(3, jnp.float32))
-    values, alpha, _ = map(np.asarray, jax.jit(compose)(state, toy.rays, *rest))
+    values, alpha, _ = map(
+        np.asarray, jax.jit(compose)(state._replace(left=None), state.left, toy.rays, *rest)
+    )
     # The last place is the spare ray's.
     return np.insert(values, 3, alpha, axis=1)[:-1]
 
 
-def assert_as_oracle(toy: Toy, state: RayState, **options: float) -> None:
+def assert_as_oracle(toy: Toy, state: RayState, **options: Any) -> None:
     seen = picture(toy, state)
     expected = reference.render_rays(model_of(toy.checkpoint), toy.origins, toy.dirs, **options)
     step = options.get("step_size", 0.5)
@@ -136,6 +140,20 @@ def test_colours_of_every_basis_are_the_oracles(basis_dim: int, dtype: str) -> N
 def test_options_mean_what_they_mean_to_the_oracle(options: dict[str, float]) -> None:
     toy = make_toy(RANDOM, **options)
     assert_as_oracle(toy, run(toy, tiny_shape(RANDOM)), **options)
+
+
+@pytest.mark.parametrize(
+    ("light", "options"),
+    [
+        (Light.OPAQUE_END, {"last_sample_opaque": True}),
+        (Light.ADDS_UP, {"model": "nvol"}),
+        (Light.ADDS_UP, {"model": "nvol", "stop_thresh": 0.4}),
+    ],
+)
+def test_light_is_lost_as_the_oracle_loses_it(light: Light, options: dict[str, Any]) -> None:
+    toy = make_toy(RANDOM, stop_thresh=options.get("stop_thresh", 1e-7))
+    state = fresh_state(TILES * TILE_RAYS, light)
+    assert_as_oracle(toy, run(toy, tiny_shape(RANDOM, light=light), state=state), **options)
 
 
 def test_eye_inside_a_brick_sees_what_lies_ahead() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import GridSpec
-from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.xla.kernels.geometry import (
     DIRECTION_BITS,
     RayConstants,
@@ -32,10 +32,10 @@ BITS = entry_bits(GRID.size)
 def constants(origins: np.ndarray, dirs: np.ndarray) -> RayConstants:
     size = jnp.asarray(np.array(GRID.size, np.float64))
     grid = GridArrays(size, jnp.asarray(GRID.scale), jnp.asarray(GRID.offset))
-    setup = jax.jit(partial(ray_constants, bits=BITS, basis=SphericalHarmonics(1)))
+    setup = jax.jit(partial(ray_constants, bits=BITS, basis=partial(SphericalHarmonics(1), jnp)))
     every = jnp.ones(len(origins), bool)
     o, d = jnp.asarray(np.asarray(origins, float).T), jnp.asarray(np.asarray(dirs, float).T)
-    return setup(o, d, every, grid, jnp.float64(STEP), jnp.float64(0.0))
+    return setup(o, d, every, grid, Spacing(*map(jnp.float64, (STEP, 0.0, np.inf))))
 
 
 def bits_of(occupied: np.ndarray) -> jax.Array:

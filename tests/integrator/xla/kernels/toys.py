@@ -18,8 +18,8 @@ import numpy as np
 
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import PAGE_ROWS
-from plenostream.integrator.lattice import GridArrays
+from plenostream.integrator.interface import PAGE_ROWS, Light
+from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.xla.kernels.geometry import (
     RayConstants,
     entry_bits,
@@ -92,7 +92,7 @@ def pool_of(checkpoint: CheckpointArrays, index: np.ndarray, slots: np.ndarray, 
 @functools.cache
 def set_up(bits: int, basis_dim: int) -> Callable[..., RayConstants]:
     """One function for all grids of so many bits, so that toys share its programs."""
-    basis = SphericalHarmonics(basis_dim)
+    basis = partial(SphericalHarmonics(basis_dim), jnp)
     return jax.jit(partial(ray_constants, bits=bits, basis=basis))
 
 
@@ -119,7 +119,11 @@ def make_toy(
     values |= options
     step, near = jnp.float64(values["step_size"]), jnp.float64(values["near_clip"])
     rays = set_up(entry_bits(grid.size), checkpoint.basis_dim)(
-        jnp.asarray(origins.T), jnp.asarray(dirs.T), jnp.ones(len(dirs), bool), arrays, step, near
+        jnp.asarray(origins.T),
+        jnp.asarray(dirs.T),
+        jnp.ones(len(dirs), bool),
+        arrays,
+        Spacing(step, near, jnp.float64(np.inf)),
     )
     home = np.clip(np.floor(grid.world_to_grid(eye) / BRICK), 0, index.max(0)).astype(int)
     last = np.minimum((index + 1) * BRICK, np.array(grid.size) - 1) - index * BRICK
@@ -136,12 +140,13 @@ def make_toy(
         step=step,
         sigma_thresh=jnp.float32(values["sigma_thresh"]),
         stop_thresh=jnp.float32(values["stop_thresh"]),
+        opaque_length=jnp.float32(1e9),
     )
     pool = pool_of(checkpoint, index, slots, dtype)
     return Toy(checkpoint, origins, dirs, pool, rays, scalars, items, shell[box])
 
 
-def tiny_shape(checkpoint: CheckpointArrays, **sizes: int | bool) -> KernelShape:
+def tiny_shape(checkpoint: CheckpointArrays, **sizes: int | bool | Light) -> KernelShape:
     """Blocks of a few items and lanes: many blocks, groups and rounds for few rays."""
     tuned = kernel_shape(
         "cpu",

@@ -1,0 +1,65 @@
+"""Digests that bind values to their places: xxh3-64 of their bytes, little endian."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from plenostream.format.layout import TABLES
+
+__all__ = ["ArraysDigest", "brick_digest", "tables_digest"]
+
+
+def brick_digest(
+    index: NDArray[np.int32],
+    mask: NDArray[np.uint8],
+    density: NDArray[np.float32],
+    sh: NDArray[np.float16] | NDArray[np.float32],
+) -> int:
+    """xxh3-64 of a brick's coordinates [3], mask bytes, densities [r] and coefficients [r, 3 dim].
+
+    The bytes are little endian and in that order. Since the place is part of it, a chunk that is
+    sound in itself but lies where another belongs does not pass.
+    """
+    digest = xxhash.xxh3_64()
+    digest.update(np.ascontiguousarray(index, "<i4").data)
+    digest.update(np.ascontiguousarray(mask, "u1").data)
+    digest.update(np.ascontiguousarray(density, "<f4").data)
+    digest.update(np.ascontiguousarray(sh, sh.dtype.newbyteorder("<")).data)
+    return digest.intdigest()
+
+
+def tables_digest(tables: Mapping[str, NDArray[Any]]) -> str:
+    """xxh3-64 of the arrays in `bricks/` as 16 hexadecimal digits: all their bytes, little endian,
+    one array after another in the order of `array_specs`.
+
+    `tables` holds them by name; other names do not count. A chunk of a table that is sound in
+    itself but lies where another belongs is found by this alone: no brick's digest covers the
+    boxes and bounds, and wrong ones would hide bricks from a render.
+    """
+    digest = xxhash.xxh3_64()
+    for name in TABLES:
+        values = np.ascontiguousarray(tables[f"bricks/{name}"])
+        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
+    return digest.hexdigest()
+
+
+class ArraysDigest:
+    """xxh3-64 of all values of one array after another, which come in pieces, in order."""
+
+    def __init__(self) -> None:
+        self._digest = xxhash.xxh3_64()
+
+    def update(self, values: NDArray[Any]) -> None:
+        """The values that come next."""
+        whole = np.ascontiguousarray(values)
+        self._digest.update(whole.astype(whole.dtype.newbyteorder("<"), copy=False).data)
+
+    @property
+    def hex(self) -> str:
+        """16 hexadecimal digits."""
+        return self._digest.hexdigest()
