@@ -22,7 +22,7 @@ from plenostream.engine.sight import camera_view, tile_corners
 from plenostream.errors import InternalError
 from plenostream.field.tiles import TILE
 from plenostream.integrator.interface import RaySource
-from plenostream.plan import View, plan_waves
+from plenostream.plan import CameraView, plan_waves
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
 
@@ -157,10 +157,11 @@ class PictureJob:
             ) -> None:
                 pixels.put(first + number, rgb, depth, alpha)
 
-            views = (self._view(*rows) for rows in ((top, bottom),))
-            yield Lot(rays=self._rays(top, bottom), views=views, place=place)
+            view = self._view(top, bottom)
+            rays = self._rays(top, bottom, seen=view.tiles_seen())
+            yield Lot(rays=rays, views=iter((view,)), place=place)
 
-    def _rays(self, top: int, bottom: int) -> RaySource:
+    def _rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""
         return self._session.projected(
             RaySource(
@@ -168,10 +169,11 @@ class PictureJob:
                 per_tile=(tile_corners(self._camera, top, bottom),),
                 nothing=(_LEFT_OF_THE_PICTURE,),
                 shared=self._ray_arrays,
+                seen=seen,
             )
         )
 
-    def _view(self, top: int, bottom: int) -> View:
+    def _view(self, top: int, bottom: int) -> CameraView:
         session = self._session
         meta, index = session.store.meta, session.store.tables.index
         place = (session.table, index, meta.grid, meta.bricks, self._camera)

@@ -22,6 +22,7 @@ __all__ = [
     "Screen",
     "bounds_of_boxes",
     "rects_alive",
+    "rects_cover",
 ]
 
 BOXES_AT_ONCE = 16_384
@@ -278,3 +279,14 @@ def rects_alive(rects: Rects, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
     (x0, y0), (x1, y1) = rects.first.T, rects.last.T
     held: NDArray[np.int64] = table[y1, x1] - table[y0, x1] - table[y1, x0] + table[y0, x0]
     return held > 0
+
+
+def rects_cover(rects: Rects, rows: int, columns: int) -> NDArray[np.bool_]:
+    """Which tiles [rows, columns] lie in a rectangle."""
+    # Rectangles that begin or end at each corner; their sums say how many a tile lies in.
+    corners = np.zeros((rows + 1, columns + 1), np.int32)
+    (x0, y0), (x1, y1) = rects.first.T, rects.last.T
+    for y, x, change in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
+        np.add.at(corners, (y, x), change)
+    covered: NDArray[np.bool_] = corners.cumsum(0).cumsum(1)[:rows, :columns] > 0
+    return covered

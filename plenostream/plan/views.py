@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from plenostream.field.tiles import Pairs
 from plenostream.plan.boxes import BoxTable
-from plenostream.plan.screen import Rects, Screen, rects_alive
+from plenostream.plan.screen import Rects, Screen, rects_alive, rects_cover
 from plenostream.plan.waves import shells_of
 
 __all__ = ["PAIRS_AT_ONCE", "CameraView", "PacketView", "View", "expand_rects"]
@@ -76,6 +76,10 @@ class CameraView:
     def nbytes(self) -> int:
         """See `View.nbytes`."""
         return self._rects.nbytes + self.bricks.nbytes + self.shells.nbytes
+
+    def tiles_seen(self) -> NDArray[np.bool_]:
+        """Which tiles [rows * columns] may see a brick at all."""
+        return rects_cover(self._rects, self._screen.rows, self._screen.columns).reshape(-1)
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""

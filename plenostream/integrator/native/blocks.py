@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +15,14 @@ from plenostream.integrator.interface import Boxes
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import BOX
 
-__all__ = ["BlockMap", "map_blocks", "map_bytes"]
+__all__ = ["BlockMap", "SlotTable", "map_blocks", "map_bytes", "slot_table_bytes"]
 
+_LEAST_UNIT = 4
+"""Cells an axis of a unit."""
 _MOST_UNITS = 1 << 24
-"""Units of the map at most: in grids above 2048 voxels an axis, a unit is more than one block."""
+"""Units of the map at most: in grids above 1024 voxels an axis, they are larger."""
 _FARTHEST = 255
+_EMPTY, _ABSENT = -1, -2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +47,25 @@ class BlockMap:
         return sum(array.nbytes for array in arrays)
 
 
+class SlotTable:
+    """Where the bricks of a scene lie in the pool, by their places in the grid."""
+
+    def __init__(self, brick_at: NDArray[np.int32]) -> None:
+        """No brick is in the pool."""
+        self.slot_at = np.full(brick_at.shape, _EMPTY, np.int32)
+        """[bricks]: slot of the brick there, -1 where none has a box, -2 where it is not in the pool."""
+        self._place = np.flatnonzero(brick_at >= 0)
+        self._brick = brick_at.reshape(-1)[self._place]
+
+    def update(self, slot_of: NDArray[np.int32]) -> None:
+        """Enter the slots [bricks of the scene]."""
+        slots = slot_of[self._brick]
+        self.slot_at.reshape(-1)[self._place] = np.where(slots < 0, _ABSENT, slots)
+
+
 def _units(bricks: BrickGrid) -> tuple[int, tuple[int, ...]]:
     """Logarithm of the cells an axis of a unit, and units an axis."""
-    bits = BLOCK_SIZE.bit_length() - 1
+    bits = _LEAST_UNIT.bit_length() - 1
     while True:
         shape = tuple(-(-(n - 1) // (1 << bits)) for n in bricks.size)
         if math.prod(shape) <= _MOST_UNITS:
@@ -66,15 +87,30 @@ def map_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
     )
 
 
+def _ends_of_boxes(boxes: Boxes) -> Iterator[NDArray[np.int32]]:
+    """The cell [m, 3] at each of the eight ends of the boxes; no box is longer than two units."""
+    origin = boxes.block * BLOCK_SIZE
+    for ends in itertools.product((0, 1), repeat=3):
+        at = [
+            boxes.corners[:, 3 * end + axis].astype(np.int32) - end for axis, end in enumerate(ends)
+        ]
+        yield origin + (np.stack(at, -1) & (BLOCK_SIZE - 1))
+
+
+def slot_table_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
+    """Bytes of a `SlotTable`: table, places and numbers, and what an update takes."""
+    return 4 * math.prod(bricks.shape) + _n_bricks(boxes) * (8 + 4 + 2 * 4 + 1)
+
+
 def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
     """The map of a scene with these boxes."""
     bits, units = _units(bricks)
     distance = np.full(units, _FARTHEST, np.uint8)
-    per_unit = (1 << bits) // BLOCK_SIZE
-    distance[tuple((boxes.block // per_unit).T)] = 0
+    for ends in _ends_of_boxes(boxes):
+        distance[tuple((ends >> bits).T)] = 0
     kernels.measure(distance.ctypes.data, np.array(units, np.int32).ctypes.data)
     side = bricks.blocks_per_axis
-    brick_at = np.full(bricks.shape, -1, np.int32)
+    brick_at = np.full(bricks.shape, _EMPTY, np.int32)
     brick_at[tuple((boxes.block // side).T)] = boxes.brick
     n = _n_bricks(boxes)
     table = np.zeros((n, bricks.blocks), BOX)

@@ -32,7 +32,7 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.native import memory, structs
-from plenostream.integrator.native.blocks import BlockMap, map_blocks
+from plenostream.integrator.native.blocks import BlockMap, SlotTable, map_blocks
 from plenostream.integrator.native.crew import Crew
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.packets import bricks_met
@@ -73,6 +73,7 @@ class NativeIntegrator:
         self._record = _scene_record(scene, rule)
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
+        self._slots: SlotTable | None = None
         self._pool: BrickPool | None = None
         self._pool_is_whole = True
         self._tiles: RayTiles | None = None
@@ -154,10 +155,11 @@ class NativeIntegrator:
             blocks = map_blocks(self._scene.boxes, self._scene.bricks, self._kernels)
             self._record.unit_bits = blocks.unit_bits
             self._record.units[:] = blocks.distance.shape
+            self._record.unit_strides[:] = blocks.distance.strides
             self._record.distance = blocks.distance.ctypes.data
             self._record.brick_at = blocks.brick_at.ctypes.data
             self._record.boxes = blocks.boxes.ctypes.data
-            self._map = blocks
+            self._map, self._slots = blocks, SlotTable(blocks.brick_at)
         return self._map
 
     def _the_tiles(self) -> RayTiles:
@@ -192,17 +194,24 @@ class NativeIntegrator:
         for some in self._coming:
             self._put(some)
         self._crew.keep_up(memory.QUEUED_WAVES)
-        tiles, pool, slots = self._the_tiles(), self._the_pool().record, slot_of.copy()
+        tiles, pool, table = self._the_tiles(), self._the_pool().record, self._slots
+        slots = slot_of.copy()
         self._note("queue", memory.QUEUED_WAVES * slots.nbytes)
+        assert table is not None
+
+        def get_ready(_: int) -> None:
+            tiles.share()
+            table.update(slots)
 
         def march(_: int) -> None:
             counts = structs.Counts()
-            self._kernels.advance(self._record, pool, slots.ctypes.data, tiles.record, counts)
+            slot_at = table.slot_at.ctypes.data
+            self._kernels.advance(self._record, pool, slot_at, tiles.record, counts)
             with self._lock:
                 for name in structs.COUNTERS:
                     self._counts[name] += getattr(counts, name)
 
-        self._crew.submit(lambda _: tiles.share(), n=1)
+        self._crew.submit(get_ready, n=1)
         self._crew.submit(march)
 
     def report(self) -> Report:
@@ -235,7 +244,7 @@ class NativeIntegrator:
         """See `Integrator`."""
         self.drop()
         self._crew.close()
-        self._pool = self._tiles = self._map = None
+        self._pool = self._tiles = self._map = self._slots = None
 
     # Counts
 

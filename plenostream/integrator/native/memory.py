@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape
-from plenostream.integrator.native.blocks import map_bytes
+from plenostream.integrator.native.blocks import map_bytes, slot_table_bytes
 from plenostream.integrator.native.packets import packet_bytes
 from plenostream.integrator.native.pool import PADDING_BYTES as POOL_PADDING
 from plenostream.integrator.native.pool import page_bytes, slot_bytes
@@ -50,7 +50,9 @@ def host_costs(scene: SceneShape, n_threads: int) -> HostCosts:
     """See `Integrator.host_costs`."""
     n_bricks = int(scene.boxes.brick.max(initial=-1)) + 1
     return HostCosts(
-        kept_bytes=scene.boxes.nbytes + map_bytes(scene.boxes, scene.bricks),
+        kept_bytes=scene.boxes.nbytes
+        + map_bytes(scene.boxes, scene.bricks)
+        + slot_table_bytes(scene.boxes, scene.bricks),
         staging_bytes=BATCH_BRICKS * (_BRICK + scene.bricks.mask_bytes),
         queue_bytes=QUEUED_WAVES * 4 * n_bricks,
         pair_bytes=0,

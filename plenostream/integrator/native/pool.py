@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from plenostream.errors import DeviceError
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals, SceneShape
 from plenostream.integrator.native import structs
 from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
@@ -11,14 +12,17 @@ from plenostream.integrator.native.structs import ROW_LANES, row_vectors
 
 __all__ = ["PADDING_BYTES", "Batch", "BrickPool", "page_bytes", "slot_bytes"]
 
-PADDING_BYTES = 3 * SPARE_BYTES
+PADDING_BYTES = 4 * SPARE_BYTES
 """Bytes of a pool beside its slots and pages."""
-_ROW_NUMBER = np.dtype(np.uint32)
+_PLACE = np.dtype(np.uint32)
+_MOST_VOXELS, _MOST_ROW_BYTES = (1 << 31) - 1, 8 << 32
+"""What the kernels' numbers of 32 bits reach: voxels one by one, rows in units of 8 bytes."""
 
 
 def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
-    """Bytes of a brick: its densities and row numbers."""
-    return scene.bricks.voxels * (dtype.itemsize + _ROW_NUMBER.itemsize)
+    """Bytes of a brick: its densities, the places of its rows, and a bit for each cell."""
+    voxels, cells = scene.bricks.voxels, scene.bricks.brick_size**3
+    return voxels * (dtype.itemsize + _PLACE.itemsize) + cells // 8
 
 
 def page_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
@@ -32,15 +36,23 @@ class BrickPool:
     def __init__(
         self, scene: SceneShape, dtype: np.dtype[np.floating], *, n_slots: int, n_pages: int
     ) -> None:
+        """Raises DeviceError where there are more than the kernels can count."""
         voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
+        if n_slots * voxels > _MOST_VOXELS or n_pages * page_bytes(scene, dtype) > _MOST_ROW_BYTES:
+            raise DeviceError(
+                f"a pool of {n_slots} bricks and {n_pages} pages of rows is larger than the kernels"
+                " for CPUs can count; allow fewer bytes with device_memory"
+            )
         self._density = aligned((n_slots, voxels), dtype)
-        self._row_of = aligned((n_slots, voxels), _ROW_NUMBER)
+        self._place_of = aligned((n_slots, voxels), _PLACE)
+        self._live = aligned((n_slots, scene.bricks.brick_size**3 // 8), np.uint8)
         self._rows = aligned((n_pages * PAGE_ROWS, vectors * ROW_LANES), dtype)
-        arrays = (self._density, self._row_of, self._rows)
+        arrays = (self._density, self._place_of, self._live, self._rows)
         self.nbytes = sum(array.nbytes for array in arrays) + PADDING_BYTES
         self.record = structs.Pool(
             density=self._density.ctypes.data,
-            row_of=self._row_of.ctypes.data,
+            place_of=self._place_of.ctypes.data,
+            live=self._live.ctypes.data,
             rows=self._rows.ctypes.data,
             wide=dtype == np.float32,
             vectors=vectors,

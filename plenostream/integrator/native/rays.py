@@ -23,8 +23,9 @@ _AT_ONCE = 64
 _RAY_BYTES = 512
 """Bytes of a ray while it is made by a camera and its functions are evaluated, at most, beside what
 the functions themselves take."""
-PADDING_BYTES = 3 * SPARE_BYTES
+PADDING_BYTES = 4 * SPARE_BYTES
 """Bytes beside the tiles."""
+_NUMBER = np.dtype(np.int32)
 _EMPTY = -1
 
 
@@ -35,7 +36,7 @@ def part_bytes(basis: Basis) -> int:
 
 def tile_bytes(basis_dim: int) -> int:
     """Bytes of a tile of rays, in all arrays."""
-    return tile_dtype(basis_dim).itemsize + 2
+    return tile_dtype(basis_dim).itemsize + 2 + _NUMBER.itemsize
 
 
 class RayTiles:
@@ -49,7 +50,9 @@ class RayTiles:
         self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
-        self.nbytes = self._tiles.nbytes + 2 * n_tiles + PADDING_BYTES
+        self._seen = aligned((n_tiles,), _NUMBER)
+        self.nbytes = n_tiles * tile_bytes(scene.basis_dim) + PADDING_BYTES
+        self._n_seen = 0
         self._parts: Iterator[int] = iter(())
         self.record = structs.Rays(
             tiles=self._tiles.ctypes.data,
@@ -62,8 +65,12 @@ class RayTiles:
         if rays.n_tiles > self.n_tiles:
             raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
         self.record.n_tiles = rays.n_tiles
+        seen = np.arange(rays.n_tiles) if rays.seen is None else np.flatnonzero(rays.seen)
+        self._n_seen = len(seen)
+        self._seen[: len(seen)] = seen
+        self.live[:] = self._drawn[:] = 0
+        self._parts = iter(range(0, len(seen), _AT_ONCE))
         self._numbers = self._basis.arrays
-        self.share()
 
     def share(self) -> None:
         """Let threads claim tiles anew, from the first on."""
@@ -73,19 +80,19 @@ class RayTiles:
     def make(self, rays: RaySource) -> None:
         """Make rays, as long as there is a part that no other thread makes."""
         for first in self._parts:
-            part = slice(first, min(first + _AT_ONCE, self.record.n_tiles))
-            origins, directions, valid = rays.make(
-                np, *(a[part] for a in rays.per_tile), *rays.shared
-            )
+            tiles = self._seen[first : min(first + _AT_ONCE, self._n_seen)]
+            mine = slice(first, first + len(tiles)) if rays.seen is None else tiles
+            per_tile = (a[mine] for a in rays.per_tile)
+            origins, directions, valid = rays.make(np, *per_tile, *rays.shared)
             world = [np.ascontiguousarray(a) for a in (origins, directions, valid)]
             record = structs.WorldRays(*(a.ctypes.data for a in world), n=len(valid))
-            self._kernels.set_up(self._scene, record, self.record, first, part.stop - first)
-            self._drawn[part] = self.live[part]
-            seen = np.flatnonzero(self.live[part])
-            if len(seen):
-                self._evaluate(first + seen, world[1].reshape(3, -1, TILE_RAYS)[:, seen])
+            self._kernels.set_up(self._scene, record, self.record, tiles.ctypes.data, len(tiles))
+            drawn = np.flatnonzero(self.live[tiles])
+            self._drawn[tiles[drawn]] = 1
+            if len(drawn):
+                self._evaluate(tiles[drawn], world[1].reshape(3, -1, TILE_RAYS)[:, drawn])
 
-    def _evaluate(self, tiles: NDArray[np.int64], directions: NDArray[np.float64]) -> None:
+    def _evaluate(self, tiles: NDArray[np.int32], directions: NDArray[np.float64]) -> None:
         """Keep the values of the functions for tiles [t] of world directions [3, t, 64]."""
         x, y, z = directions
         unit = (directions / np.sqrt(x * x + y * y + z * z)).reshape(3, -1)

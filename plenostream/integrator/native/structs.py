@@ -31,7 +31,7 @@ __all__ = [
     "tile_dtype",
 ]
 
-COUNTERS = ("segments", "samples_marched", "samples_shaded", "march_lanes", "shade_lanes")
+COUNTERS = ("samples_marched", "samples_shaded", "march_lanes", "shade_lanes")
 """What the kernels count, in the order of `Counts`."""
 
 ROW_LANES, _ROW_FUNCTIONS = 16, 5
@@ -56,6 +56,7 @@ def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
             ("t_min", np.float32, rays),
             ("n_samples", np.int32, rays),
             ("next", np.int32, rays),
+            ("depth", np.int32, rays),
             ("trans", np.float32, rays),
             ("left", np.float32, rays),
             ("seen", np.float32, (rays, 4)),
@@ -81,6 +82,7 @@ class Scene(Structure):
         ("bricks", _Three),
         ("unit_bits", c_int32),
         ("units", _Three),
+        ("unit_strides", _Three),
         ("basis_dim", c_int32),
         ("distance", c_void_p),
         ("brick_at", c_void_p),
@@ -104,7 +106,8 @@ class Pool(Structure):
 
     _fields_ = [
         ("density", c_void_p),
-        ("row_of", c_void_p),
+        ("place_of", c_void_p),
+        ("live", c_void_p),
         ("rows", c_void_p),
         ("wide", c_int32),
         ("vectors", c_int32),
@@ -176,7 +179,7 @@ class Counts(Structure):
 
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
-    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_int32, c_int32),
+    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
     "keys": (POINTER(Rays), c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
     "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch)),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from plenostream.errors import DeviceError
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.precision import density_unit, device_densities
@@ -168,7 +169,7 @@ def test_rays_find_the_first_sample_in_a_box_and_every_brick_that_they_meet(seed
 def test_map_says_how_far_each_unit_is_from_the_next_box(size: tuple[int, int, int]) -> None:
     scene = shape_of(size, 3)
     blocks = map_blocks(scene.boxes, scene.bricks, load_kernels())
-    held = np.unique(scene.boxes.block, axis=0)
+    held = np.unique(np.argwhere(cells_of(scene) >= 0) >> blocks.unit_bits, axis=0)
     every = np.argwhere(np.ones(blocks.distance.shape, bool))
     want = np.abs(every[:, None] - held[None]).max(-1).min(-1)
     np.testing.assert_array_equal(blocks.distance.reshape(-1), np.minimum(want, 255))
@@ -211,7 +212,7 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
     wide[active] = device_densities(density, density_unit(scene.grid), np.dtype(precision))
     stored[[4, 0, 2]] = wide
     np.testing.assert_array_equal(pool._density, stored)
-    rows = pool._row_of[[4, 0, 2]]
+    rows = pool._place_of[[4, 0, 2]] * 8 // pool._rows.strides[0]
     assert (rows[~active] == 0).all()
     lanes = [
         k // 5 * 16 + (4 * (k % 5) + c if k % 5 < 4 else 4 * c + 3)
@@ -221,6 +222,13 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
     np.testing.assert_array_equal(pool._rows[rows[active]][:, lanes], sh.astype(precision))
     spare = np.delete(pool._rows, lanes, axis=1)
     assert not spare.any()
+    corners = np.lib.stride_tricks.sliding_window_view(
+        stored.reshape(5, 17, 17, 17) > 0, (2, 2, 2), axis=(1, 2, 3)
+    )
+    live = np.unpackbits(pool._live[[4, 0, 2]], axis=1, bitorder="little")
+    want = corners.any((-3, -2, -1)).reshape(5, -1)[[4, 0, 2]]
+    np.testing.assert_array_equal(live, want)
+    assert 0 < want.mean() < 1
     assert not pool._rows[0].any()
     native.close()
 
@@ -237,4 +245,12 @@ def test_functions_are_evaluated_at_unit_world_directions() -> None:
     want = np.stack([value.reshape(70, TILE_RAYS) for value in values], 1)[seen]
     np.testing.assert_allclose(native._tiles._tiles["basis"][seen], want, rtol=0, atol=1e-6)
     assert len(seen) > 10
+    native.close()
+
+
+@pytest.mark.parametrize(("n_slots", "n_pages"), [(1 << 19, 1), (1, 1 << 25)])
+def test_pool_that_is_too_large_to_count_is_refused(n_slots: int, n_pages: int) -> None:
+    native = integrator_of(shape_of((60, 41, 77), basis_dim=9))
+    with pytest.raises(DeviceError, match="device_memory"):
+        native.make_pool(n_slots, n_pages)
     native.close()

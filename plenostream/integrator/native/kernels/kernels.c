@@ -31,13 +31,12 @@ static const uint8_t NEIGHBOURS[TILE_RAYS] = {
 
 KERNEL(measure, uint8_t *distance, const int32_t *n) { measure(distance, n); }
 
-/* Set up the tiles [first, first + n) with the rays of `world`. */
-KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, int32_t first, int32_t n)
+/* Set up the `tiles` [n] with the rays of `world`. */
+KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, const int32_t *tiles, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++) {
-        Tile *tile = tile_of(rays, first + i);
-        rays->live[first + i] = (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile);
-    }
+    for (int32_t i = 0; i < n; i++)
+        rays->live[tiles[i]] =
+            (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, tiles[i]));
 }
 
 KERNEL(keys, const Rays *rays, int64_t *keys)
@@ -58,10 +57,10 @@ KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
 
 /* One walk for each length of row and type of number: loops over a row's vectors are unrolled. */
 #define WALK(vectors, wide)                                                                       \
-    static void walk_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_of, \
+    static void walk_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_at, \
                                         Tile *tile, int ray, Counts *counts)                      \
     {                                                                                             \
-        walk(scene, pool, slot_of, tile, ray, counts, vectors, wide);                             \
+        walk(scene, pool, slot_at, tile, ray, counts, vectors, wide);                             \
     }
 WALK(1, 0) WALK(2, 0) WALK(3, 0) WALK(4, 0) WALK(5, 0)
 WALK(1, 1) WALK(2, 1) WALK(3, 1) WALK(4, 1) WALK(5, 1)
@@ -72,7 +71,7 @@ static Walk *const WALKS[2][MOST_VECTORS + 1] = {
 };
 
 /* Take all rays on through the bricks that are in the pool, see `walk`. */
-KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_of, Rays *rays, Counts *counts)
+KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Rays *rays, Counts *counts)
 {
     Walk *const go = WALKS[pool->wide != 0][pool->vectors];
     for (int32_t first; !is_stopped(rays) && (first = claim(rays, TILES_AT_ONCE)) < rays->n_tiles;)
@@ -82,7 +81,7 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_of, Ra
             int live = 0;
             for (int j = 0; j < TILE_RAYS; j++) {
                 const int ray = NEIGHBOURS[j];
-                if (tile->next[ray] < tile->n_samples[ray]) go(scene, pool, slot_of, tile, ray, counts);
+                if (tile->next[ray] < tile->n_samples[ray]) go(scene, pool, slot_at, tile, ray, counts);
                 live |= tile->next[ray] < tile->n_samples[ray];
             }
             rays->live[i] = (uint8_t)live;

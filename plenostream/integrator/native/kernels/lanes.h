@@ -8,11 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#ifdef __AVX512F__
-#define LANES 16
-#else
-#define LANES 8 /* two registers of NEON or SSE; 16 gained nothing with AVX2 */
-#endif
+#define LANES 16 /* two or four registers where they are shorter: still faster than 8 */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Reals __attribute__((vector_size(4 * LANES)));
@@ -24,16 +20,10 @@ typedef float Row __attribute__((vector_size(64)));
 typedef int32_t RowInts __attribute__((vector_size(64)));
 typedef int16_t RowShorts __attribute__((vector_size(32)));
 
-#if LANES == 16
 #define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 #define SHIFTED(x, n, below)                                                                      \
     __builtin_shufflevector(below, x, 16 - n, 17 - n, 18 - n, 19 - n, 20 - n, 21 - n, 22 - n,     \
                             23 - n, 24 - n, 25 - n, 26 - n, 27 - n, 28 - n, 29 - n, 30 - n, 31 - n)
-#else
-#define LANE_NUMBERS {0, 1, 2, 3, 4, 5, 6, 7}
-#define SHIFTED(x, n, below)                                                                      \
-    __builtin_shufflevector(below, x, 8 - n, 9 - n, 10 - n, 11 - n, 12 - n, 13 - n, 14 - n, 15 - n)
-#endif
 
 INLINE Reals splat(float x) { return (Reals){0} + x; }
 
@@ -61,7 +51,7 @@ INLINE uint32_t bits_of(Ints mask)
 /* The words at byte `index * scale` of a table. The loop becomes a gather where there are such. */
 INLINE Words gather(const void *table, Ints index, const int scale)
 {
-    typedef uint32_t Loose __attribute__((aligned(2), may_alias));
+    typedef uint32_t Loose __attribute__((aligned(1), may_alias));
     int32_t at[LANES] __attribute__((aligned(64)));
     uint32_t taken[LANES] __attribute__((aligned(64)));
     memcpy(at, &index, sizeof at);
@@ -82,19 +72,6 @@ INLINE Reals upper_half(Words word)
     return (Reals)(((Ints)word >> 3) & (int32_t)0x8FFFE000) * 0x1p112f;
 }
 INLINE Reals lower_half(Words word) { return upper_half(word << 16); }
-
-/* Running sums: lane i holds the sum of lanes 0 to i. */
-INLINE Reals running_sum(Reals x)
-{
-    const Reals zero = {0};
-    x += SHIFTED(x, 1, zero);
-    x += SHIFTED(x, 2, zero);
-    x += SHIFTED(x, 4, zero);
-#if LANES == 16
-    x += SHIFTED(x, 8, zero);
-#endif
-    return x;
-}
 
 /* exp(x) for x <= 0, to 2e-7 of it: 2^n times a polynomial in [-0.5, 0.5]. */
 INLINE Reals exp_below_0(Reals x)

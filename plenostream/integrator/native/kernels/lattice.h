@@ -205,18 +205,6 @@ INLINE void cross(const Scene *scene, const Courses *rays, const Abreast low[3],
     }
 }
 
-/* The box of the block that a cell lies in; one without cells where there is none. */
-INLINE Box box_at(const Scene *scene, const int32_t cell[3])
-{
-    const int bits = scene->brick_bits;
-    int64_t place = scene->brick_at[((int64_t)(cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) *
-                                        scene->bricks[2] + (cell[2] >> bits)];
-    if (place < 0) return (Box){{0}, {0}, {0}};
-    for (int a = 0; a < 3; a++)
-        place = (place << scene->blocks_bits) + ((cell[a] & (scene->brick_size - 1)) >> BLOCK_BITS);
-    return scene->boxes[place];
-}
-
 /* What `seek` does from sample `start` on, for ABREAST rays from `first` on. */
 static void seek_abreast(const Scene *scene, Tile *tile, int first, int32_t start)
 {
@@ -306,6 +294,7 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {
         memset(tile->seen, 0, sizeof tile->seen);
+        memset(tile->depth, 0, sizeof tile->depth);
         for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = tile->left[i] = 1.0f;
     }
     return live;

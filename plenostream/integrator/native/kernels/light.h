@@ -5,6 +5,19 @@
 #include "lanes.h"
 #include "scene.h"
 
+#define LEFT_ONE 0x1p24f
+
+/* Running sums: lane i holds the sum of lanes 0 to i. */
+INLINE Ints running_sum(Ints x)
+{
+    const Ints zero = {0};
+    x += SHIFTED(x, 1, zero);
+    x += SHIFTED(x, 2, zero);
+    x += SHIFTED(x, 4, zero);
+    x += SHIFTED(x, 8, zero);
+    return x;
+}
+
 /* 1 - exp(x) for x <= 0: near 0 by a series, since the difference from 1 would keep few digits. */
 INLINE Reals opacity(Reals x)
 {
@@ -23,8 +36,10 @@ INLINE Reals colour_weights(const Scene *scene, Reals sigma, Reals before, Reals
                             int32_t last, float *left)
 {
     if (scene->light == ADDS_UP) {
-        const Reals taken = running_sum(opacity(sigma * tau));
-        const Reals rest = most(splat(*left) - taken, (Reals){0});
+        /* In whole numbers, which float32 holds exactly: the sum is the same in any groups. */
+        const Ints own = __builtin_convertvector(opacity(sigma * tau) * LEFT_ONE + 0.5f, Ints);
+        const Reals taken = __builtin_convertvector(running_sum(own), Reals);
+        const Reals rest = most(splat(*left) - taken * (1.0f / LEFT_ONE), (Reals){0});
         const Reals weight = SHIFTED(rest, 1, splat(*left)) - rest;
         *left = rest[LANES - 1];
         return weight;

@@ -8,10 +8,12 @@ enum {
     TILE_RAYS = 64,
     BLOCK_BITS = 3,     /* blocks have 8 cells an axis */
     PAGE_ROWS = 16,
+    PLACE_BYTES = 8,    /* the largest that a processor multiplies by on its way to memory */
     ROW_LANES = 16,     /* colour rows are made of vectors of so many numbers */
     ROW_FUNCTIONS = 5,  /* and each vector holds so many basis functions */
     MOST_VECTORS = 5,   /* of a row: 25 functions */
     EMPTY = -1,
+    ABSENT = -2, /* in place of a slot: there is a brick with boxes, and it is not in memory */
 };
 
 /* How samples take light from their rays, see `interface.Light`. */
@@ -32,6 +34,7 @@ typedef struct {
     int32_t bricks[3];       /* an axis */
     int32_t unit_bits;       /* logarithm of the cells an axis of a unit of the map */
     int32_t units[3];        /* an axis */
+    int32_t unit_strides[3]; /* units from one to the next along an axis */
     int32_t basis_dim;
     const uint8_t *distance; /* [units]: to the nearest unit with a box, in units; 0: it has one */
     const int32_t *brick_at; /* [bricks]: number of the brick there, or EMPTY */
@@ -52,7 +55,10 @@ typedef struct {
 /* Bricks in memory. Densities and rows are float32 where `wide`, else float16. */
 typedef struct {
     void *density;     /* [slots, voxels] per unit of length, C order, z fastest */
-    uint32_t *row_of;  /* [slots, voxels]: row of the coefficients; 0, a row of zeros, where none */
+    uint32_t *place_of; /* [slots, voxels]: where the row of the coefficients lies, in units of
+                          PLACE_BYTES; 0, a row of zeros, where none */
+    uint8_t *live;      /* [slots, brick_size, brick_size, brick_size / 8]: a bit for each cell, z
+                           fastest: whether a corner has a density above 0 */
     void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
     int32_t wide, vectors;
 } Pool;
@@ -64,6 +70,7 @@ typedef struct {
     float t_min[TILE_RAYS];          /* from the ray's origin to sample 0, grid units */
     int32_t n_samples[TILE_RAYS];
     int32_t next[TILE_RAYS];         /* the sample that comes next; n_samples: none */
+    int32_t depth[TILE_RAYS];        /* optical depth so far, in units of 1 / DEPTH_ONE */
     float trans[TILE_RAYS];          /* light left; 0 once the ray has ended */
     float left[TILE_RAYS];           /* the same for colours, see `light.h` */
     float seen[TILE_RAYS][4];        /* red, green, blue, and the sum of weight times t */
@@ -83,7 +90,7 @@ typedef struct {
 
 /* What is counted, in the order of `structs.COUNTERS`. */
 typedef struct {
-    int64_t segments, samples_marched, samples_shaded, march_lanes, shade_lanes;
+    int64_t samples_marched, samples_shaded, march_lanes, shade_lanes;
 } Counts;
 
 static inline Tile *tile_of(const Rays *rays, int64_t number)
@@ -100,6 +107,11 @@ static inline int32_t claim(Rays *rays, int32_t n)
 static inline int is_stopped(const Rays *rays)
 {
     return __atomic_load_n(&rays->stop, __ATOMIC_RELAXED);
+}
+
+static inline const char *row_at(const Pool *pool, uint32_t place)
+{
+    return (const char *)pool->rows + (uint64_t)place * PLACE_BYTES;
 }
 
 /* Where a coefficient lies in a colour row: four functions in the lanes 4 j + c of a vector, and the

@@ -11,6 +11,7 @@
 #include "scene.h"
 
 #define FAR 1e30 /* beyond every sample's number; times a direction's inverse still finite */
+#define NEARLY 0.9999 /* of a way: what rounding adds to it does not make it longer */
 #define HAIR 1e-9 /* samples by which a box is larger: those on its faces are in it, too */
 
 typedef struct {
@@ -87,6 +88,31 @@ INLINE void cell_at(const Scene *scene, const Course *course, int32_t k, int32_t
         const int32_t last = scene->size[a] - 2;
         cell[a] = c < 0 ? 0 : c > last ? last : c;
     }
+}
+
+/* The box of the block that a cell lies in; one without cells where there is none. */
+INLINE Box box_at(const Scene *scene, const int32_t cell[3])
+{
+    const int bits = scene->brick_bits;
+    int64_t place = scene->brick_at[((int64_t)(cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) *
+                                        scene->bricks[2] + (cell[2] >> bits)];
+    if (place < 0) return (Box){{0}, {0}, {0}};
+    for (int a = 0; a < 3; a++)
+        place = (place << scene->blocks_bits) + ((cell[a] & (scene->brick_size - 1)) >> BLOCK_BITS);
+    return scene->boxes[place];
+}
+
+/* Whether sample k lies in a box. */
+INLINE int is_in_box(const Scene *scene, const Course *course, int32_t k)
+{
+    int32_t cell[3], inside = 1;
+    cell_at(scene, course, k, cell);
+    const Box box = box_at(scene, cell);
+    for (int a = 0; a < 3; a++) {
+        const int32_t at = cell[a] & (scene->brick_size - 1);
+        inside &= at >= box.low[a] && at < box.high[a];
+    }
+    return inside;
 }
 
 /* The first sample from k on that lies in a box, and the brick of the box; n where there is none. */

@@ -7,99 +7,136 @@
 #include "scene.h"
 
 enum {
-    GROUPS = 24, /* groups of samples of a ray that are marched before they are shaded */
-    AHEAD = 6,   /* samples by which rows are asked for before they are needed */
+    GROUPS = 24,   /* groups of samples of a ray that are marched before they are shaded */
+    AHEAD = 10,    /* samples by which rows are asked for before they are needed */
+    BATCH = 64,    /* samples whose rows are blended before their functions are added up */
+    TOGETHER = 4,  /* samples whose functions are added up together */
 };
 
-/* LANES samples of one brick. */
+/* What is known of a sample, LANES numbers each. */
+enum { CORNER, WEIGHT = 8, DEPTH, VOXEL, N_KNOWN };
+
+/* LANES samples: the trilinear weights of their corners, their weights, those that depth sees times
+   t, and their first corners in the pool, which are int32. */
 typedef struct {
-    float corner[8][LANES]; /* trilinear weights */
-    float weight[LANES];
-    float depth[LANES];     /* weight, as depth counts it, times t */
-    int32_t voxel[LANES];   /* first corner, in the brick */
-    const uint32_t *row_of; /* of the brick */
+    float known[N_KNOWN][LANES];
 } __attribute__((aligned(64))) Group;
 
 typedef struct {
     Group groups[GROUPS];
-    uint16_t sample[GROUPS * LANES]; /* those that contribute: group * LANES + lane */
+    uint32_t sample[GROUPS * LANES]; /* those that contribute: place of their first number in `groups` */
     int n_groups, n_samples;
 } Shading;
 
-/* Values of the basis functions, in the lanes of a colour row. */
+INLINE const float *sample_of(const Shading *shading, int number)
+{
+    return &shading->groups[0].known[0][0] + shading->sample[number];
+}
+
+/* Values of the basis functions, in the lanes of a colour row, see `lane_of`. */
 INLINE void spread_basis(const Scene *scene, const Tile *tile, int ray, const int vectors,
                          Row basis[MOST_VECTORS])
 {
-    float lanes[MOST_VECTORS * ROW_LANES] __attribute__((aligned(64))) = {0};
-    for (int k = 0; k < scene->basis_dim; k++)
-        for (int c = 0; c < 3; c++) lanes[lane_of(k, c)] = tile->basis[k * TILE_RAYS + ray];
-    memcpy(basis, lanes, (size_t)vectors * sizeof(Row));
+    for (int v = 0; v < vectors; v++) {
+        Eight five = {0};
+        for (int j = 0; j < ROW_FUNCTIONS && v * ROW_FUNCTIONS + j < scene->basis_dim; j++)
+            five[j] = tile->basis[(v * ROW_FUNCTIONS + j) * TILE_RAYS + ray];
+        basis[v] = __builtin_shufflevector(five, five, 0, 0, 0, 4, 1, 1, 1, 4, 2, 2, 2, 4, 3, 3, 3, 7);
+    }
 }
 
-INLINE const uint32_t *rows_of_sample(const Shading *shading, int number)
+/* The places of the rows of a sample's corners, from the first on. */
+INLINE const uint32_t *places_of(const Pool *pool, const float *sample)
 {
-    const int sample = shading->sample[number];
-    const Group *group = &shading->groups[sample / LANES];
-    return group->row_of + group->voxel[sample % LANES];
+    int32_t voxel;
+    memcpy(&voxel, sample + VOXEL * LANES, sizeof voxel);
+    return pool->place_of + voxel;
 }
 
-INLINE void prefetch_rows(const Pool *pool, const uint32_t *row_of, const int corner[8], const int row_bytes)
+INLINE void prefetch_rows(const Pool *pool, const uint32_t *place_of, const int corner[8])
 {
-    for (int i = 0; i < 8; i++)
-        __builtin_prefetch((const char *)pool->rows + (int64_t)row_of[corner[i]] * row_bytes);
+    for (int i = 0; i < 8; i++) __builtin_prefetch(row_at(pool, place_of[corner[i]]));
 }
 
-INLINE Row part_of_row(const Pool *pool, uint32_t row, const int part, const int vectors, const int wide)
+INLINE Row part_of_row(const char *row, const int part, const int wide)
 {
-    const int64_t at = (int64_t)row * (vectors * ROW_LANES) + part * ROW_LANES;
-    return wide ? row_of_floats((const float *)pool->rows + at)
-                : row_of_halves((const uint16_t *)pool->rows + at);
+    return wide ? row_of_floats((const float *)row + part * ROW_LANES)
+                : row_of_halves((const uint16_t *)row + part * ROW_LANES);
 }
 
-/* Red, green and blue, before the clamp, of the products of coefficients and functions. */
-INLINE Four add_functions(Row products)
+/* Products of the coefficients of a sample and the functions, in the lanes of a colour row. */
+INLINE Row products_of(const Pool *pool, const float *sample, const int corner[8],
+                       const Row basis[MOST_VECTORS], const int vectors, const int wide)
 {
-    const Eight low = __builtin_shufflevector(products, products, 0, 1, 2, 3, 4, 5, 6, 7);
-    const Eight high = __builtin_shufflevector(products, products, 8, 9, 10, 11, 12, 13, 14, 15);
-    const Eight both = low + high;
-    const Four fifth = __builtin_shufflevector(low, high, 3, 7, 11, 15);
-    return __builtin_shufflevector(both, both, 0, 1, 2, 3) +
-           __builtin_shufflevector(both, both, 4, 5, 6, 7) + fifth;
+    const uint32_t *place_of = places_of(pool, sample);
+    Row total[MOST_VECTORS];
+    for (int j = 0; j < 8; j++) {
+        const char *row = row_at(pool, place_of[corner[j]]);
+        for (int v = 0; v < vectors; v++) {
+            const Row part = part_of_row(row, v, wide) * sample[(CORNER + j) * LANES];
+            total[v] = j ? total[v] + part : part;
+        }
+    }
+    Row products = total[0] * basis[0];
+    for (int v = 1; v < vectors; v++) products += total[v] * basis[v];
+    return products;
 }
 
-/* Add weight times (red, green, blue, t) of the samples at hand to what a ray has seen. */
-INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, const Row basis[MOST_VECTORS],
-                  float seen[4], const int vectors, const int wide)
+/* Red, green, blue and something else of TOGETHER samples, before the clamp: the sums of their
+   products, see `lane_of`. */
+INLINE Row add_functions(const Row of[TOGETHER])
+{
+#define FOLD(a, b, i, j, k, l)                                                                     \
+    __builtin_shufflevector(a, b, i, i + 1, i + 2, i + 3, j, j + 1, j + 2, j + 3, k, k + 1, k + 2, \
+                            k + 3, l, l + 1, l + 2, l + 3)
+#define FIFTHS(a, b) __builtin_shufflevector(a, b, 3, 7, 11, 15, 19, 23, 27, 31, 3, 7, 11, 15, 19, 23, 27, 31)
+    const Row first = FOLD(of[0], of[1], 0, 4, 16, 20) + FOLD(of[0], of[1], 8, 12, 24, 28);
+    const Row last = FOLD(of[2], of[3], 0, 4, 16, 20) + FOLD(of[2], of[3], 8, 12, 24, 28);
+    const Row fours = FOLD(first, last, 0, 8, 16, 24) + FOLD(first, last, 4, 12, 20, 28);
+    return fours + FOLD(FIFTHS(of[0], of[1]), FIFTHS(of[2], of[3]), 0, 4, 16, 20);
+#undef FIFTHS
+#undef FOLD
+}
+
+/* Add weight times colour, and depth, of the samples [first, end), of which there are `products`. */
+INLINE Four add_up(const Shading *shading, const Row *products, int first, int end, Four sum)
+{
+    for (int i = first; i < end; i += TOGETHER) {
+        Row colours = add_functions(products + (i - first)) + 0.5f;
+        Four colour[TOGETHER];
+        colours = (Row)((RowInts)colours & (colours > 0.0f));
+        memcpy(colour, &colours, sizeof colour);
+        for (int j = 0; j < TOGETHER && i + j < end; j++) {
+            const float *sample = sample_of(shading, i + j);
+            Four seen = colour[j] * sample[WEIGHT * LANES];
+            seen[3] = sample[DEPTH * LANES];
+            sum += seen;
+        }
+    }
+    return sum;
+}
+
+/* Add the samples at hand to what a ray has seen. */
+INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
+                  const int vectors, const int wide)
 {
     const int edge = scene->edge, plane = edge * edge, n = shading->n_samples;
     const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
-    const int row_bytes = vectors * ROW_LANES * (wide ? 4 : 2);
+    Row basis[MOST_VECTORS], products[BATCH + TOGETHER - 1];
     Four sum;
-    memcpy(&sum, seen, sizeof sum);
-    for (int i = 0; i < n; i++) {
-        const int sample = shading->sample[i], lane = sample % LANES;
-        const Group *group = &shading->groups[sample / LANES];
-        const uint32_t *row_of = group->row_of + group->voxel[lane];
-        if (!wide)
-            prefetch_rows(pool, rows_of_sample(shading, i + AHEAD < n ? i + AHEAD : n - 1), corner, row_bytes);
-        Row total[MOST_VECTORS];
-        for (int j = 0; j < 8; j++) {
-            const uint32_t row = row_of[corner[j]];
-            for (int v = 0; v < vectors; v++) {
-                const Row part = part_of_row(pool, row, v, vectors, wide) * group->corner[j][lane];
-                total[v] = j ? total[v] + part : part;
-            }
+    memcpy(&sum, tile->seen[ray], sizeof sum);
+    spread_basis(scene, tile, ray, vectors, basis);
+    for (int first = 0; first < n; first += BATCH) {
+        const int end = first + BATCH < n ? first + BATCH : n;
+        for (int i = first; i < end; i++) {
+            const float *later = sample_of(shading, i + AHEAD < n ? i + AHEAD : n - 1);
+            if (!wide) prefetch_rows(pool, places_of(pool, later), corner);
+            products[i - first] = products_of(pool, sample_of(shading, i), corner, basis, vectors, wide);
         }
-        Row products = total[0] * basis[0];
-        for (int v = 1; v < vectors; v++) products += total[v] * basis[v];
-        Four colour = add_functions(products) + 0.5f;
-        typedef int32_t FourInts __attribute__((vector_size(16)));
-        colour = (Four)((FourInts)colour & (colour > 0.0f));
-        colour[3] = group->depth[lane];
-        const float weight = group->weight[lane];
-        sum += colour * (Four){weight, weight, weight, 1.0f};
+        for (int i = end; i < end + TOGETHER - 1; i++) products[i - first] = (Row){0};
+        sum = add_up(shading, products, first, end, sum);
     }
-    memcpy(seen, &sum, sizeof sum);
+    memcpy(tile->seen[ray], &sum, sizeof sum);
     shading->n_groups = shading->n_samples = 0;
 }
 

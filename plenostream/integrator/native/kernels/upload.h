@@ -5,6 +5,8 @@
 #include "lanes.h"
 #include "scene.h"
 
+enum { MOST_EDGE = 33 }; /* voxels an axis of a brick */
+
 /* Bricks on their way in, see `integrator.interface.Arrivals`. */
 typedef struct {
     const uint8_t *mask;      /* [b, mask_bytes] */
@@ -95,25 +97,45 @@ INLINE void put_row(const Pool *pool, int64_t to, const Batch *batch, int64_t fr
     }
 }
 
+/* The bits of a brick's live cells, from those of its voxels with a density above 0: `lines` along z. */
+static void put_live(const Scene *scene, uint8_t *live, const uint64_t *lines)
+{
+    const int n = scene->brick_size, edge = scene->edge;
+    for (int x = 0; x < n; x++)
+        for (int y = 0; y < n; y++) {
+            const uint64_t *line = lines + x * edge + y;
+            uint64_t any = line[0] | line[1] | line[edge] | line[edge + 1];
+            any |= any >> 1;
+            for (int byte = 0; byte < n / 8; byte++) *live++ = (uint8_t)(any >> 8 * byte);
+        }
+}
+
 static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes)
 {
-    const int64_t base = (int64_t)batch->slots[number] * scene->voxels;
+    const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const int32_t *pages = batch->pages + batch->page_start[number];
     const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
     const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
     const size_t size = pool->wide ? 4 : 2;
+    const int64_t row_bytes = (int64_t)pool->vectors * ROW_LANES * size;
+    const int edge = scene->edge;
     memset((char *)pool->density + base * size, 0, scene->voxels * size);
-    memset(pool->row_of + base, 0, scene->voxels * sizeof *pool->row_of);
+    memset(pool->place_of + base, 0, scene->voxels * sizeof *pool->place_of);
+    uint64_t lines[MOST_EDGE * MOST_EDGE];
+    memset(lines, 0, (size_t)edge * edge * sizeof *lines);
     int64_t rank = 0;
     for (int byte = 0; byte < batch->mask_bytes; byte++)
         for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
             const int voxel = 8 * byte + __builtin_ctz(bits);
-            if (voxel >= scene->voxels) return;
+            if (voxel >= scene->voxels) break;
             const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
-            put_density(pool, base + voxel, stored_density(batch->density[first + rank], scene->unit, pool->wide));
-            pool->row_of[base + voxel] = (uint32_t)row;
+            const float density = batch->density[first + rank];
+            put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
+            lines[voxel / edge] |= (uint64_t)(density > 0.0f) << voxel % edge;
+            pool->place_of[base + voxel] = (uint32_t)(row * row_bytes / PLACE_BYTES);
             put_row(pool, row, batch, first + rank, lanes, 3 * scene->basis_dim);
         }
+    put_live(scene, pool->live + ((slot * scene->brick_size * scene->brick_size * scene->brick_size) >> 3), lines);
 }
 
 #endif
