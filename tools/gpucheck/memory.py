@@ -81,7 +81,7 @@ def plan_picture(
         shared=(np.eye(3, 4), np.ones(4), np.ones(2, np.int32)),
     )
     with closing(_session(store, device, precision)) as session:
-        layout = session.planner.picture(rays, width, height)
+        layout = session.planner.picture(rays, width, height, samples=1)
     return _case(f"{width}x{height}", device, rays, layout)
 
 
