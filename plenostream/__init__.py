@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import (
         ConvertOptions,
+        EditOptions,
         ExportOptions,
         RenderOptions,
         ResampleOptions,
@@ -88,6 +89,7 @@ _HOMES = {
     "field.grid": ("GridSpec",),
     "options": (
         "ConvertOptions",
+        "EditOptions",
         "ExportOptions",
         "RenderOptions",
         "ResampleOptions",
@@ -111,6 +113,7 @@ __all__ = [
     "ConvertOptions",
     "ConvertReport",
     "DeviceError",
+    "EditOptions",
     "ExportOptions",
     "FrameStats",
     "GridSpec",

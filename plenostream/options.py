@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.rules import (
+    Box,
     Choice,
     Colour,
     DeviceName,
@@ -25,6 +26,7 @@ from plenostream.rules import (
     Region,
     Size,
     Spelled,
+    Steps,
     Truth,
     Whole,
     check_record,
@@ -33,15 +35,20 @@ from plenostream.rules import (
 from plenostream.rules.bytesize import parse_bytes
 
 __all__ = [
+    "BOX",
+    "BOX_UNITS",
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "EXPORT_FORMATS",
+    "FACTOR",
     "FOV",
     "FPS",
     "FRAMES",
+    "FRAME_CENTER",
+    "FRAME_RADIUS",
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
     "LARGEST_PROJECTION",
@@ -50,20 +57,26 @@ __all__ = [
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
+    "OVERLAP",
     "PATH",
     "PATH_FRAMES",
     "POSES",
+    "PRUNE_DENSITY",
     "REGION",
     "SCENE_SCALE",
+    "SHIFT",
     "SHORTEST_PROJECTION",
     "SIZE",
     "Axes",
     "Backend",
+    "BoxUnits",
     "Codec",
     "ConvertOptions",
+    "EditOptions",
     "ExportFormat",
     "ExportOptions",
     "Model",
+    "Overlap",
     "PointColours",
     "Precision",
     "RenderOptions",
@@ -79,6 +92,8 @@ Precision = Literal["auto", "float16", "float32"]
 StoreDtype = Literal["auto", "float16"]
 Codec = Literal["zstd", "lz4"]
 Axes = Literal["xyz", "zyx"]
+BoxUnits = Literal["world", "voxels"]
+Overlap = Literal["denser", "first", "last"]
 ExportFormat = Literal["svox2", "points", "mesh", "ome-zarr"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)
 PointColours = Literal["8bit", "float"]
@@ -424,6 +439,39 @@ class ResampleOptions:
 
 @described
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EditOptions:
+    """How a scene is made of others.
+
+    Raises
+    ------
+    InvalidInput : a value against its rule.
+    """
+
+    host_memory: Annotated[
+        int | str,
+        Memory(help="Bound on the process's memory above what the program itself takes."),
+    ] = "1GB"
+    workers: Annotated[
+        int | None,
+        Whole(
+            least=1, most=_MOST_THREADS, unit="threads", unsaid="one a core",
+            help="Threads that pack and compress.",
+        ),
+    ] = None  # fmt: skip
+    overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
+    resume: Annotated[bool, Truth(help="Go on with an edit that was cut off.")] = False
+
+    def __post_init__(self) -> None:
+        check_record(self)
+
+    @property
+    def host_bytes(self) -> int:
+        """`host_memory` in bytes."""
+        return parse_bytes(self.host_memory, name="host_memory")
+
+
+@described
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     """What is written of a scene for other programs.
 
@@ -542,6 +590,45 @@ OUTPUTS = Names(
     "as float32 values and as a coloured PNG, red near, blue far.",
 )
 FPS = Number(least=0.01, most=1000, unit="frames/s", help="Frames per second of an .mp4.")
+
+# Edits: arguments of the functions of `edits`.
+BOX = Box(
+    most=LARGEST_COORDINATE,
+    help="Two opposite corners of the box to keep, the lower one first: in world units every cell "
+    "that it touches is kept, in voxels those from the first corner to before the second.",
+)
+BOX_UNITS = Choice(choices=get_args(BoxUnits), help="Units of --box.")
+SHIFT = Steps(
+    most=1 << 24,
+    unit="voxels",
+    help="Voxel of the first scene on which the next one's voxel 0 is laid; once for each scene but "
+    "the first. Left out: scenes lie where they lie in the world.",
+)
+OVERLAP = Choice(
+    choices=get_args(Overlap),
+    help="Whose voxel is taken where several scenes store one: the denser one (of equal ones the "
+    "first), or that of the first or last scene named.",
+)
+PRUNE_DENSITY = Number(
+    least=0,
+    most=_LARGE,
+    unit="per world unit",
+    help="Keep voxels that exceed this density (per world unit), and their neighbours.",
+)
+FRAME_RADIUS = Lengths(
+    least=_SMALL,
+    most=_LARGE,
+    unsaid="as it is",
+    help="Half the extent of the volume along x, y and z (world units).",
+)
+FRAME_CENTER = Point(
+    most=LARGEST_COORDINATE, unsaid="as it is", help="Middle of the volume (world)."
+)
+FACTOR = Number(
+    least=0.25, most=4, help="Voxels along each axis, as a multiple of those that there are."
+)
+
+# Points.
 MIN_DENSITY = Number(
     least=0,
     most=_LARGE,

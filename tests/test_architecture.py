@@ -28,6 +28,7 @@ RANKS = {
     "integrator": 1,
     "plan": 1,
     "export": 2,
+    "edits": 3,
     "importers": 2,
     "stream": 2,
     "engine": 3,

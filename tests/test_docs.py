@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from plenostream.format.schema import ATTRIBUTES, BACKGROUND_ATTRIBUTES, BASIS_ATTRIBUTES
+from plenostream.format.schema import ATTRIBUTES, BACKGROUND_ATTRIBUTES, BASIS_ATTRIBUTES, OPTIONAL
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
@@ -139,6 +139,7 @@ def test_format_names_every_attribute() -> None:
         for name in re.findall(r"`(\w+)`", row)
     }
     extra = {*BACKGROUND_ATTRIBUTES, *(name for of in BASIS_ATTRIBUTES.values() for name in of)}
+    extra |= {*OPTIONAL}
     assert named == {*ATTRIBUTES, *extra, "format_version", "complete", "checksum"}
 
 

@@ -15,6 +15,7 @@ from plenostream import options
 from plenostream.cameras import look_at_camera, orbit_cameras
 from plenostream.cli import main as cli
 from plenostream.cli.convert import convert
+from plenostream.cli.edits import crop, merge, prune, resample, transform
 from plenostream.cli.parameters import Asked
 from plenostream.cli.plan import plan
 from plenostream.cli.points import points
@@ -23,12 +24,14 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.options import (
     ConvertOptions,
+    EditOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
     VolumeOptions,
 )
 from plenostream.rules import (
+    Box,
     Choice,
     Colour,
     DeviceName,
@@ -40,12 +43,20 @@ from plenostream.rules import (
     Rule,
     Size,
     Spelled,
+    Steps,
     Truth,
     Whole,
     rules_of,
 )
 
-RECORDS = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
+RECORDS = (
+    RenderOptions,
+    StreamOptions,
+    ConvertOptions,
+    VolumeOptions,
+    ResampleOptions,
+    EditOptions,
+)
 OF_RECORDS = [
     pytest.param(record, name, rule, id=f"{record.__name__}.{name}")
     for record in RECORDS
@@ -139,15 +150,16 @@ def test_every_field_carries_a_rule(record: type[Any]) -> None:
     assert list(rules_of(record)) == [field.name for field in fields(record)]
 
 
+COMMANDS = (render, plan, convert, points, crop, merge, prune, resample, transform)
 ASKED = [
     pytest.param(command, param, id=f"{command.name} {param.opts[0]}")
-    for command in (render, plan, convert, points)
+    for command in COMMANDS
     for param in command.params
     if isinstance(param.type, Asked)
 ]
 UNRULED = {
     *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
-    *("--spheric-clip", "--last-sample-opaque", "--approximate"),
+    *("--spheric-clip", "--last-sample-opaque", "--approximate", "--keep-grid"),
 }
 """Paths, and flags without a value."""
 
@@ -158,6 +170,10 @@ def typed(rule: Rule) -> list[str]:
         return ["1,2", "1,2,nan", "1e39,0,0", "0,-1e300,0", "1,2,3,4", "a,b,c"]
     if isinstance(rule, Lengths):
         return ["1,2", "1,2,0", "1,2,-3", "1,2,nan", "1,1,1e39", "1,2,3,4", "a,b,c", "1"]
+    if isinstance(rule, Box):
+        return ["1,2,3", "0,0,0,1,1,nan", "0,0,0,1,1,0", "0,0,0,1,1,1e39", "0,0,0,1,1,1,1", "a"]
+    if isinstance(rule, Steps):
+        return ["1,2", "1,2,0.5", "1,2,nan", f"1,2,{rule.most + 1}", "1,2,3,4", "a,b,c"]
     if isinstance(rule, Projection):
         return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
     if isinstance(rule, Size):
@@ -176,10 +192,14 @@ def test_flag_beyond_its_rule_ends_in_2_and_names_it(
     assert isinstance(param.type, Asked)
     rule, flag = param.type.rule, param.opts[0]
     operands = {
-        "convert": ["no.npz", "no"],
-        "export": ["no", "no.ply"],
-        "points": ["no", "no.ply"],
-        "render": ["no", "no.png"],
+        **{
+            "convert": ["no.npz", "no"],
+            "points": ["no", "no.ply"],
+            "export": ["no", "no.ply"],
+            "render": ["no", "no.png"],
+        },
+        **{edit: ["no", "out"] for edit in ("crop", "prune", "resample", "transform")},
+        "merge": ["no", "no", "out"],
     }
     for text in [*TYPED_NEVER, *typed(rule)]:
         code = cli.main(
@@ -204,7 +224,7 @@ def test_help_of_a_flag_states_its_rule(command: click.Command, param: click.Par
 def test_every_flag_that_takes_a_value_has_a_rule() -> None:
     without = {
         max(param.opts, key=len)
-        for command in (render, plan, convert, points)
+        for command in COMMANDS
         for param in command.params
         if isinstance(param, click.Option) and not isinstance(param.type, Asked)
     }

@@ -12,6 +12,7 @@ import pytest
 from plenostream.errors import InvalidInput
 from plenostream.options import (
     ConvertOptions,
+    EditOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -19,7 +20,7 @@ from plenostream.options import (
 )
 from plenostream.rules import Colour, Number, rules_of
 
-ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions)
+ALL = (RenderOptions, StreamOptions, ConvertOptions, VolumeOptions, ResampleOptions, EditOptions)
 NUMBERS = [
     name for name, rule in rules_of(RenderOptions).items() if isinstance(rule, Number | Colour)
 ]

@@ -7,6 +7,7 @@ import click
 from plenostream import __version__
 from plenostream.cli.compare import compare
 from plenostream.cli.convert import convert
+from plenostream.cli.edits import crop, merge, prune, resample, transform
 from plenostream.cli.evaluate import evaluate
 from plenostream.cli.export import export
 from plenostream.cli.inspection import info, verify
@@ -47,5 +48,7 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-for command in (convert, render, plan, evaluate, compare, info, verify, export, points):
+_READING = (convert, render, plan, evaluate, compare, info, verify, export, points)
+_EDITING = (crop, merge, prune, resample, transform)
+for command in (*_READING, *_EDITING):
     commands.add_command(command)

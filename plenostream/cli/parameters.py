@@ -14,6 +14,7 @@ import click
 from plenostream.errors import InvalidInput
 from plenostream.options import (
     ConvertOptions,
+    EditOptions,
     ExportOptions,
     RenderOptions,
     ResampleOptions,
@@ -40,6 +41,7 @@ _Record = TypeVar(
     ConvertOptions,
     VolumeOptions,
     ResampleOptions,
+    EditOptions,
     ExportOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -75,21 +77,31 @@ class _RuleOption(click.Option):
 
 
 def rule_option(
-    *names: str, rule: Rule, default: Any = None, shown: str | None = None
+    *names: str,
+    rule: Rule,
+    default: Any = None,
+    shown: str | None = None,
+    required: bool = False,
+    multiple: bool = False,
 ) -> Callable[[_Command], _Command]:
     """Decorator that gives a command the flag of an option; `names` as `click.option` takes them.
 
-    Where the flag is left out, the command gets `default`; `shown` is that in words.
+    Where the flag is left out, the command gets `default`; `shown` is that in words. `required`: it
+    may not be; `multiple`: it may be said several times, and the command gets a tuple.
     """
     if isinstance(rule, Truth):
         return click.option(*names, is_flag=True, default=default, help=rule.help)
+    # To click, None is a default like any other, and what has one is not missing.
+    unless_said = {} if required else {"default": default}
     return click.option(
         *names,
         cls=_RuleOption,
         type=Asked(rule),
         metavar=rule.metavar,
-        default=default,
+        **unless_said,
         show_default=shown or rule.unsaid or True,
+        required=required,
+        multiple=multiple,
         help=rule.help,
     )
 

@@ -1,8 +1,9 @@
-"""What a scene is and what it takes, without reading a row."""
+"""What a scene is and what it takes; rows are read only to count densities."""
 
 from __future__ import annotations
 
 import os
+from itertools import pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,15 @@ import numpy as np
 from plenostream.errors import printable
 from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import pixel_shift
+from plenostream.format.contents import bricks_by_rows, density_histogram, world_bounds
 from plenostream.format.reader import open_store
+from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["info_lines", "scene_info"]
 
+_BAR = 30
+"""Characters of the longest bar of a histogram."""
 _BASES = {
     "SH": "spherical harmonics",
     "texture": "a learned texture of functions",
@@ -22,8 +27,13 @@ _BASES = {
 }
 
 
-def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What the scene at `path` is and what it takes, as JSON values; reads no row.
+def scene_info(
+    path: str | os.PathLike[str], *, histogram: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
+    """What the scene at `path` is and what it takes, as JSON values (docs/usage.md says which).
+
+    Reads no row, unless `histogram` asks for that of the densities: all of them are read then, and
+    `progress` is told.
 
     Raises
     ------
@@ -74,6 +84,10 @@ def scene_info(path: str | os.PathLike[str]) -> dict[str, Any]:
             "source_name": meta.source_name,
             "source_bytes": meta.source_bytes,
             "source_digest": meta.source_digest,
+            "history": list(meta.history),
+            "bounds": world_bounds(store),
+            "bricks_by_rows": bricks_by_rows(store),
+            "density_histogram": density_histogram(store, progress) if histogram else None,
             "arrays": arrays,
         }
 
@@ -99,6 +113,7 @@ def info_lines(info: dict[str, Any]) -> list[str]:
     lines = [
         f"{info['path']}: plenostream scene, format version {info['format_version']}",
         f"grid       {size} voxels, radius {info['radius']}, center {info['center']}",
+        *_bounds_lines(info),
         *_ndc_lines(info),
         f"voxels     {info['n_voxels']} active, {info['active_share']:.2%} of the grid",
         f"bricks     {info['n_bricks']} of {info['brick_size']}^3 cells stored; {info['n_occupied']} "
@@ -116,11 +131,51 @@ def info_lines(info: dict[str, Any]) -> list[str]:
         f"{format_bytes(info['table_bytes'])} in memory",
         f"source     {info['source_name']}, {format_bytes(info['source_bytes'])}, xxh3 "
         f"{info['source_digest']}; converted by plenostream {info['converter']}",
+        *(f"edited     {line}" for line in info["history"]),
         *(
             f"  {name:{width}}  {array['dtype']:8} {array['shape']}, {array['chunks']} chunks, "
             f"{array['codec']}, {format_bytes(array['stored_bytes'])} "
             f"of {format_bytes(array['bytes'])}"
             for name, array in arrays.items()
         ),
+        *_bars(
+            "bricks by rows",
+            [f"{low + 1} to {high}" for low, high in pairwise(info["bricks_by_rows"]["edges"])],
+            info["bricks_by_rows"]["bricks"],
+        ),
+        *_density_lines(info["density_histogram"]),
     ]
     return [printable(line) for line in lines]
+
+
+def _bounds_lines(info: dict[str, Any]) -> list[str]:
+    unit = "world units" if info["ndc"] is None else "in its own coordinates"
+    lines = []
+    for name in ("volume", "drawn"):
+        if info["bounds"][name] is not None:
+            low, high = (", ".join(f"{v:.4g}" for v in corner) for corner in info["bounds"][name])
+            lines.append(f"{name:10} from ({low}) to ({high}), {unit}")
+    return lines
+
+
+def _density_lines(histogram: dict[str, Any] | None) -> list[str]:
+    if histogram is None:
+        return []
+    edges = [f"{edge:g}" for edge in histogram["edges"]]
+    ranges = [f"{low} to {high}" for low, high in zip_longest(edges, edges[1:], fillvalue="more")]
+    voxels = histogram["voxels"]
+    return _bars(
+        "voxels by density (per world unit)",
+        ["none", *ranges[: len(voxels)]],
+        [histogram["n_not_positive"], *voxels],
+    )
+
+
+def _bars(title: str, names: list[str], counts: list[int]) -> list[str]:
+    """A histogram for people."""
+    width, most = max(map(len, names)), max(1, *counts)
+    lines = [
+        f"  {name:>{width}}  {count:>10}  {'#' * -(-_BAR * count // most)}".rstrip()
+        for name, count in zip(names, counts, strict=True)
+    ]
+    return [title, *lines]

@@ -153,6 +153,9 @@ class SceneMeta:
             return self.learned.bound
         return SphericalHarmonics(self.basis_dim).basis.bound
 
+    history: tuple[str, ...] = ()
+    """What scenes were edited in which way to make this one, a line each, the first edit first."""
+
     @property
     def bricks(self) -> BrickGrid:
         """How the grid is cut."""
@@ -301,7 +304,7 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     return key
 
 
-_COMPOSED = ("grid", "learned", "background", "ndc")
+_COMPOSED = ("grid", "learned", "background", "ndc", "history")
 """Fields of `SceneMeta` that are no attribute, or several."""
 
 
@@ -328,6 +331,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         "center": [float(v) for v in grid["center"]],
         "basis_type": meta.basis_type,
         **values,
+        **({"history": list(meta.history)} if meta.history else {}),
         **ChainMap(*extras),
         **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
@@ -373,7 +377,14 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
     learned, background = decode_basis(rest), decode_background(rest)
     x = rest["ndc"] if version > 1 and "ndc" in rest else None
     ndc = None if x is None else (float(x[0]), float(x[1]), float(x[2]), float(x[3]))
-    return SceneMeta(grid=grid, learned=learned, background=background, ndc=ndc, **known)
+    return SceneMeta(
+        grid=grid,
+        learned=learned,
+        background=background,
+        ndc=ndc,
+        history=tuple(rest.get("history", ())),
+        **known,
+    )
 
 
 def check_counts(meta: SceneMeta, *, where: str) -> None:

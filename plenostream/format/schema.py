@@ -24,6 +24,7 @@ __all__ = [
     "MOST_VOXELS_AN_AXIS",
     "MOST_WIDTH",
     "NDC_ATTRIBUTES",
+    "OPTIONAL",
     "Rule",
     "check_attributes",
 ]
@@ -34,6 +35,7 @@ _MOST_COUNTED = 1 << 48
 """Rows or bricks: times the bytes of one, this still fits int64."""
 _LONGEST_TEXT = 1024
 """Characters; file systems end at 255 bytes."""
+_MOST_LINES = 4096
 _DIGEST = re.compile(r"[0-9a-f]{16}")
 
 
@@ -121,6 +123,16 @@ ATTRIBUTES: dict[str, Rule] = {
 }
 """By name: all but those that say which scene this is (`format_version`, `complete`, `checksum`)."""
 
+OPTIONAL: dict[str, Rule] = {
+    "history": Rule(
+        accepts=lambda value: (
+            type(value) is list and len(value) <= _MOST_LINES and all(map(_text().accepts, value))
+        ),
+        expected=f"a list of at most {_MOST_LINES} lines of {_LONGEST_TEXT} characters",
+    ),
+}
+"""What scenes that were made in some ways have beside."""
+
 MOST_HEIGHT, MOST_LAYERS = 8192, 1024
 """Of background layers: texels from pole to pole, and layers."""
 MOST_RESOLUTION = 512
@@ -182,7 +194,7 @@ NDC_ATTRIBUTES: dict[str, Rule] = {
 
 def rules_of(attributes: Mapping[str, object]) -> dict[str, Rule]:
     """The rules of a scene's attributes; version 1 has no background and no other basis."""
-    rules = dict(ATTRIBUTES)
+    rules = ATTRIBUTES | {name: rule for name, rule in OPTIONAL.items() if name in attributes}
     if attributes.get("format_version", 1) == 1:
         return rules
     basis = attributes.get("basis_type")

@@ -7,6 +7,7 @@ line reads its flags and writes its help with it.
 from __future__ import annotations
 
 from plenostream.rules.base import Rule, check_record, described, rules_of
+from plenostream.rules.boxes import Box, Steps
 from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
@@ -14,6 +15,7 @@ from plenostream.rules.projection import Projection
 from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
 
 __all__ = [
+    "Box",
     "Choice",
     "Colour",
     "DeviceName",
@@ -28,6 +30,7 @@ __all__ = [
     "Rule",
     "Size",
     "Spelled",
+    "Steps",
     "Truth",
     "Whole",
     "check_record",

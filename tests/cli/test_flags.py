@@ -24,7 +24,10 @@ from plenostream.options import (
     VolumeOptions,
 )
 
-COMMANDS = ("convert", "info", "plan", "points", "render", "verify")
+COMMANDS = (
+    *("convert", "info", "plan", "points", "render", "verify"),
+    *("crop", "merge", "prune", "resample", "transform"),
+)
 
 
 class TestHelp:

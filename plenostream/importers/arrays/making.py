@@ -66,6 +66,12 @@ class DescribedSource:
     """Memory that it keeps between two boxes."""
     identity: dict[str, Any] = field(default_factory=dict)
     """What `resume` goes by beside name, size and form: JSON values."""
+    close: Callable[[], None] = lambda: None
+    """Called when all voxels are gathered."""
+    digest: str = ""
+    """Of the file that all comes from in the end; empty: there is none."""
+    history: tuple[str, ...] = ()
+    """What was done to that since, for the scene's attributes."""
 
 
 def make_scene(
@@ -108,6 +114,7 @@ def make_scene(
         counts = gather(
             source.open(staging.folder, tell), bricks, form, files, width=width, tell=tell
         )
+        source.close()
         memory = plan_slabs(
             bricks,
             counts,
@@ -154,7 +161,8 @@ def _meta(
         converter=__version__,
         source_name=source.name,
         source_bytes=source.n_bytes,
-        source_digest="",  # there is no file: `assemble` takes that of the tables
+        source_digest=source.digest,  # where there is none, `assemble` takes that of the tables
         tables_digest="",
+        history=source.history,
         ndc=options.ndc,
     )

@@ -1,0 +1,168 @@
+"""`plenostream crop`, `merge`, `prune`, `resample` and `transform`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from plenostream.cli.parameters import (
+    Settings,
+    quiet_option,
+    record_options,
+    rule_option,
+    take_record,
+)
+from plenostream.cli.progress import Progress
+from plenostream.options import (
+    BOX,
+    BOX_UNITS,
+    FACTOR,
+    FRAME_CENTER,
+    FRAME_RADIUS,
+    OVERLAP,
+    PRUNE_DENSITY,
+    SHIFT,
+    EditOptions,
+)
+
+__all__ = ["crop", "merge", "prune", "resample", "transform"]
+
+
+def _run(settings: Settings, edit: str, flags: dict[str, Any], *places: Any, **said: Any) -> None:
+    """Run a function of `plenostream.edits` with the options among `flags`, and say what it made."""
+    options = take_record(EditOptions, flags)
+    import plenostream.edits as edits
+
+    with Progress(quiet=settings.quiet) as progress:
+        report = getattr(edits, edit)(*places, options=options, progress=progress.update, **said)
+    if not settings.quiet:
+        click.echo("\n".join(report.lines()))
+
+
+@click.command(
+    short_help="Keep a box of a scene.",
+    epilog="""\b
+Examples:
+  plenostream crop model.zarr part.zarr --box -0.5,-0.5,-0.5,0.5,0.5,0.5
+  plenostream crop model.zarr half.zarr --box 0,0,0,256,512,512 --units voxels
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@rule_option("--box", rule=BOX, required=True)
+@rule_option("--units", rule=BOX_UNITS, default="world")
+@click.option(
+    "--keep-grid",
+    is_flag=True,
+    help="Keep the whole grid, empty outside the box: samples along rays are then where they were.",
+)
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def crop(
+    settings: Settings,
+    /,
+    scene: str,
+    out: str,
+    box: tuple[float, ...],
+    units: Any,
+    keep_grid: bool,
+    **flags: Any,
+) -> None:
+    """Write the voxels of a SCENE that lie in a box as the scene OUT; their values stay."""
+    _run(settings, "crop", flags, scene, out, box, units=units, keep_grid=keep_grid)
+
+
+@click.command(
+    short_help="Make one scene of several.",
+    epilog="""\b
+Examples:
+  plenostream merge left.zarr right.zarr both.zarr
+  plenostream merge room.zarr chair.zarr chair.zarr two.zarr --shift 40,0,0 --shift 90,12,0
+""",
+)
+@click.argument("scenes", nargs=-1, required=True)
+@click.argument("out")
+@rule_option("--shift", rule=SHIFT, multiple=True)
+@rule_option("--overlap", rule=OVERLAP, default="denser")
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def merge(
+    settings: Settings,
+    /,
+    scenes: tuple[str, ...],
+    out: str,
+    shift: tuple[Any, ...],
+    overlap: Any,
+    **flags: Any,
+) -> None:
+    """Write several SCENES, whose voxels are of one size, as the scene OUT.
+
+    OUT has the smallest grid that holds all of them.
+    """
+    _run(settings, "merge", flags, scenes, out, shifts=shift or None, overlap=overlap)
+
+
+@click.command(
+    short_help="Leave out thin voxels.",
+    epilog="""\b
+Example:
+  plenostream prune model.zarr small.zarr --min-density 1
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@rule_option("--min-density", rule=PRUNE_DENSITY, default=0.0)
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def prune(settings: Settings, /, scene: str, out: str, min_density: float, **flags: Any) -> None:
+    """Write a SCENE without its thin voxels as the scene OUT.
+
+    With --min-density 0 the picture stays the same: only voxels go that nothing is drawn with.
+    """
+    _run(settings, "prune", flags, scene, out, min_density=min_density)
+
+
+@click.command(
+    short_help="Give a scene more or fewer voxels.",
+    epilog="""\b
+Example:
+  plenostream resample model.zarr half.zarr --factor 0.5
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@rule_option("--factor", rule=FACTOR, required=True)
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def resample(settings: Settings, /, scene: str, out: str, factor: float, **flags: Any) -> None:
+    """Write a SCENE with more or fewer voxels in the same place as the scene OUT."""
+    _run(settings, "resample", flags, scene, out, factor)
+
+
+@click.command(
+    short_help="Put a scene elsewhere in the world.",
+    epilog="""\b
+Example:
+  plenostream transform model.zarr moved.zarr --center 10,0,0
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@rule_option("--radius", rule=FRAME_RADIUS)
+@rule_option("--center", rule=FRAME_CENTER)
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def transform(
+    settings: Settings, /, scene: str, out: str, radius: Any, center: Any, **flags: Any
+) -> None:
+    """Write a SCENE with another radius or center of its volume as the scene OUT.
+
+    Densities stay what they are per world unit: a scene twice as large lets less light through.
+    """
+    _run(settings, "transform", flags, scene, out, radius=radius, center=center)

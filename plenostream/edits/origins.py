@@ -1,0 +1,161 @@
+"""Scenes that an edit starts from, and what a scene that is made of them says of where it is from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from plenostream import __version__
+from plenostream.edits.voxels import SceneVoxels, cached_chunks
+from plenostream.errors import InvalidInput, printable, shown
+from plenostream.field.grid import GridSpec
+from plenostream.files.paths import PathLike, apart_from, local_path
+from plenostream.format.layout import SceneMeta
+from plenostream.format.reader import open_store
+from plenostream.importers.arrays.boxes import BoxSource
+from plenostream.importers.arrays.making import DescribedSource, make_scene
+from plenostream.importers.arrays.values import ValueForm
+from plenostream.importers.packing.report import ConvertReport
+from plenostream.options import Codec, ConvertOptions, EditOptions
+from plenostream.results import Progress
+
+__all__ = ["Edit", "Origin", "make_edited", "open_origin"]
+
+_CACHE_SHARE = 8
+"""Of the memory allowed, the part that decoded chunks of all scenes may take."""
+_LONGEST_LINE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """A scene that something is made of; closed again."""
+
+    path: Path
+    meta: SceneMeta
+    codec: Codec
+    table_bytes: int
+    """Memory that its tables take while it is open."""
+
+    @property
+    def label(self) -> str:
+        """Its name, and the digest that says which one it was."""
+        return printable(f"{self.path.name} ({self.meta.tables_digest})")
+
+
+def _refuse_extras(path: Path, meta: SceneMeta) -> None:
+    """Refuse what would be lost: a cropped volume has no place among layers around the whole one."""
+    parts = {
+        "background layers": meta.background,
+        "a learned basis": meta.learned,
+        "normalised device coordinates": meta.ndc,
+    }
+    for name, part in parts.items():
+        if part is not None:
+            raise InvalidInput(f"{printable(str(path))} has {name}, which edits do not keep yet")
+
+
+class Edit(Protocol):
+    """What an edit does with the voxels of its scenes."""
+
+    def __call__(self, scenes: Sequence[SceneVoxels]) -> BoxSource:
+        """The voxels of the new scene."""
+
+
+def open_origin(scene: PathLike, target: PathLike) -> Origin:
+    """What an edit has to know of a scene before it starts.
+
+    Raises
+    ------
+    StoreError : no scene, or damaged tables.
+    InvalidInput : it has what edits do not keep.
+    OutputError : `target` is the scene itself.
+    """
+    path = Path(os.path.abspath(local_path(scene, what="scene")))
+    apart_from([local_path(target, what="scene")], {"scene": path})
+    with open_store(path) as store:
+        _refuse_extras(path, store.meta)
+        return Origin(
+            path=path,
+            meta=store.meta,
+            codec="lz4" if store.codec == "lz4" else "zstd",
+            table_bytes=store.tables.nbytes,
+        )
+
+
+def make_edited(
+    target: PathLike,
+    grid: GridSpec,
+    origins: Sequence[Origin],
+    edit: Edit,
+    options: EditOptions | None,
+    *,
+    line: str,
+    progress: Progress | None,
+    held_bytes: int = 0,
+) -> ConvertReport:
+    """Write the scene that `edit` makes of `origins`; codec and bricks are the first one's.
+
+    `line` says in words what is done; `held_bytes` is memory that the edit takes for itself.
+    """
+    options = checked_options(options)
+    first = origins[0]
+    share = options.host_bytes // _CACHE_SHARE // len(origins)
+    caches = [cached_chunks(origin.meta, share) for origin in origins]
+    files_before = {origin.meta.source_digest: origin.meta for origin in origins}
+    files = ExitStack()
+
+    def source(work: Path, tell: Progress) -> BoxSource:
+        stores = [files.enter_context(open_store(origin.path)) for origin in origins]
+        return edit(
+            [
+                SceneVoxels(store, n_chunks=n_chunks)
+                for store, (n_chunks, _) in zip(stores, caches, strict=True)
+            ]
+        )
+
+    described = DescribedSource(
+        name=" + ".join(meta.source_name for meta in files_before.values())[:_LONGEST_LINE],
+        form=ValueForm(
+            basis_dim=max(origin.meta.basis_dim for origin in origins),
+            sh_dtype=max(origin.meta.sh_dtype for origin in origins),  # float32 where one has it
+        ),
+        open=source,
+        close=files.close,
+        n_bytes=sum(meta.source_bytes for meta in files_before.values()),
+        held_bytes=held_bytes
+        + sum(origin.table_bytes for origin in origins)
+        + sum(n_bytes for _, n_bytes in caches),
+        identity={"scenes": [origin.meta.tables_digest for origin in origins], "edit": line},
+        digest=first.meta.source_digest if len(files_before) == 1 else "",
+        history=new_history(origins, line),
+    )
+    how = ConvertOptions(
+        brick_size=first.meta.brick_size,
+        codec=first.codec,
+        host_memory=options.host_memory,
+        workers=options.workers,
+        overwrite=options.overwrite,
+        resume=options.resume,
+    )
+    with files:
+        return make_scene(target, grid, described, how, progress=progress)
+
+
+def checked_options(options: Any) -> EditOptions:
+    """`options`, or the defaults for None; InvalidInput for anything else."""
+    if options is None:
+        return EditOptions()
+    if not isinstance(options, EditOptions):
+        raise InvalidInput(f"options is {shown(options)}; expected EditOptions")
+    return options
+
+
+def new_history(origins: Sequence[Origin], line: str) -> tuple[str, ...]:
+    """All that was done to the scenes, in their order, and then this."""
+    before = [entry for origin in origins for entry in origin.meta.history]
+    labels = ", ".join(origin.label for origin in origins)
+    return (*before, f"{line}; of {labels}; plenostream {__version__}"[:_LONGEST_LINE])

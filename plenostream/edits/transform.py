@@ -1,0 +1,112 @@
+"""`transform`: a scene somewhere else in the world, or of another size there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from plenostream import __version__
+from plenostream.edits.origins import checked_options, new_history, open_origin
+from plenostream.errors import InvalidInput
+from plenostream.field.grid import GridSpec
+from plenostream.field.precision import density_rounding, density_unit
+from plenostream.files.paths import PathLike
+from plenostream.format.layout import ArraySpec
+from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.staging import Staging
+from plenostream.format.writer import encode_chunk, write_documents
+from plenostream.importers.packing.report import ConvertReport
+from plenostream.importers.packing.steps import published
+from plenostream.options import FRAME_CENTER, FRAME_RADIUS, EditOptions
+from plenostream.results import Progress
+
+__all__ = ["transform"]
+
+
+def transform(
+    scene: PathLike,
+    target: PathLike,
+    options: EditOptions | None = None,
+    *,
+    radius: Any = None,
+    center: Any = None,
+    progress: Progress | None = None,
+) -> ConvertReport:
+    """Write a scene with another `radius` or `center` (world units) of its volume; None: as it is.
+
+    Nothing else changes: densities stay what they are per world unit, so a scene that becomes twice
+    as large lets less light through. Memory: a chunk, and the tables. `options.resume` has nothing
+    to go on with.
+
+    Raises
+    ------
+    InvalidInput : neither is given, or one is against its rule.
+    StoreNotFound, StoreFormat, BrickCorrupt, StoreExists, StoreError, OutputError : as for `crop`.
+    """
+    began = time.perf_counter()
+    options = checked_options(options)
+    if radius is None and center is None:
+        raise InvalidInput("neither radius nor center is given; expected one of them or both")
+    origin = open_origin(scene, target)
+    old = origin.meta.grid
+    grid = replace(
+        old,
+        radius=old.radius if radius is None else FRAME_RADIUS.check("radius", radius),
+        center=old.center if center is None else _triple(FRAME_CENTER.check("center", center)),
+    )
+    unit = density_unit(grid)  # refuses what nobody could draw
+    tell: Progress = progress or (lambda step, done, total: None)
+    staging = Staging(target, overwrite=options.overwrite)
+    journal = {"writer": __version__, "transform": [grid.radius, grid.center]}
+    with open_store(origin.path) as store, staging.begin(journal, resume=False):
+        rounding, largest = 0.0, 0
+        for spec, chunk, values in _chunks(store, tell):
+            if spec.name == "rows/density":
+                rounding = max(rounding, density_rounding(values, unit))
+            path = staging.scene / spec.chunk_key(chunk)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_chunk(spec, values, codec=origin.codec))
+            largest = max(largest, spec.chunk_bytes)
+        meta = replace(
+            origin.meta,
+            grid=grid,
+            density_rounding=rounding,
+            converter=__version__,
+            history=new_history([origin], _line(grid, old)),
+        )
+        write_documents(staging.scene, meta, codec=origin.codec)
+        return published(
+            staging,
+            meta,
+            began=began,
+            planned_bytes=origin.table_bytes + 3 * largest,
+            spill_bytes=0,
+            density_change=rounding,
+        )
+
+
+def _chunks(store: SceneStore, tell: Progress) -> Iterator[tuple[ArraySpec, int, Any]]:
+    """All chunks of a scene, decoded."""
+    total = sum(spec.n_chunks for spec in store.specs.values())
+    done = 0
+    for name, spec in store.specs.items():
+        for chunk in range(spec.n_chunks):
+            yield spec, chunk, store.read_chunk(name, chunk)
+            done += 1
+            tell("copy", done, total)
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    x, y, z = np.asarray(values, np.float64).tolist()
+    return x, y, z
+
+
+def _line(grid: GridSpec, old: GridSpec) -> str:
+    return (
+        f"transform from radius {old.radius} and center {old.center} to radius {grid.radius} and "
+        f"center {grid.center}"
+    )
