@@ -10,7 +10,7 @@
 
 venv=$root/${VENV:-.venv}
 mark=$venv/.made-by-plenostream  # an environment without it is somebody else's: hands off
-# What open3d 0.20 links, beyond a bare Debian 12 or 13. plenostream/export/points.py and README.md say the
+# What open3d 0.20 links, beyond a bare Debian 12 or 13. README.md says the
 # same; tests/tools/test_tools.py compares.
 points_packages="libegl1 libgl1 libidn2-0 libusb-1.0-0 libx11-6"
 no_packages="the packages could not be installed, see above. Run $0 again to go on."
@@ -94,14 +94,14 @@ open3d_lacks() {
 
 install_dev() {
   local lacks
-  # Without open3d everything but `plenostream points` works, so the lack of it stops nothing.
+  # Without open3d some tests are skipped that read back what is exported: the lack of it stops nothing.
   if ! pip_install dev,points; then
     say "set-up: trying without open3d"
     pip_install dev || return
   elif lacks=$(open3d_lacks); then
     # shellcheck disable=SC2086  # several words are meant
     if ! { apt_install $points_packages && ! lacks=$(open3d_lacks); }; then
-      say "set-up: open3d, for \`plenostream points\`, cannot be loaded: $lacks
+      say "set-up: open3d, for some tests, cannot be loaded: $lacks
   $(apt_line "$points_packages")"
     fi
   fi
