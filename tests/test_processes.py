@@ -67,15 +67,15 @@ CHILDREN = """
 
     all_ends("idle")
     reached, opened = threading.Event(), threading.Event()
-    import plenostream.renderer as module
-    draw = module.PictureJob.draw
+    from plenostream.engine.picture import PictureJob
+    draw = PictureJob.draw
 
     def slowly(*arguments):
         reached.set()
         opened.wait()
         return draw(*arguments)
 
-    module.PictureJob.draw = slowly
+    PictureJob.draw = slowly
     drawing = threading.Thread(target=lambda: renderer.render(view))
     drawing.start()
     reached.wait()

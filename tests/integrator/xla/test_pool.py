@@ -255,7 +255,8 @@ def test_programs_of_one_backend_are_not_taken_for_those_of_another() -> None:
     prepare_warp()
     device, staged = Device(None, 1), StagedShape(STAGED.rows, "float16")
     shape = kernel_shape("cpu", brick_size=8, basis_dim=BASIS_DIM, entry_bits=23)
-    made = [make(device, shape, jnp.dtype("float16")) for make in (_PROGRAMS["warp"], Programs)]
+    made_of = device, shape, jnp.dtype("float16"), SphericalHarmonics(BASIS_DIM).basis
+    made = [make(*made_of) for make in (_PROGRAMS["warp"], Programs)]
     by_warp, by_xla = (programs.write_rows(N_PAGES, staged) for programs in made)
     assert by_warp.temp_bytes == 0, "kernels of Warp have no temporaries"
     assert by_xla.temp_bytes > 0
