@@ -10,6 +10,7 @@ import jax.export
 import jax.numpy as jnp
 import pytest
 
+from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid
 from plenostream.integrator.xla.blocks import walk_size
 from plenostream.integrator.xla.device import Device
@@ -52,7 +53,8 @@ class Recorder(Programs):
 
 def lowered_for_cuda(name: str, *, basis_dim: int, dtype: str) -> jax.export.Exported:
     shape = kernel_shape("gpu", brick_size=16, basis_dim=basis_dim, entry_bits=21)
-    recorder = Recorder(Device(None, 1), shape, jnp.dtype(dtype))
+    basis = SphericalHarmonics(basis_dim).basis
+    recorder = Recorder(Device(None, 1), shape, jnp.dtype(dtype), basis)
     with jax.enable_x64(True):
         function, args, donate = getattr(recorder, name)(*SIZES[name])
         jitted = jax.jit(function, donate_argnums=donate)
