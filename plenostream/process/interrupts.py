@@ -40,8 +40,15 @@ def watch() -> None:
 
 def _wait(taken: list[int]) -> None:
     import os
+    import threading
 
-    from plenostream.process.leftovers import clear_away
+    try:
+        from plenostream.process.leftovers import clear_away
+    except (ImportError, RuntimeError):
+        # Python 3.13 lets no module be imported while it ends, which a short program may do already.
+        if threading.main_thread().is_alive():
+            raise
+        return
 
     number = int(_signal.sigwait(taken))
     clear_away()
