@@ -110,6 +110,18 @@ SHORTEST_PROJECTION, LARGEST_PROJECTION = 1e-6, 1e6
 """Pixels of a reference camera."""
 _MOST_THREADS = 1024
 
+# What all that pack scenes are told.
+_PackingMemory = Annotated[
+    int | str, Memory(help="Bound on the process's memory above what the program itself takes.")
+]
+_PackingThreads = Annotated[
+    int | None,
+    Whole(
+        least=1, most=_MOST_THREADS, unit="threads", unsaid="one a core",
+        help="Threads that pack and compress.",
+    ),
+]  # fmt: skip
+
 
 @described
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -328,17 +340,8 @@ class ConvertOptions:
             "does not tell.",
         ),
     ] = None  # fmt: skip
-    host_memory: Annotated[
-        int | str,
-        Memory(help="Bound on the process's memory above what the program itself takes."),
-    ] = "1GB"
-    workers: Annotated[
-        int | None,
-        Whole(
-            least=1, most=_MOST_THREADS, unit="threads", unsaid="one a core",
-            help="Threads that pack and compress.",
-        ),
-    ] = None  # fmt: skip
+    host_memory: _PackingMemory = "1GB"
+    workers: _PackingThreads = None
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
     resume: Annotated[bool, Truth(help="Go on with a conversion that was cut off.")] = False
 
@@ -447,17 +450,8 @@ class EditOptions:
     InvalidInput : a value against its rule.
     """
 
-    host_memory: Annotated[
-        int | str,
-        Memory(help="Bound on the process's memory above what the program itself takes."),
-    ] = "1GB"
-    workers: Annotated[
-        int | None,
-        Whole(
-            least=1, most=_MOST_THREADS, unit="threads", unsaid="one a core",
-            help="Threads that pack and compress.",
-        ),
-    ] = None  # fmt: skip
+    host_memory: _PackingMemory = "1GB"
+    workers: _PackingThreads = None
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
     resume: Annotated[bool, Truth(help="Go on with an edit that was cut off.")] = False
 
