@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,10 +69,14 @@ def running(
         )
     finally:
         signal.signal(signal.SIGINT, before)
+    # What never says what a test waits for is ended, and the test fails with what it did say.
+    too_long = threading.Timer(SECONDS, process.kill)
+    too_long.start()
     with process:
         try:
             yield Running(process)
         finally:
+            too_long.cancel()
             process.kill()
 
 
@@ -168,12 +173,12 @@ from plenostream.process import leftovers
 def make(name):
     with leftovers.temporary_file(Path(name)):
         Path(name).touch()
-        print("made", name, flush=True)
+        print("made " + name + "\\n", end="", flush=True)  # in one piece: two threads print
         threading.Event().wait()
 
 threading.Thread(target=make, args="a", daemon=True).start()
 while not Path("a").exists(): pass
-print("begun", flush=True)
+print("begun\\n", end="", flush=True)
 {textwrap.dedent(UNDER_WAY[moment])}
 """
     with running([sys.executable, "-c", program], tmp_path) as started:

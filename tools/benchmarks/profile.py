@@ -27,6 +27,8 @@ from plenostream.scene import open_scene
 __all__ = ["FrameProfile", "profile_frame", "profile_rows"]
 
 _EVERY_S = 0.001
+_LEAST_S = 0.5
+"""Seconds of frames that are looked at, however few are asked for."""
 _DEPTH = 2
 """Functions that are told: the innermost and who called it."""
 _LEAST_SHARE = 0.01
@@ -55,7 +57,10 @@ class FrameProfile:
 def profile_frame(
     path: str, camera: Camera, *, options: RenderOptions, stream: StreamOptions, n_frames: int
 ) -> FrameProfile:
-    """Draw a view with a new renderer: `n_frames` that are looked at, one with XLA's profiler.
+    """Draw a view with a new renderer: frames that are looked at, one with XLA's profiler.
+
+    At least `n_frames`, and as many as take `_LEAST_S`: what is lost before the first look and
+    after the last is then little beside them.
 
     For a process that has not rendered before: programs that it has compiled are not seen.
     """
@@ -68,14 +73,15 @@ def profile_frame(
         for _ in range(2):  # a pool that is there may be planned with otherwise: other programs
             renderer.render(camera)
         began = time.perf_counter()
+        drawn, whole = 0, 0.0
         with _looked_at() as seconds:
-            for _ in range(n_frames):
+            while drawn < n_frames or whole < _LEAST_S:
                 renderer.render(camera)
-        whole = time.perf_counter() - began
+                drawn, whole = drawn + 1, time.perf_counter() - began
         threads: dict[str, dict[str, float]] = {}
         for (kind, place), total in sorted(seconds.items(), key=lambda item: -item[1]):
-            threads.setdefault(kind, {})[place] = total / n_frames
-        return FrameProfile(whole / n_frames, threads, measure_stages(renderer, camera, programs))
+            threads.setdefault(kind, {})[place] = total / drawn
+        return FrameProfile(whole / drawn, threads, measure_stages(renderer, camera, programs))
 
 
 @contextmanager
