@@ -1,0 +1,108 @@
+"""What can be asked for, each option with its rule: the only home of types, ranges and defaults.
+
+Options come in frozen, keyword-only records, whose fields carry their rules; those of cameras,
+outputs and edits, which are arguments of functions, stand alone.
+"""
+
+from __future__ import annotations
+
+from plenostream.options.converting import Codec, ConvertOptions, ResampleOptions, StoreDtype
+from plenostream.options.editing import (
+    BOX,
+    BOX_UNITS,
+    FACTOR,
+    FRAME_CENTER,
+    FRAME_RADIUS,
+    OVERLAP,
+    PRUNE_DENSITY,
+    SHIFT,
+    BoxUnits,
+    EditOptions,
+    Overlap,
+)
+from plenostream.options.exporting import (
+    EXPORT_FORMATS,
+    MIN_DENSITY,
+    ExportFormat,
+    ExportOptions,
+    PointColours,
+)
+from plenostream.options.limits import (
+    LARGEST_COORDINATE,
+    LARGEST_EDGE,
+    LARGEST_PROJECTION,
+    SHORTEST_PROJECTION,
+)
+from plenostream.options.pictures import FPS, OUTPUTS
+from plenostream.options.rendering import Model, RenderOptions
+from plenostream.options.streaming import Backend, Precision, StreamOptions
+from plenostream.options.viewpoints import (
+    CAMERA_AXES,
+    CAMERA_FORMAT,
+    DISTANCE,
+    ELEVATION,
+    FOV,
+    FRAMES,
+    LOOK_AT,
+    LOOK_FROM,
+    ORBIT,
+    PATH,
+    PATH_FRAMES,
+    POSES,
+    REGION,
+    SCENE_SCALE,
+    SIZE,
+)
+from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
+
+__all__ = [
+    "BOX",
+    "BOX_UNITS",
+    "CAMERA_AXES",
+    "CAMERA_FORMAT",
+    "COLORMAPS",
+    "DISTANCE",
+    "ELEVATION",
+    "EXPORT_FORMATS",
+    "FACTOR",
+    "FOV",
+    "FPS",
+    "FRAMES",
+    "FRAME_CENTER",
+    "FRAME_RADIUS",
+    "LARGEST_COORDINATE",
+    "LARGEST_EDGE",
+    "LARGEST_PROJECTION",
+    "LOOK_AT",
+    "LOOK_FROM",
+    "MIN_DENSITY",
+    "ORBIT",
+    "OUTPUTS",
+    "OVERLAP",
+    "PATH",
+    "PATH_FRAMES",
+    "POSES",
+    "PRUNE_DENSITY",
+    "REGION",
+    "SCENE_SCALE",
+    "SHIFT",
+    "SHORTEST_PROJECTION",
+    "SIZE",
+    "Axes",
+    "Backend",
+    "BoxUnits",
+    "Codec",
+    "ConvertOptions",
+    "EditOptions",
+    "ExportFormat",
+    "ExportOptions",
+    "Model",
+    "Overlap",
+    "PointColours",
+    "Precision",
+    "RenderOptions",
+    "ResampleOptions",
+    "StoreDtype",
+    "StreamOptions",
+    "VolumeOptions",
+]

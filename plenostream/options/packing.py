@@ -1,0 +1,21 @@
+"""What all that pack scenes are told."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from plenostream.options.limits import MOST_THREADS
+from plenostream.rules import Memory, Whole
+
+__all__ = ["PackingMemory", "PackingThreads"]
+
+PackingMemory = Annotated[
+    int | str, Memory(help="Bound on the process's memory above what the program itself takes.")
+]
+PackingThreads = Annotated[
+    int | None,
+    Whole(
+        least=1, most=MOST_THREADS, unit="threads", unsaid="one a core",
+        help="Threads that pack and compress.",
+    ),
+]  # fmt: skip
