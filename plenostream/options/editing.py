@@ -23,15 +23,15 @@ from plenostream.rules.bytesize import parse_bytes
 __all__ = [
     "BOX",
     "BOX_UNITS",
-    "BoxUnits",
-    "EditOptions",
     "FACTOR",
     "FRAME_CENTER",
     "FRAME_RADIUS",
     "OVERLAP",
-    "Overlap",
     "PRUNE_DENSITY",
     "SHIFT",
+    "BoxUnits",
+    "EditOptions",
+    "Overlap",
 ]
 
 BoxUnits = Literal["world", "voxels"]

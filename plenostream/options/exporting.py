@@ -9,7 +9,7 @@ from plenostream.options.limits import LARGE
 from plenostream.rules import Choice, Memory, Number, Truth, check_record, described
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["EXPORT_FORMATS", "ExportFormat", "ExportOptions", "MIN_DENSITY", "PointColours"]
+__all__ = ["EXPORT_FORMATS", "MIN_DENSITY", "ExportFormat", "ExportOptions", "PointColours"]
 
 ExportFormat = Literal["svox2", "points", "mesh", "ome-zarr"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = get_args(ExportFormat)

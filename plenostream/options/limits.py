@@ -2,12 +2,12 @@
 
 __all__ = [
     "LARGE",
-    "SMALL",
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
     "LARGEST_PROJECTION",
     "MOST_THREADS",
     "SHORTEST_PROJECTION",
+    "SMALL",
 ]
 
 LARGE, SMALL = 1e30, 1e-30

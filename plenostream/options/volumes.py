@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from plenostream.options.limits import LARGE, SMALL
 from plenostream.rules import Choice, Lengths, Spelled, check_record, described
 
-__all__ = ["Axes", "COLORMAPS", "VolumeOptions"]
+__all__ = ["COLORMAPS", "Axes", "VolumeOptions"]
 
 Axes = Literal["xyz", "zyx"]
 COLORMAPS = ("coolwarm", "grey", "hot", "ice", "spectrum")
