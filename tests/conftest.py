@@ -89,10 +89,26 @@ def pytest_configure() -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with the most slow tests first, so that no worker is left with one at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what one backend proves, and put the files with the most slow tests first, so that
+    no worker is left with one at the end."""
+    left_out = [item for item in items if _was_proven(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not _was_proven(item)]
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
+
+
+def _was_proven(item: pytest.Item) -> bool:
+    """Whether this is a case for one backend, of another than that one.
+
+    On a GPU nothing is left out: `native` does not draw there.
+    """
+    if os.environ["JAX_PLATFORMS"] != "cpu" or not item.get_closest_marker("one_backend"):
+        return False
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("each_backend", "native") != "native"
 
 
 @pytest.hookimpl(trylast=True)
@@ -193,7 +209,9 @@ _BACKENDS = [
 def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
 
-    What holds for one backend holds for all. Fixtures that draw have to ask for this one.
+    What holds for one backend holds for all. Fixtures that draw have to ask for this one. Cases that
+    are marked `one_backend` run with `native` alone: the rule is tried on every backend by others of
+    the same test, and what they add lies outside of a backend (another view, lens or model).
     """
     from plenostream.engine import opening
 
