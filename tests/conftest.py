@@ -89,15 +89,32 @@ def pytest_configure() -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--few`: for one more Python, which changes what a test does, but not one of its cases alone."""
+    parser.addoption("--few", action="store_true", help="run two cases of each test at most")
+
+
+@pytest.hookimpl(trylast=True)  # after what -m leaves out
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what one backend proves, and put the files with the most slow tests first, so that
-    no worker is left with one at the end."""
-    left_out = [item for item in items if _was_proven(item)]
+    """Leave out what one backend proves, and most cases where `--few` are wanted; put the files with
+    the most slow tests first, so that no worker is left with one at the end."""
+    kept = [item for item in items if not _was_proven(item)]
+    if config.getoption("few"):
+        kept = _first_and_last(kept)
+    left_out = set(items) - set(kept)
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not _was_proven(item)]
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    slow = Counter(item.path for item in kept if item.get_closest_marker("slow"))
+    items[:] = sorted(kept, key=lambda item: -slow[item.path])
+
+
+def _first_and_last(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Of the cases of each test, the first and the last."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    ends = {id(item) for mine in cases.values() for item in (mine[0], mine[-1])}
+    return [item for item in items if id(item) in ends]
 
 
 def _was_proven(item: pytest.Item) -> bool:

@@ -108,8 +108,11 @@ def test_camera_at_the_limits_of_its_rules_gives_a_finite_picture(
 @pytest.mark.one_backend  # names its own
 @pytest.mark.parametrize(
     "memory",
-    [{}, {"host_memory": "64MB"}, {"device_memory": "32MB"}],
-    ids=["default", "host", "device"],
+    [
+        pytest.param({}, id="default", marks=pytest.mark.slow),
+        pytest.param({"host_memory": "64MB"}, id="host"),
+        pytest.param({"device_memory": "32MB"}, id="device", marks=pytest.mark.slow),
+    ],
 )
 def test_too_many_threads_are_told_how_many_would_do(scene: Path, memory: dict[str, Any]) -> None:
     with (
