@@ -39,7 +39,13 @@ settings.load_profile("dev")
 _LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
 """Words of the reasons for which a test is skipped that would have run elsewhere."""
 
-_KERNELS = Path(__file__).resolve().parents[1] / "plenostream" / "integrator"
+_INTEGRATOR = Path(__file__).resolve().parents[1] / "plenostream" / "integrator"
+_COMPILED_FROM = [
+    _INTEGRATOR / "lattice.py",
+    *(_INTEGRATOR / "xla").rglob("*.py"),
+    *(_INTEGRATOR / "warp").rglob("*.py"),
+]
+"""Files of the kernels that XLA compiles."""
 _KEPT_SECONDS = 24 * 3600
 """For how long programs of other kernels are kept."""
 
@@ -79,7 +85,7 @@ def pytest_configure() -> None:
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker has its controller's
         return
     with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written to
-        source = b"".join(path.read_bytes() for path in sorted(_KERNELS.rglob("*.py")))
+        source = b"".join(path.read_bytes() for path in sorted(_COMPILED_FROM))
         folder = cache_folder().with_name("tests") / xxhash.xxh3_64_hexdigest(source)
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
