@@ -37,6 +37,7 @@ from plenostream.rules import (
     DeviceName,
     Lengths,
     Memory,
+    Names,
     Number,
     Point,
     Projection,
