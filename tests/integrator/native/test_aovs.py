@@ -10,8 +10,9 @@ import pytest
 
 import plenostream as ps
 from plenostream.options import OUTPUTS
-from plenostream.testing.checkpoints import CheckpointArrays
-from plenostream.testing.pictures import open_renderer, rays_of
+from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
+from plenostream.testing.extras import layer_arrays, save_with
+from plenostream.testing.pictures import open_renderer, rays_around, rays_of
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -100,3 +101,17 @@ def test_picture_that_is_drawn_ray_by_ray_has_what_its_rays_have(scene: Path) ->
     for name in OUTPUTS.choices:
         drawn = rays.channel(name).reshape(picture.channel(name).shape)
         np.testing.assert_array_equal(picture.channel(name), drawn, err_msg=name)
+
+
+def test_mean_depth_knows_no_background_layer(tmp_path: Path) -> None:
+    checkpoint, rays, seen = random_checkpoint(4, size=(20, 18, 17)), rays_around(3, 300), []
+    for name, extras in (("bare", {}), ("layers", layer_arrays(1, height=11, layers=4))):
+        source = save_with(tmp_path / f"{name}.npz", checkpoint, **extras)
+        ps.convert(source, tmp_path / f"{name}.zarr")
+        with open_renderer(tmp_path / f"{name}.zarr", **NATIVE) as renderer:
+            seen.append(renderer.render_rays(*rays))
+    bare, layers = seen
+    assert (layers.alpha > bare.alpha + 0.1).mean() > 0.2
+    assert np.array_equal(layers.mean_depth, bare.mean_depth, equal_nan=True)
+    there = bare.alpha > 0.0
+    np.testing.assert_allclose(bare.mean_depth[there], (bare.depth / bare.alpha)[there], rtol=1e-6)
