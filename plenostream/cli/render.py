@@ -21,7 +21,7 @@ from plenostream.cli.summary import choice_lines, stats_json, summary_lines
 from plenostream.cli.viewpoints import camera_options
 from plenostream.errors import InvalidInput, printable
 from plenostream.files.paths import apart_from
-from plenostream.options import FPS, OUTPUTS, RenderOptions, StreamOptions
+from plenostream.options import FPS, RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
     from plenostream.export.targets import Target, Writer
@@ -50,9 +50,8 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("scene")
 @click.argument("out")
 @camera_options
-@rule_option("--outputs", rule=OUTPUTS, default="rgb")
 @rule_option("--fps", rule=FPS, default=30.0)
-@record_options(RenderOptions)
+@record_options(RenderOptions, outputs=("rgb",))
 @record_options(StreamOptions)
 @cache_options
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
@@ -93,7 +92,7 @@ def render(
     if stats is not None:
         try_place(stats, what=_STATS)
     inputs = {"scene": scene, "camera file": flags["cameras"]}
-    with opened_renderer(scene, flags) as (renderer, viewpoints, options):
+    with opened_renderer(scene, flags | {"outputs": outputs}) as (renderer, viewpoints, options):
         cameras = viewpoints.cameras
         target = choose_target(out, outputs=outputs, n_frames=len(cameras))
         sizes = {number: (camera.width, camera.height) for number, camera in cameras}

@@ -191,7 +191,7 @@ class TestTargets:
             ("a.jpg", ("rgb",), 1, r"ends in \.jpg"),
             ("a.png", ("rgb",), 2, "2 frames do not go into one .png"),
             ("a.mp4", ("rgb", "depth"), 2, "a film holds rgb only"),
-            ("a.png", ("rgb", "normals"), 1, "outputs is .'rgb', 'normals'"),
+            ("a.png", ("rgb", "shadow"), 1, "outputs is .'rgb', 'shadow'"),
             ("a.png", ("rgb", "rgb"), 1, "each once"),
             ("a.png", (), 1, "outputs is ..;"),
         ],
