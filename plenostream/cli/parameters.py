@@ -16,6 +16,7 @@ from plenostream.options import (
     ConvertOptions,
     EditOptions,
     ExportOptions,
+    FileOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -43,6 +44,7 @@ _Record = TypeVar(
     ResampleOptions,
     EditOptions,
     ExportOptions,
+    FileOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

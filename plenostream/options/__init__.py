@@ -33,6 +33,12 @@ from plenostream.options.limits import (
     LARGEST_PROJECTION,
     SHORTEST_PROJECTION,
 )
+from plenostream.options.picture_files import (
+    DEPTH_COLORMAPS,
+    FileOptions,
+    PictureFormat,
+    VideoCodec,
+)
 from plenostream.options.pictures import FPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
@@ -61,6 +67,7 @@ __all__ = [
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
+    "DEPTH_COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "EXPORT_FORMATS",
@@ -96,13 +103,16 @@ __all__ = [
     "EditOptions",
     "ExportFormat",
     "ExportOptions",
+    "FileOptions",
     "Model",
     "Overlap",
+    "PictureFormat",
     "PointColours",
     "Precision",
     "RenderOptions",
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VideoCodec",
     "VolumeOptions",
 ]

@@ -76,7 +76,7 @@ class Whole(Rule):
 
     least: int
     most: int
-    unit: str
+    unit: str = ""
 
     @property
     def expected(self) -> str:
@@ -84,7 +84,7 @@ class Whole(Rule):
 
     @property
     def range(self) -> str:
-        return f"{self.least} to {self.most} {self.unit}"
+        return f"{self.least} to {self.most} {self.unit}".rstrip()
 
     @property
     def metavar(self) -> str:
