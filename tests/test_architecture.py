@@ -41,8 +41,10 @@ RANKS = {
 scene, camera or file, and a plan no device."""
 
 APART = {
-    "reference": {"reference_extras"},
+    "reference": {"reference_aovs", "reference_extras", "reference_rays"},
+    "reference_aovs": set(),
     "reference_extras": set(),
+    "reference_rays": set(),
     "testing": {*CORE, *RANKS, "reference"},
 }
 """For tests and tools alone: what each may import. No other module may import them."""

@@ -37,6 +37,7 @@ from plenostream.rules import (
     DeviceName,
     Lengths,
     Memory,
+    Names,
     Number,
     Point,
     Projection,
@@ -127,6 +128,8 @@ def limits(rule: Rule) -> list[Any]:
         return [*rule.platforms, "cuda:0", "cuda:9999"]
     if isinstance(rule, Projection):
         return [*rule.words, (rule.least, rule.most, rule.most, rule.least)]
+    if isinstance(rule, Names):
+        return [rule.choices[:1], rule.choices]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 

@@ -44,7 +44,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'.
     help="File or data set of views with photographs (formats: docs/cameras.md).",
 )
 @camera_file_options
-@record_options(RenderOptions)
+@record_options(RenderOptions, without=("outputs", "depth_density"))
 @record_options(StreamOptions)
 @click.option(
     "--save",

@@ -13,7 +13,6 @@ from plenostream.cli.parameters import (
     Settings,
     quiet_option,
     record_options,
-    rule_option,
     take_record,
 )
 from plenostream.cli.progress import Progress
@@ -53,9 +52,8 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("scene")
 @click.argument("out")
 @camera_options
-@rule_option("--outputs", rule=OUTPUTS, default="rgb")
 @record_options(FileOptions)
-@record_options(RenderOptions)
+@record_options(RenderOptions, outputs=("rgb",))
 @record_options(StreamOptions)
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -99,7 +97,7 @@ def render(
     if stats is not None:
         try_place(stats, what=_STATS)
     inputs = {"scene": scene, "camera file": flags["cameras"]}
-    with opened_renderer(scene, flags) as (renderer, viewpoints, options):
+    with opened_renderer(scene, flags | {"outputs": outputs}) as (renderer, viewpoints, options):
         cameras = viewpoints.cameras
         target = choose_target(out, outputs=outputs, n_frames=len(cameras), options=written)
         sizes = {number: (camera.width, camera.height) for number, camera in cameras}

@@ -153,3 +153,35 @@ def _added_stream(
     rate = Fraction(target.options.fps).limit_denominator(1001)
     stream = container.add_stream(codec.encoder, rate=rate, options=settings)
     assert isinstance(stream, av.VideoStream)
+    stream.width, stream.height = (edge + edge % 2 if codec.even else edge for edge in size)
+    transparent = "alpha" in target.outputs and codec.transparent_pixels is not None
+    stream.pix_fmt = codec.transparent_pixels if transparent else codec.pixels
+    context = stream.codec_context
+    context.color_primaries = context.color_trc = context.colorspace = _BT709
+    context.color_range = ColorRange.MPEG
+    if codec.tag is not None:
+        context.codec_tag = codec.tag
+    return stream
+
+
+@contextlib.contextmanager
+def _translated(path: Path, file: AsideFile) -> Iterator[None]:
+    """`writing`, for what FFmpeg says too, which is often less than the file knows."""
+    try:
+        with writing(path):
+            yield
+    except FFmpegError as error:
+        with writing(path):
+            file.settle()
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _one_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    distinct = sorted(set(sizes))
+    if len(distinct) > 1:
+        text = ", ".join(f"{width}x{height}" for width, height in distinct[:3])
+        raise InvalidInput(
+            f"a film has frames of one size, these have {len(distinct)} ({text}, ...); give all "
+            "of them one with --size"
+        )
+    return distinct[0]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from plenostream.errors import InvalidInput
 from plenostream.options.limits import LARGE, LARGEST_PROJECTION, SHORTEST_PROJECTION
+from plenostream.options.pictures import OUTPUTS
 from plenostream.rules import Choice, Colour, Number, Projection, Truth, check_record, described
 
 __all__ = ["Model", "RenderOptions"]
@@ -109,6 +110,15 @@ class RenderOptions:
             "their means.",
         ),
     ] = 1
+    outputs: Annotated[tuple[str, ...], OUTPUTS] = ("rgb", "alpha", "depth")
+    depth_density: Annotated[
+        float | None,
+        Number(
+            least=0, most=LARGE, unit="per world unit",
+            unsaid="where the shortest edge of a voxel takes half of the light",
+            help="Density (per world unit) above which a sample ends density-depth.",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_record(self)

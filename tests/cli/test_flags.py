@@ -93,6 +93,9 @@ class TestFlags:
         self, command: click.Command, records: tuple[type, ...]
     ) -> None:
         defaults = {param.name: param.default for param in command.params}
+        if command is render:
+            assert defaults["outputs"] == ("rgb",)
+            defaults["outputs"] = RenderOptions().outputs
         for record in records:
             for option in fields(record):
                 assert defaults[option.name] == option.default
@@ -115,6 +118,7 @@ class TestFlags:
             ndc=(40, 30, 25, 25),
             sigma_thresh=1e-3,
             stop_thresh=1e-4,
+            outputs=("rgb",),
         )
         assert paper.stream == StreamOptions(
             device="cuda:1",

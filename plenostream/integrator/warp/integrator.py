@@ -115,7 +115,9 @@ class WarpIntegrator(JaxIntegrator):
         if brick[0]:
             waited_for = int(self._bricks[int(brick[0]) - 1])
             raise InternalError(f"a ray still waits for brick {waited_for}, which no wave brought")
-        return Composed(*values)
+        rgb, depth, alpha, counters = values
+        aovs = np.empty((len(alpha), 0), np.float32)
+        return Composed(rgb, depth, alpha, aovs, counters)
 
     def close(self) -> None:
         """See `Integrator`."""

@@ -125,4 +125,5 @@ class XlaIntegrator(JaxIntegrator):
         alone = state._replace(left=None)
         composed = program(alone, state.left, worker.rays, *self._lengths, behind)
         values, alpha, counters = self.device.get(composed)
-        return Composed(values[:, :3], values[:, 3], alpha, counters)
+        aovs = np.empty((len(alpha), 0), np.float32)
+        return Composed(values[:, :3], values[:, 3], alpha, aovs, counters)

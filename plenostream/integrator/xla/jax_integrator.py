@@ -62,6 +62,8 @@ class Composed:
     """[n or more]."""
     alpha: NDArray[np.float32]
     """[n or more]."""
+    aovs: NDArray[np.float32]
+    """[n or more, E]."""
     counters: NDArray[np.integer]
     """In the order of `JaxIntegrator.counters`."""
 
@@ -302,7 +304,8 @@ class JaxIntegrator(ABC):
         def mine(values: NDArray[np.float32], *channels: int) -> NDArray[np.float32]:
             return values[: tiles * TILE_RAYS].reshape(tiles, TILE_RAYS, *channels)[: len(number)]
 
-        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha)
+        aovs = mine(composed.aovs, self._rule.aovs.n_columns)
+        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha), aovs
         # A part of a GPU is the whole picture, and putting it together takes longer than drawing it.
         pieces = max(1, min(_PLACERS // n_parts, self.n_threads, len(number)))
         for placed in [
