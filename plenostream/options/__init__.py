@@ -27,6 +27,7 @@ from plenostream.options.exporting import (
     ExportOptions,
     PointColours,
 )
+from plenostream.options.inspecting import PIXEL
 from plenostream.options.limits import (
     LARGEST_COORDINATE,
     LARGEST_EDGE,
@@ -88,6 +89,7 @@ __all__ = [
     "OVERLAP",
     "PATH",
     "PATH_FRAMES",
+    "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
     "REGION",
