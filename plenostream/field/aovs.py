@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AOVS", "Aovs"]
+__all__ = ["AOVS", "NO_AOVS", "Aovs"]
 
 AOVS = {"mean-depth": 1, "median-depth": 1, "density-depth": 1, "normals": 3, "cost": 1}
 """Columns of each, by the names of `OUTPUTS`. What a ray has in them:
@@ -86,6 +86,10 @@ class Aovs:
                 field = "depth_weight" if name == "mean-depth" else name
                 found[field] = part[..., 0].mean(-1)
         return found
+
+
+NO_AOVS = Aovs()
+"""None of them."""
 
 
 def _unit(sums: NDArray[np.float32]) -> NDArray[np.float32]:

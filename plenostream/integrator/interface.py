@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.field.aovs import Aovs
+from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.field.basis import Basis
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
@@ -153,7 +153,7 @@ class SampleRule:
     spheric_clip: bool
     """Whether rays begin and end at ellipsoids instead of the box, see `lattice`."""
     light: Light
-    aovs: Aovs = Aovs()
+    aovs: Aovs = NO_AOVS
     """What rays gather beside colour, depth and alpha; costs nothing where it is nothing."""
     depth_density: float = 0.0
     """Density per world unit above which a sample ends density-depth."""

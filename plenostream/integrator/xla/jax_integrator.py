@@ -69,7 +69,7 @@ class Composed:
 
 
 _LONGEST = 1e38
-"""Largest length of a sample that float32 holds."""
+"""Largest length of a sample, and density, that float32 holds."""
 
 
 class JaxIntegrator(ABC):
@@ -100,6 +100,7 @@ class JaxIntegrator(ABC):
             entry_bits=entry_bits(scene.grid.size),
             spheric_clip=rule.spheric_clip,
             light=rule.light,
+            aovs=rule.aovs,
         )
         self.batch_rows = batch_rows(device.platform, scene.basis_dim, scene.sh_dtype)
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
@@ -345,6 +346,11 @@ class JaxIntegrator(ABC):
         """See `WaveScalars.opaque_length`."""
         return min(OPAQUE_LENGTH / self._unit, _LONGEST)
 
+    @property
+    def _depth_density(self) -> float:
+        """See `WaveScalars.depth_density`."""
+        return min(self._rule.depth_density * self._unit, _LONGEST)
+
     def _wave_scalars(self) -> WaveScalars:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
         return WaveScalars(
@@ -355,6 +361,8 @@ class JaxIntegrator(ABC):
             sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
             stop_thresh=put(np.float32(rule.stop_thresh)),
             opaque_length=put(np.float32(self._opaque_length)),
+            depth_density=put(np.float32(self._depth_density)),
+            steepness=put((grid.scale / grid.scale.max()).astype(np.float32)),
         )
 
     def _grid_arrays(self) -> tuple[GridArrays, Spacing]:

@@ -178,7 +178,7 @@ class Programs:
         """() -> RayState of t * 64 rays."""
         return self._program(
             ("ray state", tiles),
-            partial(fresh_state, tiles * TILE_RAYS, self._shape.light),
+            partial(fresh_state, tiles * TILE_RAYS, self._shape.light, self._shape.aovs),
             lambda: (),
         )
 
@@ -218,7 +218,7 @@ class Programs:
         """See `kernels.finish.compose`."""
         return self._program(
             ("compose", tiles),
-            compose,
+            partial(compose, aovs=self._shape.aovs),
             lambda: (
                 self.structs.state(tiles)._replace(left=None),
                 self.structs.left(tiles),

@@ -136,6 +136,7 @@ class Structs:
             trans=self.one((n + 1,), jnp.float32),
             gathered=self.one((n + 1, 4), jnp.float32),
             left=self.left(tiles),
+            aovs=self.aovs(n + 1),
             counters=self.one((len(COUNTERS),), jnp.int64),
         )
 
@@ -144,6 +145,11 @@ class Structs:
         if self._shape.light is Light.MULTIPLIES:
             return None
         return self.one((tiles * TILE_RAYS + 1,), jnp.float32)
+
+    def aovs(self, n_rays: int) -> Any | None:
+        """See `RayState.aovs`."""
+        n_columns = self._shape.aovs.n_columns
+        return self.one((n_rays, n_columns), jnp.float32) if n_columns else None
 
     def source(self, rays: RaySource, tiles: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The arrays that the rays of a part are made from: per tile, and shared."""
@@ -174,6 +180,8 @@ class Structs:
             sigma_thresh=number,
             stop_thresh=number,
             opaque_length=number,
+            depth_density=number,
+            steepness=self.one((3,), jnp.float32),
         )
 
     def call(self) -> tuple[Any, Any, Any]:
