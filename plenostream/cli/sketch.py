@@ -17,7 +17,7 @@ from plenostream.cli.parameters import (
 )
 from plenostream.cli.progress import Progress
 from plenostream.cli.viewpoints import Viewpoints, camera_options, choose_cameras
-from plenostream.errors import InvalidInput, PlenostreamError, printable, shown
+from plenostream.errors import InvalidInput, printable, shown
 from plenostream.options import PIXEL, RenderOptions
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ _NOT_OF_RAYS = (
     *("outputs", "depth_density"),
 )
 """Options of the picture that do not move a sample of a single ray."""
-_NO_OPEN3D = (
-    "a window needs Open3D, which cannot be loaded here ({reason}). It comes with "
-    "`pip install 'plenostream[inspect]'`; a picture, --out FILE.png, needs nothing"
-)
 
 
 @click.command(
@@ -85,9 +81,8 @@ def inspect(
         Progress(quiet=settings.quiet) as progress,
     ):
         ndc = choose_ndc(options, opened.meta).camera
-        ways = [flags[name] for name in ("cameras", "orbit", "look_from")]
         viewpoints = Viewpoints([])
-        if any(way is not None for way in ways):
+        if any(value is not None for value in flags.values()):
             viewpoints = choose_cameras(opened.grid, in_ndc=ndc is not None, **flags)
         progress.update("reading", 0, 1)
         sketch = make_sketch(opened.store, viewpoints.cameras, pixel, options, ndc=ndc)
@@ -98,7 +93,9 @@ def inspect(
         made = [f"{printable(str(place))}: drawn"] if place is not None else []
         click.echo("\n".join(made + viewpoints.lines() + sketch.told))
     if place is None:
-        _show(sketch, scene)
+        from plenostream.sketch.window import show_sketch
+
+        show_sketch(sketch, title=f"plenostream: {scene}")
 
 
 def _picture_place(scene: str, out: str | None, *, overwrite: bool) -> Path | None:
@@ -121,11 +118,3 @@ def _write(place: Path, sketch: Sketch, progress: Progress, *, overwrite: bool) 
     from plenostream.sketch.drawing import draw_sketch
 
     write_png(place, draw_sketch(sketch, progress.update), overwrite=overwrite)
-
-
-def _show(sketch: Sketch, scene: str) -> None:
-    try:
-        from plenostream.sketch.window import show_sketch
-    except ImportError as error:
-        raise PlenostreamError(_NO_OPEN3D.format(reason=error)) from error
-    show_sketch(sketch, title=f"plenostream: {scene}")

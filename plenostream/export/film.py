@@ -51,11 +51,16 @@ def film_output(
 
     Raises
     ------
-    InvalidInput : frames of different sizes.
+    InvalidInput : frames of different sizes, or of one that the codec does not take.
     OutputError : the film is there and may not be replaced; what the system says against writing.
     """
     codec = film_codec(target.kind, target.options.video_codec)
     size = _one_size(sizes)
+    if min(size) < codec.least_edge:
+        raise InvalidInput(
+            f"{codec.name} takes {codec.least_edge} pixels an edge and more, these frames are "
+            f"{size[0]}x{size[1]}; say --video-codec h264"
+        )
     with (
         made_folders(target.place),
         atomic_file(target.path, overwrite=overwrite, what="film") as aside,
@@ -92,6 +97,8 @@ class FilmWriter:
         self.written: list[Path] = []
         self._target, self._codec, self._file = target, codec, file
         self._container, self._stream = container, stream
+        # The stream's own are gone with the container.
+        self._size, self._pixels = (stream.width, stream.height), stream.pix_fmt
         self._painter = Painter(background=background, options=target.options)
         self._padded = False
 
@@ -103,7 +110,7 @@ class FilmWriter:
         """Append a frame [H, W, 3] or [H, W, 4] of the codec's bits, red first, straight alpha."""
         form = _HANDED[self._codec.bits, pixels.shape[2]]
         frame = av.VideoFrame.from_ndarray(self._even(pixels), format=form).reformat(
-            format=self._stream.pix_fmt,
+            format=self._pixels,
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
         )
@@ -114,7 +121,7 @@ class FilmWriter:
         """What was done to odd sizes, and how alpha is meant."""
         lines = []
         if self._padded:
-            size = f"{self._stream.width}x{self._stream.height}"
+            size = "{}x{}".format(*self._size)
             lines.append(f"film: {size}, the last row or column twice, since {self._codec.name} "
                          "takes even sizes")  # fmt: skip
         if "alpha" in self._target.outputs:
@@ -124,7 +131,7 @@ class FilmWriter:
     def _even(self, pixels: NDArray[Any]) -> NDArray[Any]:
         """A frame of the film's size."""
         height, width = pixels.shape[:2]
-        more = ((0, self._stream.height - height), (0, self._stream.width - width), (0, 0))
+        more = ((0, self._size[1] - height), (0, self._size[0] - width), (0, 0))
         self._padded = any(after for _, after in more)
         return np.ascontiguousarray(np.pad(pixels, more, mode="edge") if self._padded else pixels)
 

@@ -26,6 +26,8 @@ class FilmCodec:
     """Of a channel that frames are handed over with."""
     even: bool = False
     """Width and height must be even, since colour is stored for squares of two pixels."""
+    least_edge: int = 1
+    """Pixels of width and height from which on frames are taken."""
     crf: int | None = None
     """Constant quality unless told; None: it has no such number."""
     most_crf: int = 51
@@ -58,6 +60,7 @@ _HEVC = FilmCodec(
     encoder="libx265",
     pixels="yuv420p",
     even=True,
+    least_edge=64,  # x265 4.1 writes beyond its memory at 48x32, and does not take a few pixels
     crf=18,
     tag="hvc1",  # Apple's players know no other
     # Else x265 writes to standard error, which is ours.

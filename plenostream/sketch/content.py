@@ -115,7 +115,7 @@ def make_sketch(
     )
     if ndc is None:
         reach = 0.15 * float(np.mean(grid.radius))
-        sketch.lines += [Lines(_frustum(camera, reach), _CAMERA) for _, camera in cameras]
+        sketch.lines += [Lines(_cone(camera, reach), _CAMERA) for _, camera in cameras]
     elif cameras:
         sketch.told.append("normalised device coordinates, in which cameras have no place")
     if pixel is not None:
@@ -128,7 +128,7 @@ def make_sketch(
     return sketch
 
 
-def _frustum(camera: Camera, reach: float) -> NDArray[np.float64]:
+def _cone(camera: Camera, reach: float) -> NDArray[np.float64]:
     """Lines [n, 2, 3] from the eye along the rays of the picture's corners, and between their ends."""
     corners = [
         (column, row)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -67,34 +69,52 @@ def make(
     return writer
 
 
-def read(path: Path, *, transparent: bool = False) -> tuple[av.VideoStream, list[Pixels]]:
-    """The stream, and its frames [H, W, 3 or 4], 0 to 1, straight alpha."""
+@dataclass
+class Film:
+    """What a file holds: a stream of a container that is closed must not be asked."""
+
+    codec: str
+    tag: str
+    form: str
+    size: tuple[int, int]
+    rate: Fraction | None
+    metadata: dict[str, str]
+    frames: list[Pixels]
+    """[H, W, 3 or 4], 0 to 1, straight alpha."""
+
+
+def read(path: Path, *, transparent: bool = False) -> Film:
     form = "rgba" if transparent else "rgb24"
-    with av.open(str(path)) as film:
-        stream = film.streams.video[0]
+    with av.open(str(path)) as opened:
+        stream = opened.streams.video[0]
+        context = stream.codec_context
         # FFmpeg's own decoder of VP9 drops alpha.
-        name = "libvpx-vp9" if path.suffix == ".webm" else None
-        decoder = av.CodecContext.create(name, "r") if name else stream.codec_context
-        packets = list(film.demux(stream))
-        decoded = [frame for packet in packets for frame in decoder.decode(packet)]
-        shown = [np.float32(frame.to_ndarray(format=form)) / np.float32(255) for frame in decoded]
-        return stream, shown
+        decoder = av.CodecContext.create("libvpx-vp9", "r") if path.suffix == ".webm" else context
+        decoded = [frame for packet in opened.demux(stream) for frame in decoder.decode(packet)]
+        return Film(
+            codec=context.name,
+            tag=context.codec_tag,
+            form=str(context.pix_fmt),
+            size=(stream.width, stream.height),
+            rate=stream.average_rate,
+            metadata=dict(stream.metadata),
+            frames=[np.float32(f.to_ndarray(format=form)) / np.float32(255) for f in decoded],
+        )
 
 
 @pytest.mark.parametrize("name", CODECS)
-@pytest.mark.parametrize("size", [(64, 48), (61, 47)], ids=["even", "odd"])
+@pytest.mark.parametrize("size", [(80, 64), (79, 65)], ids=["even", "odd"])
 def test_film_shows_what_was_drawn(tmp_path: Path, name: str, size: tuple[int, int]) -> None:
     ending, options, transparent, codec, most = CODECS[name]
     path, (width, height) = tmp_path / f"a{ending}", size
     drawn = frames_of(*size)
     writer = make(path, drawn, transparent=transparent, **options)
-    stream, shown = read(path, transparent=transparent)
-    assert stream.codec_context.name == codec
-    assert (stream.average_rate, len(shown)) == (30, len(drawn))
-    padded = codec in ("h264", "hevc") and size == (61, 47)
-    assert (stream.width, stream.height) == ((62, 48) if padded else size)
-    assert any("62x48, the last row or column twice" in line for line in writer.notes()) == padded
-    for picture, pixels in zip(drawn, shown, strict=True):
+    film = read(path, transparent=transparent)
+    assert (film.codec, film.rate, len(film.frames)) == (codec, 30, len(drawn))
+    padded = codec in ("h264", "hevc") and size == (79, 65)
+    assert film.size == ((80, 66) if padded else size)
+    assert any("80x66, the last row or column twice" in line for line in writer.notes()) == padded
+    for picture, pixels in zip(drawn, film.frames, strict=True):
         part = pixels[:height, :width]
         rgb, opacity = part[..., :3], part[..., 3:] if transparent else np.float32(1)
         laid_over = rgb * opacity + (1 - opacity) * np.float32(0.25)
@@ -104,7 +124,7 @@ def test_film_shows_what_was_drawn(tmp_path: Path, name: str, size: tuple[int, i
 
 
 def test_film_is_read_by_opencv_too(tmp_path: Path) -> None:
-    drawn = frames_of(64, 48)
+    drawn = frames_of(80, 64)
     for name in ("h264", "hevc"):
         make(tmp_path / f"{name}.mp4", drawn, video_codec=name)
         film = cv2.VideoCapture(str(tmp_path / f"{name}.mp4"))
@@ -117,8 +137,7 @@ def test_film_is_read_by_opencv_too(tmp_path: Path) -> None:
 def test_h264_is_what_browsers_play_with_its_index_in_front(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     make(path, frames_of(48, 32))
-    stream, _ = read(path)
-    assert stream.codec_context.pix_fmt == "yuv420p"
+    assert read(path).form == "yuv420p"
     content = path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
@@ -126,16 +145,14 @@ def test_h264_is_what_browsers_play_with_its_index_in_front(tmp_path: Path) -> N
 def test_hevc_has_the_tag_that_apple_knows_and_says_nothing(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    make(tmp_path / "a.mp4", frames_of(48, 32), video_codec="hevc")
-    stream, _ = read(tmp_path / "a.mp4")
-    assert stream.codec_context.codec_tag == "hvc1"
+    make(tmp_path / "a.mp4", frames_of(80, 64), video_codec="hevc")
+    assert read(tmp_path / "a.mp4").tag == "hvc1"
     assert capfd.readouterr() == ("", "")
 
 
 def test_vp9_with_alpha_says_so_in_its_header(tmp_path: Path) -> None:
     make(tmp_path / "a.webm", frames_of(48, 32), transparent=True)
-    stream, _ = read(tmp_path / "a.webm")
-    assert stream.metadata["alpha_mode"] == "1"
+    assert read(tmp_path / "a.webm").metadata["alpha_mode"] == "1"
 
 
 @pytest.mark.parametrize("rgb", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (0.2, 0.4, 0.6)])
@@ -145,8 +162,8 @@ def test_h264_keeps_colours(tmp_path: Path, rgb: tuple[float, ...]) -> None:
     make(
         tmp_path / "a.mp4", [RenderResult(rgb=plain, alpha=plane, depth=plane, stats=FrameStats())]
     )
-    _, shown = read(tmp_path / "a.mp4")
-    np.testing.assert_allclose(shown[0][16, 16], rgb, atol=3 / 255)
+    shown = read(tmp_path / "a.mp4").frames[0]
+    np.testing.assert_allclose(shown[16, 16], rgb, atol=3 / 255)
 
 
 @pytest.mark.parametrize(
@@ -157,22 +174,22 @@ def test_h264_keeps_colours(tmp_path: Path, rgb: tuple[float, ...]) -> None:
 def test_lower_crf_is_larger_and_better(
     tmp_path: Path, ending: str, options: dict[str, Any]
 ) -> None:
-    noise = np.random.default_rng(3).random((48, 64, 3), np.float32)
-    plane = np.zeros((48, 64), np.float32)
+    noise = np.random.default_rng(3).random((64, 80, 3), np.float32)
+    plane = np.zeros((64, 80), np.float32)
     drawn = [RenderResult(rgb=noise, alpha=plane, depth=plane, stats=FrameStats())] * 2
     sizes, errors = [], []
     for crf in (5, 45):
         path = tmp_path / f"{crf}{ending}"
         make(path, drawn, crf=crf, **options)
         sizes.append(path.stat().st_size)
-        errors.append(float(np.abs(read(path)[1][0] - noise).mean()))
+        errors.append(float(np.abs(read(path).frames[0] - noise).mean()))
     assert sizes[0] > 1.5 * sizes[1]
     assert errors[0] < errors[1]
 
 
 def test_film_at_a_fractional_speed_keeps_it(tmp_path: Path) -> None:
     make(tmp_path / "a.mp4", frames_of(16, 16), fps=30000 / 1001)
-    rate = read(tmp_path / "a.mp4")[0].average_rate
+    rate = read(tmp_path / "a.mp4").rate
     assert rate is not None
     assert (rate.numerator, rate.denominator) == (30000, 1001)
 
@@ -185,7 +202,12 @@ def test_speed_that_means_nothing_is_refused(fps: float) -> None:
 
 def test_film_of_one_pixel_is_padded(tmp_path: Path) -> None:
     make(tmp_path / "a.mp4", frames_of(1, 1))
-    assert read(tmp_path / "a.mp4")[1][0].shape == (2, 2, 3)
+    assert read(tmp_path / "a.mp4").frames[0].shape == (2, 2, 3)
+
+
+def test_frames_that_are_too_small_for_a_codec_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="hevc takes 64 pixels an edge and more"):
+        make(tmp_path / "a.mp4", frames_of(64, 48), video_codec="hevc")
 
 
 def test_frames_of_two_sizes_are_refused(tmp_path: Path) -> None:
