@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import plenostream as ps
 from plenostream import reference
+from plenostream.engine import planner
+from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.plan.budget import DeviceDivision, divide_device
 from plenostream.reference_aovs import ReferenceAovs
 from plenostream.testing import checkpoints
 from plenostream.testing.pictures import fragile_rays, model_of, open_renderer, rays_around
@@ -29,6 +33,17 @@ NUDGE = 3e-5
 CHECKPOINT = checkpoints.random_checkpoint(
     14, size=(9, 33, 17), radius=(0.3, 1.0, 0.6), center=(0.1, -0.2, 0.3), basis_dim=4
 )
+
+
+@pytest.fixture(autouse=True)
+def small_pools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools of four bricks: rays stop and are taken up again, wave after wave."""
+    pages = 4 * -(-(9**3) // PAGE_ROWS) + 1
+
+    def divided(*args: Any, **kwargs: Any) -> DeviceDivision:
+        return replace(divide_device(*args, **kwargs), n_slots=4, n_pages=pages)
+
+    monkeypatch.setattr(planner, "divide_device", divided)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,10 +88,12 @@ def test_all_outputs_of_one_pass_are_the_oracles(
     make_scene: Callable[..., Path], known: Known, each_backend: str
 ) -> None:
     options = {"outputs": ("rgb", *ALL), "depth_density": DENSITY}
-    scene = make_scene(CHECKPOINT)
+    scene = make_scene(CHECKPOINT, brick_size=8)
     for precision in PRECISIONS[each_backend]:
         with open_renderer(scene, options=options, precision=precision) as renderer:
-            assert_known(renderer.render_rays(*known.rays), known)
+            seen = renderer.render_rays(*known.rays)
+        assert_known(seen, known)
+        assert seen.stats.waves > 16
 
 
 def assert_known(seen: ps.RayResult, known: Known) -> None:
