@@ -11,6 +11,7 @@ import click
 from plenostream.cli.opening import opened_renderer
 from plenostream.cli.parameters import (
     Settings,
+    cache_options,
     quiet_option,
     record_options,
     take_record,
@@ -55,6 +56,7 @@ small (the message says which would do), 130 Ctrl-C.
 @record_options(FileOptions)
 @record_options(RenderOptions, outputs=("rgb",))
 @record_options(StreamOptions)
+@cache_options
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option(

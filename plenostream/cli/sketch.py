@@ -10,6 +10,7 @@ import click
 
 from plenostream.cli.parameters import (
     Settings,
+    cache_options,
     quiet_option,
     record_options,
     rule_option,
@@ -52,6 +53,7 @@ Examples:
 )
 @click.option("--overwrite", is_flag=True, help="Replace the picture if it exists.")
 @record_options(RenderOptions, without=_NOT_OF_RAYS)
+@cache_options
 @quiet_option
 @click.pass_obj
 def inspect(
@@ -76,8 +78,9 @@ def inspect(
 
     place = _picture_place(scene, out, overwrite=overwrite)
     options = take_record(RenderOptions, flags)
+    kept = {name: flags.pop(name) for name in ("cache", "cache_size")}
     with (
-        open_scene(scene) as opened,
+        open_scene(scene, **kept) as opened,
         Progress(quiet=settings.quiet) as progress,
     ):
         ndc = choose_ndc(options, opened.meta).camera

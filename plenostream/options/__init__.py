@@ -34,6 +34,7 @@ from plenostream.options.limits import (
     LARGEST_PROJECTION,
     SHORTEST_PROJECTION,
 )
+from plenostream.options.opening import CACHE_SIZE
 from plenostream.options.picture_files import (
     DEPTH_COLORMAPS,
     FileOptions,
@@ -65,6 +66,7 @@ from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 __all__ = [
     "BOX",
     "BOX_UNITS",
+    "CACHE_SIZE",
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
