@@ -31,7 +31,7 @@ _SHARE = 4
 # Bytes for each of ..., at the worst moment, temporaries included.
 _PIXEL, _PIXEL_COLUMN = 40, 8
 """... pixel: the picture, and the arrays that are cut from it; and each column of AOVs."""
-_TILED_RAY, _TILED_COLUMN = 40, 24
+_TILED_RAY, _TILED_COLUMN = 40, 16
 """... ray of a band on its way into the picture; and each column of AOVs."""
 _WORLD_RAY, _WORLD_COLUMN = 280, 8
 """... place for an arbitrary ray: float64 origin and direction twice, sort keys, values; and each

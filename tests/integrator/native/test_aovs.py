@@ -10,8 +10,9 @@ import pytest
 
 import plenostream as ps
 from plenostream.options import OUTPUTS
-from plenostream.testing.checkpoints import CheckpointArrays
-from plenostream.testing.pictures import open_renderer
+from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
+from plenostream.testing.extras import layer_arrays, save_with
+from plenostream.testing.pictures import open_renderer, rays_around, rays_of
 
 pytestmark = pytest.mark.usefixtures("native")
 
@@ -67,3 +68,50 @@ def test_outputs_change_no_others_and_come_only_when_asked_for(
     assert usual.normals is None
     with pytest.raises(ps.InvalidInput, match="normals was not drawn"):
         usual.channel("normals")
+
+
+@pytest.mark.parametrize("options", [{"model": "nvol"}, {"last_sample_opaque": True}], ids=str)
+def test_other_lights_change_colour_and_alpha_alone(
+    scene: Path, whole: ps.RenderResult, options: dict[str, object]
+) -> None:
+    with open_renderer(scene, options=OPTIONS | options, backend="native") as renderer:
+        other = renderer.render(VIEW)
+    assert not np.array_equal(other.alpha, whole.alpha)
+    for name in OUTPUTS.choices[2:]:
+        assert np.array_equal(other.channel(name), whole.channel(name), equal_nan=True), name
+
+
+def test_pixel_of_several_rays_is_made_of_those_of_the_larger_picture(
+    scene: Path, whole: ps.RenderResult
+) -> None:
+    half = VIEW.resized(52, 36)
+    with open_renderer(scene, options=OPTIONS | {"samples": 2}, backend="native") as renderer:
+        picture = renderer.render(half)
+    parts = {name: whole.channel(name).reshape(36, 2, 52, 2, -1) for name in OUTPUTS.choices}
+    np.testing.assert_allclose(picture.cost, parts["cost"].mean((1, 3))[..., 0], rtol=1e-6)
+    depths = np.ma.masked_invalid(parts["median-depth"]).mean((1, 3))[..., 0]
+    np.testing.assert_allclose(picture.median_depth, depths.filled(np.nan), rtol=1e-6)
+
+
+def test_picture_that_is_drawn_ray_by_ray_has_what_its_rays_have(scene: Path) -> None:
+    inside = ps.look_at_camera((0.1, -0.2, 0.1), (1.0, 0.4, 0.3), fov_degrees=80.0, size=(40, 30))
+    options = OPTIONS | {"spheric_clip": True}
+    with open_renderer(scene, options=options, backend="native") as renderer:
+        picture, rays = renderer.render(inside), renderer.render_rays(*rays_of(inside))
+    for name in OUTPUTS.choices:
+        drawn = rays.channel(name).reshape(picture.channel(name).shape)
+        np.testing.assert_array_equal(picture.channel(name), drawn, err_msg=name)
+
+
+def test_mean_depth_knows_no_background_layer(tmp_path: Path) -> None:
+    checkpoint, rays, seen = random_checkpoint(4, size=(20, 18, 17)), rays_around(3, 300), []
+    for name, extras in (("bare", {}), ("layers", layer_arrays(1, height=11, layers=4))):
+        source = save_with(tmp_path / f"{name}.npz", checkpoint, **extras)
+        ps.convert(source, tmp_path / f"{name}.zarr")
+        with open_renderer(tmp_path / f"{name}.zarr", **NATIVE) as renderer:
+            seen.append(renderer.render_rays(*rays))
+    bare, layers = seen
+    assert (layers.alpha > bare.alpha + 0.1).mean() > 0.2
+    assert np.array_equal(layers.mean_depth, bare.mean_depth, equal_nan=True)
+    there = bare.alpha > 0.0
+    np.testing.assert_allclose(bare.mean_depth[there], (bare.depth / bare.alpha)[there], rtol=1e-6)
