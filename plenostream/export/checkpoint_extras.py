@@ -41,15 +41,15 @@ def write_background(store: SceneStore, archive: NpzWriter) -> None:
 def write_basis(store: SceneStore, archive: NpzWriter) -> None:
     """Write basis_type, and what makes a learned basis: basis_data [R, R, R, K] float32 of a texture;
     weights and biases of a network, its width and its frequencies."""
-    learned = store.meta.learned
+    functions = store.meta.learned.functions if store.meta.learned else None
     kind = _SPHERICAL_HARMONICS
-    if learned is not None and isinstance(learned.functions, TextureBasis):
-        kind, n = _TEXTURE, learned.functions.resolution
-        shape = (n, n, n, learned.functions.dim)
+    if isinstance(functions, TextureBasis):
+        kind, n = _TEXTURE, functions.resolution
+        shape = (n, n, n, functions.dim)
         archive.write("basis_data", np.float32, shape, _chunks(store, "basis/values"))
-    elif learned is not None:
+    elif functions is not None:
         kind = _NETWORK
-        _write_network(store, learned.functions, archive)
+        _write_network(store, functions, archive)
     archive.write_small("basis_type", np.asarray(kind))
 
 

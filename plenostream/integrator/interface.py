@@ -144,6 +144,8 @@ class SampleRule:
     spheric_clip: bool
     """Whether rays begin and end at ellipsoids instead of the box, see `lattice`."""
     light: Light
+    weigh: bool = False
+    """Whether the largest weights of samples are kept, for `Integrator.weights`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +340,13 @@ class Integrator(Protocol):
 
     def report(self) -> Report:
         """The live tiles, once all that was asked for so far is drawn."""
+        ...
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Largest weights [s, voxels] of samples, from 0 to 1, in the bricks of these slots [s] since
+        they came in, whatever the rays: a sample's weight, with which its colour counts, is that of
+        the eight voxels around it. Waits for all that was asked for; only where the rule says `weigh`.
+        """
         ...
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:

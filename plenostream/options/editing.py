@@ -28,6 +28,7 @@ __all__ = [
     "FRAME_RADIUS",
     "OVERLAP",
     "PRUNE_DENSITY",
+    "PRUNE_WEIGHT",
     "SHIFT",
     "BoxUnits",
     "EditOptions",
@@ -83,7 +84,15 @@ PRUNE_DENSITY = Number(
     least=0,
     most=LARGE,
     unit="per world unit",
+    unsaid="0, without --min-weight",
     help="Keep voxels that exceed this density (per world unit), and their neighbours.",
+)
+PRUNE_WEIGHT = Number(
+    least=0,
+    most=1,
+    unsaid="none: voxels are judged by their density",
+    help="Keep voxels whose largest weight in the views exceeds this, and their neighbours: the share "
+    "of a pixel's light that a sample beside them has.",
 )
 FRAME_RADIUS = Lengths(
     least=SMALL,

@@ -27,7 +27,12 @@ _BRICK = 128
 
 
 def device_costs(
-    scene: SceneShape, dtype: np.dtype[np.floating], n_threads: int, rays: RaySource
+    scene: SceneShape,
+    dtype: np.dtype[np.floating],
+    n_threads: int,
+    rays: RaySource,
+    *,
+    weigh: bool,
 ) -> DeviceCosts:
     """See `Integrator.device_costs`."""
     part = part_bytes(scene.basis)
@@ -36,7 +41,7 @@ def device_costs(
         "padding": POOL_PADDING + RAYS_PADDING,
     }
     return DeviceCosts(
-        slot_bytes=slot_bytes(scene, dtype),
+        slot_bytes=slot_bytes(scene, dtype, weigh=weigh),
         page_bytes=page_bytes(scene, dtype),
         tile_bytes=tile_bytes(scene.basis_dim),
         tile_step=TILE_STEP * n_threads,

@@ -1,0 +1,108 @@
+"""Views that an edit goes by: their pictures before it, and how far those after it are from them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.cameras import Camera
+from plenostream.errors import InvalidInput, shown
+from plenostream.export.pixels import psnr
+from plenostream.options import EditOptions, RenderOptions, StreamOptions
+from plenostream.renderer import Renderer
+from plenostream.results import Progress
+from plenostream.scene import open_scene
+
+__all__ = ["KeptPictures", "Views", "checked_views", "unnamed_file"]
+
+_TYPE = np.dtype("<f4")
+
+Draw = Callable[[Camera], NDArray[np.float32]]
+"""The picture [height, width, 3] of a camera."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """Cameras, and how their pictures are drawn."""
+
+    cameras: tuple[Camera, ...]
+    render: RenderOptions
+    stream: StreamOptions
+
+    @contextmanager
+    def drawn(self, scene: Path) -> Iterator[Draw]:
+        """What draws them of a scene."""
+        with open_scene(scene) as opened, Renderer(opened, self.render, self.stream) as renderer:
+            yield lambda camera: renderer.render(camera).rgb
+
+
+def checked_views(
+    cameras: Sequence[Any] | None, render: Any, stream: Any, options: EditOptions
+) -> Views | None:
+    """The views that are asked for, None where there are none; drawn on the CPU, within the memory of
+    `options`, where `stream` does not say otherwise.
+
+    Raises
+    ------
+    InvalidInput : no camera, something else than a camera, options of another type, or options
+        without cameras.
+    """
+    for name, given, kind in (("render", render, RenderOptions), ("stream", stream, StreamOptions)):
+        if given is not None and not isinstance(given, kind):
+            raise InvalidInput(f"{name} is {shown(given)}; expected {kind.__name__}")
+        if given is not None and cameras is None:
+            raise InvalidInput(f"{name} says how pictures are drawn, and there are no cameras")
+    if cameras is None:
+        return None
+    if not cameras or not all(isinstance(camera, Camera) for camera in cameras):
+        raise InvalidInput(f"cameras is {shown(cameras)}; expected one Camera or more")
+    half = options.host_bytes // 2
+    return Views(
+        cameras=tuple(cameras),
+        render=render or RenderOptions(),
+        stream=stream
+        or StreamOptions(
+            device="cpu", device_memory=half, host_memory=half, n_threads=options.workers
+        ),
+    )
+
+
+class KeptPictures:
+    """The pictures of views, in a file."""
+
+    def __init__(self, views: Views, file: BinaryIO) -> None:
+        """Take an empty file."""
+        self._views, self._file = views, file
+
+    def keep(self, draw: Draw, tell: Progress) -> None:
+        """Draw all of them."""
+        for done, camera in enumerate(self._views.cameras):
+            self._file.write(draw(camera).astype(_TYPE).tobytes())
+            tell("views before", done + 1, len(self._views.cameras))
+
+    def compare(self, scene: Path, tell: Progress) -> tuple[float, ...]:
+        """PSNR in dB of the pictures of another scene, view by view; infinite for the same picture."""
+        self._file.seek(0)
+        found: list[float] = []
+        with self._views.drawn(scene) as draw:
+            for camera in self._views.cameras:
+                after = draw(camera)
+                stored = self._file.read(after.size * _TYPE.itemsize)
+                before = np.frombuffer(stored, _TYPE).reshape(after.shape)
+                found.append(psnr(np.clip(before, 0, 1), np.clip(after, 0, 1)))
+                tell("views after", len(found), len(self._views.cameras))
+        return tuple(found)
+
+
+@contextmanager
+def unnamed_file(folder: Path) -> Iterator[BinaryIO]:
+    """A file in a folder that nobody sees, and that is gone at the end."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        yield file
