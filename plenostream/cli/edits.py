@@ -22,6 +22,7 @@ from plenostream.options import (
     FACTOR,
     FRAME_CENTER,
     FRAME_RADIUS,
+    NEW_GRID,
     OVERLAP,
     PRUNE_DENSITY,
     PRUNE_WEIGHT,
@@ -171,19 +172,23 @@ def prune(
 @click.command(
     short_help="Give a scene more or fewer voxels.",
     epilog="""\b
-Example:
+Examples:
   plenostream resample model.zarr half.zarr --factor 0.5
+  plenostream resample model.zarr cubes.zarr --grid 384,384,128
 """,
 )
 @click.argument("scene")
 @click.argument("out")
-@rule_option("--factor", rule=FACTOR, required=True)
+@rule_option("--factor", rule=FACTOR)
+@rule_option("--grid", rule=NEW_GRID)
 @record_options(EditOptions)
 @quiet_option
 @click.pass_obj
-def resample(settings: Settings, /, scene: str, out: str, factor: float, **flags: Any) -> None:
+def resample(
+    settings: Settings, /, scene: str, out: str, factor: float | None, grid: Any, **flags: Any
+) -> None:
     """Write a SCENE with more or fewer voxels in the same place as the scene OUT."""
-    _run(settings, "resample", take_record(EditOptions, flags), scene, out, factor)
+    _run(settings, "resample", take_record(EditOptions, flags), scene, out, factor, grid=grid)
 
 
 @click.command(

@@ -26,6 +26,7 @@ __all__ = [
     "FACTOR",
     "FRAME_CENTER",
     "FRAME_RADIUS",
+    "NEW_GRID",
     "OVERLAP",
     "PRUNE_DENSITY",
     "PRUNE_WEIGHT",
@@ -104,5 +105,15 @@ FRAME_CENTER = Point(
     most=LARGEST_COORDINATE, unsaid="as it is", help="Middle of the volume (world)."
 )
 FACTOR = Number(
-    least=0.25, most=4, help="Voxels along each axis, as a multiple of those that there are."
+    least=0.25,
+    most=4,
+    unsaid="as --grid says",
+    help="Voxels along each axis, as a multiple of those that there are.",
+)
+NEW_GRID = Steps(
+    least=2,
+    most=1 << 16,
+    unit="voxels",
+    unsaid="as --factor says",
+    help="Voxels along each axis, from a quarter of those that there are to four times as many.",
 )

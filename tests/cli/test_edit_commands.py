@@ -61,6 +61,8 @@ def test_each_command_makes_its_scene(
     found = {name: described(tmp_path / name, capsys) for name in "prtc"}
     assert found["p"]["n_voxels"] < before["n_voxels"]
     assert found["r"]["grid_size"] == [24, 24, 24]
+    assert run("resample", scene, tmp_path / "g", "--grid", "20,48,60") == 0
+    assert described(tmp_path / "g", capsys)["grid_size"] == [20, 48, 60]
     assert (found["t"]["center"], found["t"]["radius"]) == ([-1, 2, 3], [1, 1, 2])
     assert found["c"]["grid_size"] == [48, 48, 48]
     for name in "prtc":
