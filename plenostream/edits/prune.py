@@ -140,6 +140,7 @@ def _weighed(
 ) -> RowWeights:
     """Draw the views of a scene, with the weights of its rows."""
     with (
+        views.budgeted(),
         open_store(origin.path) as store,
         Weighing(store, views.render, views.stream, file) as weighing,
     ):

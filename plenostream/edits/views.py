@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.errors import InvalidInput, shown
+from plenostream.errors import BudgetError, InvalidInput, shown
 from plenostream.export.pixels import psnr
 from plenostream.options import EditOptions, RenderOptions, StreamOptions
 from plenostream.renderer import Renderer
@@ -35,11 +35,32 @@ class Views:
     cameras: tuple[Camera, ...]
     render: RenderOptions
     stream: StreamOptions
+    shares_memory: bool
+    """Whether `stream` is the edit's own: half of its memory on the device, half beside it."""
+
+    @contextmanager
+    def budgeted(self) -> Iterator[None]:
+        """A `with` in which a budget that is too small is said to be the edit's."""
+        try:
+            yield
+        except BudgetError as error:
+            if not self.shares_memory:
+                raise
+            raise BudgetError(
+                f"views are drawn with half of host_memory, and bricks lie in the other half: {error}",
+                planned_bytes=2 * error.planned_bytes,
+                allowed_bytes=2 * error.allowed_bytes,
+                smallest_bytes=2 * error.smallest_bytes,
+            ) from error
 
     @contextmanager
     def drawn(self, scene: Path) -> Iterator[Draw]:
         """What draws them of a scene."""
-        with open_scene(scene) as opened, Renderer(opened, self.render, self.stream) as renderer:
+        with (
+            self.budgeted(),
+            open_scene(scene) as opened,
+            Renderer(opened, self.render, self.stream) as renderer,
+        ):
             yield lambda camera: renderer.render(camera).rgb
 
 
@@ -67,6 +88,7 @@ def checked_views(
     return Views(
         cameras=tuple(cameras),
         render=render or RenderOptions(),
+        shares_memory=stream is None,
         stream=stream
         or StreamOptions(
             device="cpu", device_memory=half, host_memory=half, n_threads=options.workers
