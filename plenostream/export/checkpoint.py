@@ -10,6 +10,9 @@ nothing is held but one group.
 
 from __future__ import annotations
 
+import math
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +27,7 @@ from plenostream.export.npz import NpzWriter
 from plenostream.files.atomic import AsideFile
 from plenostream.format.layout import SLAB_BRICKS
 from plenostream.results import Progress
+from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["write_checkpoint"]
 
@@ -58,7 +62,7 @@ def write_checkpoint(
 
     Raises
     ------
-    OutputError : more rows than svox2's links can name.
+    OutputError : more rows than svox2's links can name, or more bytes than the disk has free.
     BudgetError : one plane of voxels takes more than `host_bytes`.
     BrickCorrupt : a chunk of the scene is damaged.
     """
@@ -70,6 +74,7 @@ def write_checkpoint(
         )
     groups = _groups(reader, host_bytes)
     grid, n_rows = meta.grid, meta.n_voxels
+    _check_disk(reader, file)
 
     def parts(key: str, values: _Values) -> Iterator[NDArray[Any]]:
         for number, group in enumerate(groups):
@@ -87,6 +92,20 @@ def write_checkpoint(
         write_background(reader.store, archive)
         write_basis(reader.store, archive)
     return n_rows
+
+
+def _check_disk(reader: BrickReader, file: AsideFile) -> None:
+    """Refuse what would fill the disk: every voxel of the grid has a link, whether it is there or not."""
+    meta, specs = reader.meta, reader.store.specs
+    row_bytes = specs["rows/density"].row_bytes + specs["rows/sh"].row_bytes
+    needed = 4 * math.prod(meta.grid.size) + meta.n_voxels * row_bytes
+    needed += sum(part.nbytes for part in (meta.background, meta.learned) if part is not None)
+    free = shutil.disk_usage(os.path.dirname(file.name)).free
+    if needed > free:
+        raise OutputError(
+            f"a svox2 checkpoint of {meta.grid.size} voxels takes {format_bytes(needed)}, most of it "
+            f"links, and {format_bytes(free)} of disk are free"
+        )
 
 
 _Values = Callable[[BrickReader, _Group], NDArray[Any]]

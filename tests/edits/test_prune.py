@@ -107,9 +107,9 @@ def test_error_of_pruning_by_density_is_measured_too(tmp_path: Path) -> None:
 def test_memory_too_small_for_the_views_is_said_with_what_would_do(tmp_path: Path) -> None:
     write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
     small = ps.EditOptions(host_memory="1MB")
-    with pytest.raises(ps.BudgetError, match="half of host_memory") as refused:
+    with pytest.raises(ps.BudgetError, match="a third of host_memory") as refused:
         prune(tmp_path / "s", tmp_path / "out", small, min_weight=0.1, cameras=VIEWS)
-    assert refused.value.allowed_bytes == 1_000_000 < refused.value.smallest_bytes
+    assert refused.value.allowed_bytes <= 1_000_000 < refused.value.smallest_bytes
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,17 @@ def test_memory_stays_below_what_is_allowed(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert (tmp_path / "out.npz").stat().st_size > 2 * allowed
     assert peak <= allowed
+
+
+def test_what_would_fill_the_disk_is_not_begun(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(3, size=(20, 18, 17))
+    size = exported(checkpoint, tmp_path).stat().st_size
+    usage = shutil.disk_usage(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // 2))
+        with pytest.raises(ps.OutputError, match=r"\(20, 18, 17\) voxels takes .* disk are free"):
+            ps.export_scene(tmp_path / "scene.zarr", tmp_path / "again.npz")
+    assert not (tmp_path / "again.npz").exists()
 
 
 def test_progress_reaches_its_end_in_every_step(tmp_path: Path) -> None:
