@@ -17,6 +17,7 @@ import plenostream as ps
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     empty_checkpoint,
+    from_dense,
     random_checkpoint,
 )
 from plenostream.testing.scenes import write_checkpoint_plain
@@ -59,6 +60,15 @@ def test_finest_level_has_every_voxel(
     # 33 and 65: the last voxel lies in a cube of its own.
     checkpoint = random_checkpoint(3, size=size)
     group = volume_of(checkpoint, tmp_path, brick_size=brick_size)
+    np.testing.assert_allclose(array_of(group, 0), dense(checkpoint), atol=1e-6)
+
+
+def test_bricks_that_hold_nothing_but_voxels_of_others_add_nothing(tmp_path: Path) -> None:
+    # Voxel 32 is the first of its brick and its cube, and the apron of the brick before.
+    active = np.zeros((48, 9, 9), np.bool_)
+    active[32, 4, 4] = True
+    checkpoint = from_dense(active, 2.0, np.full(12, 0.5))
+    group = volume_of(checkpoint, tmp_path, brick_size=8)
     np.testing.assert_allclose(array_of(group, 0), dense(checkpoint), atol=1e-6)
 
 
