@@ -142,7 +142,8 @@ def _checked(path: Path, at_most: int) -> bytes | None:
     try:
         with path.open("rb") as file:
             packed = file.read(at_most + _DIGEST_BYTES + 1)
-            os.utime(file.fileno())
+            with contextlib.suppress(OSError):  # a folder that others fill, and that is read alone
+                os.utime(file.fileno())
     except OSError:
         return None
     blob = packed[:-_DIGEST_BYTES]
