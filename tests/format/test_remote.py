@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -213,9 +214,14 @@ def test_scenes_at_urls_are_edited_and_exported(
 def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_path: Path) -> None:
     allowed = 100_000
     kept = {"cache": tmp_path, "cache_size": allowed}
+    for name, age in ((".old.part", 4000), (".new.part", 0)):
+        (tmp_path / "ab").mkdir(exist_ok=True)
+        (tmp_path / "ab" / name).touch()
+        os.utime(tmp_path / "ab" / name, (time.time() - age,) * 2)
     for _ in range(2):
         assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
         assert sum(file.stat().st_size for file in tmp_path.rglob("*.kept")) <= allowed
+    assert [file.name for file in tmp_path.rglob("*.part")] == [".new.part"]
 
 
 @pytest.mark.parametrize(
