@@ -1,4 +1,4 @@
-"""`plenostream crop`, `merge`, `prune`, `resample` and `transform`."""
+"""`plenostream crop`, `levels`, `merge`, `prune`, `resample` and `transform`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from plenostream.options import (
     FACTOR,
     FRAME_CENTER,
     FRAME_RADIUS,
+    LEVELS,
     OVERLAP,
     PRUNE_DENSITY,
     SHIFT,
     EditOptions,
 )
 
-__all__ = ["crop", "merge", "prune", "resample", "transform"]
+__all__ = ["crop", "levels", "merge", "prune", "resample", "transform"]
 
 
 def _run(settings: Settings, edit: str, flags: dict[str, Any], *places: Any, **said: Any) -> None:
@@ -72,6 +73,27 @@ def crop(
 ) -> None:
     """Write the voxels of a SCENE that lie in a box as the scene OUT; their values stay."""
     _run(settings, "crop", flags, scene, out, box, units=units, keep_grid=keep_grid)
+
+
+@click.command(
+    short_help="Store coarser levels beside a scene.",
+    epilog="""\b
+Example:
+  plenostream levels model.zarr far.zarr
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@rule_option("--levels", rule=LEVELS, default="auto")
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def levels(settings: Settings, /, scene: str, out: str, levels: Any, **flags: Any) -> None:
+    """Write a SCENE as it is, with coarser levels beside it, as the scene OUT.
+
+    That is what convert --levels makes, of any scene; render --level draws them.
+    """
+    _run(settings, "add_levels", flags, scene, out, levels=levels)
 
 
 @click.command(

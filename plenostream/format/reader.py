@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BrickCorrupt, StoreError
+from plenostream.errors import BrickCorrupt, InvalidInput, StoreError
 from plenostream.format.codecs import DecodeError
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
+from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
-from plenostream.format.source import ByteSource, open_source
+from plenostream.format.source import ByteSource, SourceWithin, open_source
 from plenostream.format.stored import as_converted
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 
-__all__ = ["SceneStore", "open_store"]
+__all__ = ["SceneStore", "open_level", "open_store"]
 
 _MOST_ABSENT = 64 << 20
 """Bytes of a table that may be left out since they are its fill value. Zarr leaves out such chunks
@@ -45,23 +46,49 @@ def open_store(path: str | os.PathLike[str]) -> SceneStore:
     where = os.fspath(path)
     source = open_source(path)
     try:
-        meta = read_meta(source, where=where)
-        store = SceneStore(path=where, source=source, meta=meta)
-        for group in groups_of(meta):
-            check_group_node(source, group, where=where)
-        store.arrays = {
-            name: read_array_node(source, spec, where=where) for name, spec in store.specs.items()
-        }
-        store.tables = BrickTables.from_arrays(
-            {name: store.read_array(name) for name in store.specs if name.startswith("bricks/")}
-        )
-        faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
-        if faults:
-            store.refuse_absent()
-            raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
+        return _opened(where, source, read_meta(source, where=where))
     except BaseException:
         source.close()
         raise
+
+
+def open_level(store: SceneStore, level: int) -> SceneStore:
+    """A coarser level of an open scene, which has to stay open meanwhile.
+
+    It has the scene's attributes but for grid and counts (`SceneMeta.level`), and no groups but
+    `bricks` and `rows`.
+
+    Raises
+    ------
+    InvalidInput : the scene has no such level.
+    StoreFormat, BrickCorrupt : as for `open_store`.
+    """
+    n_levels = len(store.meta.levels)
+    if not 0 <= level <= n_levels:
+        there = f"has levels 0 to {n_levels}" if n_levels else "has no coarser levels"
+        raise InvalidInput(
+            f"{store.path} {there}, and level is {level}; convert it again with more levels"
+        )
+    if level == 0:
+        return store
+    folder = level_folder(level)
+    source = SourceWithin(store.source, f"{folder}/")
+    return _opened(f"{store.path}/{folder}", source, store.meta.level(level))
+
+
+def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
+    """The scene or level in a source; its documents and tables are read and checked."""
+    store = SceneStore(path=where, source=source, meta=meta)
+    for group in groups_of(meta):
+        check_group_node(source, group, where=where)
+    store.arrays = {
+        name: read_array_node(source, spec, where=where) for name, spec in store.specs.items()
+    }
+    store.read_tables()
+    faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
+    if faults:
+        store.refuse_absent()
+        raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
     return store
 
 
@@ -74,6 +101,7 @@ class SceneStore(Closing):
     meta : SceneMeta                    what it says about itself
     specs : dict of ArraySpec by name   its arrays
     tables : BrickTables                what is known about every brick
+    source : ByteSource                 its bytes
     arrays : dict of StoredArray by name
         how they are stored: as the converter does until their documents say otherwise
     """
@@ -85,7 +113,7 @@ class SceneStore(Closing):
         self.meta = meta
         self.specs = array_specs(meta)
         self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
-        self._source = source
+        self.source = source
         self._absent: list[tuple[ArraySpec, int]] = []
         self._uses = Turns(
             "this scene",
@@ -100,7 +128,7 @@ class SceneStore(Closing):
         ------
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
-        self._uses.close(self._source.close)
+        self._uses.close(self.source.close)
 
     def in_use(self) -> AbstractContextManager[None]:
         """A `with` in which the scene stays open: `close` waits for the end of it.
@@ -129,7 +157,7 @@ class SceneStore(Closing):
         first, total = chunk * spec.chunk_shape[0], 0
         for place in array.places(chunk):
             try:
-                size = self._source.size(array.key(place))
+                size = self.source.size(array.key(place))
             except (KeyError, OSError, BrickCorrupt) as error:
                 if isinstance(error, KeyError) and self._may_be_absent(spec, chunk):
                     continue
@@ -153,7 +181,7 @@ class SceneStore(Closing):
         for place in array.places(chunk):
             key = array.key(place)
             try:
-                stored.append(self._source.read(key, at_most=array.chain.stored_limit))
+                stored.append(self.source.read(key, at_most=array.chain.stored_limit))
             except (KeyError, OSError, StoreError) as error:
                 if not isinstance(error, KeyError) or not self._may_be_absent(spec, chunk):
                     raise self._unreadable(spec, chunk, key, error) from error
@@ -205,6 +233,12 @@ class SceneStore(Closing):
             first = chunk * spec.chunk_shape[0]
             values[first : first + spec.chunk_shape[0]] = self.read_chunk(name, chunk)
         return values
+
+    def read_tables(self) -> None:
+        """Read `tables`, which are not looked at."""
+        self.tables = BrickTables.from_arrays(
+            {name: self.read_array(name) for name in self.specs if name.startswith("bricks/")}
+        )
 
     def refuse_absent(self) -> None:
         """Raise (BrickCorrupt) for the first chunk that was taken for its fill value, if any was:

@@ -18,7 +18,7 @@ from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFo
 from plenostream.files.paths import file_kind, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 
-__all__ = ["ByteSource", "FolderSource", "ZipSource", "open_source"]
+__all__ = ["ByteSource", "FolderSource", "SourceWithin", "ZipSource", "open_source"]
 
 
 class ByteSource(Protocol):
@@ -69,6 +69,30 @@ def open_source(path: str | os.PathLike[str]) -> ByteSource:
     except OSError as error:
         raise StoreFormat(f"{place} cannot be opened: {error.strerror}") from error
     raise StoreFormat(f"{place} is {file_kind(mode)}; a scene is a folder or a zip file")
+
+
+class SourceWithin:
+    """What lies below a key of another source, which stays open: a group of a scene."""
+
+    def __init__(self, source: ByteSource, prefix: str) -> None:
+        """Take a prefix that ends with a slash."""
+        self._source, self._prefix = source, prefix
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+        return self._source.read(self._prefix + key, at_most=at_most)
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        return self._source.size(self._prefix + key)
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`."""
+        inside = (key for key in self._source.keys() if key.startswith(self._prefix))
+        return (key.removeprefix(self._prefix) for key in inside)
+
+    def close(self) -> None:
+        """Whoever opened the other source closes it."""
 
 
 class FolderSource:

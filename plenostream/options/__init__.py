@@ -33,6 +33,7 @@ from plenostream.options.limits import (
     LARGEST_PROJECTION,
     SHORTEST_PROJECTION,
 )
+from plenostream.options.packing import LEVELS
 from plenostream.options.pictures import FPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
@@ -73,6 +74,7 @@ __all__ = [
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
     "LARGEST_PROJECTION",
+    "LEVELS",
     "LOOK_AT",
     "LOOK_FROM",
     "MIN_DENSITY",

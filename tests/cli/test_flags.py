@@ -26,7 +26,7 @@ from plenostream.options import (
 
 COMMANDS = (
     *("convert", "info", "plan", "points", "render", "verify"),
-    *("crop", "merge", "prune", "resample", "transform"),
+    *("crop", "levels", "merge", "prune", "resample", "transform"),
 )
 
 
