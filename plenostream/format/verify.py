@@ -20,7 +20,8 @@ from plenostream.format.layout import ROW_ARRAYS, extra_names, groups_of
 from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.reader import SceneStore
-from plenostream.format.source import SourceWithin, open_source
+from plenostream.format.remote import open_source
+from plenostream.format.source import SourceWithin
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.format.verify_report import Fault, VerifyReport
 from plenostream.results import Progress
@@ -46,7 +47,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     where = os.fspath(path)
     tell = progress or (lambda word, done, n: None)
     with closing(open_source(path)) as source:
-        meta = read_meta(source, where=where)
+        meta, _ = read_meta(source, where=where)
         checks = [_checked(SceneStore(path=where, source=source, meta=meta), tell)]
         faults = [*checks[0].faults]
         for level in range(1, len(meta.levels) + 1):

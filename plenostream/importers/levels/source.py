@@ -14,6 +14,7 @@ from plenostream.field.grid import BrickGrid
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore
+from plenostream.format.side_by_side import side_by_side
 from plenostream.format.source import FolderSource
 from plenostream.importers.levels.halving import Halving, weighed
 from plenostream.importers.packing.cutting import BrickBox
@@ -51,7 +52,8 @@ class HalvedVoxels:
         with self._lock:
             if self._rows is None:
                 store = SceneStore(path=str(finer), source=FolderSource(finer), meta=meta)
-                store.read_tables()
+                with side_by_side(0) as each:
+                    store.read_tables(each)
                 self._rows = BrickRows(store, n_chunks=n_chunks)
             return self._rows
 
