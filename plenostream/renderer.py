@@ -104,7 +104,7 @@ class Renderer(Closing):
     def _turn(self) -> Iterator[None]:
         """The time in which a picture is drawn, by one thread, with the scene kept open."""
         self._owner.refuse_others()
-        with self._turns.turn(), self._session.store.in_use():
+        with self._turns.turn(), self._session.store.root.in_use():
             try:
                 yield
             except RuntimeError as error:

@@ -9,7 +9,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
 from plenostream.format.extra_arrays import basis_of
-from plenostream.format.reader import SceneStore
+from plenostream.format.reader import SceneStore, open_level
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import build_boxes
@@ -27,24 +27,26 @@ def open_session(
 
     Raises
     ------
-    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, or
-    the scene has numbers that the precision asked for does not hold.
+    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, the
+    scene has no such level, or numbers that the precision asked for does not hold.
+    StoreFormat, BrickCorrupt : the level is damaged.
     """
+    root, store = store, open_level(store, options.level)
     meta, tables = store.meta, store.tables
     _check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
     precision = choose_precision(
         stream.precision,
         sh_bound=tables.sh_bound[tables.occupied],
-        basis_bound=meta.basis_bound,
+        basis_bound=root.meta.basis_bound,
         sh_dtype=meta.sh_dtype,
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
     )
     table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
-    scene = scene_shape(store, table, basis_of(store))
+    scene = scene_shape(store, table, basis_of(root))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options),
+        rule=sample_rule(options, options.level),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,

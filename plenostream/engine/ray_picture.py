@@ -32,7 +32,7 @@ _EDGE = 64
 
 def picture_job(session: Session, camera: Camera) -> PictureJob | RayPictureJob:
     """The way to draw a camera's picture; raises BudgetError where it does not fit."""
-    if _have_an_order(camera, session.store.meta.grid, session.options, session.ndc):
+    if _have_an_order(camera, session.store.root.meta.grid, session.options, session.ndc):
         return PictureJob(session, camera)
     return RayPictureJob(session, camera)
 

@@ -108,7 +108,7 @@ class RaysJob:
             integrator.drop()
         order = np.argsort(keys, kind="stable")
         octant = keys[order] >> 32
-        behind = self._session.store.meta.background is not None
+        behind = self._session.store.root.meta.background is not None
         for number in range(_OCTANTS + behind):
             members = order[octant == number]
             if len(members):

@@ -69,8 +69,8 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
     )
 
 
-def sample_rule(options: RenderOptions) -> SampleRule:
-    """What happens at a sample."""
+def sample_rule(options: RenderOptions, level: int = 0) -> SampleRule:
+    """What happens at a sample of a level, whose grid units are 2^level voxels."""
     light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
     if options.last_sample_opaque:
         light = Light.OPAQUE_END
@@ -79,7 +79,7 @@ def sample_rule(options: RenderOptions) -> SampleRule:
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
-        far_cap=math.inf if options.far_cap is None else options.far_cap,
+        far_cap=math.inf if options.far_cap is None else options.far_cap / 2.0**level,
         spheric_clip=options.spheric_clip,
         light=light,
     )
@@ -150,7 +150,7 @@ class Session:
     @property
     def ndc(self) -> Ndc | None:
         """See `ChosenNdc.camera`."""
-        return choose_ndc(self.options, self.store.meta).camera
+        return choose_ndc(self.options, self.store.root.meta).camera
 
     def projected(self, rays: RaySource) -> RaySource:
         """World rays as they are drawn."""
@@ -216,10 +216,11 @@ class Session:
 
     def _backdrop(self) -> Backdrop | None:
         """The scene's background layers, None where it has none."""
-        if self._kept.backdrop is None and self.store.meta.background is not None:
+        root = self.store.root
+        if self._kept.backdrop is None and root.meta.background is not None:
             self._kept.backdrop = Backdrop(
-                read_background(self.store),
-                self.store.meta.grid,
+                read_background(root),
+                root.meta.grid,
                 self.options,
                 n_threads=self.integrator.n_threads,
             )
@@ -246,7 +247,7 @@ class Session:
                 self._kept.residency = None
             raise
         basis_bytes = self._scene.basis.nbytes
-        host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
+        host.note("tables", self.store.table_bytes + self.table.nbytes + basis_bytes)
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)

@@ -165,6 +165,11 @@ class SceneStore(Closing):
         return self._uses.turn()
 
     @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables in memory: of a level, those of its scene, too."""
+        return self.tables.nbytes + (0 if self.root is self else self.root.tables.nbytes)
+
+    @property
     def codec(self) -> str:
         """Compressor to write rows like these with: "lz4" where they have it, else "zstd"."""
         return "lz4" if self.arrays["rows/sh"].chain.label == "lz4" else "zstd"

@@ -6,8 +6,18 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from plenostream.errors import InvalidInput
+from plenostream.field.levels import MOST_LEVELS
 from plenostream.options.limits import LARGE, LARGEST_PROJECTION, SHORTEST_PROJECTION
-from plenostream.rules import Choice, Colour, Number, Projection, Truth, check_record, described
+from plenostream.rules import (
+    Choice,
+    Colour,
+    Number,
+    Projection,
+    Truth,
+    Whole,
+    check_record,
+    described,
+)
 
 __all__ = ["Model", "RenderOptions"]
 
@@ -99,6 +109,14 @@ class RenderOptions:
             help="A ray ends, fully opaque, when less than this share of light is left.",
         ),
     ] = 1e-7  # fmt: skip
+    level: Annotated[
+        int,
+        Whole(
+            least=0, most=MOST_LEVELS, unit="levels",
+            help="Draw a coarser level of the scene, if it has levels: with voxels and steps twice as "
+            "long as those of the level before. 0 is the scene itself.",
+        ),
+    ] = 0  # fmt: skip
     samples: Annotated[
         int,
         Choice(

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from plenostream.field.grid import BrickGrid
 from plenostream.format.brick_rows import BrickRows
-from plenostream.format.layout import SceneMeta
+from plenostream.format.layout import ROW_ARRAYS, SceneMeta
 from plenostream.format.reader import SceneStore
 from plenostream.format.side_by_side import side_by_side
 from plenostream.format.source import FolderSource
-from plenostream.importers.levels.halving import Halving, weighed
+from plenostream.importers.levels.halving import BELOW_ZERO, Halving, weighed
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.voxels import BoxVoxels
 
@@ -75,15 +75,17 @@ class HalvedVoxels:
         number = np.zeros(active.shape, np.int32)
         number[active] = np.arange(np.count_nonzero(active))
         meta = self._how[1]
+        below = 1.0 if meta.grid.level else BELOW_ZERO
         sums = np.zeros((np.count_nonzero(active), 2 + meta.sh_columns), np.float32)
         for brick, halving, here, there in self._parts(box):
             mask, (x, y, z) = rows.mask(brick), rows.owned(halving.place)
-            fine = weighed(mask, rows.rows("rows/density", brick), rows.rows("rows/sh", brick))
+            density, sh = (rows.rows(name, brick) for name in ROW_ARRAYS)
+            fine = weighed(mask, density, sh, below=below)
             part = halving.values(fine[:x, :y, :z])[here]
             touched = halving.touched(mask[:x, :y, :z])[here]
             sums[number[there][touched]] += part[touched]
-        sh = sums[:, 2:] / sums[:, 1:2]
-        return BoxVoxels(active=active, density=sums[:, 0].copy(), sh=sh.astype(meta.sh_dtype))
+        colours = sums[:, 2:] / sums[:, 1:2]
+        return BoxVoxels(active=active, density=sums[:, 0].copy(), sh=colours.astype(meta.sh_dtype))
 
     def _parts(self, box: BrickBox) -> Iterator[tuple[int, Halving, Region, Region]]:
         """Finer bricks that have a part in a box, with what of it lies where in the box.

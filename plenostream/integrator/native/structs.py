@@ -87,6 +87,8 @@ class Scene(Structure):
         ("distance", c_void_p),
         ("brick_at", c_void_p),
         ("boxes", c_void_p),
+        ("extent", _Triple),
+        ("margin", c_double),
         ("scale", _Triple),
         ("offset", _Triple),
         ("step", c_double),

@@ -64,7 +64,7 @@ def dense(store: SceneStore) -> Dense:
     return active[x, y, z], density[x, y, z], sh[x, y, z]
 
 
-def halved(fine: Dense) -> Dense:
+def halved(fine: Dense, below: float) -> Dense:
     """The 27 voxels around every second one, added up one by one; the last ones repeat."""
     active, density, sh = fine
     size = [-(-(n - 1) // 2) + 1 for n in active.shape]
@@ -79,7 +79,7 @@ def halved(fine: Dense) -> Dense:
             )
         )
         some |= active[at]
-        total += share * density[at]
+        total += share * np.where(density < 0, below, 1.0)[at] * density[at]
         weight = share * np.where(active[at], np.maximum(density[at], 0) + 1e-20, 0)
         weights += weight
         colours += weight[..., None] * sh[at]
@@ -94,7 +94,7 @@ def test_level_is_the_mean_of_the_voxels_around_those_it_keeps(scene: Path) -> N
             (level.n_voxels for level in store.meta.levels), reverse=True
         )
         for level in (1, 2, 3):
-            expected = halved(dense(open_level(store, level - 1)))
+            expected = halved(dense(open_level(store, level - 1)), 0.5 if level == 1 else 1.0)
             got = dense(open_level(store, level))
             np.testing.assert_array_equal(got[0], expected[0])
             np.testing.assert_allclose(got[1], expected[1], atol=1e-5)
