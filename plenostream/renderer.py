@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras import Camera
+from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.opening import open_session
 from plenostream.engine.projection import ChosenNdc, choose_ndc
 from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
+from plenostream.format.reader import open_level
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
@@ -64,7 +66,7 @@ class Renderer(Closing):
 
         Raises
         ------
-        InvalidInput : one of the three is of another type.
+        InvalidInput : one of the three is of another type, or the scene has no such level.
         BudgetError : more device memory is allowed than the device grants.
         DeviceError : there is no such device, or JAX was used before this process was forked.
         StoreError : the scene is closed.
@@ -80,13 +82,30 @@ class Renderer(Closing):
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
             one_at_a_time=True,
         )
+        self._levels: LevelSessions | None = None
         with scene.store.in_use():
+            named = 0 if isinstance(self.options.level, str) else self.options.level
             self._session, self._precision, self._backend = open_session(
-                scene.store, self.options, self.stream
+                open_level(scene.store, named), self.options, self.stream
             )
+            if self.options.level == "auto":
+                self._open_levels(scene)
         self._ndc = choose_ndc(self.options, scene.meta)
         if self._ndc.why:
             _log.warning(self._ndc.why)
+
+    def _open_levels(self, scene: Scene) -> None:
+        """Share what one session may use with those of all levels."""
+        if not scene.meta.levels:
+            _log.warning("the scene has no coarser levels: level auto draws it as it is")
+            return
+        allowed = self._session.integrator.allowed_bytes
+        self._session.close()
+        self._levels = LevelSessions(scene.store, self.options, self.stream, device_bytes=allowed)
+        self._session = self._levels.session(0)
+
+    def _close_sessions(self) -> None:
+        (self._levels or self._session).close()
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.
@@ -98,7 +117,7 @@ class Renderer(Closing):
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
         if not self._owner.is_another:
-            self._turns.close(self._session.close)
+            self._turns.close(self._close_sessions)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -141,7 +160,7 @@ class Renderer(Closing):
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            return picture_job(self._session, camera).plan()
+            return picture_job(self._session, camera, self._levels).plan()
 
     def render(self, camera: Camera) -> RenderResult:
         """The picture that `camera` takes.
@@ -156,12 +175,12 @@ class Renderer(Closing):
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
             began = time.perf_counter()
-            pixels, stats = picture_job(self._session, camera).draw()
+            pixels, stats = picture_job(self._session, camera, self._levels).draw()
         stats.seconds = time.perf_counter() - began
         return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
 
     def render_rays(self, origins: ArrayLike, directions: ArrayLike) -> RayResult:
-        """Colours of any rays.
+        """Colours of any rays. They have no pixels: level auto draws them from level 0.
 
         Parameters
         ----------

@@ -9,7 +9,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
 from plenostream.format.extra_arrays import basis_of
-from plenostream.format.reader import SceneStore, open_level
+from plenostream.format.reader import SceneStore
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import build_boxes
@@ -23,15 +23,14 @@ _MOST_SAMPLES = 1 << 22
 def open_session(
     store: SceneStore, options: RenderOptions, stream: StreamOptions
 ) -> tuple[Session, ChosenPrecision, ChosenBackend]:
-    """Everything that drawing a scene takes; allocates nothing on the device.
+    """Everything that drawing a scene, or a level of one, takes; allocates nothing on the device.
 
     Raises
     ------
-    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, the
-    scene has no such level, or numbers that the precision asked for does not hold.
-    StoreFormat, BrickCorrupt : the level is damaged.
+    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, or
+    the scene has numbers that the precision asked for does not hold.
     """
-    root, store = store, open_level(store, options.level)
+    root = store.root
     meta, tables = store.meta, store.tables
     _check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
@@ -46,7 +45,7 @@ def open_session(
     scene = scene_shape(store, table, basis_of(root))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options, options.level),
+        rule=sample_rule(options, meta.grid.level),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,

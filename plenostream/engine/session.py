@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plenostream.engine.backdrop import Backdrop
 from plenostream.engine.frame import Frame
@@ -53,6 +54,8 @@ class Lot:
     """What they may meet; asked for once the rays are set up."""
     place: Place
     """Takes what comes of them."""
+    alone: bool = False
+    """Whether they are finished on black, with neither background nor layers behind them."""
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
@@ -207,12 +210,19 @@ class Session:
 
     def _finish(self, lot: Lot, host: HostLedger) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
-        place, behind = lot.place, np.array(self.options.background_rgb, np.float32)
-        backdrop = self._backdrop()
-        if backdrop is not None:
-            host.note("background", backdrop.nbytes)
-            place, behind = backdrop.behind(lot.rays, place), np.zeros(3, np.float32)
+        place, behind = lot.place, np.zeros(3, np.float32)
+        if not lot.alone:
+            place, behind = self.behind(lot.rays, place)
+            host.note("background", self._kept.backdrop.nbytes if self._kept.backdrop else 0)
         self.integrator.finish(behind, place)
+
+    def behind(self, rays: RaySource, place: Place) -> tuple[Place, NDArray[np.float32]]:
+        """What takes tiles of `rays` on their way to `place`, and the colour [3] that they are to be
+        finished with: the background's, or black where layers and background are put behind there."""
+        backdrop = self._backdrop()
+        if backdrop is None:
+            return place, np.array(self.options.background_rgb, np.float32)
+        return backdrop.behind(rays, place), np.zeros(3, np.float32)
 
     def _backdrop(self) -> Backdrop | None:
         """The scene's background layers, None where it has none."""

@@ -110,13 +110,21 @@ class RenderOptions:
         ),
     ] = 1e-7  # fmt: skip
     level: Annotated[
-        int,
+        int | str,
         Whole(
-            least=0, most=MOST_LEVELS, unit="levels",
+            least=0, most=MOST_LEVELS, unit="levels", words=("auto",),
             help="Draw a coarser level of the scene, if it has levels: with voxels and steps twice as "
-            "long as those of the level before. 0 is the scene itself.",
+            "long as those of the level before. 0 is the scene itself; auto draws each place from the "
+            "coarsest level whose voxels look no larger there than pixel_footprint.",
         ),
     ] = 0  # fmt: skip
+    pixel_footprint: Annotated[
+        float,
+        Number(
+            least=0, most=1024, unit="pixels",
+            help="How many pixels a voxel may be wide with level auto. 0 draws the scene itself.",
+        ),
+    ] = 1.0  # fmt: skip
     samples: Annotated[
         int,
         Choice(
@@ -132,6 +140,11 @@ class RenderOptions:
             raise InvalidInput(
                 "last_sample_opaque does not go with model nvol, whose last sample is like all others; "
                 "leave one of them out"
+            )
+        if self.level == "auto" and self.model == "nvol":
+            raise InvalidInput(
+                "level auto does not go with model nvol, in which what is seen of one level depends on "
+                "all before it; name a level, or leave one of them out"
             )
         if self.spheric_clip and self.near_clip >= 1:
             raise InvalidInput(

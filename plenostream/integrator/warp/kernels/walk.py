@@ -21,7 +21,7 @@ from typing import Any
 
 import warp as wp
 
-from plenostream.integrator.interface import Light
+from plenostream.integrator.interface import LEFT_OUT, Light
 from plenostream.integrator.warp.kernels.gathers import gathers
 from plenostream.integrator.warp.kernels.places import (
     POINT,
@@ -50,6 +50,7 @@ _SLACK = wp.constant(0.01)
 _SIXTH = wp.constant(1.0 / 6.0)
 _24TH = wp.constant(1.0 / 24.0)
 _POINT = wp.constant(POINT)
+_LEFT_OUT = wp.constant(LEFT_OUT)
 _COUNTED = wp.constant(COUNTER_ROWS - 1)
 
 
@@ -200,6 +201,14 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
                     and low_z <= cell_z
                     and cell_z < high_z
                 )
+            brick = wp.int32(0)
+            slot = wp.int32(_LEFT_OUT)
+            if inside:
+                brick = wp.int32(boxes[box, 1])
+                slot = slot_of[brick]
+                if slot == _LEFT_OUT:
+                    inside = False
+                    box = -1
             if not inside:
                 ahead = wp.min(
                     steps_out(at_x, inverse_x, low_x, high_x, last_x),
@@ -231,8 +240,6 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
                         )
                 k += wp.max(1, wp.int32(wp.ceil(wp.min(ahead, wp.float32(n)))))
             else:
-                brick = wp.int32(boxes[box, 1])
-                slot = slot_of[brick]
                 if slot < 0:
                     # Any of them may be the one that is named: no atomics.
                     waits_for[0] = brick + 1
