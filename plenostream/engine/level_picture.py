@@ -19,7 +19,7 @@ from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.errors import BudgetError
 from plenostream.field.tiles import TILE, TILE_RAYS
-from plenostream.integrator.interface import Place, RaySource
+from plenostream.integrator.interface import Place
 from plenostream.plan import bricks_drawn
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
@@ -64,13 +64,33 @@ class _Front:
         self._depth[number] += left * depth
         self._left[number] = left * (1.0 - alpha)
 
-    def hand_on(self, place: Place, behind: NDArray[np.float32]) -> None:
-        """Give all tiles to `place`, finished with a colour [3]."""
+    def finishing(self, place: Place, behind: NDArray[np.float32]) -> Place:
+        """What takes the tiles of the last level and gives all to `place`, with a colour [3] behind."""
+
+        def put(
+            number: NDArray[np.int64],
+            rgb: NDArray[np.float32],
+            depth: NDArray[np.float32],
+            alpha: NDArray[np.float32],
+        ) -> None:
+            left, through = self._left[number], 1.0 - alpha
+            colour = self._rgb[number] + left[..., None] * (rgb + through[..., None] * behind)
+            place(
+                number,
+                colour,
+                self._depth[number] + left * depth,
+                np.asarray(1.0 - left * through, np.float32),
+            )
+
+        return put
+
+    def finish(self, put: Place) -> None:
+        """Give `finishing`'s `put` a last level that shows nothing."""
+        none = np.zeros((_TILES_AT_ONCE, TILE_RAYS, 3), np.float32)
         for first in range(0, len(self._left), _TILES_AT_ONCE):
-            part = slice(first, first + _TILES_AT_ONCE)
-            left = self._left[part]
-            number = np.arange(first, first + len(left))
-            place(number, self._rgb[part] + left[..., None] * behind, self._depth[part], 1.0 - left)
+            number = np.arange(first, min(first + _TILES_AT_ONCE, len(self._left)))
+            rgb = none[: len(number)]
+            put(number, rgb, rgb[..., 0], rgb[..., 0])
 
 
 class LevelPicture:
@@ -166,23 +186,31 @@ class LevelPicture:
 
     def draw(self) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost: peaks and plans are sums over the levels that were drawn."""
+        if len(self._jobs) == 1:
+            ((level, job),) = self._jobs.items()
+            picture, stats = job.draw()
+            return picture, self._stats({level: [stats]})
         pixels = Pixels.empty(self._picture_camera, self._samples)
         drawn: dict[int, list[FrameStats]] = {level: [] for level in self._jobs}
         height, columns = self._camera.height, -(-self._camera.width // TILE)
         for top in range(0, height, self._rows * TILE):
             bottom = min(top + self._rows * TILE, height)
-            front = _Front(-(-(bottom - top) // TILE) * columns)
-            held = {"picture": 2 * pixels.nbytes + front.nbytes}
-            for level, job in self._jobs.items():
-                rays, lot = job.part(top, bottom, front.alive(), front.lay_behind)
-                if lot is not None:
-                    session = self._sessions.session(level)
-                    drawn[level].append(session.draw(job.layout, iter((lot,)), held))
-                    held = {}
-            self._finish(front, rays, pixels, first=top // TILE * columns)
+            self._draw_band(top, bottom, pixels, drawn, first=top // TILE * columns)
         return pixels.cut(self._picture_camera), self._stats(drawn)
 
-    def _finish(self, front: _Front, rays: RaySource, pixels: Pixels, *, first: int) -> None:
+    def _draw_band(
+        self,
+        top: int,
+        bottom: int,
+        pixels: Pixels,
+        drawn: dict[int, list[FrameStats]],
+        *,
+        first: int,
+    ) -> None:
+        """Draw the pixel rows [top, bottom), whose first tile is number `first`."""
+        front = _Front(-(-(bottom - top) // TILE) * -(-self._camera.width // TILE))
+        held = {"picture": 2 * pixels.nbytes + front.nbytes}
+
         def place(
             number: NDArray[np.int64],
             rgb: NDArray[np.float32],
@@ -191,9 +219,17 @@ class LevelPicture:
         ) -> None:
             pixels.put(first + number, rgb, depth, alpha)
 
-        session = self._sessions.session(max(self._jobs))
-        put, behind = session.behind(rays, place)
-        front.hand_on(put, behind)
+        for level, job in self._jobs.items():
+            session = self._sessions.session(level)
+            lay: Place = front.lay_behind
+            if last := level == max(self._jobs):
+                lay = front.finishing(*session.behind(job.rays(top, bottom), place))
+            lot = job.part(top, bottom, front.alive(), lay)
+            if lot is not None:
+                drawn[level].append(session.draw(job.layout, iter((lot,)), held))
+                held = {}
+            elif last:
+                front.finish(lay)
 
     def _stats(self, drawn: dict[int, list[FrameStats]]) -> FrameStats:
         sums: Counter[str] = Counter()

@@ -105,13 +105,13 @@ class PictureJob:
         self._ray_arrays = self._camera.ray_arrays
         session.begin()
         self.layout: Layout = session.planner.picture(
-            self._rays(0, 0), camera.width, camera.height, samples=n
+            self.rays(0, 0), camera.width, camera.height, samples=n
         )
 
     def plan(self) -> RenderPlan:
         """What the picture will take."""
         layout, pages = self.layout, self._session.pages
-        sizes, costs = layout.sizes, self._session.integrator.device_costs(self._rays(0, 0))
+        sizes, costs = layout.sizes, self._session.integrator.device_costs(self.rays(0, 0))
         waves, shown = 0, np.zeros(len(pages), bool)
         for top, bottom in self._bands():
             view = self._view(top, bottom)
@@ -141,16 +141,15 @@ class PictureJob:
         stats = self._session.draw(self.layout, self._lots(pixels), held)
         return pixels.cut(self._picture_camera), stats
 
-    def part(
-        self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place
-    ) -> tuple[RaySource, Lot | None]:
-        """The rays of the pixel rows [top, bottom), and a lot to draw them by themselves; None where
-        no tile that is `alive` [tiles] sees anything. The rows are no more than those of a band."""
+    def part(self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place) -> Lot | None:
+        """The rays of the pixel rows [top, bottom), drawn by themselves; None where no tile that is
+        `alive` [tiles] sees anything. There are no more rows than in a band."""
         view = self._view(top, bottom)
-        rays = self._rays(top, bottom, seen=view.tiles_seen() & alive)
-        if rays.seen is None or not rays.seen.any():
-            return rays, None
-        return rays, Lot(rays=rays, views=iter((view,)), place=place, alone=True)
+        seen = view.tiles_seen() & alive
+        if not seen.any():
+            return None
+        rays = self.rays(top, bottom, seen=seen)
+        return Lot(rays=rays, views=iter((view,)), place=place, alone=True)
 
     def _bands(self) -> Iterator[tuple[int, int]]:
         """Pixel rows [top, bottom) that are drawn together."""
@@ -173,10 +172,10 @@ class PictureJob:
                 pixels.put(first + number, rgb, depth, alpha)
 
             view = self._view(top, bottom)
-            rays = self._rays(top, bottom, seen=view.tiles_seen())
+            rays = self.rays(top, bottom, seen=view.tiles_seen())
             yield Lot(rays=rays, views=iter((view,)), place=place)
 
-    def _rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
+    def rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""
         return self._session.projected(
             RaySource(
