@@ -13,7 +13,7 @@ from plenostream.field.tiles import TILE
 
 __all__ = ["level_reach"]
 
-_MOST_TILES = 256
+_MOST_TILES = 64
 """Tiles whose pixels are measured."""
 
 
