@@ -17,6 +17,7 @@ from plenostream.options import (
     ConvertOptions,
     EditOptions,
     ExportOptions,
+    FileOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -45,6 +46,7 @@ _Record = TypeVar(
     ResampleOptions,
     EditOptions,
     ExportOptions,
+    FileOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

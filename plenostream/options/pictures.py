@@ -22,4 +22,4 @@ OUTPUTS = Names(
     "is exceeded) are world units along the ray; normals are unit vectors along the axes of the "
     "world; cost is samples that contributed a ray.",
 )
-FPS = Number(least=0.01, most=1000, unit="frames/s", help="Frames per second of an .mp4.")
+FPS = Number(least=0.01, most=1000, unit="frames/s", help="Frames per second of a film.")

@@ -26,9 +26,11 @@ class RenderOptions:
     """
 
     background: Annotated[
-        float | tuple[float, float, float],
+        float | tuple[float, float, float] | Literal["none"],
         Colour(
-            help="Colour behind everything: one number for all channels, or red, green and blue."
+            words=("none",),
+            help="Colour behind everything: one number for all channels, or red, green and blue. "
+            "none leaves it transparent: colours are multiplied by alpha, and pictures get alpha.",
         ),
     ] = 1.0
     step_size: Annotated[
@@ -133,6 +135,6 @@ class RenderOptions:
 
     @property
     def background_rgb(self) -> tuple[float, float, float]:
-        """`background` as red, green and blue."""
-        given = self.background
+        """`background` as red, green and blue; none adds nothing to a colour, as black does."""
+        given = 0.0 if isinstance(self.background, str) else self.background
         return given if isinstance(given, tuple) else (given, given, given)

@@ -18,6 +18,7 @@ from plenostream.cli.plan import plan
 from plenostream.cli.render import render
 from plenostream.options import (
     ConvertOptions,
+    FileOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -25,7 +26,7 @@ from plenostream.options import (
 )
 
 COMMANDS = (
-    *("convert", "info", "plan", "points", "render", "verify"),
+    *("convert", "info", "inspect", "plan", "points", "render", "verify"),
     *("crop", "merge", "prune", "resample", "transform"),
 )
 
@@ -82,7 +83,7 @@ class TestFlags:
     @pytest.mark.parametrize(
         ("command", "records"),
         [
-            (render, (RenderOptions, StreamOptions)),
+            (render, (FileOptions, RenderOptions, StreamOptions)),
             (plan, (RenderOptions, StreamOptions)),
             (convert, (ConvertOptions, VolumeOptions, ResampleOptions)),
         ],
@@ -174,8 +175,10 @@ class TestFlags:
             (["render", "s", "o.png", "--orbit", "1", "--elevation", "100"], "--elevation is 100"),
             (["render", "s", "o.png", "--orbit", "2"], "2 frames do not go into one .png"),
             (["render", "s", "o.gif", "--orbit", "1"], "ends in .gif"),
-            (["render", "s", "o.mp4", "--orbit", "2", "--size", "5x4"], "even width and height"),
-            (["render", "s", "o.mp4", "--orbit", "2", "--outputs", "rgb,depth"], "rgb only"),
+            (["render", "s", "o.mp4", "--orbit", "2", "--outputs", "rgb,depth"], "a film holds rgb"),
+            (["render", "s", "o.mp4", "--orbit", "2", "--background", "none"], "has no transparency"),
+            (["render", "s", "o.png", "--orbit", "1", "--png-bits", "12"], "--png-bits is '12'"),
+            (["render", "s", "o.png", "--orbit", "1", "--linear"], "--linear is for .exr"),
             (["render", "s", "o.png", "--orbit", "1", "--outputs", "xyz"], "--outputs is ('xyz',)"),
             (["render", "s", "o.png", "--orbit", "1", "--step-size", "0"], "--step-size is 0"),
             (["render", "s", "o.png", "--orbit", "1", "--background", "red"], "--background is 'red'"),
