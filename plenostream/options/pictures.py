@@ -8,18 +8,11 @@ __all__ = ["FPS", "OUTPUTS"]
 
 OUTPUTS = Names(
     choices=(
-        "rgb",
-        "alpha",
-        "depth",
-        "mean-depth",
-        "median-depth",
-        "density-depth",
-        "normals",
-        "cost",
-    ),  # fmt: skip
+        "rgb", "alpha", "depth", "mean-depth", "median-depth", "density-depth", "normals", "cost",
+    ),
     help="What to draw, in one pass. depth (svox2's: not divided by alpha), mean-depth (divided by "
     "it), median-depth (where half of the light is left) and density-depth (where --depth-density "
     "is exceeded) are world units along the ray; normals are unit vectors along the axes of the "
-    "world; cost is samples that contributed a ray.",
-)
+    "world; cost is samples that contributed to a ray.",
+)  # fmt: skip
 FPS = Number(least=0.01, most=1000, unit="frames/s", help="Frames per second of a film.")
