@@ -151,7 +151,7 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
     ) -> corners_type: ...
 
     @wp.func
-    def slope_at(c: corners_type, x: wp.float32, y: wp.float32, z: wp.float32) -> wp.vec3:
+    def slope_at(c: Any, x: wp.float32, y: wp.float32, z: wp.float32) -> wp.vec3:
         c00 = c[0] + (c[1] - c[0]) * z
         c01 = c[2] + (c[3] - c[2]) * z
         c10 = c[4] + (c[5] - c[4]) * z
