@@ -102,7 +102,9 @@ class JaxIntegrator(ABC):
             light=rule.light,
             aovs=rule.aovs,
         )
-        self.batch_rows = batch_rows(device.platform, scene.basis_dim, scene.sh_dtype)
+        self.batch_rows = batch_rows(
+            device.platform, scene.basis_dim, scene.sh_dtype, n_rows=scene.n_rows
+        )
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)

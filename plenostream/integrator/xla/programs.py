@@ -83,6 +83,8 @@ class Programs:
         self._place = SingleDeviceSharding(device.device)
         self._programs: dict[tuple[Any, ...], Program] = {}
         self.structs = Structs(device.device, shape, pool_dtype)
+        self.tiles_at_once = shape.tiles_at_once
+        """Tiles whose rays are set up together."""
         self.n_compiles = 0
         """Programs that had to be compiled for this renderer; others had been made before."""
 

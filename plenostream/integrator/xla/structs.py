@@ -44,6 +44,9 @@ _BATCH_BYTES = {"cpu": 8_000_000}
 """Bytes of its rows on a platform. On a CPU they should not fill the caches."""
 _BATCH_BYTES_ELSEWHERE = 16_000_000
 """On a GPU each batch costs the host a millisecond or two."""
+_LEAST_BATCHES = 4
+"""Batches of a whole scene, at least, where they are on the device beside the pool: else the rows of
+a small scene would take as much once more."""
 _LEAST_ROWS, _MOST_ROWS = 4096, 262_144
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
@@ -61,10 +64,13 @@ def n_bytes(structs: Any) -> int:
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def batch_rows(platform: str, basis_dim: int, sh_dtype: str) -> int:
-    """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
+def batch_rows(platform: str, basis_dim: int, sh_dtype: str, *, n_rows: int) -> int:
+    """Rows of a batch of arrivals of a scene of `n_rows`, at most, unless a single brick has more; a
+    power of two."""
     n_bytes = _BATCH_BYTES.get(platform, _BATCH_BYTES_ELSEWHERE)
     n = n_bytes // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
+    if platform != "cpu":
+        n = max(min(n, n_rows // _LEAST_BATCHES), 1)
     return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
 
 
