@@ -28,15 +28,15 @@ RANKS = {
     "integrator": 1,
     "plan": 1,
     "export": 2,
-    "edits": 3,
     "importers": 2,
     "stream": 2,
     "engine": 3,
     "sketch": 3,
     "scene": 3,
     "renderer": 4,
-    "cli": 5,
-    "__main__": 6,
+    "edits": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 """A unit imports from lower ranks or from itself, never from a sibling. So an integrator knows no
 scene, camera or file, and a plan no device."""

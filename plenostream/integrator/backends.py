@@ -19,6 +19,8 @@ __all__ = ["ChosenBackend", "Terms", "open_integrator"]
 
 _OTHER_DEVICES = ("jax_plugins", "libtpu")
 """Packages without which JAX knows no device but the CPU."""
+_WEIGHING = ("native",)
+"""Backends that keep the weights of samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,16 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     Raises
     ------
     BudgetError : more device memory is allowed than the device grants.
-    DeviceError : there is no such device, or it cannot be used.
+    DeviceError : there is no such device, or it cannot be used; or the rule asks for weights, which
+        this backend does not keep.
     """
     chosen = _fastest(terms) if backend == "auto" else ChosenBackend(backend)
+    if terms.rule.weigh and chosen.name not in _WEIGHING:
+        why = f" ({chosen.why})" if chosen.why else ""
+        raise DeviceError(
+            f"the backend {chosen.name}{why} keeps no weights of samples; the backend native does, "
+            "which draws on CPUs"
+        )
     return _MAKERS[chosen.name](terms), chosen
 
 

@@ -157,6 +157,8 @@ class SampleRule:
     """What rays gather beside colour, depth and alpha; costs nothing where it is nothing."""
     depth_density: float = 0.0
     """Density per world unit above which a sample ends density-depth."""
+    weigh: bool = False
+    """Whether the largest weights of samples are kept, for `Integrator.weights`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,6 +353,13 @@ class Integrator(Protocol):
 
     def report(self) -> Report:
         """The live tiles, once all that was asked for so far is drawn."""
+        ...
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Largest weights [s, voxels] of samples, from 0 to 1, in the bricks of these slots [s] since
+        they came in, whatever the rays: a sample's weight, with which its colour counts, is that of
+        the eight voxels around it. Waits for all that was asked for; only where the rule says `weigh`.
+        """
         ...
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:

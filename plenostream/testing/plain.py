@@ -52,7 +52,7 @@ class PlainIntegrator:
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         voxels, columns = self._scene.bricks.voxels, 3 * self._scene.basis_dim
         return DeviceCosts(
-            slot_bytes=voxels * 16 + 24,
+            slot_bytes=voxels * (16 + 8 * self._rule.weigh) + 24,
             page_bytes=PAGE_ROWS * columns * 8,
             tile_bytes=TILE_RAYS
             * 8
@@ -84,6 +84,7 @@ class PlainIntegrator:
         self._density = np.zeros((n_slots, voxels))
         self._row_of = np.zeros((n_slots, voxels), np.int64)
         self._corner = np.zeros((n_slots, 3), np.int64)
+        self._weight = np.zeros((n_slots if self._rule.weigh else 0, voxels))
         self._rows = np.zeros((n_pages * PAGE_ROWS, 3 * self._scene.basis_dim))
 
     @property
@@ -111,6 +112,7 @@ class PlainIntegrator:
         costs, pool = self.device_costs(rays), 0
         if self._density is not None:
             pool = self._density.nbytes + self._row_of.nbytes + self._rows.nbytes
+            pool += self._weight.nbytes
         self._peak = max(self._peak, pool + n_tiles * costs.tile_bytes)
 
     def octant_keys(self) -> NDArray[np.int64]:
@@ -151,6 +153,7 @@ class PlainIntegrator:
             self._density[slot], self._row_of[slot] = 0.0, 0
             self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
             self._rows[places] = some.sh[rows]
+            self._weight[slot : slot + 1] = 0.0
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size
         self._counts["bytes_uploaded"] += some.nbytes
 
@@ -215,6 +218,11 @@ class PlainIntegrator:
         if rule.light is Light.ADDS_UP:
             taken = np.minimum(1.0 - passes, before)
             ended = self._trans[rays] == 0.0
+        if rule.weigh:
+            first = (local * (edge * edge, edge, 1)).sum(1)
+            for offset in np.ndindex(2, 2, 2):
+                voxel = first + np.dot(offset, (edge * edge, edge, 1))
+                np.maximum.at(self._weight[slot], voxel, taken)
         self._colour[rays] += taken[:, None] * colour
         self._left[rays] = np.where(ended, 0.0, before - taken)
 
@@ -249,6 +257,9 @@ class PlainIntegrator:
         alive = (self._trans > 0) & (self._lattice.n_samples > 0)
         live = alive.reshape(-1, TILE_RAYS).any(1)
         return lambda: live
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._weight[slots].astype(np.float32)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         colour = self._colour + self._left[:, None] * background

@@ -72,6 +72,7 @@ class NativeIntegrator:
         self._dtype = np.dtype(precision)
         self._aovs = rule.aovs
         self._record = _scene_record(scene, rule)
+        self._weigh = rule.weigh
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
         self._slots: SlotTable | None = None
@@ -87,7 +88,14 @@ class NativeIntegrator:
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """See `Integrator`."""
-        return memory.device_costs(self._scene, self._aovs, self._dtype, self.n_threads, rays)
+        return memory.device_costs(
+            self._scene,
+            self._aovs,
+            self._dtype,
+            self.n_threads,
+            rays,
+            weigh=self._weigh,
+        )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
         """See `Integrator`: what the kernels need beside arrays lies on their stacks."""
@@ -103,7 +111,9 @@ class NativeIntegrator:
         """See `Integrator`."""
         self._pool = None  # first: there are never two
         self._tiles = None  # of another picture: with a larger pool there may be no room for them
-        self._pool = BrickPool(self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages)
+        self._pool = BrickPool(
+            self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages, weigh=self._weigh
+        )
         self._pool_is_whole = True
 
     @property
@@ -222,6 +232,11 @@ class NativeIntegrator:
             lambda _: tiles.live[: tiles.record.n_tiles].astype(bool), n=1
         )
         return lambda: live.result()[0]
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator`."""
+        self._crew.keep_up(0)
+        return self._the_pool().weights(slots)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""

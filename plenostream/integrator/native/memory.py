@@ -28,7 +28,13 @@ _BRICK = 128
 
 
 def device_costs(
-    scene: SceneShape, aovs: Aovs, dtype: np.dtype[np.floating], n_threads: int, rays: RaySource
+    scene: SceneShape,
+    aovs: Aovs,
+    dtype: np.dtype[np.floating],
+    n_threads: int,
+    rays: RaySource,
+    *,
+    weigh: bool,
 ) -> DeviceCosts:
     """See `Integrator.device_costs`."""
     part = part_bytes(scene.basis)
@@ -37,7 +43,7 @@ def device_costs(
         "padding": POOL_PADDING + RAYS_PADDING,
     }
     return DeviceCosts(
-        slot_bytes=slot_bytes(scene, dtype),
+        slot_bytes=slot_bytes(scene, dtype, weigh=weigh),
         page_bytes=page_bytes(scene, dtype),
         tile_bytes=tile_bytes(scene.basis_dim, aovs.n_columns),
         tile_step=TILE_STEP * n_threads,

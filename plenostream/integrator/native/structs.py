@@ -131,6 +131,7 @@ class Pool(Structure):
         ("place_of", c_void_p),
         ("live", c_void_p),
         ("rows", c_void_p),
+        ("weight", c_void_p),
         ("wide", c_int32),
         ("vectors", c_int32),
     ]

@@ -283,6 +283,10 @@ class JaxIntegrator(ABC):
 
         return live
 
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator`; `backends` refuses rules that ask for them."""
+        raise InternalError(f"the backend {self.name} keeps no weights")
+
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
         behind = self.device.put(np.asarray(background, np.float32))

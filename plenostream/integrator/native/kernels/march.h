@@ -9,6 +9,7 @@
 #include "light.h"
 #include "shade.h"
 #include "steps.h"
+#include "weigh.h"
 
 #define DEPTH_ONE 0x1p25f                /* an optical depth of 1 */
 enum { MOST_DEPTH = (1 << 30) - 1 };     /* 32: what is left is 1e-14 */
@@ -123,6 +124,7 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     memcpy(known + DEPTH * LANES, &depth, sizeof depth);
     memcpy(known + VOXEL * LANES, &voxel, sizeof voxel);
     uint32_t bits = bits_of(counts);
+    if (pool->weight) weigh(scene, pool, weight, voxel, bits);
     const uint32_t first = (uint32_t)shading->n_groups * (uint32_t)(sizeof(Group) / sizeof(float));
     const int n = __builtin_popcount(bits);
     for (; bits; bits &= bits - 1)

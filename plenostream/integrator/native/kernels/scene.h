@@ -69,6 +69,7 @@ typedef struct {
     uint8_t *live;      /* [slots, brick_size, brick_size, brick_size / 8]: a bit for each cell, z
                            fastest: whether a corner has a density above 0 */
     void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
+    float *weight;      /* [slots, voxels]: see `weigh.h`; 0 where no weights are kept */
     int32_t wide, vectors;
 } Pool;
 
