@@ -62,6 +62,22 @@ class TestRender:
         told = capsys.readouterr().out
         assert "colours of depth (turbo): red 2.5, blue 2.5 (world units)" in told
 
+    def test_without_a_background_pictures_and_films_are_transparent(
+        self, paper: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        where = ("--orbit", 1, "--size", "6x4", "--background", "none")
+        assert run("render", "s", tmp_path / "a.png", *where, "--png-bits", 16) == 0
+        pixels = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+        assert (pixels.shape, pixels.dtype) == ((4, 6, 4), np.uint16)
+        assert (pixels[..., 3] == round(0.25 * 65_535)).all()
+        assert paper.options is not None
+        assert (paper.options.outputs, paper.options.background_rgb) == (("rgb", "alpha"), (0,) * 3)
+        capsys.readouterr()
+        assert run("render", "s", tmp_path / "a.webm", *where) == 0
+        assert "film: transparent" in capsys.readouterr().out
+        assert run("render", "s", tmp_path / "a.npy", *where, "--outputs", "depth") == 0
+        assert np.load(tmp_path / "a.npy").shape == (4, 6)
+
     def test_looks_at_the_middle_of_the_scene_unless_told(
         self, paper: Paper, tmp_path: Path
     ) -> None:
