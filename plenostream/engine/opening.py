@@ -50,7 +50,7 @@ def open_session(
     scene = scene_shape(store, table, basis_of(store))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options, weigh=weights is not None),
+        rule=sample_rule(options, meta.grid, weigh=weights is not None),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,

@@ -18,7 +18,9 @@ from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
 from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
+from plenostream.field.aovs import Aovs
 from plenostream.field.basis import Basis
+from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.extra_arrays import read_background
@@ -42,8 +44,8 @@ from plenostream.stream.supply import BrickSupply, pages_of
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
 
-_COMPOSED_RAY = 20
-"""Bytes of one ray: colour, depth and alpha."""
+_COMPOSED_RAY, _COMPOSED_COLUMN = 20, 4
+"""Bytes of one ray: colour, depth and alpha; and each of what else it gathers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,8 +73,9 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
     )
 
 
-def sample_rule(options: RenderOptions, *, weigh: bool = False) -> SampleRule:
+def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) -> SampleRule:
     """What happens at a sample; `weigh` as in `SampleRule`."""
+    named = options.depth_density
     light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
     if options.last_sample_opaque:
         light = Light.OPAQUE_END
@@ -84,6 +87,8 @@ def sample_rule(options: RenderOptions, *, weigh: bool = False) -> SampleRule:
         far_cap=math.inf if options.far_cap is None else options.far_cap,
         spheric_clip=options.spheric_clip,
         light=light,
+        aovs=Aovs.of(options.outputs),
+        depth_density=grid.half_density if named is None else named,
         weigh=weigh,
     )
 
@@ -122,6 +127,7 @@ class Session:
         self.table = table
         self.integrator = integrator
         self.host_bytes = host_bytes
+        self.aovs = Aovs.of(options.outputs)
         self._scene = scene
         self._weights = weights
         self._weighing_bytes = weights.held_bytes if weights is not None else 0
@@ -134,6 +140,7 @@ class Session:
             + staging_bytes(self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype),
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
+            n_aovs=self.aovs.n_columns,
         )
         self.host_planner = host
         self.planner = Planner(store, integrator, host)
@@ -253,7 +260,8 @@ class Session:
             raise
         basis_bytes = self._scene.basis.nbytes
         host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
-        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
+        composed_ray = _COMPOSED_RAY + self.aovs.n_columns * _COMPOSED_COLUMN
+        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)
         host.note("weights", self._weighing_bytes)

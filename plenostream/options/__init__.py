@@ -29,6 +29,7 @@ from plenostream.options.exporting import (
     ExportOptions,
     PointColours,
 )
+from plenostream.options.inspecting import PIXEL
 from plenostream.options.limits import (
     LARGEST_COORDINATE,
     LARGEST_EDGE,
@@ -36,6 +37,12 @@ from plenostream.options.limits import (
     SHORTEST_PROJECTION,
 )
 from plenostream.options.opening import CACHE_SIZE
+from plenostream.options.picture_files import (
+    DEPTH_COLORMAPS,
+    FileOptions,
+    PictureFormat,
+    VideoCodec,
+)
 from plenostream.options.pictures import FPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
@@ -65,6 +72,7 @@ __all__ = [
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
+    "DEPTH_COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "EXPORT_FORMATS",
@@ -86,6 +94,7 @@ __all__ = [
     "OVERLAP",
     "PATH",
     "PATH_FRAMES",
+    "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
     "PRUNE_WEIGHT",
@@ -102,13 +111,16 @@ __all__ = [
     "EditOptions",
     "ExportFormat",
     "ExportOptions",
+    "FileOptions",
     "Model",
     "Overlap",
+    "PictureFormat",
     "PointColours",
     "Precision",
     "RenderOptions",
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VideoCodec",
     "VolumeOptions",
 ]
