@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["render"]
 
+_DEFAULT_FPS = 30.0
 _STATS = "file of --stats"
 
 
@@ -32,8 +33,9 @@ _STATS = "file of --stats"
 Examples:
   plenostream render model.zarr view.png --look-from 2,2,1
   plenostream render model.zarr turn.mp4 --orbit 120 --size 640x480
-  plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
-  plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --path-frames 300
+  plenostream render model.zarr tests/ --cameras transforms_test.json --views 0,3,8-12
+  plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --frames 300
+  plenostream render model.zarr film.mp4 --path camera_path.json
   plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
 
 \b
@@ -45,7 +47,7 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("out")
 @camera_options
 @rule_option("--outputs", rule=OUTPUTS, default="rgb")
-@rule_option("--fps", rule=FPS, default=30.0)
+@rule_option("--fps", rule=FPS, shown=f"that of a nerfstudio path, else {_DEFAULT_FPS:g}")
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
@@ -64,7 +66,7 @@ def render(
     scene: str,
     out: str,
     outputs: tuple[str, ...],
-    fps: float,
+    fps: float | None,
     stats: str | None,
     overwrite: bool,
     resume: bool,
@@ -109,7 +111,7 @@ def render(
                     target,
                     sizes,
                     background=options.background_rgb,
-                    fps=fps,
+                    fps=fps or viewpoints.fps or _DEFAULT_FPS,
                     overwrite=overwrite,
                     missing=numbers if resume else None,
                 ) as writer,

@@ -33,7 +33,7 @@ from plenostream.options.limits import (
     LARGEST_PROJECTION,
     SHORTEST_PROJECTION,
 )
-from plenostream.options.pictures import FPS, OUTPUTS
+from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
 from plenostream.options.viewpoints import (
@@ -47,11 +47,11 @@ from plenostream.options.viewpoints import (
     LOOK_FROM,
     ORBIT,
     PATH,
-    PATH_FRAMES,
     POSES,
     REGION,
     SCENE_SCALE,
     SIZE,
+    VIEWS,
 )
 from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 
@@ -75,12 +75,12 @@ __all__ = [
     "LARGEST_PROJECTION",
     "LOOK_AT",
     "LOOK_FROM",
+    "LPIPS",
     "MIN_DENSITY",
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
     "PATH",
-    "PATH_FRAMES",
     "POSES",
     "PRUNE_DENSITY",
     "REGION",
@@ -88,6 +88,7 @@ __all__ = [
     "SHIFT",
     "SHORTEST_PROJECTION",
     "SIZE",
+    "VIEWS",
     "Axes",
     "Backend",
     "BoxUnits",

@@ -12,14 +12,21 @@ from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
 from plenostream.rules.projection import Projection
-from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
+from plenostream.rules.words import (
+    Choice,
+    DeviceName,
+    Names,
+    Spelled,
+    ViewNumbers,
+    parse_view_numbers,
+)
 
 __all__ = [
     "Box",
     "Choice",
     "Colour",
     "DeviceName",
-    "Frames",
+    "ViewNumbers",
     "Lengths",
     "Memory",
     "Names",
@@ -36,7 +43,7 @@ __all__ = [
     "check_record",
     "described",
     "format_number",
-    "parse_frames",
+    "parse_view_numbers",
     "real_array",
     "real_rows",
     "rules_of",
