@@ -13,7 +13,7 @@ import numpy as np
 from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
 
-__all__ = ["Choice", "DeviceName", "ViewNumbers", "Names", "Spelled", "parse_view_numbers"]
+__all__ = ["Choice", "DeviceName", "Names", "Spelled", "ViewNumbers", "parse_view_numbers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
