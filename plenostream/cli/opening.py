@@ -28,7 +28,7 @@ def opened_renderer(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     from plenostream.engine.projection import choose_ndc, take_ndc_of_data_set
 
-    with _opened_scene(scene, stream) as opened:
+    with _opened_scene(scene, stream, flags) as opened:
         in_ndc = choose_ndc(options, opened.meta).camera is not None
         viewpoints = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
         options, about_ndc = take_ndc_of_data_set(options, opened.meta, viewpoints.ndc)
@@ -46,17 +46,18 @@ def opened_scene(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     from plenostream.engine.projection import take_ndc_of_data_set
 
-    with _opened_scene(scene, stream) as opened:
+    with _opened_scene(scene, stream, flags) as opened:
         options, about_ndc = take_ndc_of_data_set(options, opened.meta, ndc)
         with _renderer(opened, options, stream) as renderer:
             yield renderer, options, about_ndc
 
 
-def _opened_scene(scene: str, stream: StreamOptions) -> Scene:
+def _opened_scene(scene: str, stream: StreamOptions, flags: dict[str, Any]) -> Scene:
     prepare_jax(stream.device_bytes)
     from plenostream.scene import open_scene
 
-    return open_scene(scene)
+    kept = {name: flags.pop(name) for name in ("cache", "cache_size")}
+    return open_scene(scene, **kept)
 
 
 def _renderer(scene: Scene, options: RenderOptions, stream: StreamOptions) -> Renderer:

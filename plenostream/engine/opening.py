@@ -44,7 +44,7 @@ def open_session(
     scene = scene_shape(store, table, basis_of(store))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options),
+        rule=sample_rule(options, meta.grid),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,

@@ -16,7 +16,9 @@ from plenostream.engine.ledger import HostLedger
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
 from plenostream.errors import DeviceError
+from plenostream.field.aovs import Aovs
 from plenostream.field.basis import Basis
+from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.reader import SceneStore
@@ -40,8 +42,8 @@ from plenostream.stream.texels import Texels
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
 
-_COMPOSED_RAY = 20
-"""Bytes of one ray: colour, depth and alpha."""
+_COMPOSED_RAY, _COMPOSED_COLUMN = 20, 4
+"""Bytes of one ray: colour, depth and alpha; and each of what else it gathers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,8 +71,9 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
     )
 
 
-def sample_rule(options: RenderOptions) -> SampleRule:
+def sample_rule(options: RenderOptions, grid: GridSpec) -> SampleRule:
     """What happens at a sample."""
+    named = options.depth_density
     light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
     if options.last_sample_opaque:
         light = Light.OPAQUE_END
@@ -82,6 +85,8 @@ def sample_rule(options: RenderOptions) -> SampleRule:
         far_cap=math.inf if options.far_cap is None else options.far_cap,
         spheric_clip=options.spheric_clip,
         light=light,
+        aovs=Aovs.of(options.outputs),
+        depth_density=grid.half_density if named is None else named,
     )
 
 
@@ -118,6 +123,7 @@ class Session:
         self.table = table
         self.integrator = integrator
         self.host_bytes = host_bytes
+        self.aovs = Aovs.of(options.outputs)
         self._scene = scene
         self._staged_rows = scene.staged_rows(integrator.batch_rows)
         host = HostPlanner(
@@ -129,6 +135,7 @@ class Session:
             ),
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
+            n_aovs=self.aovs.n_columns,
         )
         self.host_planner = host
         self.planner = Planner(store, integrator, host)
@@ -250,7 +257,8 @@ class Session:
             raise
         basis_bytes = self._scene.basis.nbytes
         host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
-        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
+        composed_ray = _COMPOSED_RAY + self.aovs.n_columns * _COMPOSED_COLUMN
+        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)
 

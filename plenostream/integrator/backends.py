@@ -97,7 +97,8 @@ def _why_not_warp(terms: Terms) -> str:
         from plenostream.integrator.warp.environment import why_not
     except ModuleNotFoundError as error:
         return _not_installed(error)
-    return why_not(terms.device, terms.scene.basis_dim, terms.precision, terms.rule.light)
+    rule = terms.rule
+    return why_not(terms.device, terms.scene.basis_dim, terms.precision, rule.light, rule.aovs)
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:

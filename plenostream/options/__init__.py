@@ -27,11 +27,19 @@ from plenostream.options.exporting import (
     ExportOptions,
     PointColours,
 )
+from plenostream.options.inspecting import PIXEL
 from plenostream.options.limits import (
     LARGEST_COORDINATE,
     LARGEST_EDGE,
     LARGEST_PROJECTION,
     SHORTEST_PROJECTION,
+)
+from plenostream.options.opening import CACHE_SIZE
+from plenostream.options.picture_files import (
+    DEPTH_COLORMAPS,
+    FileOptions,
+    PictureFormat,
+    VideoCodec,
 )
 from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
@@ -58,9 +66,11 @@ from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 __all__ = [
     "BOX",
     "BOX_UNITS",
+    "CACHE_SIZE",
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
+    "DEPTH_COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "EXPORT_FORMATS",
@@ -81,6 +91,7 @@ __all__ = [
     "OUTPUTS",
     "OVERLAP",
     "PATH",
+    "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
     "REGION",
@@ -97,13 +108,16 @@ __all__ = [
     "EditOptions",
     "ExportFormat",
     "ExportOptions",
+    "FileOptions",
     "Model",
     "Overlap",
+    "PictureFormat",
     "PointColours",
     "Precision",
     "RenderOptions",
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VideoCodec",
     "VolumeOptions",
 ]

@@ -70,6 +70,7 @@ class NativeIntegrator:
         self._kernels = kernels
         self._scene = scene
         self._dtype = np.dtype(precision)
+        self._aovs = rule.aovs
         self._record = _scene_record(scene, rule)
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
@@ -86,7 +87,7 @@ class NativeIntegrator:
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """See `Integrator`."""
-        return memory.device_costs(self._scene, self._dtype, self.n_threads, rays)
+        return memory.device_costs(self._scene, self._aovs, self._dtype, self.n_threads, rays)
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
         """See `Integrator`: what the kernels need beside arrays lies on their stacks."""
@@ -267,6 +268,8 @@ class NativeIntegrator:
 def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
     """All of it but the map."""
     bricks, unit = scene.bricks, density_unit(scene.grid)
+    scale = scene.grid.scale
+    firsts = {field: rule.aovs.first(name) for field, name in structs.AOV_FIELDS.items()}
     return structs.Scene(
         size=scene.grid.size,
         brick_size=bricks.brick_size,
@@ -276,7 +279,7 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         blocks_bits=(bricks.brick_size // BLOCK_SIZE).bit_length() - 1,
         bricks=bricks.shape,
         basis_dim=scene.basis_dim,
-        scale=tuple(scene.grid.scale.tolist()),
+        scale=tuple(scale.tolist()),
         offset=tuple(scene.grid.offset.tolist()),
         step=rule.step_size,
         near_clip=rule.near_clip,
@@ -287,4 +290,7 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         opaque_tau=-min(OPAQUE_LENGTH / unit, _LONGEST),
         spheric_clip=rule.spheric_clip,
         light=rule.light.value,
+        depth_density=min(rule.depth_density * unit, _LONGEST),
+        steepness=tuple((scale / scale.max()).tolist()),
+        aovs=structs.Aovs(n=rule.aovs.n_columns, **firsts),
     )
