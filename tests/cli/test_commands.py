@@ -46,7 +46,7 @@ class TestRender:
     def test_names_frames_by_their_number_in_the_file(
         self, paper: Paper, tmp_path: Path, camera_file: Path
     ) -> None:
-        assert run("render", "s", f"{tmp_path}/out/", "--cameras", camera_file, "--frames", "0,8-9",
+        assert run("render", "s", f"{tmp_path}/out/", "--cameras", camera_file, "--views", "0,8-9",
                    "--size", "4x4", "--outputs", "rgb,alpha,depth") == 0  # fmt: skip
         assert [name for name in names(tmp_path / "out") if "depth" not in name] == [
             "frame_0000.png", "frame_0008.png", "frame_0009.png",
@@ -113,7 +113,7 @@ class TestStats:
         self, paper: Paper, tmp_path: Path, camera_file: Path
     ) -> None:
         stats = tmp_path / "stats.json"
-        assert run("render", "s", tmp_path / "out", "--cameras", camera_file, "--frames", "3,5",
+        assert run("render", "s", tmp_path / "out", "--cameras", camera_file, "--views", "3,5",
                    "--size", "4x4", "--stats", stats) == 0  # fmt: skip
         told = json.loads(stats.read_text())
         assert {f.name for f in fields(FrameStats)} <= set(told)

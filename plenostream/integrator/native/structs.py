@@ -24,7 +24,9 @@ __all__ = [
     "Aovs",
     "Batch",
     "Counts",
+    "Layers",
     "Meeting",
+    "OutwardRays",
     "Pool",
     "Rays",
     "Scene",
@@ -194,6 +196,41 @@ class Meeting(Structure):
     ]
 
 
+class Layers(Structure):
+    """Layers behind the volume."""
+
+    _fields_ = [
+        ("links", c_void_p),
+        ("texels", c_void_p),
+        ("slot_of", c_void_p),
+        ("around", c_int32),
+        ("height", c_int32),
+        ("n_layers", c_int32),
+        ("chunk_rows", c_int32),
+        ("n_spheres", c_int32),
+        ("spare", c_int32),
+        ("center", _Triple),
+        ("scale", _Triple),
+        ("stop_thresh", c_double),
+    ]
+
+
+class OutwardRays(Structure):
+    """Rays that have left the volume."""
+
+    _fields_ = [
+        ("origins", c_void_p),
+        ("directions", c_void_p),
+        ("trans", c_void_p),
+        ("before", c_void_p),
+        ("colour", c_void_p),
+        ("next", c_void_p),
+        ("wanted", c_void_p),
+        ("urgent", c_void_p),
+        ("n", c_int64),
+    ]
+
+
 class Counts(Structure):
     """What a thread counted."""
 
@@ -215,5 +252,6 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         c_int32,
         *(c_void_p,) * 6,
     ),
+    "see_layers": (POINTER(Layers), POINTER(OutwardRays)),
 }
 """What each kernel takes; they give nothing back."""

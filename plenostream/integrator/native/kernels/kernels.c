@@ -4,6 +4,7 @@
 #include "distance.h"
 #include "finish.h"
 #include "lattice.h"
+#include "layers.h"
 #include "packets.h"
 #include "upload.h"
 #include "walk.h"
@@ -103,4 +104,11 @@ KERNEL(finish, const Scene *scene, const Rays *rays, const uint8_t *drawn, int32
         finish_tile(scene, tile, drawn[i], background, (float(*)[3])(rgb + 3 * at), depth + at, alpha + at,
                     aovs + at * scene->aovs.n);
     }
+}
+
+/* Take rays that have left the volume outward through the layers behind it, see `layers.h`. */
+KERNEL(see_layers, const Layers *layers, OutwardRays *rays)
+{
+    for (int i = 0; i < CORNERS; i++) rays->urgent[i] = NO_CHUNK;
+    for (int64_t low = 0; low < rays->n; low += RAYS_AT_ONCE) see_outward(layers, rays, low);
 }
