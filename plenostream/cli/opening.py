@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plenostream.renderer import Renderer
     from plenostream.scene import Scene
 
-__all__ = ["opened_renderer", "opened_scene"]
+__all__ = ["cameras_of", "opened_renderer", "opened_scene"]
 
 
 @contextmanager
@@ -42,6 +42,16 @@ def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, 
         _renderer(opened, options, stream) as renderer,
     ):
         yield renderer, options
+
+
+def cameras_of(scene: str, options: RenderOptions, flags: dict[str, Any]) -> Viewpoints:
+    """The cameras that `flags` ask for, about a scene that is closed again."""
+    from plenostream.engine.projection import choose_ndc
+    from plenostream.scene import open_scene
+
+    with open_scene(scene) as opened:
+        in_ndc = choose_ndc(options, opened.meta).camera is not None
+        return choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
 
 
 def _opened_scene(scene: str, stream: StreamOptions, flags: dict[str, Any]) -> Scene:

@@ -81,10 +81,13 @@ class RaysJob:
         self._layout, self._at_once = session.planner.packets(kind, len(origins))
 
     def draw(self, held_bytes: int = 0) -> tuple[NDArray[np.float32], FrameStats]:
-        """Colour, alpha and depth [n, 5], and what it cost; the caller holds so many bytes more."""
-        values = np.empty((len(self._origins), 5), np.float32)
+        """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost; the caller holds so many bytes
+        more."""
+        aovs = self._session.aovs
+        values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
         values[:, :3] = self._session.options.background_rgb
-        values[:, 3:] = 0.0
+        values[:, 3:5] = 0.0
+        values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
         stats = self._session.draw(self._layout, self._lots(values), {"caller": held_bytes})
         return values, stats
@@ -98,18 +101,20 @@ class RaysJob:
             for octant, members in self._octants(origins, directions):
                 mine = members + first
                 rays = self._session.projected(packets_of(origins, directions, members))
-                drawn = np.empty((rays.n_tiles, TILE_RAYS, 5), np.float32)
+                drawn = np.empty((rays.n_tiles, TILE_RAYS, values.shape[1]), np.float32)
 
                 def place(
                     number: NDArray[np.int64],
                     rgb: NDArray[np.float32],
                     depth: NDArray[np.float32],
                     alpha: NDArray[np.float32],
+                    aovs: NDArray[np.float32],
                     drawn: NDArray[np.float32] = drawn,
                 ) -> None:
                     drawn[number, :, :3] = rgb
                     drawn[number, :, 3] = alpha
                     drawn[number, :, 4] = depth
+                    drawn[number, :, 5:] = aovs
 
                 views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
                 yield Lot(rays=rays, views=views, place=place)

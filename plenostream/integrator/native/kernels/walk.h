@@ -99,6 +99,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
     const Pace pace = pace_of(scene, tile, ray);
     Light light = {tile->depth[ray], tile->trans[ray], tile->left[ray]};
     Shading shading;
+    float *columns = scene->aovs.n ? aovs_of(scene, tile, ray) : 0;
     int32_t k = tile->next[ray], end = course.n;
     int was_empty = 0;
     Look next = look_at(scene, pool, slot_at, &steps, k, end);
@@ -125,7 +126,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         counts->samples_marched += __builtin_popcount(now.live);
         counts->march_lanes += LANES;
         counts->samples_shaded += march(scene, pool, &pace, &now.places, now.cells.voxel, now.cells.live, k,
-                                        course.n - 1, &light, &shading, wide);
+                                        course.n - 1, &light, &shading, columns, wide);
         if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
         if (light.trans == 0.0f) break;
     }
