@@ -108,6 +108,8 @@ class Scene(Structure):
         ("distance", c_void_p),
         ("brick_at", c_void_p),
         ("boxes", c_void_p),
+        ("low", _Three),
+        ("high", _Three),
         ("scale", _Triple),
         ("offset", _Triple),
         ("step", c_double),
@@ -240,7 +242,7 @@ class Counts(Structure):
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
     "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
-    "keys": (POINTER(Rays), c_void_p),
+    "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
     "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch)),
     "advance": (POINTER(Scene), POINTER(Pool), c_void_p, POINTER(Rays), POINTER(Counts)),

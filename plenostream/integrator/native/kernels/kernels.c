@@ -40,9 +40,14 @@ KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, const int
             (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, tiles[i]));
 }
 
-KERNEL(keys, const Rays *rays, int64_t *keys)
+/* Sort keys [n, 64] of n tiles of rays; they get no state. */
+KERNEL(keys, const Scene *scene, const WorldRays *world, int32_t n, int64_t *keys)
 {
-    for (int32_t i = 0; i < rays->n_tiles; i++) keys_of_tile(tile_of(rays, i), keys + (int64_t)i * TILE_RAYS);
+    for (int32_t i = 0; i < n; i++) {
+        Tile tile;
+        lattice(scene, world, (int64_t)i * TILE_RAYS, &tile);
+        keys_of_tile(scene, &tile, keys + (int64_t)i * TILE_RAYS);
+    }
 }
 
 KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scene, rays, meeting); }
