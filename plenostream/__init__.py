@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         StoreNotFound,
     )
     from plenostream.export.scene import export_scene
+    from plenostream.export.stills import write_picture
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         ConvertOptions,
         EditOptions,
         ExportOptions,
+        FileOptions,
         RenderOptions,
         ResampleOptions,
         StreamOptions,
@@ -86,11 +88,13 @@ _HOMES = {
         "StoreNotFound",
     ),
     "export.scene": ("export_scene",),
+    "export.stills": ("write_picture",),
     "field.grid": ("GridSpec",),
     "options": (
         "ConvertOptions",
         "EditOptions",
         "ExportOptions",
+        "FileOptions",
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
@@ -115,6 +119,7 @@ __all__ = [
     "DeviceError",
     "EditOptions",
     "ExportOptions",
+    "FileOptions",
     "FrameStats",
     "GridSpec",
     "InternalError",
@@ -147,6 +152,7 @@ __all__ = [
     "prepare_jax",
     "scene_info",
     "verify",
+    "write_picture",
     "write_scene",
 ]
 

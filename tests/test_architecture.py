@@ -28,21 +28,24 @@ RANKS = {
     "integrator": 1,
     "plan": 1,
     "export": 2,
-    "edits": 3,
     "importers": 2,
     "stream": 2,
     "engine": 3,
+    "sketch": 3,
     "scene": 3,
     "renderer": 4,
-    "cli": 5,
-    "__main__": 6,
+    "edits": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 """A unit imports from lower ranks or from itself, never from a sibling. So an integrator knows no
 scene, camera or file, and a plan no device."""
 
 APART = {
-    "reference": {"reference_extras"},
+    "reference": {"reference_aovs", "reference_extras", "reference_rays"},
+    "reference_aovs": set(),
     "reference_extras": set(),
+    "reference_rays": set(),
     "testing": {*CORE, *RANKS, "reference"},
 }
 """For tests and tools alone: what each may import. No other module may import them."""
@@ -54,11 +57,13 @@ FENCES = {
     "pynvml": {"integrator"},
     "dask": {"importers"},
     "distributed": {"importers"},
-    "cv2": {"export"},
+    "cv2": {"export", "sketch"},
     "av": {"export"},
     "OpenEXR": {"export"},
-    "open3d": set(),
+    "open3d": {"sketch"},
+    "lpips": {"export"},
     "skimage": {"export"},
+    "torch": {"export"},
     "trimesh": {"export"},
     "click": {"cli"},
     "tqdm": {"cli"},

@@ -17,6 +17,9 @@ from plenostream.integrator.native.sources import FOLDER, library_name
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data"
 
+NO_COMPILE = "--no-compile"
+"""What is never imported need not be compiled, which takes longer than the rest of an installation."""
+
 pytestmark = pytest.mark.slow
 
 # Nothing of the checkout, and none of the strictness of the tests, may reach the new one.
@@ -50,7 +53,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of a new environment in which the wheel is installed."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder, cwd=folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", "-qq", wheel, cwd=folder)
+    run(folder / "bin" / "python", "-m", "pip", "install", "-qq", NO_COMPILE, wheel, cwd=folder)
     return folder / "bin"
 
 
@@ -71,7 +74,7 @@ def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Pa
     run(program, "convert", SAMPLE / "still_128.npz", "still.zarr", cwd=tmp_path)
     run(
         *(program, "render", "still.zarr", "r_0.png", "--size", "200x200"),
-        *("--cameras", SAMPLE / "still_cameras.json", "--frames", "0"),
+        *("--cameras", SAMPLE / "still_cameras.json", "--views", "0"),
         cwd=tmp_path,
     )
     picture, recorded = (
@@ -85,5 +88,5 @@ def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Pa
 def test_checkout_installs_as_a_folder(programs: Path, tmp_path: Path) -> None:
     # Over the wheel, whose dependencies are the same; what differs is the build, from the tree.
     run(programs / "python", "-m", "pip", "uninstall", "-qq", "-y", "plenostream", cwd=tmp_path)
-    run(programs / "python", "-m", "pip", "install", "-qq", ROOT, cwd=tmp_path)
+    run(programs / "python", "-m", "pip", "install", "-qq", NO_COMPILE, ROOT, cwd=tmp_path)
     assert run(programs / "plenostream", "--version", cwd=tmp_path).strip()

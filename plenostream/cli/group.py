@@ -15,6 +15,7 @@ from plenostream.cli.parameters import Settings, quiet_option
 from plenostream.cli.plan import plan
 from plenostream.cli.points import points
 from plenostream.cli.render import render
+from plenostream.cli.sketch import inspect
 
 __all__ = ["commands"]
 
@@ -48,7 +49,7 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-_READING = (convert, render, plan, evaluate, compare, info, verify, export, points)
+_READING = (convert, render, plan, evaluate, compare, info, inspect, verify, export, points)
 _EDITING = (crop, levels, merge, prune, resample, transform)
 for command in (*_READING, *_EDITING):
     commands.add_command(command)

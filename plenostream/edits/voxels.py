@@ -55,6 +55,15 @@ class SceneVoxels:
             out[common.within(box)] = whole[common.within(own)]
         return out
 
+    def holders(self, box: VoxelBox) -> Iterator[tuple[int, VoxelBox, VoxelBox]]:
+        """As `_pieces`, of all stored bricks that hold a voxel of a box, in their aprons too."""
+        edge = self.meta.bricks.edge
+        x, y, z = (max(a - 1, 0) for a in box.lower)
+        for place, brick in self._bricks.within((x, y, z), box.upper):
+            x, y, z = (i * self.meta.brick_size for i in place)
+            whole = VoxelBox((x, y, z), (x + edge, y + edge, z + edge))
+            yield brick, whole, whole.common(box)
+
     def _pieces(self, box: VoxelBox) -> Iterator[tuple[int, VoxelBox, VoxelBox]]:
         """Stored bricks that own a voxel of a box: number, all their voxels, those in the box."""
         edge = self.meta.bricks.edge

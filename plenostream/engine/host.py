@@ -17,6 +17,7 @@ from plenostream.integrator.interface import HostCosts
 from plenostream.plan import BOXES_AT_ONCE, PAIRS_AT_ONCE, BoxTable
 from plenostream.plan.budget import HostNeeds, require_host
 from plenostream.stream import smallest_cache_bytes
+from plenostream.stream.texels import least_texel_bytes, most_texel_bytes
 
 __all__ = ["HostPlan", "HostPlanner", "RaysAtOnce"]
 
@@ -29,14 +30,15 @@ _SHARE = 4
 """Part of what is left that goes to the rays drawn together, and to their pairs with boxes."""
 
 # Bytes for each of ..., at the worst moment, temporaries included.
-_PIXEL = 40
-"""... pixel: the picture, and the arrays that are cut from it."""
-_TILED_RAY = 40
-"""... ray of a band on its way into the picture."""
-_WORLD_RAY = 280
-"""... place for an arbitrary ray: float64 origin and direction twice, sort keys, values."""
-_CALLERS_RAY = 96
-"""... arbitrary ray of a whole call: as float64, and its results."""
+_PIXEL, _PIXEL_COLUMN = 40, 8
+"""... pixel: the picture, and the arrays that are cut from it; and each column of AOVs."""
+_TILED_RAY, _TILED_COLUMN = 40, 16
+"""... ray of a band on its way into the picture; and each column of AOVs."""
+_WORLD_RAY, _WORLD_COLUMN = 280, 8
+"""... place for an arbitrary ray: float64 origin and direction twice, sort keys, values; and each
+column of AOVs."""
+_CALLERS_RAY, _CALLERS_COLUMN = 96, 24
+"""... arbitrary ray of a whole call: as float64, and its results; and each column of AOVs."""
 _BRICK = 96
 """... brick: where it is in the pool, and its turn."""
 _BOX = 200
@@ -54,11 +56,15 @@ class HostPlan:
     needs: HostNeeds
     cache_bytes: int
     """Bytes of the cache of decoded chunks."""
+    background_bytes: int = 0
+    """Bytes of the texels of background layers; `needs` has the fewest that work."""
+    more_background: int = 0
+    """How many of these go beyond the fewest."""
 
     @property
     def planned_bytes(self) -> int:
         """All of it."""
-        return self.needs.fixed_bytes + self.cache_bytes
+        return self.needs.fixed_bytes + self.more_background + self.cache_bytes
 
     @property
     def items(self) -> dict[str, int]:
@@ -69,7 +75,7 @@ class HostPlan:
             "staging": self.needs.staging,
             "work items": self.needs.items,
             "picture": self.needs.image,
-            "background layers": self.needs.background,
+            "background layers": self.needs.background + self.more_background,
             "chunk cache": self.cache_bytes,
         }
         return {name: size for name, size in items.items() if size or name != "background layers"}
@@ -97,16 +103,25 @@ class HostPlanner:
         buffer_bytes: int,
         n_threads: int,
         allowed_bytes: int,
+        n_aovs: int = 0,
     ) -> None:
-        """Take the `buffer_bytes` of the staging buffers."""
+        """Take the `buffer_bytes` of the staging buffers, and the columns of AOVs."""
         self.allowed_bytes = allowed_bytes
+        self._pixel = _PIXEL + n_aovs * _PIXEL_COLUMN
+        self._tiled_ray = _TILED_RAY + n_aovs * _TILED_COLUMN
+        self._world_ray = _WORLD_RAY + n_aovs * _WORLD_COLUMN
+        self._callers_ray = _CALLERS_RAY + n_aovs * _CALLERS_COLUMN
         self._buffer_bytes = buffer_bytes
         self._costs = costs
         self._n_boxes = len(table.brick)
         self._tables = store.table_bytes + table.nbytes + store.meta.n_bricks * _BRICK
         learned, background = store.root.meta.learned, store.root.meta.background
         self._tables += learned.nbytes if learned else 0
-        self._background = backdrop_bytes(background.nbytes, n_threads) if background else 0
+        self._texels = (0, 0)
+        self._background = 0
+        if background:
+            self._texels = least_texel_bytes(store), most_texel_bytes(store)
+            self._background = self._texels[0] + backdrop_bytes(n_threads)
         self._least_cache = smallest_cache_bytes(store)
         # More than this is never used: all chunks, and each thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
@@ -119,9 +134,9 @@ class HostPlanner:
         """
         needs = self._needs(
             view=self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX,
-            image=n_pixels * _PIXEL + tiles * TILE_RAYS * _TILED_RAY,
+            image=n_pixels * self._pixel + tiles * TILE_RAYS * self._tiled_ray,
             most_pairs=PAIRS_AT_ONCE + tiles,
-            part_image=self._part_image(tiles, _TILED_RAY),
+            part_image=self._part_image(tiles, self._tiled_ray),
         )
         return self._plan(needs)
 
@@ -131,7 +146,7 @@ class HostPlanner:
         least = RaysAtOnce(tiles=least_tiles, pairs=max(_LEAST_PAIRS, self._costs.most_boxes))
         needs = self._rays_needs(n, least)
         spare = max(0, self.allowed_bytes - needs.fixed_bytes - self._least_cache) // _SHARE
-        tiles = least.tiles + spare // (TILE_RAYS * _WORLD_RAY)
+        tiles = least.tiles + spare // (TILE_RAYS * self._world_ray)
         return RaysAtOnce(
             tiles=max(least.tiles, min(tiles, _RAYS_AT_ONCE // TILE_RAYS)),
             pairs=least.pairs + spare // _PAIR,
@@ -145,9 +160,9 @@ class HostPlanner:
         pairs = min(at_once.pairs, at_once.tiles * self._costs.most_boxes)
         return self._needs(
             view=self._n_boxes * 16 + pairs * _PAIR + self._costs.packet_bytes,
-            image=n * _CALLERS_RAY + at_once.tiles * TILE_RAYS * _WORLD_RAY,
+            image=n * self._callers_ray + at_once.tiles * TILE_RAYS * self._world_ray,
             most_pairs=PAIRS_AT_ONCE,
-            part_image=self._part_image(at_once.tiles, _WORLD_RAY),
+            part_image=self._part_image(at_once.tiles, self._world_ray),
         )
 
     def _part_image(self, tiles: int, ray_bytes: int) -> int:
@@ -171,4 +186,14 @@ class HostPlanner:
 
     def _plan(self, needs: HostNeeds) -> HostPlan:
         left = require_host(needs, self.allowed_bytes)
-        return HostPlan(needs=needs, cache_bytes=min(left, self._most_cache))
+        least, most = self._texels
+        # Half of what is left for both goes to texels, and what the cache has no use for.
+        spare = left - self._least_cache
+        share = max(spare // 2, spare - (self._most_cache - self._least_cache))
+        more = min(most - least, share)
+        return HostPlan(
+            needs=needs,
+            cache_bytes=min(left - more, self._most_cache),
+            background_bytes=least + more,
+            more_background=more,
+        )

@@ -18,6 +18,7 @@ from plenostream.engine.footprint import level_reach
 from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.errors import BudgetError
+from plenostream.field.aovs import NO_AOVS
 from plenostream.field.tiles import TILE, TILE_RAYS
 from plenostream.integrator.interface import Place
 from plenostream.plan import bricks_drawn
@@ -57,6 +58,7 @@ class _Front:
         rgb: NDArray[np.float32],
         depth: NDArray[np.float32],
         alpha: NDArray[np.float32],
+        aovs: NDArray[np.float32],
     ) -> None:
         """A `Place`: tiles of the next level; no two threads have the same."""
         left = self._left[number]
@@ -72,15 +74,12 @@ class _Front:
             rgb: NDArray[np.float32],
             depth: NDArray[np.float32],
             alpha: NDArray[np.float32],
+            aovs: NDArray[np.float32],
         ) -> None:
             left, through = self._left[number], 1.0 - alpha
+            opaque = np.asarray(1.0 - left * through, np.float32)
             colour = self._rgb[number] + left[..., None] * (rgb + through[..., None] * behind)
-            place(
-                number,
-                colour,
-                self._depth[number] + left * depth,
-                np.asarray(1.0 - left * through, np.float32),
-            )
+            place(number, colour, self._depth[number] + left * depth, opaque, aovs)
 
         return put
 
@@ -90,7 +89,7 @@ class _Front:
         for first in range(0, len(self._left), _TILES_AT_ONCE):
             number = np.arange(first, min(first + _TILES_AT_ONCE, len(self._left)))
             rgb = none[: len(number)]
-            put(number, rgb, rgb[..., 0], rgb[..., 0])
+            put(number, rgb, rgb[..., 0], rgb[..., 0], rgb[..., :0])
 
 
 class LevelPicture:
@@ -190,7 +189,7 @@ class LevelPicture:
             ((level, job),) = self._jobs.items()
             picture, stats = job.draw()
             return picture, self._stats({level: [stats]})
-        pixels = Pixels.empty(self._picture_camera, self._samples)
+        pixels = Pixels.empty(self._picture_camera, NO_AOVS, self._samples)
         drawn: dict[int, list[FrameStats]] = {level: [] for level in self._jobs}
         height, columns = self._camera.height, -(-self._camera.width // TILE)
         for top in range(0, height, self._rows * TILE):
@@ -216,14 +215,17 @@ class LevelPicture:
             rgb: NDArray[np.float32],
             depth: NDArray[np.float32],
             alpha: NDArray[np.float32],
+            aovs: NDArray[np.float32],
         ) -> None:
-            pixels.put(first + number, rgb, depth, alpha)
+            pixels.put(first + number, rgb, depth, alpha, aovs)
 
         for level, job in self._jobs.items():
             session = self._sessions.session(level)
             lay: Place = front.lay_behind
             if last := level == max(self._jobs):
-                lay = front.finishing(*session.behind(job.rays(top, bottom), place))
+                lay = front.finishing(
+                    *session.behind(job.rays(top, bottom), place, job.layout.host.background_bytes)
+                )
             lot = job.part(top, bottom, front.alive(), lay)
             if lot is not None:
                 drawn[level].append(session.draw(job.layout, iter((lot,)), held))

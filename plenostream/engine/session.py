@@ -16,11 +16,13 @@ from plenostream.engine.host import HostPlan, HostPlanner
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
+from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
+from plenostream.field.aovs import Aovs
 from plenostream.field.basis import Basis
+from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.format.extra_arrays import read_background
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
     Boxes,
@@ -38,11 +40,12 @@ from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import Residency
 from plenostream.stream.staging import Staging, staging_bytes
 from plenostream.stream.supply import BrickSupply, pages_of
+from plenostream.stream.texels import Texels
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
 
-_COMPOSED_RAY = 20
-"""Bytes of one ray: colour, depth and alpha."""
+_COMPOSED_RAY, _COMPOSED_COLUMN = 20, 4
+"""Bytes of one ray: colour, depth and alpha; and each of what else it gathers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -72,8 +75,9 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
     )
 
 
-def sample_rule(options: RenderOptions, level: int = 0) -> SampleRule:
-    """What happens at a sample of a level, whose grid units are 2^level voxels."""
+def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) -> SampleRule:
+    """What happens at a sample; `weigh` as in `SampleRule`."""
+    named = options.depth_density
     light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
     if options.last_sample_opaque:
         light = Light.OPAQUE_END
@@ -82,9 +86,12 @@ def sample_rule(options: RenderOptions, level: int = 0) -> SampleRule:
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
-        far_cap=math.inf if options.far_cap is None else options.far_cap / 2.0**level,
+        far_cap=math.inf if options.far_cap is None else options.far_cap / 2.0**grid.level,
         spheric_clip=options.spheric_clip,
         light=light,
+        aovs=Aovs.of(options.outputs),
+        depth_density=grid.half_density if named is None else named,
+        weigh=weigh,
     )
 
 
@@ -114,24 +121,28 @@ class Session:
         integrator: Integrator,
         *,
         host_bytes: int,
+        weights: RowWeights | None = None,
     ) -> None:
-        """Allocates nothing on the device."""
+        """Keep the weights of samples in `weights`; allocates nothing on the device."""
         self.store = store
         self.options = options
         self.table = table
         self.integrator = integrator
         self.host_bytes = host_bytes
+        self.aovs = Aovs.of(options.outputs)
         self._scene = scene
+        self._weights = weights
+        self._weighing_bytes = weights.held_bytes if weights is not None else 0
         self._staged_rows = scene.staged_rows(integrator.batch_rows)
         host = HostPlanner(
             store,
             table,
             integrator.host_costs(PAIRS_AT_ONCE),
-            buffer_bytes=staging_bytes(
-                self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype
-            ),
+            buffer_bytes=self._weighing_bytes
+            + staging_bytes(self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype),
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
+            n_aovs=self.aovs.n_columns,
         )
         self.host_planner = host
         self.planner = Planner(store, integrator, host)
@@ -185,7 +196,7 @@ class Session:
                     integrator.begin(lot.rays, layout.sizes.n_tiles)
                     for view in lot.views:
                         frame.draw(view)
-                    self._finish(lot, host)
+                    self._finish(lot, host, layout.host.background_bytes)
                 except BaseException:
                     if self._kept.backdrop is not None:
                         self._kept.backdrop.stop()
@@ -208,33 +219,38 @@ class Session:
             allowed_host_bytes=self.host_bytes,
         )
 
-    def _finish(self, lot: Lot, host: HostLedger) -> None:
+    def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
         place, behind = lot.place, np.zeros(3, np.float32)
         if not lot.alone:
-            place, behind = self.behind(lot.rays, place)
-            host.note("background", self._kept.backdrop.nbytes if self._kept.backdrop else 0)
+            place, behind = self.behind(lot.rays, place, background_bytes)
+        if self._kept.backdrop is not None:
+            host.note("background", self._kept.backdrop.nbytes)
         self.integrator.finish(behind, place)
 
-    def behind(self, rays: RaySource, place: Place) -> tuple[Place, NDArray[np.float32]]:
+    def behind(
+        self, rays: RaySource, place: Place, background_bytes: int
+    ) -> tuple[Place, NDArray[np.float32]]:
         """What takes tiles of `rays` on their way to `place`, and the colour [3] that they are to be
         finished with: the background's, or black where layers and background are put behind there."""
-        backdrop = self._backdrop()
+        backdrop = self._backdrop(background_bytes)
         if backdrop is None:
             return place, np.array(self.options.background_rgb, np.float32)
         return backdrop.behind(rays, place), np.zeros(3, np.float32)
 
-    def _backdrop(self) -> Backdrop | None:
-        """The scene's background layers, None where it has none."""
-        root = self.store.root
-        if self._kept.backdrop is None and root.meta.background is not None:
-            self._kept.backdrop = Backdrop(
-                read_background(root),
-                root.meta.grid,
-                self.options,
+    def _backdrop(self, allowed_bytes: int) -> Backdrop | None:
+        """The scene's background layers, texels in `allowed_bytes`; None where it has none."""
+        kept = self._kept
+        if kept.backdrop is not None and kept.backdrop.texels.nbytes > allowed_bytes:
+            kept.backdrop.close()
+            kept.backdrop = None
+        if kept.backdrop is None and self.store.root.meta.background is not None:
+            kept.backdrop = Backdrop(
+                Texels(self.store.root, self.options, allowed_bytes=allowed_bytes),
+                self.options.background_rgb,
                 n_threads=self.integrator.n_threads,
             )
-        return self._kept.backdrop
+        return kept.backdrop
 
     @contextmanager
     def _frame(self, layout: Layout, host: HostLedger) -> Iterator[Frame]:
@@ -250,7 +266,8 @@ class Session:
             batch_rows=self.integrator.batch_rows,
         )
         try:
-            yield Frame(self.integrator, supply, host, layout.sizes, self.pages)
+            leaving = None if self._weights is None else self._keep_weights
+            yield Frame(self.integrator, supply, host, layout.sizes, self.pages, leaving)
         except BaseException as error:
             # An upload that fails, or is interrupted, takes the pool with it that it was given.
             if self.integrator.pool_is_lost or isinstance(error, DeviceError):
@@ -258,20 +275,34 @@ class Session:
             raise
         basis_bytes = self._scene.basis.nbytes
         host.note("tables", self.store.table_bytes + self.table.nbytes + basis_bytes)
-        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
+        composed_ray = _COMPOSED_RAY + self.aovs.n_columns * _COMPOSED_COLUMN
+        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)
+        host.note("weights", self._weighing_bytes)
 
     def _residency_of(self, layout: Layout) -> Residency:
         """The table of the pool; a picture that takes more beside the pool gets another one."""
         kept, sizes = self._kept, (layout.sizes.n_slots, layout.sizes.n_pages)
         if kept.residency is None or kept.pool != sizes:
+            self.collect_weights()
             kept.residency = None
             self.integrator.make_pool(*sizes)
             kept.residency = Residency(self.pages, n_slots=sizes[0], n_pages=sizes[1])
             kept.pool = sizes
             self.planner.fix_pool(*sizes)
         return kept.residency
+
+    def collect_weights(self) -> None:
+        """Keep the weights of all bricks in the pool, if weights are kept at all."""
+        if self._weights is not None and self._kept.residency is not None:
+            self._keep_weights(*self._kept.residency.resident())
+
+    def _keep_weights(self, bricks: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
+        assert self._weights is not None
+        for first in range(0, len(bricks), BRICKS_AT_ONCE):
+            some = slice(first, first + BRICKS_AT_ONCE)
+            self._weights.keep(bricks[some], self.integrator.weights(slots[some]))
 
     def _fetcher_of(self, host: HostPlan) -> BrickFetcher:
         kept = self._kept

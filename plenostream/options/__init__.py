@@ -13,8 +13,10 @@ from plenostream.options.editing import (
     FACTOR,
     FRAME_CENTER,
     FRAME_RADIUS,
+    NEW_GRID,
     OVERLAP,
     PRUNE_DENSITY,
+    PRUNE_WEIGHT,
     SHIFT,
     BoxUnits,
     EditOptions,
@@ -27,6 +29,7 @@ from plenostream.options.exporting import (
     ExportOptions,
     PointColours,
 )
+from plenostream.options.inspecting import PIXEL
 from plenostream.options.limits import (
     LARGEST_COORDINATE,
     LARGEST_EDGE,
@@ -35,7 +38,13 @@ from plenostream.options.limits import (
 )
 from plenostream.options.opening import CACHE_SIZE
 from plenostream.options.packing import LEVELS
-from plenostream.options.pictures import FPS, OUTPUTS
+from plenostream.options.picture_files import (
+    DEPTH_COLORMAPS,
+    FileOptions,
+    PictureFormat,
+    VideoCodec,
+)
+from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
 from plenostream.options.viewpoints import (
@@ -49,11 +58,11 @@ from plenostream.options.viewpoints import (
     LOOK_FROM,
     ORBIT,
     PATH,
-    PATH_FRAMES,
     POSES,
     REGION,
     SCENE_SCALE,
     SIZE,
+    VIEWS,
 )
 from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 
@@ -64,6 +73,7 @@ __all__ = [
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
+    "DEPTH_COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "EXPORT_FORMATS",
@@ -79,19 +89,23 @@ __all__ = [
     "LEVELS",
     "LOOK_AT",
     "LOOK_FROM",
+    "LPIPS",
     "MIN_DENSITY",
+    "NEW_GRID",
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
     "PATH",
-    "PATH_FRAMES",
+    "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
+    "PRUNE_WEIGHT",
     "REGION",
     "SCENE_SCALE",
     "SHIFT",
     "SHORTEST_PROJECTION",
     "SIZE",
+    "VIEWS",
     "Axes",
     "Backend",
     "BoxUnits",
@@ -100,13 +114,16 @@ __all__ = [
     "EditOptions",
     "ExportFormat",
     "ExportOptions",
+    "FileOptions",
     "Model",
     "Overlap",
+    "PictureFormat",
     "PointColours",
     "Precision",
     "RenderOptions",
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VideoCodec",
     "VolumeOptions",
 ]

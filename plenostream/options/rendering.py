@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from plenostream.errors import InvalidInput
 from plenostream.field.levels import MOST_LEVELS
 from plenostream.options.limits import LARGE, LARGEST_PROJECTION, SHORTEST_PROJECTION
+from plenostream.options.pictures import OUTPUTS
 from plenostream.rules import (
     Choice,
     Colour,
@@ -35,9 +36,11 @@ class RenderOptions:
     """
 
     background: Annotated[
-        float | tuple[float, float, float],
+        float | tuple[float, float, float] | Literal["none"],
         Colour(
-            help="Colour behind everything: one number for all channels, or red, green and blue."
+            words=("none",),
+            help="Colour behind everything: one number for all channels, or red, green and blue. "
+            "none leaves it transparent: colours are multiplied by alpha, and pictures get alpha.",
         ),
     ] = 1.0
     step_size: Annotated[
@@ -133,6 +136,15 @@ class RenderOptions:
             "their means.",
         ),
     ] = 1
+    outputs: Annotated[tuple[str, ...], OUTPUTS] = ("rgb", "alpha", "depth")
+    depth_density: Annotated[
+        float | None,
+        Number(
+            least=0, most=LARGE, unit="per world unit",
+            unsaid="where the shortest edge of a voxel takes half of the light",
+            help="Density (per world unit) above which a sample ends density-depth.",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_record(self)
@@ -140,6 +152,11 @@ class RenderOptions:
             raise InvalidInput(
                 "last_sample_opaque does not go with model nvol, whose last sample is like all others; "
                 "leave one of them out"
+            )
+        if self.level == "auto" and (more := set(self.outputs) - {"rgb", "alpha", "depth"}):
+            raise InvalidInput(
+                f"outputs has {', '.join(sorted(more))}, and level auto gives rgb, alpha and depth; "
+                "name a level for the others"
             )
         if self.level == "auto" and self.model == "nvol":
             raise InvalidInput(
@@ -154,6 +171,6 @@ class RenderOptions:
 
     @property
     def background_rgb(self) -> tuple[float, float, float]:
-        """`background` as red, green and blue."""
-        given = self.background
+        """`background` as red, green and blue; none adds nothing to a colour, as black does."""
+        given = 0.0 if isinstance(self.background, str) else self.background
         return given if isinstance(given, tuple) else (given, given, given)

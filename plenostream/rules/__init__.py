@@ -9,21 +9,37 @@ from __future__ import annotations
 from plenostream.rules.base import Rule, check_record, described, rules_of
 from plenostream.rules.boxes import Box, Steps
 from plenostream.rules.colours import Colour
-from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
+from plenostream.rules.numbers import (
+    Memory,
+    Number,
+    Pixel,
+    Region,
+    Size,
+    Truth,
+    Whole,
+    format_number,
+)
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
 from plenostream.rules.projection import Projection
-from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
+from plenostream.rules.words import (
+    Choice,
+    DeviceName,
+    Names,
+    Spelled,
+    ViewNumbers,
+    parse_view_numbers,
+)
 
 __all__ = [
     "Box",
     "Choice",
     "Colour",
     "DeviceName",
-    "Frames",
     "Lengths",
     "Memory",
     "Names",
     "Number",
+    "Pixel",
     "Point",
     "Projection",
     "Region",
@@ -32,11 +48,12 @@ __all__ = [
     "Spelled",
     "Steps",
     "Truth",
+    "ViewNumbers",
     "Whole",
     "check_record",
     "described",
     "format_number",
-    "parse_frames",
+    "parse_view_numbers",
     "real_array",
     "real_rows",
     "rules_of",

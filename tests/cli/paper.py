@@ -16,7 +16,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.results import FrameStats
+from plenostream.results import FrameStats, RenderResult
 
 
 @dataclass
@@ -32,6 +32,7 @@ class Paper:
     backend: ChosenBackend = ChosenBackend("xla")
     ndc: tuple[float, float, float, float] | None = None
     """Reference camera that the scene has."""
+    grid: GridSpec = field(default_factory=lambda: GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0)))
     alpha: float = 0.25
     fails_at: int = 0
     """Number of the frame at which `error` is raised."""
@@ -39,8 +40,7 @@ class Paper:
     @contextmanager
     def open_scene(self, path: str, **kept: object) -> Iterator[SimpleNamespace]:
         self.scenes.append(path)
-        grid = GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0))
-        yield SimpleNamespace(grid=grid, meta=SimpleNamespace(grid=grid, ndc=self.ndc))
+        yield SimpleNamespace(grid=self.grid, meta=SimpleNamespace(grid=self.grid, ndc=self.ndc))
 
     @contextmanager
     def renderer(
@@ -49,12 +49,12 @@ class Paper:
         self.options, self.stream = options, stream
         yield self
 
-    def render(self, camera: Camera) -> SimpleNamespace:
+    def render(self, camera: Camera) -> RenderResult:
         if self.error is not None and len(self.cameras) == self.fails_at:
             raise self.error
         self.cameras.append(camera)
         shape = (camera.height, camera.width)
-        return SimpleNamespace(
+        return RenderResult(
             rgb=np.full((*shape, 3), 0.5, np.float32),
             alpha=np.full(shape, self.alpha, np.float32),
             depth=np.full(shape, 2.0, np.float32),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -14,6 +13,7 @@ from paper import Paper, names, run
 
 from plenostream.cameras import Camera
 from plenostream.errors import StoreError
+from plenostream.results import RenderResult
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def drawn(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Paper:
     """Paper whose pictures tell where the camera stands."""
     plain = paper.render
 
-    def render(camera: Camera) -> SimpleNamespace:
+    def render(camera: Camera) -> RenderResult:
         picture = plain(camera)
         picture.rgb[:] = (0.5 + camera.eye_world / 20).clip(0, 1)
         return picture
@@ -39,6 +39,11 @@ def views(tmp_path: Path) -> Path:
         matrix[:3, 3] = (number, number * number, 1.0)
         frames.append({"transform_matrix": matrix.tolist()})
     path = tmp_path / "transforms.json"
+    keyframes = [{"R": [0, 0, 0, 1], "T": [n, n * n, 1], "fov": 50} for n in range(3)]
+    (tmp_path / "keyframes.json").write_text(json.dumps({"path": keyframes}))
+    pictures = [{"camera_to_world": frame["transform_matrix"], "fov": 50} for frame in frames]
+    document = {"camera_path": pictures, "render_width": 32, "render_height": 24, "fps": 24}
+    (tmp_path / "path.json").write_text(json.dumps(document))
     path.write_text(json.dumps({"fl_x": 50, "w": 32, "h": 24, "frames": frames}))
     return path
 
@@ -49,9 +54,11 @@ def pictures(folder: Path) -> list[Any]:
 
 WAYS = {
     "orbit": ("--orbit", 7, "--size", "32x24"),
-    "interpolate": ("--cameras", "transforms.json", "--path", "interpolate", "--path-frames", 7),
-    "spiral": ("--cameras", "transforms.json", "--path", "spiral", "--path-frames", 7),
-    "views": ("--cameras", "transforms.json", "--frames", "2,0,1"),
+    "interpolate": ("--cameras", "transforms.json", "--path", "interpolate", "--frames", 7),
+    "spiral": ("--cameras", "transforms.json", "--path", "spiral", "--frames", 7),
+    "path file": ("--path", "path.json"),
+    "keyframes": ("--path", "keyframes.json", "--frames", 7, "--size", "32x24"),
+    "views": ("--cameras", "transforms.json", "--views", "2,0,1"),
 }
 
 
@@ -82,6 +89,42 @@ def test_render_that_was_cut_off_goes_on(
     else:
         assert names(Path(out)) == names(Path("whole", out))
         assert all(map(np.array_equal, pictures(Path(out)), pictures(Path("whole", out))))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("out", "--format", "exr", "--outputs", "rgb,alpha,depth"),
+        ("out", "--format", "npz", "--outputs", "rgb,depth"),
+        ("out", "--format", "npy"),
+        ("out", "--format", "webp", "--background", "none"),
+        ("out", "--format", "jpg"),
+        ("out.mov", "--background", "none"),
+        ("out.webm", "--background", "none"),
+    ],
+    ids=" ".join,
+)
+def test_render_to_any_format_goes_on(
+    drawn: Paper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ("-q", "--orbit", 3, "--size", "32x24")
+    assert run("render", "s", f"whole/{asked[0]}", *asked[1:], *flags) == 0
+    drawn.cameras.clear()
+    drawn.error, drawn.fails_at = StoreError("cut off"), 1
+    assert run("render", "s", *asked, *flags, "--resume") == 1
+    drawn.error = None
+    drawn.cameras.clear()
+    assert run("render", "s", *asked, *flags, "--resume") == 0
+    assert len(drawn.cameras) == 2
+    made, whole = Path(asked[0]), Path("whole", asked[0])
+    if asked[0] == "out":
+        assert names(made) == names(whole)
+        assert all(one.read_bytes() == (whole / one.name).read_bytes() for one in made.iterdir())
+    elif asked[0] == "out.mov":
+        assert made.read_bytes() == whole.read_bytes()
+    else:  # a WebM has an identity of its own
+        assert abs(made.stat().st_size - whole.stat().st_size) < 64
 
 
 def test_nothing_is_drawn_where_all_is_there(
@@ -127,6 +170,7 @@ def test_frame_of_another_render_is_refused(
     [
         (("o.png", "--orbit", 1), "is a single picture"),
         (("o", "--orbit", 2, "--outputs", "rgb,depth"), "leave depth out"),
+        (("o", "--orbit", 2, "--format", "jpg", "--outputs", "depth"), "coloured depth"),
         (("o", "--orbit", 2, "--overwrite"), "and --overwrite does not"),
     ],
 )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from plenostream.errors import InternalError
 from plenostream.field.grid import BLOCK_SIZE
 from plenostream.field.precision import density_unit
-from plenostream.field.tiles import Pairs
+from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
     OPAQUE_LENGTH,
     Arrivals,
@@ -70,13 +70,16 @@ class NativeIntegrator:
         self._kernels = kernels
         self._scene = scene
         self._dtype = np.dtype(precision)
+        self._aovs = rule.aovs
         self._record = _scene_record(scene, rule)
+        self._weigh = rule.weigh
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
         self._slots: SlotTable | None = None
         self._pool: BrickPool | None = None
         self._pool_is_whole = True
         self._tiles: RayTiles | None = None
+        self._begun: RaySource | None = None
         self._coming: Iterator[Arrivals] = iter(())
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -86,7 +89,14 @@ class NativeIntegrator:
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """See `Integrator`."""
-        return memory.device_costs(self._scene, self._dtype, self.n_threads, rays)
+        return memory.device_costs(
+            self._scene,
+            self._aovs,
+            self._dtype,
+            self.n_threads,
+            rays,
+            weigh=self._weigh,
+        )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
         """See `Integrator`: what the kernels need beside arrays lies on their stacks."""
@@ -102,7 +112,9 @@ class NativeIntegrator:
         """See `Integrator`."""
         self._pool = None  # first: there are never two
         self._tiles = None  # of another picture: with a larger pool there may be no room for them
-        self._pool = BrickPool(self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages)
+        self._pool = BrickPool(
+            self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages, weigh=self._weigh
+        )
         self._pool_is_whole = True
 
     @property
@@ -148,7 +160,9 @@ class NativeIntegrator:
             self._tiles = RayTiles(self._kernels, self._record, self._scene.basis, n_tiles)
         tiles = self._tiles
         tiles.begin(rays)
-        self._crew.submit(lambda _: tiles.make(rays))
+        self._begun = rays
+        if not rays.keys_only:
+            self._crew.submit(lambda _: tiles.make(rays))
 
     def _the_map(self) -> BlockMap:
         if self._map is None:
@@ -159,6 +173,7 @@ class NativeIntegrator:
             self._record.distance = blocks.distance.ctypes.data
             self._record.brick_at = blocks.brick_at.ctypes.data
             self._record.boxes = blocks.boxes.ctypes.data
+            self._record.low[:], self._record.high[:] = blocks.low, blocks.high
             self._map, self._slots = blocks, SlotTable(blocks.brick_at)
         return self._map
 
@@ -169,8 +184,12 @@ class NativeIntegrator:
 
     def octant_keys(self) -> NDArray[np.int64]:
         """See `Integrator`."""
-        tiles = self._the_tiles()
-        return self._crew.submit(lambda _: tiles.octant_keys(), n=1).result()[0]
+        tiles, rays = self._the_tiles(), self._begun
+        assert rays is not None
+        keys = np.empty(rays.n_tiles * TILE_RAYS, np.int64)
+        self._crew.submit(lambda _: tiles.share(), n=1)
+        self._crew.submit(lambda _: tiles.octant_keys(rays, keys)).result()
+        return keys
 
     def boxes_met(
         self, n_packets: int, at_once: int
@@ -222,6 +241,11 @@ class NativeIntegrator:
         )
         return lambda: live.result()[0]
 
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator`."""
+        self._crew.keep_up(0)
+        return self._the_pool().weights(slots)
+
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
         tiles, behind = self._the_tiles(), np.ascontiguousarray(background, np.float32)
@@ -238,6 +262,7 @@ class NativeIntegrator:
         self._crew.drop()
         if self._tiles is not None:
             self._tiles.record.stop = 0
+        self._begun = None
         self._coming = iter(())
 
     def close(self) -> None:
@@ -267,6 +292,8 @@ class NativeIntegrator:
 def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
     """All of it but the map."""
     bricks, unit = scene.bricks, density_unit(scene.grid)
+    scale = scene.grid.scale
+    firsts = {field: rule.aovs.first(name) for field, name in structs.AOV_FIELDS.items()}
     return structs.Scene(
         size=scene.grid.size,
         brick_size=bricks.brick_size,
@@ -278,7 +305,7 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         basis_dim=scene.basis_dim,
         extent=tuple(scene.grid.extent.tolist()),
         margin=scene.grid.margin,
-        scale=tuple(scene.grid.scale.tolist()),
+        scale=tuple(scale.tolist()),
         offset=tuple(scene.grid.offset.tolist()),
         step=rule.step_size,
         near_clip=rule.near_clip,
@@ -289,4 +316,7 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         opaque_tau=-min(OPAQUE_LENGTH / unit, _LONGEST),
         spheric_clip=rule.spheric_clip,
         light=rule.light.value,
+        depth_density=min(rule.depth_density * unit, _LONGEST),
+        steepness=tuple((scale / scale.max()).tolist()),
+        aovs=structs.Aovs(n=rule.aovs.n_columns, **firsts),
     )

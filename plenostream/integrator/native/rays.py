@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +35,9 @@ def part_bytes(basis: Basis) -> int:
     return _AT_ONCE * TILE_RAYS * (_RAY_BYTES + basis.functions.ray_bytes)
 
 
-def tile_bytes(basis_dim: int) -> int:
+def tile_bytes(basis_dim: int, n_aovs: int) -> int:
     """Bytes of a tile of rays, in all arrays."""
-    return tile_dtype(basis_dim).itemsize + 2 + _NUMBER.itemsize
+    return tile_dtype(basis_dim, n_aovs).itemsize + 2 + _NUMBER.itemsize
 
 
 class RayTiles:
@@ -47,11 +48,12 @@ class RayTiles:
         self._kernels, self._scene = kernels, scene
         self._basis = basis
         self._numbers: tuple[NDArray[np.float32], ...] = ()
-        self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
+        self._n_aovs = scene.aovs.n
+        self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim, self._n_aovs))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
         self._seen = aligned((n_tiles,), _NUMBER)
-        self.nbytes = n_tiles * tile_bytes(scene.basis_dim) + PADDING_BYTES
+        self.nbytes = n_tiles * tile_bytes(scene.basis_dim, self._n_aovs) + PADDING_BYTES
         self._n_seen = 0
         self._parts: Iterator[int] = iter(())
         self.record = structs.Rays(
@@ -82,10 +84,7 @@ class RayTiles:
         for first in self._parts:
             tiles = self._seen[first : min(first + _AT_ONCE, self._n_seen)]
             mine = slice(first, first + len(tiles)) if rays.seen is None else tiles
-            per_tile = (a[mine] for a in rays.per_tile)
-            origins, directions, valid = rays.make(np, *per_tile, *rays.shared)
-            world = [np.ascontiguousarray(a) for a in (origins, directions, valid)]
-            record = structs.WorldRays(*(a.ctypes.data for a in world), n=len(valid))
+            world, record = _made(rays, mine)
             self._kernels.set_up(self._scene, record, self.record, tiles.ctypes.data, len(tiles))
             drawn = np.flatnonzero(self.live[tiles])
             self._drawn[tiles[drawn]] = 1
@@ -108,19 +107,34 @@ class RayTiles:
         missing = _EMPTY
         rgb = np.empty((_AT_ONCE, TILE_RAYS, 3), np.float32)
         depth, alpha = np.empty((2, _AT_ONCE, TILE_RAYS), np.float32)
+        aovs = np.empty((_AT_ONCE, TILE_RAYS, self._n_aovs), np.float32)
         waits = np.empty(1, np.int32)
-        out = [a.ctypes.data for a in (rgb, depth, alpha, waits)]
+        out = [a.ctypes.data for a in (rgb, depth, alpha, aovs, waits)]
         for first in self._parts:
             n = min(_AT_ONCE, self.record.n_tiles - first)
             drawn = self._drawn[first:].ctypes.data
             behind = background.ctypes.data
             self._kernels.finish(self._scene, self.record, drawn, first, n, behind, *out)
             missing = max(missing, int(waits[0]))
-            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n])
+            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n], aovs[:n])
         return missing
 
-    def octant_keys(self) -> NDArray[np.int64]:
-        """See `Integrator.octant_keys`."""
-        keys = np.empty(self.record.n_tiles * TILE_RAYS, np.int64)
-        self._kernels.keys(self.record, keys.ctypes.data)
-        return keys
+    def octant_keys(self, rays: RaySource, keys: NDArray[np.int64]) -> None:
+        """Write keys [n * 64], see `Integrator.octant_keys`, as long as there is a part that no other
+        thread works on; of rays without a state."""
+        for first in self._parts:
+            end = min(first + _AT_ONCE, rays.n_tiles)
+            world, record = _made(rays, slice(first, end))
+            self._kernels.keys(
+                self._scene, record, end - first, keys[first * TILE_RAYS :].ctypes.data
+            )
+
+
+def _made(
+    rays: RaySource, tiles: slice | NDArray[np.int32]
+) -> tuple[list[NDArray[Any]], structs.WorldRays]:
+    """Rays of some tiles in the world: origins, directions [3, n] and which there are [n], and the
+    record that points to them."""
+    per_tile = (a[tiles] for a in rays.per_tile)
+    world = [np.ascontiguousarray(a) for a in rays.make(np, *per_tile, *rays.shared)]
+    return world, structs.WorldRays(*(a.ctypes.data for a in world), n=len(world[2]))

@@ -17,12 +17,16 @@ import numpy as np
 from plenostream.field.tiles import TILE_RAYS
 
 __all__ = [
+    "AOV_FIELDS",
     "ARGUMENTS",
     "BOX",
     "COUNTERS",
+    "Aovs",
     "Batch",
     "Counts",
+    "Layers",
     "Meeting",
+    "OutwardRays",
     "Pool",
     "Rays",
     "Scene",
@@ -46,7 +50,7 @@ def row_vectors(basis_dim: int) -> int:
     return -(-basis_dim // _ROW_FUNCTIONS)
 
 
-def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
+def tile_dtype(basis_dim: int, n_aovs: int) -> np.dtype[np.void]:
     """The record of a tile of rays."""
     rays = TILE_RAYS
     return np.dtype(
@@ -61,12 +65,29 @@ def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
             ("left", np.float32, rays),
             ("seen", np.float32, (rays, 4)),
             ("basis", np.float32, (basis_dim, rays)),
+            ("aovs", np.float32, (n_aovs, rays)),
         ]
     )
 
 
 _Three = c_int32 * 3
 _Triple = c_double * 3
+
+
+AOV_FIELDS = {
+    "mean_depth": "mean-depth",
+    "median_depth": "median-depth",
+    "density_depth": "density-depth",
+    "normals": "normals",
+    "cost": "cost",
+}
+"""Fields of `Aovs`, beside `n`, and whose first columns they are."""
+
+
+class Aovs(Structure):
+    """Columns that rays gather beside colour, depth and alpha."""
+
+    _fields_ = [("n", c_int32), *((field, c_int32) for field in AOV_FIELDS)]
 
 
 class Scene(Structure):
@@ -89,6 +110,8 @@ class Scene(Structure):
         ("boxes", c_void_p),
         ("extent", _Triple),
         ("margin", c_double),
+        ("low", _Three),
+        ("high", _Three),
         ("scale", _Triple),
         ("offset", _Triple),
         ("step", c_double),
@@ -100,6 +123,9 @@ class Scene(Structure):
         ("opaque_tau", c_float),
         ("spheric_clip", c_int32),
         ("light", c_int32),
+        ("depth_density", c_float),
+        ("steepness", c_float * 3),
+        ("aovs", Aovs),
     ]
 
 
@@ -111,6 +137,7 @@ class Pool(Structure):
         ("place_of", c_void_p),
         ("live", c_void_p),
         ("rows", c_void_p),
+        ("weight", c_void_p),
         ("wide", c_int32),
         ("vectors", c_int32),
     ]
@@ -173,6 +200,41 @@ class Meeting(Structure):
     ]
 
 
+class Layers(Structure):
+    """Layers behind the volume."""
+
+    _fields_ = [
+        ("links", c_void_p),
+        ("texels", c_void_p),
+        ("slot_of", c_void_p),
+        ("around", c_int32),
+        ("height", c_int32),
+        ("n_layers", c_int32),
+        ("chunk_rows", c_int32),
+        ("n_spheres", c_int32),
+        ("spare", c_int32),
+        ("center", _Triple),
+        ("scale", _Triple),
+        ("stop_thresh", c_double),
+    ]
+
+
+class OutwardRays(Structure):
+    """Rays that have left the volume."""
+
+    _fields_ = [
+        ("origins", c_void_p),
+        ("directions", c_void_p),
+        ("trans", c_void_p),
+        ("before", c_void_p),
+        ("colour", c_void_p),
+        ("next", c_void_p),
+        ("wanted", c_void_p),
+        ("urgent", c_void_p),
+        ("n", c_int64),
+    ]
+
+
 class Counts(Structure):
     """What a thread counted."""
 
@@ -182,7 +244,7 @@ class Counts(Structure):
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
     "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
-    "keys": (POINTER(Rays), c_void_p),
+    "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
     "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch)),
     "advance": (POINTER(Scene), POINTER(Pool), c_void_p, POINTER(Rays), POINTER(Counts)),
@@ -192,7 +254,8 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         c_void_p,
         c_int32,
         c_int32,
-        *(c_void_p,) * 5,
+        *(c_void_p,) * 6,
     ),
+    "see_layers": (POINTER(Layers), POINTER(OutwardRays)),
 }
 """What each kernel takes; they give nothing back."""
