@@ -190,7 +190,7 @@ def test_rays_end_behind_their_tiles_last_box_and_have_a_key_if_they_meet_one() 
     native.begin(source, 128)
     native.octant_keys()  # waits
     grid = scene.grid
-    arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+    arrays = GridArrays(grid.extent, grid.margin, grid.scale, grid.offset)
     spacing = Spacing(RULE.step_size, RULE.near_clip, RULE.far_cap)
     whole = lattice(np, *given_rays(np, *source.per_tile), arrays, spacing, spheric_clip=False)
     assert native._tiles is not None
