@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras import Camera
+from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.opening import open_session
 from plenostream.engine.projection import ChosenNdc, choose_ndc
 from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
+from plenostream.format.reader import open_level
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
@@ -30,6 +32,8 @@ from plenostream.scene import Scene
 __all__ = ["Renderer"]
 
 _log = logging.getLogger(__name__)
+_SHORT, _LONG = 1e-100, 1e100
+"""Lengths of directions whose squares float64 holds with all their digits."""
 _NO_MORE_TASKS = "cannot schedule new futures"
 
 
@@ -64,7 +68,7 @@ class Renderer(Closing):
 
         Raises
         ------
-        InvalidInput : one of the three is of another type.
+        InvalidInput : one of the three is of another type, or the scene has no such level.
         BudgetError : more device memory is allowed than the device grants.
         DeviceError : there is no such device, or JAX was used before this process was forked.
         StoreError : the scene is closed.
@@ -80,13 +84,30 @@ class Renderer(Closing):
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
             one_at_a_time=True,
         )
+        self._levels: LevelSessions | None = None
         with scene.store.in_use():
+            named = 0 if isinstance(self.options.level, str) else self.options.level
             self._session, self._precision, self._backend = open_session(
-                scene.store, self.options, self.stream
+                open_level(scene.store, named), self.options, self.stream
             )
+            if self.options.level == "auto":
+                self._open_levels(scene)
         self._ndc = choose_ndc(self.options, scene.meta)
         if self._ndc.why:
             _log.warning(self._ndc.why)
+
+    def _open_levels(self, scene: Scene) -> None:
+        """Share what one session may use with those of all levels."""
+        if not scene.meta.levels:
+            _log.warning("the scene has no coarser levels: level auto draws it as it is")
+            return
+        allowed = self._session.integrator.allowed_bytes
+        self._session.close()
+        self._levels = LevelSessions(scene.store, self.options, self.stream, device_bytes=allowed)
+        self._session = self._levels.session(0)
+
+    def _close_sessions(self) -> None:
+        (self._levels or self._session).close()
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.
@@ -98,13 +119,13 @@ class Renderer(Closing):
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
         if not self._owner.is_another:
-            self._turns.close(self._session.close)
+            self._turns.close(self._close_sessions)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The time in which a picture is drawn, by one thread, with the scene kept open."""
         self._owner.refuse_others()
-        with self._turns.turn(), self._session.store.in_use():
+        with self._turns.turn(), self._session.store.root.in_use():
             try:
                 yield
             except RuntimeError as error:
@@ -141,7 +162,7 @@ class Renderer(Closing):
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            return picture_job(self._session, camera).plan()
+            return picture_job(self._session, camera, self._levels).plan()
 
     def render(self, camera: Camera) -> RenderResult:
         """The picture that `camera` takes.
@@ -156,13 +177,13 @@ class Renderer(Closing):
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
             began = time.perf_counter()
-            pixels, stats = picture_job(self._session, camera).draw()
+            pixels, stats = picture_job(self._session, camera, self._levels).draw()
         stats.seconds = time.perf_counter() - began
         seen = {"rgb": pixels.rgb, "alpha": pixels.alpha, "depth": pixels.depth, **pixels.aovs}
         return RenderResult(**seen, stats=stats)
 
     def render_rays(self, origins: ArrayLike, directions: ArrayLike) -> RayResult:
-        """Colours of any rays.
+        """Colours of any rays. They have no pixels: level auto draws them from level 0.
 
         Parameters
         ----------
@@ -206,9 +227,13 @@ def _checked_rays(
     course = real_rows("directions", directions)
     if len(start) != len(course):
         raise InvalidInput(f"there are {len(start)} origins and {len(course)} directions")
-    still = np.flatnonzero((course == 0).all(-1))
-    if len(still):
-        raise InvalidInput(f"the direction of ray {still[0]} is zero; expected any other")
-    # By a power of two, which changes no digit: squares of the lengths would leave float64.
-    exponents = np.frexp(np.abs(course).max(axis=-1, initial=0.0))[1]
-    return start, np.ldexp(course, -exponents[:, None])
+    # Column by column: NumPy takes five times as long for the largest of three numbers in a row.
+    x, y, z = np.abs(course).T
+    largest = np.maximum(np.maximum(x, y), z)
+    if len(largest) and not largest.all():
+        still = int(np.argmin(largest))
+        raise InvalidInput(f"the direction of ray {still} is zero; expected any other")
+    if ((largest < _SHORT) | (largest > _LONG)).any():
+        # By a power of two, which changes no digit: squares of the lengths would leave float64.
+        course = np.ldexp(course, -np.frexp(largest)[1][:, None])
+    return start, course

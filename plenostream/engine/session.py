@@ -23,7 +23,6 @@ from plenostream.field.basis import Basis
 from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.format.extra_arrays import read_background
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
     Boxes,
@@ -41,6 +40,7 @@ from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import Residency
 from plenostream.stream.staging import Staging, staging_bytes
 from plenostream.stream.supply import BrickSupply, pages_of
+from plenostream.stream.texels import Texels
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
 
@@ -57,6 +57,8 @@ class Lot:
     """What they may meet; asked for once the rays are set up."""
     place: Place
     """Takes what comes of them."""
+    alone: bool = False
+    """Whether they are finished on black, with neither background nor layers behind them."""
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
@@ -84,7 +86,7 @@ def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) 
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
-        far_cap=math.inf if options.far_cap is None else options.far_cap,
+        far_cap=math.inf if options.far_cap is None else options.far_cap / 2.0**grid.level,
         spheric_clip=options.spheric_clip,
         light=light,
         aovs=Aovs.of(options.outputs),
@@ -162,7 +164,7 @@ class Session:
     @property
     def ndc(self) -> Ndc | None:
         """See `ChosenNdc.camera`."""
-        return choose_ndc(self.options, self.store.meta).camera
+        return choose_ndc(self.options, self.store.root.meta).camera
 
     def projected(self, rays: RaySource) -> RaySource:
         """World rays as they are drawn."""
@@ -194,7 +196,7 @@ class Session:
                     integrator.begin(lot.rays, layout.sizes.n_tiles)
                     for view in lot.views:
                         frame.draw(view)
-                    self._finish(lot, host)
+                    self._finish(lot, host, layout.host.background_bytes)
                 except BaseException:
                     if self._kept.backdrop is not None:
                         self._kept.backdrop.stop()
@@ -217,25 +219,38 @@ class Session:
             allowed_host_bytes=self.host_bytes,
         )
 
-    def _finish(self, lot: Lot, host: HostLedger) -> None:
+    def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
-        place, behind = lot.place, np.array(self.options.background_rgb, np.float32)
-        backdrop = self._backdrop()
-        if backdrop is not None:
-            host.note("background", backdrop.nbytes)
-            place, behind = backdrop.behind(lot.rays, place), np.zeros(3, np.float32)
+        place, behind = lot.place, np.zeros(3, np.float32)
+        if not lot.alone:
+            place, behind = self.behind(lot.rays, place, background_bytes)
+        if self._kept.backdrop is not None:
+            host.note("background", self._kept.backdrop.nbytes)
         self.integrator.finish(behind, place)
 
-    def _backdrop(self) -> Backdrop | None:
-        """The scene's background layers, None where it has none."""
-        if self._kept.backdrop is None and self.store.meta.background is not None:
-            self._kept.backdrop = Backdrop(
-                read_background(self.store),
-                self.store.meta.grid,
-                self.options,
+    def behind(
+        self, rays: RaySource, place: Place, background_bytes: int
+    ) -> tuple[Place, NDArray[np.float32]]:
+        """What takes tiles of `rays` on their way to `place`, and the colour [3] that they are to be
+        finished with: the background's, or black where layers and background are put behind there."""
+        backdrop = self._backdrop(background_bytes)
+        if backdrop is None:
+            return place, np.array(self.options.background_rgb, np.float32)
+        return backdrop.behind(rays, place), np.zeros(3, np.float32)
+
+    def _backdrop(self, allowed_bytes: int) -> Backdrop | None:
+        """The scene's background layers, texels in `allowed_bytes`; None where it has none."""
+        kept = self._kept
+        if kept.backdrop is not None and kept.backdrop.texels.nbytes > allowed_bytes:
+            kept.backdrop.close()
+            kept.backdrop = None
+        if kept.backdrop is None and self.store.root.meta.background is not None:
+            kept.backdrop = Backdrop(
+                Texels(self.store.root, self.options, allowed_bytes=allowed_bytes),
+                self.options.background_rgb,
                 n_threads=self.integrator.n_threads,
             )
-        return self._kept.backdrop
+        return kept.backdrop
 
     @contextmanager
     def _frame(self, layout: Layout, host: HostLedger) -> Iterator[Frame]:
@@ -259,7 +274,7 @@ class Session:
                 self._kept.residency = None
             raise
         basis_bytes = self._scene.basis.nbytes
-        host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
+        host.note("tables", self.store.table_bytes + self.table.nbytes + basis_bytes)
         composed_ray = _COMPOSED_RAY + self.aovs.n_columns * _COMPOSED_COLUMN
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)

@@ -37,13 +37,14 @@ from plenostream.options.limits import (
     SHORTEST_PROJECTION,
 )
 from plenostream.options.opening import CACHE_SIZE
+from plenostream.options.packing import LEVELS
 from plenostream.options.picture_files import (
     DEPTH_COLORMAPS,
     FileOptions,
     PictureFormat,
     VideoCodec,
 )
-from plenostream.options.pictures import FPS, OUTPUTS
+from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
 from plenostream.options.viewpoints import (
@@ -57,11 +58,11 @@ from plenostream.options.viewpoints import (
     LOOK_FROM,
     ORBIT,
     PATH,
-    PATH_FRAMES,
     POSES,
     REGION,
     SCENE_SCALE,
     SIZE,
+    VIEWS,
 )
 from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 
@@ -85,15 +86,16 @@ __all__ = [
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
     "LARGEST_PROJECTION",
+    "LEVELS",
     "LOOK_AT",
     "LOOK_FROM",
+    "LPIPS",
     "MIN_DENSITY",
     "NEW_GRID",
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
     "PATH",
-    "PATH_FRAMES",
     "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
@@ -103,6 +105,7 @@ __all__ = [
     "SHIFT",
     "SHORTEST_PROJECTION",
     "SIZE",
+    "VIEWS",
     "Axes",
     "Backend",
     "BoxUnits",

@@ -27,7 +27,7 @@ from plenostream.options import (
 
 COMMANDS = (
     *("convert", "info", "inspect", "plan", "points", "render", "verify"),
-    *("crop", "merge", "prune", "resample", "transform"),
+    *("crop", "levels", "merge", "prune", "resample", "transform"),
 )
 
 
@@ -157,15 +157,18 @@ class TestFlags:
             (["render", "s", "o.png"], "got none; name the cameras in one way"),
             (["render", "s", "o.png", "--orbit", "1", "--look-from", "1,2,3"],
              "got --orbit and --look-from; name the cameras in one way"),
-            (["render", "s", "o.png", "--orbit", "1", "--frames", "2"],
-             "--frames belongs to --cameras, not to --orbit"),
+            (["render", "s", "o.png", "--orbit", "1", "--views", "2"],
+             "--views belongs to --cameras or --path, not to --orbit"),
             (["render", "s", "o.png", "--cameras", "c", "--distance", "2"],
              "--distance belongs to --orbit, not to --cameras"),
             (["render", "s", "o.png", "--orbit", "3", "--path", "spiral"],
              "--path belongs to --cameras, not to --orbit"),
-            (["render", "s", "o/", "--cameras", "c", "--path-frames", "9"],
-             "--path-frames belongs to --path, which is not said"),
+            (["render", "s", "o/", "--cameras", "c", "--frames", "9"],
+             "--frames belongs to --path, which is not said"),
             (["render", "s", "o/", "--cameras", "c", "--path", "loop"], "--path is 'loop'"),
+            (["render", "s", "o/", "--cameras", "c", "--path", "p.json"],
+             "got --cameras and --path; name the cameras in one way"),
+            (["render", "s", "o/", "--path", "spiral"], "got none; name the cameras in one way"),
             (["render", "s", "o/", "--cameras", "c", "--poses", "own"], "--poses is 'own'"),
             (["render", "s", "o/", "--orbit", "1", "--samples", "3"], "--samples is '3'"),
             (["render", "s", "o.png", "--look-from", "1,2"], "--look-from is '1,2'"),
