@@ -220,6 +220,9 @@ class PlainIntegrator:
         rgb, depth, alpha = (v.reshape(len(tiles), TILE_RAYS, -1) for v in (rgb, depth, alpha))
         place(tiles, rgb, depth[..., 0], alpha[..., 0])
 
+    def interrupt(self) -> None:
+        pass
+
     def drop(self) -> None:
         self._coming = iter(())
 
