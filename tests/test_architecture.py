@@ -34,8 +34,9 @@ RANKS = {
     "engine": 3,
     "scene": 3,
     "renderer": 4,
-    "cli": 5,
-    "__main__": 6,
+    "viewer": 5,
+    "cli": 6,
+    "__main__": 7,
 }
 """A unit imports from lower ranks or from itself, never from a sibling. So an integrator knows no
 scene, camera or file, and a plan no device."""
@@ -60,6 +61,7 @@ FENCES = {
     "open3d": set(),
     "skimage": {"export"},
     "trimesh": {"export"},
+    "websockets": {"viewer", "testing"},
     "click": {"cli"},
     "tqdm": {"cli"},
     "hypothesis": {"testing"},

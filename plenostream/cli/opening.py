@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plenostream.renderer import Renderer
     from plenostream.scene import Scene
 
-__all__ = ["opened_renderer", "opened_scene"]
+__all__ = ["opened_renderer", "opened_scene", "opened_scene_alone"]
 
 
 @contextmanager
@@ -39,6 +39,16 @@ def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, 
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     with _opened_scene(scene, stream) as opened, _renderer(opened, options, stream) as renderer:
         yield renderer, options
+
+
+@contextmanager
+def opened_scene_alone(
+    scene: str, flags: dict[str, Any]
+) -> Iterator[tuple[Scene, RenderOptions, StreamOptions]]:
+    """An open scene without a renderer, and the options for one."""
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    with _opened_scene(scene, stream) as opened:
+        yield opened, options, stream
 
 
 def _opened_scene(scene: str, stream: StreamOptions) -> Scene:

@@ -19,6 +19,7 @@ from plenostream.options import (
     RenderOptions,
     ResampleOptions,
     StreamOptions,
+    ViewOptions,
     VolumeOptions,
 )
 from plenostream.rules import Rule, Truth, rules_of
@@ -43,6 +44,7 @@ _Record = TypeVar(
     ResampleOptions,
     EditOptions,
     ExportOptions,
+    ViewOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -36,6 +36,7 @@ from plenostream.options.limits import (
 from plenostream.options.pictures import FPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
+from plenostream.options.viewing import ViewOptions
 from plenostream.options.viewpoints import (
     CAMERA_AXES,
     CAMERA_FORMAT,
@@ -104,5 +105,6 @@ __all__ = [
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "ViewOptions",
     "VolumeOptions",
 ]

@@ -1,0 +1,67 @@
+"""From what a renderer gives to what a browser shows: colours, JPEG, and a line about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.cameras import Camera
+from plenostream.export.jpeg import jpeg_bytes
+from plenostream.export.pixels import DepthRange, colour_8bit, depth_8bit
+from plenostream.results import RenderResult
+
+__all__ = ["Colouring", "depths_in_view", "packed", "picture_jpeg"]
+
+_COARSE_QUALITY, _FINE_QUALITY = 75, 96
+"""Of JPEG. Fine pictures are within 40 dB of what was drawn."""
+
+
+class Colouring:
+    """How a picture's values become colours: the same for all parts of a picture."""
+
+    def __init__(
+        self,
+        *,
+        output: str,
+        background: tuple[float, float, float],
+        drawn_behind: tuple[float, float, float],
+        depths: DepthRange | None,
+    ) -> None:
+        """Take the background that is wanted, and the one that the renderer lays behind."""
+        self._output = output
+        self._lift = np.asarray(background, np.float32) - np.asarray(drawn_behind, np.float32)
+        self._depths = depths
+
+    def pixels(self, picture: RenderResult) -> NDArray[np.uint8]:
+        """Colours [H, W, 3]."""
+        if self._output == "depth":
+            return depth_8bit(picture.depth, picture.alpha, self._depths)
+        if self._output == "alpha":
+            return colour_8bit(np.repeat(picture.alpha[..., None], 3, axis=-1))
+        if self._lift.any():
+            return colour_8bit(picture.rgb + (1 - picture.alpha[..., None]) * self._lift)
+        return colour_8bit(picture.rgb)
+
+
+def depths_in_view(camera: Camera, corners: NDArray[np.float64]) -> DepthRange:
+    """Depths (world units) that anything in a box [2, 3] can have from a camera's eye."""
+    low, high = corners
+    eye = camera.eye_world
+    nearest = np.clip(eye, low, high)
+    farthest = np.where(eye > 0.5 * (low + high), low, high)
+    return float(np.linalg.norm(eye - nearest)), float(np.linalg.norm(eye - farthest))
+
+
+def picture_jpeg(pixels: NDArray[np.uint8], *, is_fine: bool) -> bytes:
+    """Colours [H, W, 3] as a JPEG."""
+    quality = _FINE_QUALITY if is_fine else _COARSE_QUALITY
+    return jpeg_bytes(pixels, quality=quality, full_colour=is_fine)
+
+
+def packed(head: dict[str, Any], jpeg: bytes) -> bytes:
+    """A message: bytes of the head as a 32-bit number (low byte first), the head in JSON, the JPEG."""
+    text = json.dumps(head, separators=(",", ":")).encode()
+    return len(text).to_bytes(4, "little") + text + jpeg
