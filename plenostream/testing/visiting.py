@@ -29,7 +29,7 @@ class Picture:
 
     @property
     def is_coarse(self) -> bool:
-        """Whether it is the whole picture, and no tile."""
+        """Whether it is the whole picture, and no patch."""
         return self.head["left"] is None
 
 
@@ -84,7 +84,7 @@ class VisitingClient(Closing):
         raise TimeoutError(f"there was no picture of view {number}")
 
     def pictures_until_exact(self, number: int) -> list[Picture]:
-        """All pictures of a view that rests, to the last tile."""
+        """All pictures of a view that rests, to the last patch."""
         pictures = [self.picture(number)]
         while not pictures[-1].head["exact"]:
             pictures.append(self.picture(number))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Pace", "Tile", "tiles_of"]
+__all__ = ["Pace", "Patch", "patches_of"]
 
 _FAST_S, _AIM_S, _SLOW_S = 0.03, 0.05, 0.07
 """Seconds that a picture of a moving camera takes: below the first the next may be finer, above the
 last it has to be coarser. Ten a second leave 0.1; between the two nothing changes, so that
 pictures do not jump from one size to another and back."""
-_TILE_S = 0.1
-"""Seconds that a tile may take: others wait for their turn meanwhile."""
+_PATCH_S = 0.1
+"""Seconds that a patch may take: others wait for their turn meanwhile."""
 _DIVISORS = (1, 2, 3, 4, 6, 8)
 """Parts of the resolution; few, since some backends compile programs for each size."""
 _EDGES = (512, 256, 128)
-"""Pixels along an edge of a tile, about."""
+"""Pixels along an edge of a patch, about."""
 _FIRST_PIXELS = 128.0 * 128.0
 _FEWEST_PIXELS, _MOST_PIXELS = 32.0 * 32.0, 1e8
 _LEAST_CHANGE, _MOST_CHANGE = 0.4, 1.5
@@ -23,7 +23,7 @@ _LEAST_CHANGE, _MOST_CHANGE = 0.4, 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tile:
+class Patch:
     """A part of a picture, in pixels."""
 
     left: int
@@ -56,32 +56,32 @@ class Pace:
         self._pixels = min(max(within, _FEWEST_PIXELS), _MOST_PIXELS)
 
     @property
-    def tile_edge(self) -> int:
-        """Pixels along an edge of tiles that take as long as they may, about."""
-        within = self._pixels * _TILE_S / _SLOW_S
+    def patch_edge(self) -> int:
+        """Pixels along an edge of patches that take as long as they may, about."""
+        within = self._pixels * _PATCH_S / _SLOW_S
         return next((edge for edge in _EDGES if edge * edge <= within), _EDGES[-1])
 
 
-def tiles_of(width: int, height: int, edge: int) -> list[Tile]:
-    """Tiles of one size that cover a picture, those in the middle first.
+def patches_of(width: int, height: int, edge: int) -> list[Patch]:
+    """Patches of one size that cover a picture, those in the middle first.
 
     The last of a row or column overlaps the one before, by a few pixels: with one size there is one
     set of compiled programs.
     """
-    lefts, tile_width = _cuts(width, edge)
-    tops, tile_height = _cuts(height, edge)
-    tiles = [
-        Tile(left=left, top=top, width=tile_width, height=tile_height)
+    lefts, patch_width = _cuts(width, edge)
+    tops, patch_height = _cuts(height, edge)
+    patches = [
+        Patch(left=left, top=top, width=patch_width, height=patch_height)
         for top in tops
         for left in lefts
     ]
 
-    def off_the_middle(tile: Tile) -> float:
-        x = tile.left + 0.5 * (tile.width - width)
-        y = tile.top + 0.5 * (tile.height - height)
+    def off_the_middle(patch: Patch) -> float:
+        x = patch.left + 0.5 * (patch.width - width)
+        y = patch.top + 0.5 * (patch.height - height)
         return x * x + y * y
 
-    return sorted(tiles, key=off_the_middle)
+    return sorted(patches, key=off_the_middle)
 
 
 def _cuts(length: int, edge: int) -> tuple[list[int], int]:

@@ -1,7 +1,7 @@
 """The thread that draws: one renderer, and the visitors in turns.
 
 Each visitor gets one job a turn. A coarse picture is drawn to its end, or a camera that never rests
-would never see one; a tile of a view that has changed is given up within milliseconds.
+would never see one; a patch of a view that has changed is given up within milliseconds.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from plenostream.results import FrameStats, RenderResult
 from plenostream.scene import Scene
 from plenostream.viewer.messages import Message, Path, Pick, Step, Thumbnail, View
 from plenostream.viewer.shown import Colouring, depths_in_view, packed, picture_jpeg
-from plenostream.viewer.visitor import CoarseJob, Job, TileJob, Visitor
+from plenostream.viewer.visitor import CoarseJob, Job, PatchJob, Visitor
 
 __all__ = ["Painter"]
 
@@ -152,7 +152,7 @@ class Painter:
         try:
             if isinstance(job, CoarseJob):
                 self._sketch(visitor, job)
-            elif isinstance(job, TileJob):
+            elif isinstance(job, PatchJob):
                 self._refine(visitor, job)
             elif isinstance(job, Pick):
                 self._pick(visitor, job)
@@ -163,7 +163,7 @@ class Painter:
             else:
                 self._change_step(job)
         except PlenostreamError as error:
-            if isinstance(job, CoarseJob | TileJob):
+            if isinstance(job, CoarseJob | PatchJob):
                 with self._changed:
                     visitor.give_up(job, for_good=not isinstance(error, RenderCancelled))
             if not isinstance(error, RenderCancelled):
@@ -193,10 +193,10 @@ class Painter:
         whole = [0, 0, camera.width, camera.height]
         self._show(visitor, job.view, camera, whole, head | {"seconds": seconds}, jpeg)
 
-    def _refine(self, visitor: Visitor, job: TileJob) -> None:
+    def _refine(self, visitor: Visitor, job: PatchJob) -> None:
         began = time.perf_counter()
-        camera, tile = self._camera_of(job.view), job.tile
-        place = [tile.left, tile.top, tile.width, tile.height]
+        camera, patch = self._camera_of(job.view), job.patch
+        place = [patch.left, patch.top, patch.width, patch.height]
         picture = self._draw(visitor, job, camera.region(*place))
         jpeg = self._jpeg(job.view, camera, picture, is_fine=True)
         seconds = time.perf_counter() - began

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from plenostream.errors import InvalidInput
 from plenostream.viewer.messages import Message, Path, Pick, Seen, Step, Thumbnail, View
-from plenostream.viewer.pacing import Pace, Tile, tiles_of
+from plenostream.viewer.pacing import Pace, Patch, patches_of
 
-__all__ = ["CoarseJob", "Job", "TileJob", "Visitor"]
+__all__ = ["CoarseJob", "Job", "PatchJob", "Visitor"]
 
 _COARSE_UNSEEN, _MOST_UNSEEN = 2, 6
 """Pictures on their way to a browser: more of them would only make it see the camera's past."""
 _MIDDLE = 2
-"""Divisor of a picture between the coarse one and the tiles, where that one was coarser."""
+"""Divisor of a picture between the coarse one and the patches, where that one was coarser."""
 _MOST_WAITING = 32
 """Questions that wait for their turn; what is asked beyond that replaces the oldest."""
 
@@ -30,16 +30,16 @@ class CoarseJob:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TileJob:
+class PatchJob:
     """A part of the picture at full resolution."""
 
     view: View
-    tile: Tile
+    patch: Patch
     n_left: int
-    """Tiles that follow."""
+    """Patches that follow."""
 
 
-Job = CoarseJob | TileJob | Pick | Thumbnail | Path | Step
+Job = CoarseJob | PatchJob | Pick | Thumbnail | Path | Step
 
 
 class Visitor:
@@ -55,7 +55,7 @@ class Visitor:
         self._sketched: View | None = None
         self._divisor = 1
         """Of the last coarse picture."""
-        self._tiles: deque[Tile] | None = None
+        self._patches: deque[Patch] | None = None
         self._asked: deque[Job] = deque(maxlen=_MOST_WAITING)
         self._n_unseen = 0
 
@@ -70,7 +70,7 @@ class Visitor:
             if self.view is not None and self._sketched is self.view:
                 # A camera that comes to rest has been seen where it is.
                 self._sketched = message if message.shows_the_same(self.view) else None
-            self.view, self._tiles = message, None
+            self.view, self._patches = message, None
         elif isinstance(message, Seen):
             if self._n_unseen == 0:
                 raise InvalidInput("a picture was seen that was not sent")
@@ -99,16 +99,16 @@ class Visitor:
         if view is not None and not view.moves:
             if self._n_unseen >= _MOST_UNSEEN:
                 return None
-            if self._tiles is None and self._divisor > _MIDDLE:
+            if self._patches is None and self._divisor > _MIDDLE:
                 self._n_unseen += 1
                 self._divisor = _MIDDLE
                 return CoarseJob(view, _MIDDLE)
-            if self._tiles is None:
-                self._tiles = deque(tiles_of(*size_of(view), self.pace.tile_edge))
-            if self._tiles:
+            if self._patches is None:
+                self._patches = deque(patches_of(*size_of(view), self.pace.patch_edge))
+            if self._patches:
                 self._n_unseen += 1
-                tile = self._tiles.popleft()
-                return TileJob(view, tile, len(self._tiles))
+                patch = self._patches.popleft()
+                return PatchJob(view, patch, len(self._patches))
         return self._asked.popleft() if self._asked else None
 
     def sketched(self, divisor: int) -> None:
@@ -117,18 +117,18 @@ class Visitor:
 
     def draw_again(self) -> None:
         """The picture is no longer what is on screen."""
-        self._sketched = self._tiles = None
+        self._sketched = self._patches = None
 
-    def give_up(self, job: CoarseJob | TileJob, *, for_good: bool) -> None:
+    def give_up(self, job: CoarseJob | PatchJob, *, for_good: bool) -> None:
         """A picture that it was to see does not come; nor, `for_good`, does the rest of its view."""
         self._n_unseen -= 1
         if for_good and job.view is self.view:
-            self._sketched, self._tiles = self.view, deque()
+            self._sketched, self._patches = self.view, deque()
 
     def wants(self, job: Job) -> bool:
         """Whether it still waits for that."""
         if self.is_gone:
             return False
-        if isinstance(job, TileJob) or (isinstance(job, CoarseJob) and job.divisor is not None):
+        if isinstance(job, PatchJob) or (isinstance(job, CoarseJob) and job.divisor is not None):
             return job.view is self.view
         return True

@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plenostream.viewer.pacing import Pace, tiles_of
+from plenostream.viewer.pacing import Pace, patches_of
 
 
 @pytest.mark.parametrize("size", [(1, 1), (300, 210), (512, 512), (513, 3), (1919, 1081)])
-def test_tiles_are_of_one_size_and_cover_the_picture(size: tuple[int, int]) -> None:
+def test_patches_are_of_one_size_and_cover_the_picture(size: tuple[int, int]) -> None:
     width, height = size
-    tiles = tiles_of(width, height, 128)
+    patches = patches_of(width, height, 128)
     drawn = np.zeros((height, width), int)
-    for tile in tiles:
-        drawn[tile.top : tile.top + tile.height, tile.left : tile.left + tile.width] += 1
+    for patch in patches:
+        drawn[patch.top : patch.top + patch.height, patch.left : patch.left + patch.width] += 1
     assert drawn.min() == 1
-    assert sum(tile.width * tile.height for tile in tiles) == drawn.sum()
-    assert len({(tile.width, tile.height) for tile in tiles}) == 1
+    assert sum(patch.width * patch.height for patch in patches) == drawn.sum()
+    assert len({(patch.width, patch.height) for patch in patches}) == 1
     assert drawn.sum() < 1.05 * width * height + 128
 
 
 def test_middle_comes_first() -> None:
-    first, *_, last = tiles_of(900, 900, 300)
+    first, *_, last = patches_of(900, 900, 300)
     assert (first.left, first.top) == (300, 300)
     assert {last.left, last.top} <= {0, 600}
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import plenostream as ps
+from plenostream.options import ViewOptions
 from plenostream.viewer.access import Access, Allowance
 
 visiting = pytest.importorskip(
@@ -97,6 +98,29 @@ def test_token_lets_in_and_nothing_else_does(open_viewer: Callable[..., Any]) ->
 def test_another_host_than_this_machine_takes_a_token(open_viewer: Callable[..., Any]) -> None:
     with open_viewer(host="0.0.0.0") as viewer:
         assert viewer.access.token in viewer.url
+
+
+@pytest.mark.parametrize(
+    ("host", "needs_token"),
+    [
+        ("127.0.0.1", False),
+        ("127.8.9.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("localhost.example.org", True),
+    ],
+)
+def test_loopback_alone_needs_no_token(host: str, needs_token: bool) -> None:
+    assert ViewOptions(host=host).needs_token is needs_token
+    assert ViewOptions(host=host, share_token=True).needs_token
+
+
+@pytest.mark.parametrize("wrong", [{"host": "a b"}, {"host": ""}, {"port": -1}, {"port": 65536}])
+def test_where_nothing_can_listen_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ps.InvalidInput):
+        ViewOptions(**wrong)
 
 
 def nonsense() -> dict[str, str | bytes]:

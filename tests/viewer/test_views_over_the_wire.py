@@ -32,7 +32,7 @@ def client(viewer: Any) -> Iterator[Any]:
 
 
 def laid(pictures: list[Any]) -> np.ndarray:
-    """The tiles of a picture, put together [H, W, 3], 0 to 1."""
+    """The patches of a picture, put together [H, W, 3], 0 to 1."""
     width, height = pictures[-1].head["size"]
     whole = np.zeros((height, width, 3), np.uint8)
     for picture in pictures:
@@ -43,18 +43,18 @@ def laid(pictures: list[Any]) -> np.ndarray:
 
 
 def test_view_at_rest_is_the_picture_that_render_draws(client: Any, scene: ps.Scene) -> None:
-    """Coarse first; then tiles, which do not end where the picture's own tiles of rays do."""
+    """Coarse first; then patches, which do not end where its tiles of rays do."""
     size = [300, 210]
     first = client.look(size=size, moves=True)
     assert client.picture(first).is_coarse
     number = client.look(size=size)
     pictures = client.pictures_until_exact(number)
-    tiles = [picture for picture in pictures if not picture.is_coarse]
-    assert [tile.head["left"] for tile in tiles] == list(range(len(tiles)))[::-1]
+    patches = [picture for picture in pictures if not picture.is_coarse]
+    assert [patch.head["left"] for patch in patches] == list(range(len(patches)))[::-1]
     pose = np.array(client.scene["first"]["pose"]).reshape(3, 4)
     with ps.Renderer(scene) as renderer:
         want = renderer.render(messages.pinhole(pose, 45.0, (300, 210)))
-    assert psnr(laid(tiles), colour_8bit(want.rgb) / 255) > LEAST_DB
+    assert psnr(laid(patches), colour_8bit(want.rgb) / 255) > LEAST_DB
 
 
 def test_camera_of_the_data_set_is_drawn_as_it_is_on_another_background(
@@ -129,14 +129,14 @@ def test_view_that_does_not_fit_is_said_and_the_next_is_drawn(
     assert client.pictures_until_exact(client.look())[-1].head["exact"]
 
 
-def test_tile_is_given_up_when_the_camera_moves(
+def test_patch_is_given_up_when_the_camera_moves(
     client: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     render = ps.Renderer.render
     waits, given_up = threading.Event(), threading.Event()
 
     def slow(renderer: ps.Renderer, camera: ps.Camera, *, cancel: Callable[[], bool]) -> Any:
-        """Tiles of the first view, a sixth as wide, take for ever, unless they are cancelled."""
+        """Patches of the first view, a sixth as wide, take for ever, unless they are cancelled."""
         if camera.width == 117:
             waits.set()
             began = time.monotonic()
@@ -157,7 +157,7 @@ def test_tile_is_given_up_when_the_camera_moves(
 
 
 def test_two_visitors_have_turns(viewer: Any) -> None:
-    """One that moves without end does not keep another from its last tile, nor the other way round."""
+    """One that moves without end does not keep another from its last patch, nor the other way round."""
     with (
         visiting.VisitingClient(viewer.url) as restless,
         visiting.VisitingClient(viewer.url) as patient,

@@ -103,7 +103,7 @@ function showPicture(head, image) {
   if (picture.width !== width || picture.height !== height) {
     [picture.width, picture.height] = [width, height];
   }
-  if (head.left !== null && head.view !== sent) return; // tiles of a view that is gone
+  if (head.left !== null && head.view !== sent) return; // patches of a view that is gone
   const context = picture.getContext("2d");
   context.imageSmoothingEnabled = head.divisor > 1;
   context.drawImage(image, ...head.place);
