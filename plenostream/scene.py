@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from plenostream.field.grid import GridSpec
+from plenostream.files.paths import PathLike
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
+from plenostream.options import CACHE_SIZE
 from plenostream.process.closing import Closing
+from plenostream.rules.bytesize import parse_bytes
 
 __all__ = ["Scene", "open_scene"]
 
@@ -42,13 +43,26 @@ class Scene(Closing):
         self.store.close()
 
 
-def open_scene(path: str | os.PathLike[str]) -> Scene:
-    """Open the scene at `path`: a folder, or a zip file of a folder's content.
+def open_scene(
+    path: PathLike, *, cache: PathLike | None = None, cache_size: int | str = "20GB"
+) -> Scene:
+    """Open the scene at `path`: a folder, a zip file of a folder's content, or the URL of a folder.
+
+    URLs are those of object stores (``s3://``, ``gs://``, ``az://``), of web servers (``https://``),
+    and all that fsspec knows, such as ``zip::https://...``; they take the extra ``remote``.
+
+    Parameters
+    ----------
+    cache : folder in which what was read of a scene at a URL is kept for the next time; several
+        processes may share it
+    cache_size : bytes that it may take, such as "20GB"; what was used longest ago makes room
 
     Raises
     ------
-    InvalidInput : no path, a URL.
+    InvalidInput : no path, a URL whose library is not installed, or no number of bytes.
+    OutputError : the cache cannot be made.
     StoreNotFound : nothing there. StoreFormat : not a complete scene of a known version.
     BrickCorrupt : one of its tables is damaged.
     """
-    return Scene(open_store(path))
+    allowed = parse_bytes(CACHE_SIZE.check("cache_size", cache_size), name="cache_size")
+    return Scene(open_store(path, cache=cache, cache_bytes=allowed))

@@ -158,7 +158,7 @@ ASKED = [
     if isinstance(param.type, Asked)
 ]
 UNRULED = {
-    *("--cameras", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
+    *("--cameras", "--cache", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
     *("--spheric-clip", "--last-sample-opaque", "--approximate", "--keep-grid"),
 }
 """Paths, and flags without a value."""

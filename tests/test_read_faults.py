@@ -18,7 +18,8 @@ import pytest
 
 import plenostream as ps
 from plenostream.format import layout, reader
-from plenostream.format.source import ByteSource, open_source
+from plenostream.format.remote import open_source
+from plenostream.format.source import ByteSource
 from plenostream.testing.checkpoints import gyroid_checkpoint
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
@@ -55,6 +56,8 @@ class Faulty:
     """A source whose n-th read (of one key, or of all), from when `arm` was called, goes through a
     fault; the others do not."""
 
+    n_at_once, n_attempts = 0, 1
+
     source: ByteSource
     keys_read: list[str] = field(default_factory=list)
     struck: str | None = None
@@ -87,6 +90,9 @@ class Faulty:
 
     def keys(self) -> Iterator[str]:
         return self.source.keys()
+
+    def forget(self, key: str) -> None:
+        self.source.forget(key)
 
     def close(self) -> None:
         self.source.close()

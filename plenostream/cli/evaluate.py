@@ -10,6 +10,7 @@ import click
 from plenostream.cli.opening import opened_scene
 from plenostream.cli.parameters import (
     Settings,
+    cache_options,
     json_option,
     quiet_option,
     record_options,
@@ -46,6 +47,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'.
 @camera_file_options
 @record_options(RenderOptions)
 @record_options(StreamOptions)
+@cache_options
 @click.option(
     "--save",
     metavar="FOLDER",

@@ -26,7 +26,7 @@ def opened_renderer(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     from plenostream.engine.projection import choose_ndc
 
-    with _opened_scene(scene, stream) as opened:
+    with _opened_scene(scene, stream, flags) as opened:
         in_ndc = choose_ndc(options, opened.meta).camera is not None
         viewpoints = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
         with _renderer(opened, options, stream) as renderer:
@@ -37,7 +37,10 @@ def opened_renderer(
 def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, RenderOptions]]:
     """The same for cameras that are chosen elsewhere; `flags` are those of options."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene, stream) as opened, _renderer(opened, options, stream) as renderer:
+    with (
+        _opened_scene(scene, stream, flags) as opened,
+        _renderer(opened, options, stream) as renderer,
+    ):
         yield renderer, options
 
 
@@ -47,15 +50,16 @@ def opened_scene_alone(
 ) -> Iterator[tuple[Scene, RenderOptions, StreamOptions]]:
     """An open scene without a renderer, and the options for one."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with _opened_scene(scene, stream) as opened:
+    with _opened_scene(scene, stream, flags) as opened:
         yield opened, options, stream
 
 
-def _opened_scene(scene: str, stream: StreamOptions) -> Scene:
+def _opened_scene(scene: str, stream: StreamOptions, flags: dict[str, Any]) -> Scene:
     prepare_jax(stream.device_bytes)
     from plenostream.scene import open_scene
 
-    return open_scene(scene)
+    kept = {name: flags.pop(name) for name in ("cache", "cache_size")}
+    return open_scene(scene, **kept)
 
 
 def _renderer(scene: Scene, options: RenderOptions, stream: StreamOptions) -> Renderer:

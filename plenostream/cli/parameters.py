@@ -13,6 +13,7 @@ import click
 
 from plenostream.errors import InvalidInput
 from plenostream.options import (
+    CACHE_SIZE,
     ConvertOptions,
     EditOptions,
     ExportOptions,
@@ -27,6 +28,7 @@ from plenostream.rules import Rule, Truth, rules_of
 __all__ = [
     "Asked",
     "Settings",
+    "cache_options",
     "json_option",
     "quiet_option",
     "record_options",
@@ -133,6 +135,17 @@ def record_options(record: type) -> Callable[[_Command], _Command]:
         return command
 
     return decorate
+
+
+def cache_options(command: _Command) -> _Command:
+    """Decorator that gives a command --cache and --cache-size, for scenes of other machines."""
+    folder = click.option(
+        "--cache",
+        metavar="FOLDER",
+        help="Folder in which what was read of a scene at a URL is kept for the next time; several "
+        "programs may share it.",
+    )
+    return folder(rule_option("--cache-size", rule=CACHE_SIZE, default="20GB")(command))
 
 
 def take_record(record: type[_Record], flags: dict[str, Any]) -> _Record:

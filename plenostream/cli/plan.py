@@ -8,7 +8,13 @@ from typing import Any
 import click
 
 from plenostream.cli.opening import opened_renderer
-from plenostream.cli.parameters import Settings, json_option, quiet_option, record_options
+from plenostream.cli.parameters import (
+    Settings,
+    cache_options,
+    json_option,
+    quiet_option,
+    record_options,
+)
 from plenostream.cli.progress import Progress
 from plenostream.cli.summary import choice_lines
 from plenostream.cli.viewpoints import camera_options
@@ -38,6 +44,7 @@ Examples:
 @camera_options
 @record_options(RenderOptions)
 @record_options(StreamOptions)
+@cache_options
 @json_option
 @quiet_option
 @click.pass_obj

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plenostream.cli.opening import opened_renderer
-from plenostream.cli.parameters import Settings, quiet_option, record_options, rule_option
+from plenostream.cli.parameters import (
+    Settings,
+    cache_options,
+    quiet_option,
+    record_options,
+    rule_option,
+)
 from plenostream.cli.progress import Progress
 from plenostream.cli.summary import choice_lines, stats_json, summary_lines
 from plenostream.cli.viewpoints import camera_options
@@ -48,6 +54,7 @@ small (the message says which would do), 130 Ctrl-C.
 @rule_option("--fps", rule=FPS, default=30.0)
 @record_options(RenderOptions)
 @record_options(StreamOptions)
+@cache_options
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import socket
 import webbrowser
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ import click
 from plenostream.cameras import Asked, Camera, read_cameras
 from plenostream.cli.opening import opened_scene_alone
 from plenostream.cli.parameters import (
+    cache_options,
     quiet_option,
     record_options,
     rule_option,
@@ -48,6 +48,7 @@ taken, 2 usage, 3 budget too small, 130 Ctrl-C, which ends it.
 @click.option("--open", "open_browser", is_flag=True, help="Open it in this machine's browser.")
 @record_options(RenderOptions)
 @record_options(StreamOptions)
+@cache_options
 @quiet_option
 def view(scene: str, cameras: str | None, open_browser: bool, **flags: Any) -> None:
     """Serve a SCENE to browsers: page and pictures over one port of this machine.
@@ -67,12 +68,17 @@ def view(scene: str, cameras: str | None, open_browser: bool, **flags: Any) -> N
     views = _views(cameras, {name: flags.pop(name) for name in (*FILE_OPTIONS, "fov", "size")})
     with opened_scene_alone(scene, flags) as (opened, options, stream):
         with Viewer(
-            Path(scene).name, opened, views, options=options, stream=stream, view=listening
+            _name(scene), opened, views, options=options, stream=stream, view=listening
         ) as viewer:
             click.echo("\n".join(_lines(viewer.url, viewer.port, listening)))
             if open_browser:
                 webbrowser.open(viewer.url)
             viewer.wait()
+
+
+def _name(scene: str) -> str:
+    """The last part of a path or URL, without what may be secret in it."""
+    return scene.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 def _views(path: str | None, asked: dict[str, Any]) -> list[Camera]:

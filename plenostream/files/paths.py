@@ -15,7 +15,15 @@ from pathlib import Path
 
 from plenostream.errors import InvalidInput, OutputError, PlenostreamError, printable
 
-__all__ = ["PathLike", "apart_from", "file_kind", "input_file", "local_path", "outside_scenes"]
+__all__ = [
+    "PathLike",
+    "apart_from",
+    "file_kind",
+    "input_file",
+    "local_path",
+    "outside_scenes",
+    "url_of",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -42,14 +50,22 @@ def local_path(path: PathLike, *, what: str) -> Path:
         raise InvalidInput(f"the path of the {what} is empty; name a file or folder")
     if "\0" in text:
         raise InvalidInput(f"the {what} {printable(text)} has a null byte in its name")
-    url = _URL.match(text)
-    # With one slash it is a URL that became a Path, unless a folder has this odd name.
-    if url is not None and (url[2] == "//" or not os.path.isdir(f"{url[1]}:")):
+    if (url := url_of(text)) is not None:
         raise InvalidInput(
-            f"the {what} {printable(text)} is a URL ({url[1]}://); remote files and scenes are "
-            "not supported yet: name a file or folder of this machine"
+            f"the {what} {printable(text)} is a URL ({url.partition('://')[0]}://); only scenes to read "
+            "may be remote: name a file or folder of this machine"
         )
     return Path(text)
+
+
+def url_of(path: PathLike) -> str | None:
+    """`path` as a URL with both of its slashes, None where it is a place on this machine."""
+    text = str(path)
+    url = _URL.match(text)
+    # With one slash it is a URL that became a Path, unless a folder has this odd name.
+    if url is None or (url[2] == "/" and os.path.isdir(f"{url[1]}:")):
+        return None
+    return f"{url[1]}://{text[url.end() :]}"
 
 
 def file_kind(mode: int) -> str:

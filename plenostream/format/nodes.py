@@ -13,7 +13,13 @@ from typing import Any
 
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
 from plenostream.format.codecs import DecodeError
-from plenostream.format.layout import ArraySpec, SceneMeta, check_counts, decode_attributes
+from plenostream.format.layout import (
+    ATTRIBUTES_KEY,
+    ArraySpec,
+    SceneMeta,
+    check_counts,
+    decode_attributes,
+)
 from plenostream.format.source import ByteSource, ZipSource
 from plenostream.format.stored import StoredArray, stored_array
 
@@ -29,8 +35,9 @@ _ANNOTATIONS = ("attributes", "dimension_names")
 """Entries that change no value."""
 
 
-def read_meta(source: ByteSource, *, where: str) -> SceneMeta:
-    """What a scene says about itself in the document of its root group; `where` is said in errors.
+def read_meta(source: ByteSource, *, where: str) -> tuple[SceneMeta, str]:
+    """What a scene says about itself in the document of its root group, and the checksum of that, which
+    tells it from all others; `where` is said in errors.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def read_meta(source: ByteSource, *, where: str) -> SceneMeta:
     _compare(document, _GROUP, f"{where}: zarr.json")
     meta = decode_attributes(attributes, where=where)
     check_counts(meta, where=where)
-    return meta
+    return meta, str(attributes[ATTRIBUTES_KEY]["checksum"])
 
 
 def check_group_node(source: ByteSource, name: str, *, where: str) -> None:

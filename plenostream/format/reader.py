@@ -1,7 +1,8 @@
-"""Open a scene and read its chunks, from a folder or a zip file.
+"""Open a scene and read its chunks, from a folder, a zip file or another machine.
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
-row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`).
+row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`). Where answers have
+to be waited for, all documents are asked for at once, and then all chunks of the tables.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BrickCorrupt, StoreError
+from plenostream.errors import BrickCorrupt, InternalError, StoreError
+from plenostream.files.paths import PathLike
 from plenostream.format.codecs import DecodeError
+from plenostream.format.kept import KeptSource
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
-from plenostream.format.source import ByteSource, open_source
-from plenostream.format.stored import as_converted
+from plenostream.format.remote import open_source, without_secrets
+from plenostream.format.side_by_side import EachOf, side_by_side
+from plenostream.format.source import ByteSource
+from plenostream.format.stored import StoredArray, as_converted
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
@@ -33,28 +39,41 @@ _LEAST_ABSENT = 4096
 """Bytes that an absent chunk counts for, however small it is: asking for it takes time too."""
 
 
-def open_store(path: str | os.PathLike[str]) -> SceneStore:
-    """The scene at `path`: a folder, or a zip file of the folder's content.
+def open_store(
+    path: PathLike, *, cache: PathLike | None = None, cache_bytes: int = 0
+) -> SceneStore:
+    """The scene at `path`: a folder, a zip file of the folder's content, or a URL of the folder.
+
+    What is read of other machines is kept in `cache`, up to `cache_bytes`.
 
     Raises
     ------
+    InvalidInput : no path, or a URL whose library is not installed.
     StoreNotFound : nothing there that could be a scene.
     StoreFormat : not complete, not this format, a newer version of it, or altered.
     BrickCorrupt : a chunk of a table is missing or damaged; named.
     """
-    where = os.fspath(path)
     source = open_source(path)
+    where = without_secrets(os.fspath(path))
     try:
-        meta = read_meta(source, where=where)
+        meta, checksum = read_meta(source, where=where)
+        if cache is not None and source.n_at_once:
+            source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=checksum)
         store = SceneStore(path=where, source=source, meta=meta)
-        for group in groups_of(meta):
-            check_group_node(source, group, where=where)
-        store.arrays = {
-            name: read_array_node(source, spec, where=where) for name, spec in store.specs.items()
-        }
-        store.tables = BrickTables.from_arrays(
-            {name: store.read_array(name) for name in store.specs if name.startswith("bricks/")}
-        )
+
+        def check_group(name: str) -> None:
+            check_group_node(source, name, where=where)
+
+        def read_node(spec: ArraySpec) -> StoredArray:
+            return read_array_node(source, spec, where=where)
+
+        with side_by_side(source.n_at_once) as each:
+            groups = each(check_group, groups_of(meta))
+            nodes = each(read_node, store.specs.values())
+            list(groups)
+            store.arrays = dict(zip(store.specs, nodes, strict=True))
+            tables = [name for name in store.specs if name.startswith("bricks/")]
+            store.tables = BrickTables.from_arrays(store.read_arrays(tables, each))
         faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
         if faults:
             store.refuse_absent()
@@ -118,8 +137,14 @@ class SceneStore(Closing):
 
     def stored_bytes(self, name: str) -> int:
         """Bytes that an array takes where it is stored; BrickCorrupt when a chunk is not there."""
-        spec = self.specs[name]
-        return sum(self.chunk_stored_bytes(name, chunk) for chunk in range(spec.n_chunks))
+        with side_by_side(self._source.n_at_once) as each:
+            chunks = range(self.specs[name].n_chunks)
+            return sum(each(lambda chunk: self.chunk_stored_bytes(name, chunk), chunks))
+
+    @property
+    def n_at_once(self) -> int:
+        """Reads that are worth having under way at once, see `ByteSource`."""
+        return self._source.n_at_once
 
     def chunk_stored_bytes(self, name: str, chunk: int) -> int:
         """Bytes of the stored chunks that begin in a chunk of rows; BrickCorrupt when one of those
@@ -194,17 +219,59 @@ class SceneStore(Closing):
         BrickCorrupt : the chunk is missing, short, damaged, or holds what was never written.
         StoreError : the scene is closed.
         """
-        return self.decode_chunk(name, chunk, self.fetch_chunk(name, chunk))
+        return self.fetch_and_decode(name, chunk)[0]
+
+    def fetch_and_decode(
+        self,
+        name: str,
+        chunk: int,
+        *,
+        into: NDArray[np.uint8] | None = None,
+        fetched: Sequence[bytes | None] | None = None,
+    ) -> tuple[NDArray[Any], int]:
+        """The values of a chunk of rows and the stored bytes that they came in; `into` as in
+        `decode_chunk`, `fetched` what has come already.
+
+        What is damaged is fetched again, as often as the source is worth it (`n_attempts`).
+
+        Raises
+        ------
+        BrickCorrupt, StoreError : as `fetch_chunk` and `decode_chunk`.
+        """
+        for left in reversed(range(self._source.n_attempts)):
+            stored = self.fetch_chunk(name, chunk) if fetched is None else fetched
+            try:
+                values = self.decode_chunk(name, chunk, stored, into=into)
+            except BrickCorrupt:
+                for place in self.arrays[name].places(chunk):
+                    self._source.forget(self.arrays[name].key(place))
+                if not left:
+                    raise
+                fetched = None
+            else:
+                return values, sum(len(blob or b"") for blob in stored)
+        raise InternalError("a source is read no times")
 
     def read_array(self, name: str) -> NDArray[Any]:
-        """A whole array; nothing is allocated for it before all of its chunks are known to exist."""
-        spec = self.specs[name]
-        self.stored_bytes(name)
-        values = np.empty(spec.shape, spec.dtype)
-        for chunk in range(spec.n_chunks):
-            first = chunk * spec.chunk_shape[0]
-            values[first : first + spec.chunk_shape[0]] = self.read_chunk(name, chunk)
-        return values
+        """A whole array, as `read_arrays`."""
+        with side_by_side(self._source.n_at_once) as each:
+            return self.read_arrays([name], each)[name]
+
+    def read_arrays(self, names: Sequence[str], each: EachOf) -> dict[str, NDArray[Any]]:
+        """Whole arrays, whose chunks `each` fetches (`side_by_side`); nothing is allocated for an array
+        before all of its chunks have come."""
+        wanted = [(name, chunk) for name in names for chunk in range(self.specs[name].n_chunks)]
+        fetched = each(lambda place: self.fetch_chunk(*place), wanted)
+        arrays = {}
+        for name in names:
+            spec = self.specs[name]
+            stored = list(islice(fetched, spec.n_chunks))
+            values = arrays[name] = np.empty(spec.shape, spec.dtype)
+            for chunk, blobs in enumerate(stored):
+                first = chunk * spec.chunk_shape[0]
+                part, _ = self.fetch_and_decode(name, chunk, fetched=blobs)
+                values[first : first + spec.chunk_shape[0]] = part
+        return arrays
 
     def refuse_absent(self) -> None:
         """Raise (BrickCorrupt) for the first chunk that was taken for its fill value, if any was:

@@ -1,6 +1,6 @@
 """Where a scene's bytes come from: a folder or a zip file, behind one small interface.
 
-Keys are those of Zarr, with slashes: ``rows/sh/c/3/0``. A remote store would be a third class here.
+Keys are those of Zarr, with slashes: ``rows/sh/c/3/0``. Sources of other machines are in `remote`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,18 @@ from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFo
 from plenostream.files.paths import file_kind, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 
-__all__ = ["ByteSource", "FolderSource", "ZipSource", "open_source"]
+__all__ = ["ByteSource", "FolderSource", "ZipSource", "local_source"]
 
 
 class ByteSource(Protocol):
     """Bytes by key. Every method may be called by several threads at once."""
+
+    n_at_once: int
+    """Reads that are worth having under way at once, beside those that are being decoded: 0 where
+    nobody waits for an answer."""
+    n_attempts: int
+    """How often to read what turns out to be damaged: more than once where it may be the way here
+    that damaged it."""
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """All bytes of `key`; nothing is allocated for one that has more than `at_most`.
@@ -44,12 +51,16 @@ class ByteSource(Protocol):
         """All keys, in no particular order."""
         ...
 
+    def forget(self, key: str) -> None:
+        """Keep nothing of `key`, which was found damaged: the next `read` is to come from afar."""
+        ...
+
     def close(self) -> None:
         """Give back what the source holds open."""
         ...
 
 
-def open_source(path: str | os.PathLike[str]) -> ByteSource:
+def local_source(path: str | os.PathLike[str]) -> ByteSource:
     """The source for a folder or a zip file of a folder's content.
 
     Raises
@@ -73,6 +84,8 @@ def open_source(path: str | os.PathLike[str]) -> ByteSource:
 
 class FolderSource:
     """A folder on a local disk."""
+
+    n_at_once, n_attempts = 0, 1
 
     def __init__(self, path: Path) -> None:
         self._root = path
@@ -108,6 +121,9 @@ class FolderSource:
             prefix = Path(folder).relative_to(self._root)
             yield from ((prefix / name).as_posix() for name in names)
 
+    def forget(self, key: str) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -122,6 +138,8 @@ class ZipSource:
     `zipfile` reads the directory; entries are read here, since its own reader allocates what an
     entry inflates to before anyone can look at it, and takes a lock while it inflates.
     """
+
+    n_at_once, n_attempts = 0, 1
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
@@ -184,6 +202,9 @@ class ZipSource:
     def keys(self) -> Iterator[str]:
         """See `ByteSource.keys`."""
         return iter(self._entries)
+
+    def forget(self, key: str) -> None:
+        """Nothing is kept."""
 
     def close(self) -> None:
         """Close the file, between two reads."""

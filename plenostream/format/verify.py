@@ -17,7 +17,7 @@ from plenostream.format.facts import brick_faults, mask_faults
 from plenostream.format.layout import ROW_ARRAYS, extra_names, groups_of
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.reader import SceneStore
-from plenostream.format.source import open_source
+from plenostream.format.remote import open_source
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.format.verify_report import Fault, VerifyReport
 from plenostream.results import Progress
@@ -42,7 +42,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     """
     where = os.fspath(path)
     with closing(open_source(path)) as source:
-        meta = read_meta(source, where=where)
+        meta, _ = read_meta(source, where=where)
         store = SceneStore(path=where, source=source, meta=meta)
         check = _Check(store, progress or (lambda word, done, n: None))
         for group in groups_of(meta):

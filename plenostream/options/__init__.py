@@ -33,6 +33,7 @@ from plenostream.options.limits import (
     LARGEST_PROJECTION,
     SHORTEST_PROJECTION,
 )
+from plenostream.options.opening import CACHE_SIZE
 from plenostream.options.pictures import FPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
@@ -59,6 +60,7 @@ from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 __all__ = [
     "BOX",
     "BOX_UNITS",
+    "CACHE_SIZE",
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",

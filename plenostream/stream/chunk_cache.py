@@ -100,8 +100,10 @@ class ChunkCache:
         self.counters = Counters()
         self._store = store
         self._stored_limit = _stored_limit(store)
-        # A small cache has room for fewer reads at a time than there are threads.
+        # A small cache has room for fewer reads at a time than there are threads. Those that wait for
+        # another machine take half of it at most: the rest holds what has come.
         self._n_parallel = min(n_threads, cache_bytes // smallest)
+        self._n_parallel += min(store.n_at_once, (cache_bytes // smallest - self._n_parallel) // 2)
         n_bytes = buffer_bytes(_chunk_sizes(store))
         self._memory = ChunkMemory(
             buffer_bytes=n_bytes,
@@ -316,9 +318,7 @@ class ChunkCache:
     # What follows runs in the threads.
 
     def _read(self, key: ChunkKey, buffer: Buffer) -> tuple[NDArray[Any], int]:
-        stored = self._store.fetch_chunk(*key)
-        n_bytes = sum(len(blob or b"") for blob in stored)
-        return self._store.decode_chunk(*key, stored, into=buffer), n_bytes
+        return self._store.fetch_and_decode(*key, into=buffer)
 
     def _finish(self, key: ChunkKey, future: Future[tuple[NDArray[Any], int]]) -> None:
         with self._changed:

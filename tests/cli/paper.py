@@ -37,7 +37,7 @@ class Paper:
     """Number of the frame at which `error` is raised."""
 
     @contextmanager
-    def open_scene(self, path: str) -> Iterator[SimpleNamespace]:
+    def open_scene(self, path: str, **kept: object) -> Iterator[SimpleNamespace]:
         self.scenes.append(path)
         grid = GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0))
         yield SimpleNamespace(grid=grid, meta=SimpleNamespace(grid=grid, ndc=self.ndc))

@@ -19,7 +19,7 @@ from plenostream.files.paths import apart_from, input_file, local_path, outside_
     ids=repr,
 )  # fmt: skip
 def test_a_url_is_a_url_even_where_path_took_a_slash(path: Any) -> None:
-    with pytest.raises(InvalidInput, match=r"the scene .* is a URL \(.*://\); .* not supported"):
+    with pytest.raises(InvalidInput, match=r"the scene .* is a URL \(.*://\); only scenes"):
         local_path(path, what="scene")
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
 from plenostream.format.reader import open_store
-from plenostream.format.source import ByteSource, FolderSource, ZipSource, open_source
+from plenostream.format.remote import open_source
+from plenostream.format.source import ByteSource, FolderSource, ZipSource
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import write_checkpoint_plain, zip_scene
 

@@ -1,0 +1,150 @@
+"""Bytes of other machines kept in a folder of bounded size, which several programs may share.
+
+A file holds the bytes of one key and behind them their digest, under a name made of the scene's
+checksum and the key: scenes that are equal share it wherever they come from, and one that was replaced
+finds nothing of the old. A file appears whole, by renaming; one that is gone or damaged is fetched
+again. Where there are more bytes than allowed, those that were used longest ago go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import xxhash
+
+from plenostream.errors import OutputError, printable
+from plenostream.files.paths import PathLike, local_path
+from plenostream.format.source import ByteSource
+from plenostream.process.leftovers import temporary_file
+
+__all__ = ["KeptSource"]
+
+_log = logging.getLogger(__name__)
+
+_ENDING = ".kept"
+_DIGEST_BYTES = 8
+_LEFT_OVER = 0.9
+"""Share of the allowed bytes that stays when room is made."""
+
+
+class KeptSource:
+    """A source whose bytes are kept in `folder`, of at most `allowed_bytes`.
+
+    Raises
+    ------
+    InvalidInput : `folder` is no path. OutputError : it cannot be made.
+    """
+
+    def __init__(
+        self, source: ByteSource, folder: PathLike, *, allowed_bytes: int, scene: str
+    ) -> None:
+        """Take what tells the `scene` from all others: its checksum."""
+        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+        self._source = source
+        self._root = local_path(folder, what="cache")
+        self._allowed_bytes = allowed_bytes
+        self._scene = scene
+        self._lock = threading.Lock()
+        self._complained = False
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"the cache {printable(str(self._root))} cannot be made: {error.strerror}"
+            ) from error
+        self._held = sum(size for _, size, _ in self._files())
+        self._make_room()
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+        path = self._path(key)
+        blob = _checked(path, at_most)
+        if blob is None:
+            blob = self._source.read(key, at_most=at_most)
+            self._keep(path, blob)
+        return blob
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        try:
+            return self._path(key).stat().st_size - _DIGEST_BYTES
+        except OSError:
+            return self._source.size(key)
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`."""
+        return self._source.keys()
+
+    def forget(self, key: str) -> None:
+        """See `ByteSource.forget`."""
+        with contextlib.suppress(OSError):
+            self._path(key).unlink()
+        self._source.forget(key)
+
+    def close(self) -> None:
+        """Close the source; what is kept stays."""
+        self._source.close()
+
+    def _path(self, key: str) -> Path:
+        name = xxhash.xxh3_128_hexdigest(f"{self._scene}/{key}".encode())
+        return self._root / name[:2] / f"{name}{_ENDING}"
+
+    def _keep(self, path: Path, blob: bytes) -> None:
+        aside = path.with_name(f".{secrets.token_hex(6)}.part")
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with temporary_file(aside):
+                try:
+                    aside.write_bytes(blob + xxhash.xxh3_64_digest(blob))
+                    os.replace(aside, path)
+                finally:
+                    aside.unlink(missing_ok=True)
+        except OSError as error:
+            # The picture does not depend on it: it is said once, and all is fetched again.
+            if not self._complained:
+                self._complained = True
+                where = printable(str(self._root))
+                _log.warning("nothing more is kept in the cache %s: %s", where, error.strerror)
+            return
+        with self._lock:
+            self._held += len(blob) + _DIGEST_BYTES
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if self._held <= self._allowed_bytes:
+            return
+        # Others keep and remove files too: what there is, is counted anew.
+        files = sorted(self._files())
+        self._held = sum(size for _, size, _ in files)
+        for _, size, path in files:
+            if self._held <= _LEFT_OVER * self._allowed_bytes:
+                break
+            with contextlib.suppress(OSError):
+                path.unlink()
+            self._held -= size
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        """When each file was last used, its bytes, and where it is."""
+        for path in self._root.glob(f"??/*{_ENDING}"):
+            with contextlib.suppress(OSError):  # another program removed it
+                status = path.stat()
+                yield status.st_mtime, status.st_size, path
+
+
+def _checked(path: Path, at_most: int) -> bytes | None:
+    """The bytes of a kept file; None where there is none, or not what was kept there."""
+    try:
+        with path.open("rb") as file:
+            packed = file.read(at_most + _DIGEST_BYTES + 1)
+            os.utime(file.fileno())
+    except OSError:
+        return None
+    blob = packed[:-_DIGEST_BYTES]
+    whole = len(packed) <= at_most + _DIGEST_BYTES and len(packed) >= _DIGEST_BYTES
+    return blob if whole and packed[-_DIGEST_BYTES:] == xxhash.xxh3_64_digest(blob) else None

@@ -1,0 +1,206 @@
+"""Scenes of other machines: object stores and web servers through obstore, all else through fsspec.
+
+obstore keeps connections, waits for answers and tries again in threads of its own, without Python's
+lock. Credentials come from the environment as each store's own tools take them (AWS_ACCESS_KEY_ID and
+the like); no message repeats them, nor the part of a URL that may hold some.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from plenostream.errors import BrickCorrupt, InvalidInput, StoreNotFound, printable
+from plenostream.files.paths import PathLike, url_of
+from plenostream.format.source import ByteSource, local_source
+
+__all__ = ["FsspecSource", "ObjectSource", "open_source", "without_secrets"]
+
+_Answer = TypeVar("_Answer")
+
+_OBJECT_STORES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https")
+_AT_ONCE = 16
+"""Chunks of 300 kB that are on their way at once fill 100 MB/s at 40 ms."""
+_ATTEMPTS = 3
+_RETRIES, _RETRY_S, _CONNECT_S, _READ_S = 4, 60, 10, 30
+"""Tries of a request after the first, seconds for all of them, for a connection, and without a byte."""
+_EXTRA = "pip install 'plenostream[remote]'"
+
+
+def open_source(path: PathLike) -> ByteSource:
+    """The source for a scene: a folder, a zip file of a folder's content, or a URL of a folder.
+
+    Raises
+    ------
+    InvalidInput : no path, a URL that makes no sense, or whose library is not installed.
+    StoreNotFound, StoreFormat : see `local_source`.
+    """
+    url = url_of(path) if isinstance(path, str | os.PathLike) else None
+    if url is None:
+        return local_source(path)
+    scheme, _, place = url.partition("://")
+    source = ObjectSource if scheme.lower() in _OBJECT_STORES else FsspecSource
+    return source(f"{scheme}://{place.rstrip('/')}")
+
+
+def without_secrets(text: str) -> str:
+    """`text` with what may be secret of its URLs left out: names and passwords, and queries."""
+    text = re.sub(r"(://)[^/\s@]*@", r"\1", text)
+    return re.sub(r"(://[^\s?#]*)[?#][^\s)\"']*", r"\1", text)
+
+
+class ObjectSource:
+    """A folder of an object store or a web server, which need not list what it has."""
+
+    n_at_once, n_attempts = _AT_ONCE, _ATTEMPTS
+
+    def __init__(self, url: str) -> None:
+        try:
+            import obstore
+        except ModuleNotFoundError:
+            raise InvalidInput(f"{_shown(url)} is read with obstore: {_EXTRA}") from None
+        self._obstore: Any = obstore
+        self._url = url
+        client: dict[str, Any] = {
+            "connect_timeout": timedelta(seconds=_CONNECT_S),
+            "read_timeout": timedelta(seconds=_READ_S),
+            "timeout": timedelta(seconds=_RETRY_S),
+            "allow_http": True,
+        }
+        retry: dict[str, Any] = {
+            "max_retries": _RETRIES,
+            "retry_timeout": timedelta(seconds=_RETRY_S),
+        }
+        try:
+            self._store = obstore.store.from_url(url, client_options=client, retry_config=retry)
+        except (obstore.exceptions.BaseError, ValueError) as error:
+            raise InvalidInput(f"{_shown(url)} cannot be opened: {_cause(error)}") from error
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+
+        def get() -> bytes:
+            for left in reversed(range(_ATTEMPTS)):
+                answer = self._obstore.get(self._store, key)
+                size = int(answer.meta["size"])
+                _refuse_long(size, at_most)
+                try:
+                    blob = bytes(answer.bytes())
+                except self._obstore.exceptions.BaseError:
+                    # The library tries requests again, and not answers that break off.
+                    if not left:
+                        raise
+                    continue
+                if len(blob) == size:
+                    return blob
+            raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
+
+        return self._ask(key, get)
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        return self._ask(key, lambda: int(self._obstore.head(self._store, key)["size"]))
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`; OSError of web servers, which have no list."""
+        pages = self._ask("", lambda: self._obstore.list(self._store))
+        for page in pages:
+            yield from (entry["path"] for entry in page)
+
+    def forget(self, key: str) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._store = None
+
+    def _ask(self, key: str, question: Callable[[], _Answer]) -> _Answer:
+        try:
+            return question()
+        except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
+            raise KeyError(key) from None
+        except self._obstore.exceptions.BaseError as error:
+            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+
+
+class FsspecSource:
+    """A folder of any file system that fsspec knows, chains of them too (``zip::https://...``)."""
+
+    n_at_once, n_attempts = _AT_ONCE, _ATTEMPTS
+
+    def __init__(self, url: str) -> None:
+        try:
+            import fsspec
+        except ModuleNotFoundError:
+            raise InvalidInput(f"{_shown(url)} is read with fsspec: {_EXTRA}") from None
+        self._url = url
+        try:
+            self._files, self._root = fsspec.core.url_to_fs(url)
+        except FileNotFoundError:
+            raise StoreNotFound(f"there is no scene at {_shown(url)}") from None
+        except _errors_of_libraries() as error:
+            raise InvalidInput(f"{_shown(url)} cannot be opened: {_cause(error)}") from error
+
+    def _path(self, key: str) -> str:
+        return f"{self._root}/{key}" if self._root else key
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+        size = self.size(key)
+        _refuse_long(size, at_most)
+        blob = self._ask(key, lambda: bytes(self._files.cat_file(self._path(key), end=size)))
+        if len(blob) != size:
+            raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
+        return blob
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        size = self._ask(key, lambda: self._files.size(self._path(key)))
+        if size is None:
+            raise KeyError(key)
+        return int(size)
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`."""
+        root = self._root.strip("/")
+        for path in self._ask("", lambda: self._files.find(self._root)):
+            yield path.strip("/").removeprefix(root).lstrip("/")
+
+    def forget(self, key: str) -> None:
+        """Nothing is kept."""
+
+    def close(self) -> None:
+        """What fsspec keeps open it shares among all that use it."""
+
+    def _ask(self, key: str, question: Callable[[], _Answer]) -> _Answer:
+        try:
+            return question()
+        except (FileNotFoundError, NotADirectoryError, KeyError):
+            raise KeyError(key) from None
+        except _errors_of_libraries() as error:
+            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+
+
+def _errors_of_libraries() -> tuple[type[Exception], ...]:
+    """What comes out of fsspec: of each system's library, errors of the system for the most part."""
+    web = sys.modules.get("aiohttp")
+    return (OSError, ValueError, ImportError, RuntimeError, *([web.ClientError] if web else []))
+
+
+def _refuse_long(size: int, at_most: int) -> None:
+    if size > at_most:
+        raise BrickCorrupt(f"it has {size} bytes, and {at_most} at most are possible")
+
+
+def _shown(url: str) -> str:
+    return printable(without_secrets(url))
+
+
+def _cause(error: Exception) -> str:
+    """What a library says, in a line, without what may be secret."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return printable(without_secrets(lines[0].removeprefix("Generic ").strip()))[:300]

@@ -1,0 +1,211 @@
+"""Scenes on web servers and object stores: the picture of a local one, or an error that names what is
+wrong, and no secret."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import plenostream as ps
+from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat, StoreNotFound
+from plenostream.format.reader import open_store
+from plenostream.format.remote import open_source, without_secrets
+from plenostream.testing.checkpoints import CheckpointArrays
+from plenostream.testing.scenes import zip_scene
+from plenostream.testing.web import WebFolder, serving
+
+pytest.importorskip("obstore")
+
+CAMERA = ps.look_at_camera((2.2, -1.4, 1.2), (0, 0, 0), size=(48, 40))
+ROWS = "scene/rows/sh/c/0/0"
+Fault = Callable[[SimpleHTTPRequestHandler, bytes], bytes | None]
+
+
+@pytest.fixture(scope="module")
+def place(
+    tmp_path_factory: pytest.TempPathFactory,
+    gyroid: CheckpointArrays,
+    make_scene: Callable[..., Path],
+) -> Path:
+    folder = tmp_path_factory.mktemp("web")
+    shutil.copytree(make_scene(gyroid), folder / "scene")
+    zip_scene(folder / "scene", folder / "scene.zip")
+    return folder
+
+
+@pytest.fixture
+def web(place: Path) -> Iterator[WebFolder]:
+    with serving(place) as server:
+        yield server
+
+
+def picture(path: str | Path, **kept: Any) -> np.ndarray:
+    with ps.open_scene(path, **kept) as scene, ps.Renderer(scene) as renderer:
+        return renderer.render(CAMERA).rgb
+
+
+@pytest.fixture(scope="module")
+def expected(place: Path) -> np.ndarray:
+    return picture(place / "scene")
+
+
+def test_a_web_server_gives_the_picture_of_the_folder(web: WebFolder, expected: np.ndarray) -> None:
+    assert np.array_equal(picture(f"{web.url}/scene/"), expected)
+
+
+def test_a_chained_url_reads_inside_a_zip_file(web: WebFolder, expected: np.ndarray) -> None:
+    pytest.importorskip("fsspec")
+    assert np.array_equal(picture(f"zip::{web.url}/scene.zip"), expected)
+
+
+def test_an_object_store_gives_the_picture_of_the_folder(
+    place: Path, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        named = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ALLOW_HTTP": "true",
+        }
+        for name, value in named.items():
+            monkeypatch.setenv(name, value)
+        client = pytest.importorskip("boto3").client("s3", endpoint_url=named["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="scenes")
+        for file in (place / "scene").rglob("*"):
+            if file.is_file():
+                client.put_object(
+                    Bucket="scenes",
+                    Key=f"a/{file.relative_to(place).as_posix()}",
+                    Body=file.read_bytes(),
+                )
+        assert np.array_equal(picture("s3://scenes/a/scene"), expected)
+        with open_store("s3://scenes/a/scene") as store, open_store(place / "scene") as local:
+            assert store.stored_bytes("rows/sh") == local.stored_bytes("rows/sh")
+        with pytest.raises(StoreNotFound, match="s3://scenes/a/nothing"):
+            open_store("s3://scenes/a/nothing")
+    finally:
+        server.stop()
+
+
+def test_opening_asks_once_for_each_document_and_table(web: WebFolder) -> None:
+    with open_store(f"{web.url}/scene") as store:
+        tables = sum(spec.n_chunks for name, spec in store.specs.items() if "bricks/" in name)
+        documents = len(store.specs) + 2
+    asked = web.requests
+    assert asked["scene/zarr.json"] <= 2  # whether it is there, and what it says
+    others = sum(n for key, n in asked.items() if key != "scene/zarr.json")
+    assert others == tables + documents
+
+
+def test_what_is_asked_for_comes_side_by_side(web: WebFolder) -> None:
+    """16 at once: with an answer after 50 ms, some 20 requests one after another would take a second."""
+    web.delay_s = 0.05
+    began = time.perf_counter()
+    with open_store(f"{web.url}/scene"):
+        n_asked = sum(web.requests.values())
+    assert time.perf_counter() - began < n_asked * web.delay_s
+
+
+def cut(request: SimpleHTTPRequestHandler, blob: bytes) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", str(len(blob)))
+    request.end_headers()
+    request.wfile.write(blob[: len(blob) // 2])
+    request.close_connection = True
+
+
+def status(code: int) -> Fault:
+    return lambda request, blob: request.send_error(code)
+
+
+FAULTS: dict[str, Fault] = {
+    "cut off": cut,
+    "500": status(500),
+    "429": status(429),
+    "shortened": lambda request, blob: blob[:-100],
+    "longer": lambda request, blob: blob + bytes(100),
+    "other bytes": lambda request, blob: bytes(255 - b for b in blob),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_that_passes_leaves_no_trace(
+    web: WebFolder, expected: np.ndarray, kind: str
+) -> None:
+    web.faults[ROWS] = [FAULTS[kind]]
+    assert np.array_equal(picture(f"{web.url}/scene"), expected)
+    assert web.requests[ROWS] == 2
+
+
+@pytest.mark.parametrize("kind", ["500", "other bytes"])
+def test_a_fault_that_stays_names_the_brick_and_the_place(web: WebFolder, kind: str) -> None:
+    web.faults[ROWS] = [FAULTS[kind]] * 100
+    with pytest.raises(BrickCorrupt, match=r"brick \d+ at") as raised:
+        picture(f"{web.url}/scene")
+    assert f"{web.url}/scene" in str(raised.value)
+
+
+def test_a_cache_spares_the_requests_and_forgets_what_is_damaged(
+    web: WebFolder, expected: np.ndarray, tmp_path: Path
+) -> None:
+    kept = {"cache": tmp_path / "kept"}
+    web.faults[ROWS] = [FAULTS["other bytes"]]
+    assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
+    web.requests.clear()
+    assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
+    assert set(web.requests) == {"scene/zarr.json"}
+    for file in (tmp_path / "kept").rglob("*.kept"):
+        file.write_bytes(file.read_bytes()[:-9] + b"x")
+    assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
+    assert web.requests[ROWS] == 1
+
+
+def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_path: Path) -> None:
+    allowed = 100_000
+    kept = {"cache": tmp_path, "cache_size": allowed}
+    for _ in range(2):
+        assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
+        assert sum(file.stat().st_size for file in tmp_path.rglob("*.kept")) <= allowed
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "words"),
+    [
+        ("{web}/nothing", StoreNotFound, "no zarr.json"),
+        ("http://me:secret@127.0.0.1:1/s?sig=secret", StoreFormat, r"127\.0\.0\.1:1/s"),
+        ("nonsense://bucket/s", InvalidInput, "nonsense://bucket/s cannot be opened"),
+        ("s3://", InvalidInput, "s3:// cannot be opened"),
+    ],
+)
+def test_a_url_that_leads_nowhere_is_one_error_without_secrets(
+    web: WebFolder, url: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words) as raised:
+        open_store(url.format(web=web.url))
+    assert "secret" not in str(raised.value)
+
+
+def test_no_secret_is_shown() -> None:
+    told = without_secrets("GET https://me:pw@h/a/b?sig=x&t=1 failed (see http://k@h/c#frag)")
+    assert told == "GET https://h/a/b failed (see http://h/c)"
+
+
+def test_a_source_says_how_much_there_is(web: WebFolder, place: Path) -> None:
+    source = open_source(f"{web.url}/scene")
+    assert source.size("rows/sh/c/0/0") == (place / ROWS).stat().st_size
+    with pytest.raises(KeyError):
+        source.read("rows/nothing", at_most=10)
+    with pytest.raises(BrickCorrupt, match="at most"):
+        source.read("rows/sh/c/0/0", at_most=10)
