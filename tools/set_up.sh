@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154  # root: set by whoever sources this
 # Sourced by tools/demo and tools/test; defines `set_up LEVEL`, which makes .venv/ or finds it whole.
 #
-#   set_up run    the package and what it needs
+#   set_up run    the package and what it needs, the viewer included
 #   set_up dev    the same, the tools of the gate, and open3d with its system libraries
 #
 # A stamp for the level says what was installed and is written last: an environment that a killed
@@ -144,7 +144,7 @@ set_up_alone() {
     install_dev || fail "$no_packages"
   else
     say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"
-    pip_install "" || fail "$no_packages"
+    pip_install view || fail "$no_packages"
   fi
   stamp >"$venv/.part"
   mv "$venv/.part" "$venv/.stamp-$level"

@@ -106,8 +106,9 @@ def _move(
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         picture = visitor.picture()
-        latencies.append(time.perf_counter() - said[picture.head["view"]])
-        divisors[picture.head["divisor"]] += 1
+        if picture.head["view"] in said:  # not of a view before these
+            latencies.append(time.perf_counter() - said[picture.head["view"]])
+            divisors[picture.head["divisor"]] += 1
     over.set()
     going.join()
     return latencies, divisors
