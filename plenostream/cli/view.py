@@ -60,7 +60,7 @@ def view(scene: str, cameras: str | None, open_browser: bool, **flags: Any) -> N
     try:
         from plenostream.viewer.server import Viewer
     except ModuleNotFoundError as error:
-        if error.name != "websockets":
+        if (error.name or "").partition(".")[0] != "websockets":
             raise
         raise InvalidInput(
             "`view` needs the package websockets; install plenostream[view]"

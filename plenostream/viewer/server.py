@@ -37,7 +37,7 @@ _PER_SECOND, _AT_ONCE = 300.0, 600.0
 """Messages of a visitor: a screen of 120 Hz sends a view and an answer for each picture."""
 _STATUS_S = 0.5
 """Seconds between two lines about the renderer."""
-_MOST_OUTGOING = 32
+_MOST_OUTGOING = 128
 """Messages that wait for a connection; a browser that takes none of them in is dropped. Pictures
 are bounded by what it says that it has seen, answers by what it asks."""
 _PATIENCE_S = 20.0
@@ -87,14 +87,16 @@ class Viewer(Closing):
         self._port = 0
         self._listens = threading.Event()
         self._is_over = threading.Event()
-        self._refusal: OSError | None = None
+        self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="plenostream-viewer", daemon=True)
         self._thread.start()
         self._listens.wait()
-        if self._refusal is not None:
+        if self._failure is not None:
             self._thread.join()
             self.renderer.close()
-            raise _address_error(view, self._refusal) from self._refusal
+            if isinstance(self._failure, OSError):
+                raise _address_error(view, self._failure) from self._failure
+            raise self._failure
         self._painter.start()
 
     @property
@@ -112,8 +114,9 @@ class Viewer(Closing):
         # Again and again: without a time, a wait in the main thread takes no signals on some systems.
         while not self._is_over.wait(1.0):
             pass
-        if self._painter.failure is not None:
-            raise self._painter.failure
+        failure = self._painter.failure or self._failure
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
         """Send all away, give up what is being drawn, and give back the port and the renderer."""
@@ -128,17 +131,17 @@ class Viewer(Closing):
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._serve())
+        except (
+            BaseException
+        ) as error:  # whatever it is: raised by the thread that made this, or waits
+            self._failure = error
         finally:
             self._loop.close()
             self._is_over.set()
+            self._listens.set()
 
     async def _serve(self) -> None:
-        try:
-            server = await self._listening()
-        except OSError as error:
-            self._refusal = error
-            self._listens.set()
-            return
+        server = await self._listening()
         self._port = server.sockets[0].getsockname()[1]
         self._listens.set()
         async with server:

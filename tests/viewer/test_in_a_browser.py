@@ -41,6 +41,19 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
+FIND_HANDLE = """() => {
+  const canvas = document.getElementById("overlay");
+  const { width, height } = canvas;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const filled = (x, y) => data[4 * (y * width + x) + 3] === 255;
+  const around = [[0, 0], [3, 0], [-3, 0], [0, 3], [0, -3], [2, 2], [-2, 2], [2, -2], [-2, -2]];
+  for (let y = 4; y < height - 4; y += 1)
+    for (let x = 4; x < width - 4; x += 1)
+      if (around.every(([dx, dy]) => filled(x + dx, y + dy))) return [x, y];
+}"""
+"""Where a handle of the box is: a filled circle among lines."""
+
+
 class Tab:
     """A page that is looked at, and what went wrong on it."""
 
@@ -112,11 +125,13 @@ def test_free_camera_is_the_one_that_render_reads_to_the_pixel(
     assert psnr(np.roll(got, 1, axis=1), want) < psnr(got, want) - 6, "a pixel aside is another"
 
 
-def drag(tab: Tab, by: tuple[float, float], n: int = 5) -> None:
-    mouse = tab.page.mouse
-    mouse.move(200, 200)
+def drag(
+    tab: Tab, by: tuple[float, float], n: int = 5, start: tuple[float, float] = (200, 200)
+) -> None:
+    mouse, (x, y) = tab.page.mouse, start
+    mouse.move(x, y)
     mouse.down()
-    mouse.move(200 + by[0], 200 + by[1], steps=n)
+    mouse.move(x + by[0], y + by[1], steps=n)
     mouse.up()
 
 
@@ -155,7 +170,9 @@ def test_drag_wheel_keys_and_double_click_move_the_camera(tab: Tab, scene: ps.Sc
     assert tab.faults == []
 
 
-def test_values_of_the_panel_take_effect(tab: Tab) -> None:
+def test_values_of_the_panel_take_effect(
+    tab: Tab, cameras: list[ps.Camera], tmp_path: Path
+) -> None:
     page = tab.page
     seen = [tab.picture()]
 
@@ -182,6 +199,10 @@ def test_values_of_the_panel_take_effect(tab: Tab) -> None:
     assert page.input_value("#crop-command").startswith(
         "plenostream crop scene.zarr part.zarr --box "
     )
+    handle = page.evaluate(FIND_HANDLE)
+    before = page.input_value("#crop-command")
+    drag(tab, (9, 9), start=handle)
+    assert page.input_value("#crop-command") != before
     for _ in range(2):
         page.click("#path-add")
         drag(tab, (40, 10))
@@ -194,8 +215,12 @@ def test_values_of_the_panel_take_effect(tab: Tab) -> None:
     )
     with page.expect_download() as saved:
         page.click("#path-save")
-    frames = json.loads(Path(saved.value.path()).read_text())["frames"]
-    assert len(frames) == 2
+    path = tmp_path / "path.json"
+    saved.value.save_as(path)
+    first, second = load_cameras(path)
+    own = cameras[0].width / cameras[0].fx
+    assert first.width / second.fx == pytest.approx(own), "the angle of the camera that was left"
+    assert not np.allclose(first.c2w, second.c2w)
     assert tab.faults == []
 
 

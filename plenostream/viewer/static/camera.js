@@ -3,6 +3,8 @@ import { add, cross, dot, length, scale, sub, turned, unit } from "./vectors.js"
 
 const NEAREST_POLE = 0.02; // radians that a turning camera keeps from straight up and down
 
+const NEAREST = 0.01; // of the scene: how near a camera comes to what it turns about
+
 export class Camera {
   constructor() {
     this.axes = [[1, 0, 0], [0, 1, 0], [0, 0, 1]];
@@ -10,6 +12,7 @@ export class Camera {
     this.target = [0, 0, 1];
     this.up = [0, 0, 1];
     this.fov = 45; // horizontal, degrees
+    this.reach = 1; // world units of the scene: what is near, and how fast one flies
   }
 
   get forward() { return this.axes[2]; }
@@ -80,9 +83,12 @@ export class Camera {
     this.target = add(this.target, way);
   }
 
-  // Nearer to the target for factors below 1.
+  // Nearer to the target for factors below 1; close to it, it gives way.
   dolly(factor) {
-    this.eye = add(this.target, sub(this.eye, this.target), factor);
+    const away = this.distance;
+    const nearest = NEAREST * this.reach;
+    this.eye = add(this.eye, this.forward, (1 - factor) * Math.max(away, nearest));
+    this.target = add(this.eye, this.forward, Math.max(factor * away, nearest));
   }
 
   // Pixel [x, y] and depth of a point in a picture of that size; null behind the eye.

@@ -153,7 +153,8 @@ function start() {
   element("up").value = scene.up.join(",");
   overlay.cameras = scene.cameras;
   overlay.path = path;
-  overlay.size = 0.06 * length(sub(...scene.corners));
+  camera.reach = length(sub(...scene.corners));
+  overlay.size = 0.06 * camera.reach;
   element("cameras-section").hidden = !scene.cameras.length;
   element("cameras").replaceChildren(...scene.cameras.map(cameraEntry));
   reset();
@@ -288,7 +289,7 @@ function fly(now) {
   for (const key of keys) {
     if (key in FLY) {
       const [axis, sign] = FLY[key];
-      camera.move(scale(camera.axes[axis], sign * seconds * 0.6 * camera.distance));
+      camera.move(scale(camera.axes[axis], sign * seconds * 0.4 * camera.reach));
     } else camera.look(...scale(LOOK[key], seconds));
     moved();
   }
