@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         StoreNotFound,
     )
     from plenostream.export.scene import export_scene
+    from plenostream.export.stills import write_picture
     from plenostream.field.grid import GridSpec
     from plenostream.format.info import scene_info
     from plenostream.format.verify import verify
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         ConvertOptions,
         EditOptions,
         ExportOptions,
+        FileOptions,
         RenderOptions,
         ResampleOptions,
         StreamOptions,
@@ -90,11 +92,13 @@ _HOMES = {
         "StoreNotFound",
     ),
     "export.scene": ("export_scene",),
+    "export.stills": ("write_picture",),
     "field.grid": ("GridSpec",),
     "options": (
         "ConvertOptions",
         "EditOptions",
         "ExportOptions",
+        "FileOptions",
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
@@ -120,6 +124,7 @@ __all__ = [
     "DeviceError",
     "EditOptions",
     "ExportOptions",
+    "FileOptions",
     "FrameStats",
     "GridSpec",
     "InternalError",
@@ -154,6 +159,7 @@ __all__ = [
     "prepare_jax",
     "scene_info",
     "verify",
+    "write_picture",
     "write_scene",
 ]
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from plenostream.reference_aovs import ReferenceAovs, slopes
 from plenostream.reference_extras import (
     BasisValues,
     Layers,
@@ -25,6 +26,7 @@ from plenostream.reference_extras import (
     see_layers,
     stored_layers,
 )
+from plenostream.reference_rays import box_bounds, camera_rays, ndc_rays, sphere_bounds
 
 __all__ = [
     "ReferenceModel",
@@ -74,6 +76,8 @@ class ReferencePicture(NamedTuple):
     """Light left behind everything [n]: 1 - opacity."""
     depth: Float64
     """Sum of weight times distance from the eye [n] (world units), not divided by opacity."""
+    aovs: ReferenceAovs | None = None
+    """What else they gather, where that is asked for."""
 
 
 def make_model(
@@ -114,21 +118,6 @@ def load_model(path: str | os.PathLike[str]) -> ReferenceModel:
         return make_model(file["links"], density, sh, radius=radius, center=center, extras=extras)
 
 
-def camera_rays(
-    c2w: ArrayLike, fx: float, fy: float, cx: float, cy: float, width: int, height: int
-) -> tuple[Float64, Float64]:
-    """Origins and unit directions [height * width, 3] (world) of a pinhole camera, row by row.
-
-    OpenCV axes: x right, y down, z forward; pixel (0, 0) has its centre at (0.5, 0.5).
-    """
-    pose = np.asarray(c2w, np.float64)
-    row, column = np.mgrid[:height, :width]
-    local = np.stack([(column + 0.5 - cx) / fx, (row + 0.5 - cy) / fy, np.ones(row.shape)], -1)
-    dirs = local.reshape(-1, 3) @ pose[:3, :3].T
-    dirs /= np.linalg.norm(dirs, axis=1, keepdims=True)
-    return np.broadcast_to(pose[:3, 3], dirs.shape).copy(), dirs
-
-
 def sh_basis(dirs: ArrayLike, basis_dim: int) -> Float64:
     """Real spherical harmonics [n, basis_dim] at unit directions [n, 3], in svox2's order.
 
@@ -166,19 +155,6 @@ def sh_basis(dirs: ArrayLike, basis_dim: int) -> Float64:
     return np.stack(functions[:basis_dim], -1)
 
 
-def ndc_rays(origins: Float64, dirs: Float64, ndc: tuple[float, ...]) -> tuple[Float64, Float64]:
-    """Rays [n, 3] in normalised device coordinates of a camera of (width, height, fx[, fy]) pixels
-    (svox2 ``utils.convert_to_ndc``): moved to the plane z = 1, then projected."""
-    width, height, fx = ndc[:3]
-    fy = ndc[3] if len(ndc) > 3 else fx
-    a, b = 2.0 * fx / width, 2.0 * fy / height
-    o = origins + ((1.0 - origins[:, 2]) / dirs[:, 2])[:, None] * dirs
-    (ox, oy, oz), (dx, dy, dz) = o.T, dirs.T
-    start = np.stack([a * ox / oz, b * oy / oz, 1.0 - 2.0 / oz], -1)
-    course = np.stack([a * (dx / dz - ox / oz), b * (dy / dz - oy / oz), 2.0 / oz], -1)
-    return start, course
-
-
 def render_rays(
     scene: ReferenceModel,
     origins: ArrayLike,
@@ -195,13 +171,16 @@ def render_rays(
     stop_thresh: float = 1e-7,
     ndc: tuple[float, ...] | None = None,
     density_float16: bool = False,
+    depth_density: float | None = None,
+    half: float = 0.5,
 ) -> ReferencePicture:
     """What rays [n, 3] (world; directions of any length above zero) see in a model.
 
     The defaults are svox2's. `background` is one number or three; `step_size` is in grid units;
     `near_clip` is in world units, with `spheric_clip` a share of the radius; `far_cap` is in grid
     units; `ndc` is (width, height, fx[, fy]) in pixels; `density_float16` rounds the densities per
-    edge of a voxel to float16, 65504 being the largest.
+    edge of a voxel to float16, 65504 being the largest. With a `depth_density` (per world unit), rays
+    gather AOVs; `half` is the light that is left at the median depth.
     """
     origins, dirs = np.asarray(origins, np.float64), np.asarray(dirs, np.float64)
     if ndc is not None:
@@ -226,10 +205,18 @@ def render_rays(
             nvol=model == "nvol",
             sigma_thresh=sigma_thresh,
             stop_thresh=stop_thresh,
+            depth_density=depth_density,
+            half=half,
         )
         for start in range(0, max(len(origins), 1), _RAYS_AT_ONCE)
     ]
-    return ReferencePicture(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    aovs = [part.aovs for part in parts if part.aovs is not None]
+    return ReferencePicture(
+        rgb=np.concatenate([part.rgb for part in parts]),
+        trans=np.concatenate([part.trans for part in parts]),
+        depth=np.concatenate([part.depth for part in parts]),
+        aovs=ReferenceAovs.joined(aovs) if aovs else None,
+    )
 
 
 class _Field:
@@ -267,13 +254,12 @@ class _Field:
         rows: NDArray[np.int64] = self._links[at[..., 0], at[..., 1], at[..., 2]]
         return rows
 
-    def density(self, rows: NDArray[np.int64], weights: Float64) -> Float64:
-        """Interpolated density [n]; an empty corner counts as 0."""
+    def densities(self, rows: NDArray[np.int64]) -> Float64:
+        """Density at corners [n, 8]; an empty corner counts as 0."""
         if not len(self._density):
-            return np.zeros(len(rows))
-        values = np.where(rows >= 0, self._density[np.maximum(rows, 0)], 0.0)
-        sigma: Float64 = (values * weights).sum(1)
-        return sigma
+            return np.zeros(rows.shape)
+        values: Float64 = np.where(rows >= 0, self._density[np.maximum(rows, 0)], 0.0)
+        return values
 
     def colour(self, rows: NDArray[np.int64], weights: Float64, basis: Float64) -> Float64:
         """Colour [n, 3] of samples seen in directions with SH values [n, dim], clamped at 0."""
@@ -281,36 +267,6 @@ class _Field:
         coefficients = np.einsum("nc,ncad->nad", weights, values)
         colour: Float64 = np.maximum(np.einsum("nad,nd->na", coefficients, basis) + 0.5, 0.0)
         return colour
-
-
-def _bounds(origins: Float64, dirs: Float64, size: Float64) -> tuple[Float64, Float64]:
-    """Where lines [n, 3] enter and leave the box [-0.5, size - 0.5], in units of `dirs`.
-
-    A component of exactly 0 puts no bound on the line, even outside the box on that axis.
-    """
-    moving = dirs != 0.0
-    safe = np.where(moving, dirs, 1.0)
-    one, other = (-0.5 - origins) / safe, (size - 0.5 - origins) / safe
-    enter = np.where(moving, np.minimum(one, other), -np.inf).max(1)
-    leave = np.where(moving, np.maximum(one, other), np.inf).min(1)
-    return enter, leave
-
-
-def _sphere_bounds(
-    origins: Float64, dirs: Float64, size: Float64, inner: float
-) -> tuple[Float64, Float64]:
-    """Where lines [n, 3] enter the ellipsoid of `inner` times the radius, and leave that inscribed
-    in the box, in units of `dirs`; lines that miss either leave before they enter."""
-    o, v = (origins + 0.5) / size * 2.0 - 1.0, dirs / size * 2.0
-    # Nearest point to the centre first: half a chord is then a difference of squares of radii.
-    square = (v * v).sum(1)
-    nearest = -(o * v).sum(1) / square
-    apart = ((o + nearest[:, None] * v) ** 2).sum(1)
-    chord = [(radius**2 - apart) / square for radius in (inner, 1.0)]
-    met = np.minimum(*chord) >= 0.0
-    half = [np.sqrt(np.maximum(part, 0.0)) for part in chord]
-    enter = np.where(met, nearest - half[0], np.inf)
-    return enter, np.where(met, nearest + half[1], -np.inf)
 
 
 def _march(
@@ -327,6 +283,8 @@ def _march(
     nvol: bool,
     sigma_thresh: float,
     stop_thresh: float,
+    depth_density: float | None,
+    half: float,
 ) -> ReferencePicture:
     """Walk all rays [n, 3] in step: sample k of each ray at t_min + k * step_size."""
     views = dirs_world / np.linalg.norm(dirs_world, axis=1, keepdims=True)
@@ -337,14 +295,15 @@ def _march(
     dirs = dirs * world_per_t[:, None]
     size = field.size.astype(np.float64)
     if spheric_clip:
-        t_min, t_max = _sphere_bounds(origins, dirs, size, 1.0 - near_clip)
+        t_min, t_max = sphere_bounds(origins, dirs, size, 1.0 - near_clip)
     else:
-        enter, t_max = _bounds(origins, dirs, size)
+        enter, t_max = box_bounds(origins, dirs, size)
         t_min = np.maximum(near_clip / world_per_t, enter)
     t_max = np.minimum(t_max, far_cap)
 
     n = len(origins)
     rgb, trans, depth = np.zeros((n, 3)), np.ones(n), np.zeros(n)
+    aovs = None if depth_density is None else ReferenceAovs.empty(n)
     plain = np.ones(n)  # light left as depth counts it: knows no opaque end, and no nvol
     going = np.flatnonzero(t_min <= t_max)
     k = 0
@@ -358,14 +317,26 @@ def _march(
         ray, t, cell, place = going[worth], t[worth], cell[worth], place[worth]
         corner = np.where(_CORNERS == 1, place[:, None, :], 1.0 - place[:, None, :]).prod(2)
         rows = field.corners(cell)
-        sigma = field.density(rows, corner)
+        densities = field.densities(rows)
+        sigma = (densities * corner).sum(1)
         counts = sigma > sigma_thresh
         ray, t, sigma = ray[counts], t[counts], sigma[counts]
         if not len(ray):
             continue
         attenuation = np.exp(-sigma * step_size * world_per_t[ray])
-        depth[ray] += plain[ray] * (1.0 - attenuation) * t * world_per_t[ray]
+        seen = plain[ray] * (1.0 - attenuation)
+        depth[ray] += seen * t * world_per_t[ray]
         plain[ray] *= attenuation
+        if aovs is not None:
+            aovs.add(
+                ray,
+                weight=seen,
+                left=plain[ray],
+                depth=t * world_per_t[ray],
+                is_dense=sigma > depth_density,
+                gradient=slopes(densities[counts], place[counts]) * field.scale,
+                half=half,
+            )
         plain[ray[plain[ray] < stop_thresh]] = 0.0
         if nvol:
             weight = np.minimum(1.0 - attenuation, trans[ray])
@@ -391,4 +362,5 @@ def _march(
             stop_thresh=stop_thresh,
         )
         rgb += behind
-    return ReferencePicture(rgb + trans[:, None] * np.asarray(background, np.float64), trans, depth)
+    rgb += trans[:, None] * np.asarray(background, np.float64)
+    return ReferencePicture(rgb, trans, depth, aovs)

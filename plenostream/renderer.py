@@ -173,7 +173,8 @@ class Renderer(Closing):
             began = time.perf_counter()
             pixels, stats = picture_job(self._session, camera).draw(oversight)
         stats.seconds = time.perf_counter() - began
-        return RenderResult(rgb=pixels.rgb, alpha=pixels.alpha, depth=pixels.depth, stats=stats)
+        seen = {"rgb": pixels.rgb, "alpha": pixels.alpha, "depth": pixels.depth, **pixels.aovs}
+        return RenderResult(**seen, stats=stats)
 
     def render_rays(
         self,
@@ -198,12 +199,14 @@ class Renderer(Closing):
         start, course = _checked_rays(origins, directions)
         with self._turn(), overseen(cancel, progress, self._session.interrupt) as oversight:
             began, stats = time.perf_counter(), FrameStats()
-            values = np.empty((0, 5), np.float32)
+            aovs = self._session.aovs
+            values = np.empty((0, 5 + aovs.n_columns), np.float32)
             if len(start):
                 values, stats = RaysJob(self._session, start, course).draw(oversight=oversight)
         rgb, alpha, depth = _cut(values)
+        found = aovs.of_pixels(values[:, None, 5:])
         stats.seconds = time.perf_counter() - began
-        return RayResult(rgb=rgb, alpha=alpha, depth=depth, stats=stats)
+        return RayResult(rgb=rgb, alpha=alpha, depth=depth, **found, stats=stats)
 
 
 def _require(name: str, value: object, kind: type, said: str) -> None:
@@ -214,7 +217,7 @@ def _require(name: str, value: object, kind: type, said: str) -> None:
 def _cut(
     values: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Colour [..., 3], alpha and depth [...] out of [..., 5], arrays of their own."""
+    """Colour [..., 3], alpha and depth [...] out of [..., 5 or more], arrays of their own."""
     rgb, alpha, depth = values[..., :3], values[..., 3], values[..., 4]
     return np.ascontiguousarray(rgb), np.ascontiguousarray(alpha), np.ascontiguousarray(depth)
 

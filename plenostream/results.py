@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cancel", "FrameStats", "PoolUse", "Progress", "RayResult", "RenderResult"]
+from plenostream.errors import InvalidInput
+from plenostream.options import OUTPUTS
+
+__all__ = ["Cancel", "FrameStats", "Outputs", "PoolUse", "Progress", "RayResult", "RenderResult"]
 
 Cancel = Callable[[], bool]
 """Says whether what is being done is not wanted any more; asked from another thread."""
@@ -91,28 +94,57 @@ class PoolUse:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RenderResult:
-    """A picture."""
+class Outputs:
+    """What was drawn; None: not asked for in `RenderOptions.outputs` (`docs/rules.md`, 29 to 33)."""
 
     rgb: NDArray[np.float32]
-    """[H, W, 3]: colour over the background; may exceed 1, as in svox2."""
+    """[..., 3]: colour over the background; may exceed 1, as in svox2."""
     alpha: NDArray[np.float32]
-    """[H, W]: 1 - transmittance, in [0, 1]."""
+    """[...]: 1 - transmittance, background layers included, in [0, 1]."""
     depth: NDArray[np.float32]
-    """[H, W]: svox2's expected termination, world units along the ray, not divided by alpha."""
+    """[...]: svox2's expected termination, world units along the ray, not divided by alpha."""
     stats: FrameStats
     """What it cost."""
+    median_depth: NDArray[np.float32] | None = None
+    """[...]: world units along the ray to where half of the light is left; NaN: nowhere."""
+    density_depth: NDArray[np.float32] | None = None
+    """[...]: world units along the ray to where `depth_density` is exceeded; NaN: nowhere."""
+    normals: NDArray[np.float32] | None = None
+    """[..., 3]: unit vectors along the axes of the world, against the density's rise; 0: none."""
+    cost: NDArray[np.float32] | None = None
+    """[...]: samples that contributed."""
+    depth_weight: NDArray[np.float32] | None = None
+    """[...]: what the weights in `depth` add up to; comes with mean-depth."""
+
+    @property
+    def mean_depth(self) -> NDArray[np.float32]:
+        """[...]: depth divided by what its weights add up to, which is alpha unless there are
+        background layers, an opaque end or nvol; NaN where that is 0."""
+        weight = self.alpha if self.depth_weight is None else self.depth_weight
+        mean = np.full_like(self.depth, np.nan)
+        return np.divide(self.depth, weight, out=mean, where=weight > 0.0)
+
+    def channel(self, name: str) -> NDArray[np.float32]:
+        """An output by its name in `OUTPUTS`.
+
+        Raises
+        ------
+        InvalidInput : there is none of this name, or it was not asked for.
+        """
+        (known,) = OUTPUTS.check("output", (name,))
+        values: NDArray[np.float32] | None = getattr(self, known.replace("-", "_"))
+        if values is None:
+            raise InvalidInput(
+                f"{known} was not drawn; name it in the outputs of the RenderOptions"
+            )
+        return values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RayResult:
-    """The colours of arbitrary rays."""
+class RenderResult(Outputs):
+    """A picture: [...] is [height, width]."""
 
-    rgb: NDArray[np.float32]
-    """[n, 3], as in `RenderResult`."""
-    alpha: NDArray[np.float32]
-    """[n]."""
-    depth: NDArray[np.float32]
-    """[n]."""
-    stats: FrameStats
-    """What it cost."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RayResult(Outputs):
+    """What arbitrary rays see: [...] is [n]."""

@@ -39,7 +39,13 @@ settings.load_profile("dev")
 _LACKS = ("needs ", "cannot be loaded", "could not import", "is not installed")
 """Words of the reasons for which a test is skipped that would have run elsewhere."""
 
-_KERNELS = Path(__file__).resolve().parents[1] / "plenostream" / "integrator"
+_INTEGRATOR = Path(__file__).resolve().parents[1] / "plenostream" / "integrator"
+_COMPILED_FROM = [
+    _INTEGRATOR / "lattice.py",
+    *(_INTEGRATOR / "xla").rglob("*.py"),
+    *(_INTEGRATOR / "warp").rglob("*.py"),
+]
+"""Files of the kernels that XLA compiles."""
 _KEPT_SECONDS = 24 * 3600
 """For how long programs of other kernels are kept."""
 
@@ -79,7 +85,7 @@ def pytest_configure() -> None:
     if "JAX_COMPILATION_CACHE_DIR" in os.environ:  # a worker has its controller's
         return
     with contextlib.suppress(OSError, RuntimeError):  # no home, or none that can be written to
-        source = b"".join(path.read_bytes() for path in sorted(_KERNELS.rglob("*.py")))
+        source = b"".join(path.read_bytes() for path in sorted(_COMPILED_FROM))
         folder = cache_folder().with_name("tests") / xxhash.xxh3_64_hexdigest(source)
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)
@@ -89,10 +95,43 @@ def pytest_configure() -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with the most slow tests first, so that no worker is left with one at the end."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--few`: for one more Python, which changes what a test does, but not one of its cases alone."""
+    parser.addoption("--few", action="store_true", help="run two cases of each test at most")
+
+
+@pytest.hookimpl(trylast=True)  # after what -m leaves out
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what one backend proves, and most cases where `--few` are wanted; put the files with
+    the most slow tests first, so that no worker is left with one at the end."""
+    kept = [item for item in items if not _was_proven(item)]
+    if config.getoption("few"):
+        kept = _first_and_last(kept)
+    left_out = set(items) - set(kept)
+    if left_out:
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+    slow = Counter(item.path for item in kept if item.get_closest_marker("slow"))
+    items[:] = sorted(kept, key=lambda item: -slow[item.path])
+
+
+def _first_and_last(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Of the cases of each test, the first and the last."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    ends = {id(item) for mine in cases.values() for item in (mine[0], mine[-1])}
+    return [item for item in items if id(item) in ends]
+
+
+def _was_proven(item: pytest.Item) -> bool:
+    """Whether this is a case for one backend, of another than that one.
+
+    On a GPU nothing is left out: `native` does not draw there.
+    """
+    if os.environ["JAX_PLATFORMS"] != "cpu" or not item.get_closest_marker("one_backend"):
+        return False
+    call = getattr(item, "callspec", None)
+    return call is not None and call.params.get("each_backend", "native") != "native"
 
 
 @pytest.hookimpl(trylast=True)
@@ -193,7 +232,9 @@ _BACKENDS = [
 def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
 
-    What holds for one backend holds for all. Fixtures that draw have to ask for this one.
+    What holds for one backend holds for all. Fixtures that draw have to ask for this one. Cases that
+    are marked `one_backend` run with `native` alone: the rule is tried on every backend by others of
+    the same test, and what they add lies outside of a backend (another view, lens or model).
     """
     from plenostream.engine import opening
 

@@ -28,12 +28,13 @@ RANKS = {
     "integrator": 1,
     "plan": 1,
     "export": 2,
-    "edits": 3,
     "importers": 2,
     "stream": 2,
     "engine": 3,
+    "sketch": 3,
     "scene": 3,
     "renderer": 4,
+    "edits": 5,
     "viewer": 5,
     "cli": 6,
     "__main__": 7,
@@ -42,8 +43,10 @@ RANKS = {
 scene, camera or file, and a plan no device."""
 
 APART = {
-    "reference": {"reference_extras"},
+    "reference": {"reference_aovs", "reference_extras", "reference_rays"},
+    "reference_aovs": set(),
     "reference_extras": set(),
+    "reference_rays": set(),
     "testing": {*CORE, *RANKS, "reference"},
 }
 """For tests and tools alone: what each may import. No other module may import them."""
@@ -55,10 +58,10 @@ FENCES = {
     "pynvml": {"integrator"},
     "dask": {"importers"},
     "distributed": {"importers"},
-    "cv2": {"export"},
+    "cv2": {"export", "sketch"},
     "av": {"export"},
     "OpenEXR": {"export"},
-    "open3d": set(),
+    "open3d": {"sketch"},
     "skimage": {"export"},
     "trimesh": {"export"},
     "websockets": {"viewer", "testing"},

@@ -40,6 +40,7 @@ def scene(gyroid: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
     return make_scene(gyroid)
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
 @pytest.mark.parametrize("model", DISTORTED)
 def test_colmap_model_with_distortion_is_drawn_as_the_transforms_file(

@@ -90,3 +90,42 @@ def test_skips(n):
     )
     done = run_suite(tmp_path, *DISTRIBUTED, skips=skips, other=PASSES)
     assert "3 skipped, not tried here: open3d cannot be loaded: libEGL.so.1" in done.stdout
+
+
+def test_few_cases_are_the_first_and_the_last_of_each_test_that_is_not_left_out(
+    tmp_path: Path,
+) -> None:
+    cases = """
+import pytest
+@pytest.mark.parametrize("n", [0, 1, 2, 3, pytest.param(4, marks=pytest.mark.slow)])
+def test_counts(n):
+    assert n in (0, 3)
+def test_passes():
+    pass
+"""
+    hooks = "pytest_addoption, pytest_collection_modifyitems"
+    (tmp_path / "conftest.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.conftest import {hooks}\n"
+    )
+    done = run_suite(tmp_path, "--few", "-m", "not slow", cases=cases)
+    assert "3 passed, 3 deselected" in done.stdout
+
+
+def test_case_for_one_backend_is_drawn_by_native_alone(tmp_path: Path) -> None:
+    cases = """
+import pytest
+@pytest.fixture(params=["native", "warp", "xla"])
+def each_backend(request):
+    return request.param
+@pytest.mark.one_backend
+def test_draws(each_backend):
+    assert each_backend == "native"
+def test_draws_on_every_backend(each_backend):
+    pass
+"""
+    hooks = "pytest_addoption, pytest_collection_modifyitems"
+    (tmp_path / "conftest.py").write_text(
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\nfrom tests.conftest import {hooks}\n"
+    )
+    done = run_suite(tmp_path, cases=cases)
+    assert "4 passed, 2 deselected" in done.stdout

@@ -67,9 +67,24 @@ def test_plan_depends_on_the_view_and_not_on_what_was_rendered_before(scene: Pat
         assert renderer.plan(VIEW).to_dict() == first
 
 
+SHARES = {"smallest": 0.0, "a third more": 0.3, "planned": 1.0}
+ON_EVERY_BACKEND = [("smallest", "float16"), ("a third more", "float32"), ("planned", "float16")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("precision", ["float16", "float32"])
-@pytest.mark.parametrize("share", [0.0, 0.3, 1.0], ids=["smallest", "a third more", "planned"])
+@pytest.mark.parametrize(
+    ("share", "precision"),
+    [
+        pytest.param(
+            SHARES[share],
+            precision,
+            id=f"{share}-{precision}",
+            marks=() if (share, precision) in ON_EVERY_BACKEND else pytest.mark.one_backend,
+        )
+        for share in SHARES
+        for precision in ("float16", "float32")
+    ],
+)
 def test_measured_is_at_most_planned_and_planned_at_most_allowed(
     scene: Path, share: float, precision: str
 ) -> None:
@@ -163,9 +178,10 @@ def wide(camera: ps.Camera, width: int) -> ps.Camera:
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend  # what gives way, and when, is the planner's
 def test_pool_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) -> None:
     # The first picture leaves all but its few rays to the pool.
-    narrow, broad = wide(VIEW, 32), wide(VIEW, 6000)
+    narrow, broad = wide(VIEW, 32), wide(VIEW, 1500)
     allowed = plan_of(scene, broad).smallest_budget_bytes
     with open_renderer(scene) as renderer:
         expected = renderer.render(broad)
@@ -179,6 +195,7 @@ def test_pool_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.one_backend  # the cache is the host's
 def test_cache_gives_way_to_a_later_picture_that_needs_its_memory(scene: Path) -> None:
     small, large = VIEW.resized(8, 8), VIEW.resized(400, 400)
     with open_renderer(scene) as renderer:
@@ -203,7 +220,13 @@ def smallest_host_memory(render: Callable[[ps.Renderer], object], scene: Path) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["picture", "rays"])
-@pytest.mark.parametrize("ample", [True, False], ids=["ample", "smallest"])
+@pytest.mark.parametrize(
+    "ample",
+    [
+        pytest.param(True, id="ample", marks=pytest.mark.one_backend),
+        pytest.param(False, id="smallest"),
+    ],
+)
 def test_numpy_allocates_no_more_than_the_host_plan(scene: Path, what: str, ample: bool) -> None:
     rays = rays_around(3, 20_000)
 
@@ -246,7 +269,13 @@ def still_cameras(shared: Path, n: int, size: tuple[int, int]) -> list[ps.Camera
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "share"), [("still_128", 0.25), ("still_256", 0.6)])
+@pytest.mark.parametrize(
+    ("model", "share"),
+    [
+        ("still_128", 0.25),
+        pytest.param("still_256", 0.6, marks=pytest.mark.one_backend),
+    ],
+)
 def test_trained_model_renders_in_less_than_its_working_set(
     shared: Path, make_scene: Scenes, model: str, share: float
 ) -> None:

@@ -20,11 +20,13 @@ from plenostream.cli.parameters import Asked
 from plenostream.cli.plan import plan
 from plenostream.cli.points import points
 from plenostream.cli.render import render
+from plenostream.cli.sketch import inspect
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.options import (
     ConvertOptions,
     EditOptions,
+    FileOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -37,7 +39,9 @@ from plenostream.rules import (
     DeviceName,
     Lengths,
     Memory,
+    Names,
     Number,
+    Pixel,
     Point,
     Projection,
     Rule,
@@ -56,6 +60,7 @@ RECORDS = (
     VolumeOptions,
     ResampleOptions,
     EditOptions,
+    FileOptions,
 )
 OF_RECORDS = [
     pytest.param(record, name, rule, id=f"{record.__name__}.{name}")
@@ -127,6 +132,8 @@ def limits(rule: Rule) -> list[Any]:
         return [*rule.platforms, "cuda:0", "cuda:9999"]
     if isinstance(rule, Projection):
         return [*rule.words, (rule.least, rule.most, rule.most, rule.least)]
+    if isinstance(rule, Names):
+        return [rule.choices[:1], rule.choices]
     return list(rule.choices) if isinstance(rule, Choice) else [True, False]
 
 
@@ -150,7 +157,7 @@ def test_every_field_carries_a_rule(record: type[Any]) -> None:
     assert list(rules_of(record)) == [field.name for field in fields(record)]
 
 
-COMMANDS = (render, plan, convert, points, crop, merge, prune, resample, transform)
+COMMANDS = (render, plan, inspect, convert, points, crop, merge, prune, resample, transform)
 ASKED = [
     pytest.param(command, param, id=f"{command.name} {param.opts[0]}")
     for command in COMMANDS
@@ -159,7 +166,8 @@ ASKED = [
 ]
 UNRULED = {
     *("--cameras", "--cache", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
-    *("--spheric-clip", "--last-sample-opaque", "--approximate", "--keep-grid"),
+    *("--spheric-clip", "--last-sample-opaque", "--approximate", "--keep-grid", "--linear"),
+    "--out",
 }
 """Paths, and flags without a value."""
 
@@ -176,6 +184,8 @@ def typed(rule: Rule) -> list[str]:
         return ["1,2", "1,2,0.5", "1,2,nan", f"1,2,{rule.most + 1}", "1,2,3,4", "a,b,c"]
     if isinstance(rule, Projection):
         return ["9,9", "9,9,9,9,9", "0,9,9", "9,9,1e7", "9,9,-1", "9,9,nan", "on", "9x9,9"]
+    if isinstance(rule, Pixel):
+        return ["1", "1,2,3", "-1,2", "1,65537", "1.5,2", "1e3,2", "1x2"]
     if isinstance(rule, Size):
         return ["0x5", "800", "5x", "65537x1", "-1x5", "1e3x5", "800x600x3"]
     if isinstance(rule, Colour):

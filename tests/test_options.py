@@ -48,6 +48,8 @@ def test_picture_is_svox2s_by_default() -> None:
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
         "samples": 1,
+        "outputs": ("rgb", "alpha", "depth"),
+        "depth_density": None,
     }
 
 

@@ -17,6 +17,9 @@ from plenostream.integrator.native.sources import FOLDER, library_name
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data"
 
+NO_COMPILE = "--no-compile"
+"""What is never imported need not be compiled, which takes longer than the rest of an installation."""
+
 pytestmark = pytest.mark.slow
 
 # Nothing of the checkout, and none of the strictness of the tests, may reach the new one.
@@ -50,7 +53,7 @@ def programs(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of programs of a new environment in which the wheel is installed."""
     folder = tmp_path_factory.mktemp("environment")
     run(sys.executable, "-m", "venv", folder, cwd=folder)
-    run(folder / "bin" / "python", "-m", "pip", "install", "-qq", wheel, cwd=folder)
+    run(folder / "bin" / "python", "-m", "pip", "install", "-qq", NO_COMPILE, wheel, cwd=folder)
     return folder / "bin"
 
 
@@ -87,5 +90,5 @@ def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Pa
 def test_checkout_installs_as_a_folder(programs: Path, tmp_path: Path) -> None:
     # Over the wheel, whose dependencies are the same; what differs is the build, from the tree.
     run(programs / "python", "-m", "pip", "uninstall", "-qq", "-y", "plenostream", cwd=tmp_path)
-    run(programs / "python", "-m", "pip", "install", "-qq", ROOT, cwd=tmp_path)
+    run(programs / "python", "-m", "pip", "install", "-qq", NO_COMPILE, ROOT, cwd=tmp_path)
     assert run(programs / "plenostream", "--version", cwd=tmp_path).strip()

@@ -85,22 +85,24 @@ FORWARD_CAMERAS = {
         )
     ),
 }
+ON_EVERY_BACKEND = ("outside", "inside", "behind the plane", "within the volume")
 SEEN = [
     pytest.param(
         option,
         camera,
-        marks=[] if camera in ("outside", "inside") and option != "far cap" else pytest.mark.slow,
+        id=f"{option}-{camera}",
+        marks=[
+            *([] if quick else [pytest.mark.slow]),
+            *([] if camera in ON_EVERY_BACKEND else [pytest.mark.one_backend]),
+        ],
     )
     for option, values in OPTIONS.items()
-    if "ndc" not in values
-    for camera in CAMERAS
-] + [
-    pytest.param(
-        option, camera, marks=[] if option == "ndc" else pytest.mark.slow, id=f"{option}-{camera}"
-    )
-    for option, values in OPTIONS.items()
-    if "ndc" in values
-    for camera in FORWARD_CAMERAS
+    for camera in (FORWARD_CAMERAS if "ndc" in values else CAMERAS)
+    for quick in [
+        option == "ndc"
+        if "ndc" in values
+        else camera in ("outside", "inside") and option != "far cap"
+    ]
 ]
 
 

@@ -179,7 +179,18 @@ def strike(streaming: Streaming, fault: Fault, nth: int, key: str | None = None)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", [missing, refused, truncated, one_bit, delayed])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        missing,
+        delayed,
+        # What becomes of a read that failed, whichever way, reaches a backend as one error.
+        *(
+            pytest.param(fault, marks=pytest.mark.one_backend)
+            for fault in (refused, truncated, one_bit)
+        ),
+    ],
+)
 def test_read_that_fails_once_gives_the_same_picture_or_names_the_brick(
     streaming: Streaming, fault: Fault
 ) -> None:
@@ -198,6 +209,7 @@ def test_read_that_fails_once_gives_the_same_picture_or_names_the_brick(
         assert strike(streaming, fault, 0, key) == key
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("fault", [missing, refused, truncated, one_bit])
 def test_read_that_fails_while_opening_is_named_or_changes_nothing(
     streaming: Streaming, fault: Fault

@@ -2,7 +2,8 @@
 # Sourced by tools/demo and tools/test; defines `set_up LEVEL`, which makes .venv/ or finds it whole.
 #
 #   set_up run    the package and what it needs, the viewer included
-#   set_up dev    the same, the tools of the gate, and open3d with its system libraries
+#   set_up fast   the same, and the tools of the gate
+#   set_up dev    the same, and open3d with its system libraries
 #
 # A stamp for the level says what was installed and is written last: an environment that a killed
 # run left behind has none, and is made anew. PYTHON=python3.12 chooses the interpreter,
@@ -81,7 +82,8 @@ make_venv() {
 # Install this checkout, editable, with the extras named, if any: "dev,points".
 pip_install() {
   # PIP_USER, where it is set, would be refused inside a virtual environment.
-  PIP_USER=0 "$venv/bin/python" -m pip install -qq --disable-pip-version-check \
+  # Not compiled: that takes longer than the rest of it, and most of 10,000 files are never imported.
+  PIP_USER=0 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-compile \
     --editable "$root${1:+[$1]}"
 }
 
@@ -124,10 +126,18 @@ ours() {
 
 stamped() { [ "$(cat "$venv/.stamp-$1" 2>/dev/null)" = "$(stamp)" ]; }
 
+# True if what is set up will do for a level: this one, or one that has more.
+will_do() {
+  local levels="run fast dev" level
+  for level in $1 ${levels##*"$1"}; do
+    if stamped "$level"; then return; fi
+  done
+  return 1
+}
+
 set_up_alone() {
   local level=$1 python started=$SECONDS
-  # What is set up for developers will do for running.
-  if ours && { stamped "$level" || stamped dev; }; then
+  if ours && will_do "$level"; then
     return
   fi
   if [ -e "$venv" ] && [ ! -e "$mark" ] && [ -n "$(ls -A "$venv")" ]; then
@@ -139,13 +149,17 @@ set_up_alone() {
     make_venv "$python"
   fi
   rm -f "$venv"/.stamp-*
-  if [ "$level" = dev ]; then
-    say "set-up: installing plenostream, what it needs, tools, open3d and Warp (2.7 GB; a minute or two)"
-    install_dev || fail "$no_packages"
-  else
-    say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"
-    pip_install view || fail "$no_packages"
-  fi
+  case $level in
+    dev)
+      say "set-up: installing plenostream, what it needs, tools, open3d and Warp (2.7 GB; a minute or more)"
+      install_dev || fail "$no_packages" ;;
+    fast)
+      say "set-up: installing plenostream, what it needs, tools and Warp (1.6 GB; a minute or more)"
+      pip_install dev || fail "$no_packages" ;;
+    *)
+      say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"
+      pip_install view || fail "$no_packages" ;;
+  esac
   stamp >"$venv/.part"
   mv "$venv/.part" "$venv/.stamp-$level"
   say "set-up: done in $((SECONDS - started)) s"

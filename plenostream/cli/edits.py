@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from plenostream.cli.opening import cameras_of
 from plenostream.cli.parameters import (
     Settings,
     quiet_option,
@@ -14,24 +15,27 @@ from plenostream.cli.parameters import (
     take_record,
 )
 from plenostream.cli.progress import Progress
+from plenostream.cli.viewpoints import camera_options
 from plenostream.options import (
     BOX,
     BOX_UNITS,
     FACTOR,
     FRAME_CENTER,
     FRAME_RADIUS,
+    NEW_GRID,
     OVERLAP,
     PRUNE_DENSITY,
+    PRUNE_WEIGHT,
     SHIFT,
     EditOptions,
+    RenderOptions,
 )
 
 __all__ = ["crop", "merge", "prune", "resample", "transform"]
 
 
-def _run(settings: Settings, edit: str, flags: dict[str, Any], *places: Any, **said: Any) -> None:
-    """Run a function of `plenostream.edits` with the options among `flags`, and say what it made."""
-    options = take_record(EditOptions, flags)
+def _run(settings: Settings, edit: str, options: EditOptions, *places: Any, **said: Any) -> None:
+    """Run a function of `plenostream.edits`, and say what it made."""
     import plenostream.edits as edits
 
     with Progress(quiet=settings.quiet) as progress:
@@ -71,7 +75,16 @@ def crop(
     **flags: Any,
 ) -> None:
     """Write the voxels of a SCENE that lie in a box as the scene OUT; their values stay."""
-    _run(settings, "crop", flags, scene, out, box, units=units, keep_grid=keep_grid)
+    _run(
+        settings,
+        "crop",
+        take_record(EditOptions, flags),
+        scene,
+        out,
+        box,
+        units=units,
+        keep_grid=keep_grid,
+    )
 
 
 @click.command(
@@ -102,46 +115,80 @@ def merge(
 
     OUT has the smallest grid that holds all of them.
     """
-    _run(settings, "merge", flags, scenes, out, shifts=shift or None, overlap=overlap)
+    _run(
+        settings,
+        "merge",
+        take_record(EditOptions, flags),
+        scenes,
+        out,
+        shifts=shift or None,
+        overlap=overlap,
+    )
 
 
 @click.command(
-    short_help="Leave out thin voxels.",
+    short_help="Leave out voxels that are thin, or that no view sees.",
     epilog="""\b
-Example:
+Examples:
   plenostream prune model.zarr small.zarr --min-density 1
+  plenostream prune model.zarr small.zarr --min-weight 0.01 --cameras transforms_train.json
 """,
 )
 @click.argument("scene")
 @click.argument("out")
-@rule_option("--min-density", rule=PRUNE_DENSITY, default=0.0)
+@rule_option("--min-density", rule=PRUNE_DENSITY)
+@rule_option("--min-weight", rule=PRUNE_WEIGHT)
+@camera_options
+@record_options(RenderOptions)
 @record_options(EditOptions)
 @quiet_option
 @click.pass_obj
-def prune(settings: Settings, /, scene: str, out: str, min_density: float, **flags: Any) -> None:
+def prune(
+    settings: Settings,
+    /,
+    scene: str,
+    out: str,
+    min_density: float | None,
+    min_weight: float | None,
+    **flags: Any,
+) -> None:
     """Write a SCENE without its thin voxels as the scene OUT.
 
-    With --min-density 0 the picture stays the same: only voxels go that nothing is drawn with.
+    With --min-density 0 the picture stays the same: only voxels go that nothing is drawn with. With
+    --min-weight those stay that the views of --cameras (or --orbit, or --look-from) see. Of any
+    pruning with views, the summary says how far their pictures are from those before.
     """
-    _run(settings, "prune", flags, scene, out, min_density=min_density)
+    options = take_record(EditOptions, flags)
+    render = take_record(RenderOptions, flags)
+    said: dict[str, Any] = {"min_density": min_density, "min_weight": min_weight}
+    if any(value is not None for value in flags.values()):
+        viewpoints = cameras_of(scene, render, flags)
+        said |= {"cameras": [camera for _, camera in viewpoints.cameras], "render": render}
+    elif render != RenderOptions():
+        said["render"] = render
+    _run(settings, "prune", options, scene, out, **said)
 
 
 @click.command(
     short_help="Give a scene more or fewer voxels.",
     epilog="""\b
-Example:
+Examples:
   plenostream resample model.zarr half.zarr --factor 0.5
+  plenostream resample model.zarr cubes.zarr --grid 384,384,128
 """,
 )
 @click.argument("scene")
 @click.argument("out")
-@rule_option("--factor", rule=FACTOR, required=True)
+@rule_option("--factor", rule=FACTOR)
+@rule_option("--grid", rule=NEW_GRID)
 @record_options(EditOptions)
 @quiet_option
 @click.pass_obj
-def resample(settings: Settings, /, scene: str, out: str, factor: float, **flags: Any) -> None:
+def resample(
+    settings: Settings, /, scene: str, out: str, factor: float | None, grid: Any, **flags: Any
+) -> None:
     """Write a SCENE with more or fewer voxels in the same place as the scene OUT."""
-    _run(settings, "resample", flags, scene, out, factor)
+    _run(settings, "resample", take_record(EditOptions, flags), scene, out, factor, grid=grid)
 
 
 @click.command(
@@ -165,4 +212,12 @@ def transform(
 
     Densities stay what they are per world unit: a scene twice as large lets less light through.
     """
-    _run(settings, "transform", flags, scene, out, radius=radius, center=center)
+    _run(
+        settings,
+        "transform",
+        take_record(EditOptions, flags),
+        scene,
+        out,
+        radius=radius,
+        center=center,
+    )

@@ -45,7 +45,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'.
     help="File or data set of views with photographs (formats: docs/cameras.md).",
 )
 @camera_file_options
-@record_options(RenderOptions)
+@record_options(RenderOptions, without=("outputs", "depth_density"))
 @record_options(StreamOptions)
 @cache_options
 @click.option(
@@ -75,8 +75,8 @@ def evaluate(
     """
     from plenostream.cameras import Asked, read_cameras
     from plenostream.export.photographs import read_picture, side_by_side
+    from plenostream.export.picture_files import write_png
     from plenostream.export.scores import require_scores, score
-    from plenostream.export.stills import write_png
     from plenostream.export.targets import choose_target, target_files
     from plenostream.files.atomic import checked_output, made_folders, try_place
 

@@ -15,6 +15,7 @@ from plenostream.cli.parameters import Settings, quiet_option
 from plenostream.cli.plan import plan
 from plenostream.cli.points import points
 from plenostream.cli.render import render
+from plenostream.cli.sketch import inspect
 from plenostream.cli.view import view
 
 __all__ = ["commands"]
@@ -50,7 +51,7 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-_READING = (convert, view, render, plan, evaluate, compare, info, verify, export, points)
+_READING = (convert, view, render, plan, evaluate, compare, info, inspect, verify, export, points)
 _EDITING = (crop, merge, prune, resample, transform)
 for command in (*_READING, *_EDITING):
     commands.add_command(command)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plenostream.renderer import Renderer
     from plenostream.scene import Scene
 
-__all__ = ["opened_renderer", "opened_scene", "opened_scene_alone"]
+__all__ = ["cameras_of", "opened_renderer", "opened_scene", "opened_scene_alone"]
 
 
 @contextmanager
@@ -52,6 +52,16 @@ def opened_scene_alone(
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     with _opened_scene(scene, stream, flags) as opened:
         yield opened, options, stream
+
+
+def cameras_of(scene: str, options: RenderOptions, flags: dict[str, Any]) -> Viewpoints:
+    """The cameras that `flags` ask for, about a scene that is closed again."""
+    from plenostream.engine.projection import choose_ndc
+    from plenostream.scene import open_scene
+
+    with open_scene(scene) as opened:
+        in_ndc = choose_ndc(options, opened.meta).camera is not None
+        return choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
 
 
 def _opened_scene(scene: str, stream: StreamOptions, flags: dict[str, Any]) -> Scene:

@@ -5,7 +5,7 @@ The flags of a record of options are made from its fields, so that a default has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from plenostream.options import (
     ConvertOptions,
     EditOptions,
     ExportOptions,
+    FileOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -47,6 +48,7 @@ _Record = TypeVar(
     EditOptions,
     ExportOptions,
     ViewOptions,
+    FileOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -119,19 +121,26 @@ def spelled_flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-def record_options(record: type) -> Callable[[_Command], _Command]:
+def record_options(
+    record: type, *, without: Container[str] = (), **defaults: Any
+) -> Callable[[_Command], _Command]:
     """Decorator that gives a command one flag per field of a record of options.
 
-    The command gets the fields as keyword arguments of the same names.
+    The command gets the fields as keyword arguments of the same names; not those it is `without`.
+    `defaults` are those of this command, where they are not the record's.
     """
 
     def decorate(command: _Command) -> _Command:
         rules = rules_of(record)
         # Click lists flags in the order of decorators read from top to bottom.
         for field in reversed(fields(record)):
+            if field.name in without:
+                continue
             flag = spelled_flag(_SPELLED.get(field.name, field.name))
-            option = rule_option(flag, field.name, rule=rules[field.name], default=field.default)
-            command = option(command)
+            default = defaults.get(field.name, field.default)
+            command = rule_option(flag, field.name, rule=rules[field.name], default=default)(
+                command
+            )
         return command
 
     return decorate
@@ -150,7 +159,8 @@ def cache_options(command: _Command) -> _Command:
 
 def take_record(record: type[_Record], flags: dict[str, Any]) -> _Record:
     """The record made of its fields among `flags`, which are taken out of them."""
-    return record(**{field.name: flags.pop(field.name) for field in fields(record)})
+    named = [field.name for field in fields(record) if field.name in flags]
+    return record(**{name: flags.pop(name) for name in named})
 
 
 @dataclass(slots=True)

@@ -36,8 +36,8 @@ def write_preview(scene: str, path: str, *, overwrite: bool) -> None:
     import numpy as np
 
     from plenostream.cameras import orbit_cameras
+    from plenostream.export.picture_files import write_png
     from plenostream.export.pixels import colour_8bit
-    from plenostream.export.stills import write_png
     from plenostream.field.grid import GridSpec
     from plenostream.format.contents import world_bounds
     from plenostream.renderer import Renderer

@@ -14,14 +14,14 @@ from plenostream.cli.parameters import (
     cache_options,
     quiet_option,
     record_options,
-    rule_option,
+    take_record,
 )
 from plenostream.cli.progress import Progress
 from plenostream.cli.summary import choice_lines, stats_json, summary_lines
 from plenostream.cli.viewpoints import camera_options
 from plenostream.errors import InvalidInput, printable
 from plenostream.files.paths import apart_from
-from plenostream.options import FPS, OUTPUTS, RenderOptions, StreamOptions
+from plenostream.options import OUTPUTS, FileOptions, RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
     from plenostream.export.targets import Target, Writer
@@ -41,6 +41,9 @@ Examples:
   plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
   plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --path-frames 300
   plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
+  plenostream render model.zarr cut-out.png --background none --png-bits 16 --look-from 2,2,1
+  plenostream render model.zarr comp/ --format exr --linear --background none --orbit 120
+  plenostream render model.zarr overlay.webm --background none --orbit 120
 
 \b
 Exit codes: 0 done, 1 data or input that cannot be used, 2 usage, 3 budget too
@@ -50,9 +53,8 @@ small (the message says which would do), 130 Ctrl-C.
 @click.argument("scene")
 @click.argument("out")
 @camera_options
-@rule_option("--outputs", rule=OUTPUTS, default="rgb")
-@rule_option("--fps", rule=FPS, default=30.0)
-@record_options(RenderOptions)
+@record_options(FileOptions)
+@record_options(RenderOptions, outputs=("rgb",))
 @record_options(StreamOptions)
 @cache_options
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
@@ -71,7 +73,6 @@ def render(
     scene: str,
     out: str,
     outputs: tuple[str, ...],
-    fps: float,
     stats: str | None,
     overwrite: bool,
     resume: bool,
@@ -79,26 +80,31 @@ def render(
 ) -> None:
     """Render views of a SCENE to OUT.
 
-    OUT is a picture for one view: .png (8 bit, to look at), .npy or .exr (float32, the values as
-    they are, above 1 too); a film for a path of views: .mp4 (H.264); or a folder, which gets
-    frame_0000.png and so on, numbered as in the camera file.
+    OUT is a picture for one view: .png, .jpg or .webp to look at; .exr, .npz or .npy with the values
+    as they are (float32, above 1 too), of which .exr and .npz hold all outputs; a film for a path of
+    views: .mp4 (H.264, HEVC), .mov (ProRes 4444) or .webm (VP9); or a folder, which gets
+    frame_0000.png and so on, numbered as in the camera file. Outputs that have no place in OUT come
+    beside it, as view_depth.png and view_depth.npy. docs/usage.md has units and conventions.
     """
     from plenostream.export.targets import choose_target, target_files
     from plenostream.export.unfinished import missing_frames
     from plenostream.files.atomic import made_folders, try_place, writing
 
+    written = take_record(FileOptions, flags)
+    if flags["background"] == "none" and "rgb" in outputs:
+        outputs = OUTPUTS.check("--outputs", {*outputs, "alpha"})
     # What can be known of the places is found out before the scene is opened.
-    choose_target(out, outputs=outputs, n_frames=1)
+    choose_target(out, outputs=outputs, n_frames=1, options=written)
     try_place(out, what="picture or film")
     if stats is not None:
         try_place(stats, what=_STATS)
     inputs = {"scene": scene, "camera file": flags["cameras"]}
-    with opened_renderer(scene, flags) as (renderer, viewpoints, options):
+    with opened_renderer(scene, flags | {"outputs": outputs}) as (renderer, viewpoints, options):
         cameras = viewpoints.cameras
-        target = choose_target(out, outputs=outputs, n_frames=len(cameras))
+        target = choose_target(out, outputs=outputs, n_frames=len(cameras), options=written)
         sizes = {number: (camera.width, camera.height) for number, camera in cameras}
         if resume:
-            if overwrite and target.kind != "mp4":
+            if overwrite and not target.film:
                 raise InvalidInput(
                     "--resume leaves frames that are there, and --overwrite does not"
                 )
@@ -116,8 +122,7 @@ def render(
                 _opened_output(
                     target,
                     sizes,
-                    background=options.background_rgb,
-                    fps=fps,
+                    background=options.background,
                     overwrite=overwrite,
                     missing=numbers if resume else None,
                 ) as writer,
@@ -152,8 +157,7 @@ def _opened_output(
     target: Target,
     sizes: dict[int, tuple[int, int]],
     *,
-    background: tuple[float, float, float],
-    fps: float,
+    background: float | tuple[float, float, float] | str,
     overwrite: bool,
     missing: list[int] | None,
 ) -> AbstractContextManager[Writer]:
@@ -162,12 +166,13 @@ def _opened_output(
     from plenostream.export.stills import still_output
     from plenostream.export.unfinished import resumed_film
 
-    if target.kind == "mp4" and missing is not None:
-        return resumed_film(target, sizes=sizes, missing=missing, fps=fps, overwrite=overwrite)
-    if target.kind == "mp4":
-        return film_output(target, sizes=list(sizes.values()), fps=fps, overwrite=overwrite)
+    of_render: dict[str, Any] = {"background": background, "overwrite": overwrite}
+    if target.film and missing is not None:
+        return resumed_film(target, sizes=sizes, missing=missing, **of_render)
+    if target.film:
+        return film_output(target, sizes=list(sizes.values()), **of_render)
     numbers = list(sizes) if missing is None else missing
-    return still_output(target, numbers=numbers, background=background, overwrite=overwrite)
+    return still_output(target, numbers=numbers, **of_render)
 
 
 def _opened_stats(path: str | None, *, overwrite: bool) -> AbstractContextManager[AsideFile | None]:

@@ -46,7 +46,8 @@ def crop(
 
     Raises
     ------
-    InvalidInput : no box; one outside the grid, or less than 2 voxels wide.
+    InvalidInput : no box; one outside the grid, or less than 2 voxels wide; a scene with background
+        layers, which lie around the whole grid, unless that is kept.
     StoreNotFound, StoreFormat, BrickCorrupt : no scene, or a damaged one.
     StoreExists, StoreError, OutputError : the target is there, or cannot be written.
     BudgetError : the memory allowed is too small.

@@ -48,7 +48,9 @@ def merge(
 
     Raises
     ------
-    InvalidInput : fewer than two scenes; voxels of different sizes, or off each other's lattice.
+    InvalidInput : fewer than two scenes; voxels of different sizes, or off each other's lattice;
+        different bases, background layers or normalised device coordinates; layers around a volume
+        that is not the merged one.
     StoreNotFound, StoreFormat, BrickCorrupt, StoreExists, StoreError, OutputError, BudgetError : as
     for `crop`.
     """

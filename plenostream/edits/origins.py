@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from plenostream import __version__
+from plenostream.edits.extras import chosen_extras, copy_extras
 from plenostream.edits.voxels import SceneVoxels, cached_chunks
 from plenostream.errors import InvalidInput, printable, shown
 from plenostream.field.grid import GridSpec
@@ -46,18 +47,6 @@ class Origin:
         return printable(f"{self.path.name} ({self.meta.tables_digest})")
 
 
-def _refuse_extras(path: Path, meta: SceneMeta) -> None:
-    """Refuse what would be lost: a cropped volume has no place among layers around the whole one."""
-    parts = {
-        "background layers": meta.background,
-        "a learned basis": meta.learned,
-        "normalised device coordinates": meta.ndc,
-    }
-    for name, part in parts.items():
-        if part is not None:
-            raise InvalidInput(f"{printable(str(path))} has {name}, which edits do not keep yet")
-
-
 class Edit(Protocol):
     """What an edit does with the voxels of its scenes."""
 
@@ -71,13 +60,11 @@ def open_origin(scene: PathLike, target: PathLike) -> Origin:
     Raises
     ------
     StoreError : no scene, or damaged tables.
-    InvalidInput : it has what edits do not keep.
     OutputError : `target` is the scene itself.
     """
     path = Path(os.path.abspath(local_path(scene, what="scene")))
     apart_from([local_path(target, what="scene")], {"scene": path})
     with open_store(path) as store:
-        _refuse_extras(path, store.meta)
         return Origin(
             path=path,
             meta=store.meta,
@@ -100,9 +87,14 @@ def make_edited(
     """Write the scene that `edit` makes of `origins`; codec and bricks are the first one's.
 
     `line` says in words what is done; `held_bytes` is memory that the edit takes for itself.
+
+    Raises
+    ------
+    InvalidInput : what the scenes have beside voxels does not go together, see `chosen_extras`.
     """
     options = checked_options(options)
     first = origins[0]
+    extras = chosen_extras(origins, grid)
     share = options.host_bytes // _CACHE_SHARE // len(origins)
     caches = [cached_chunks(origin.meta, share) for origin in origins]
     files_before = {origin.meta.source_digest: origin.meta for origin in origins}
@@ -110,6 +102,8 @@ def make_edited(
 
     def source(work: Path, tell: Progress) -> BoxSource:
         stores = [files.enter_context(open_store(origin.path)) for origin in origins]
+        copy_extras(stores[extras.layers_of], work / "scene", "background", codec=first.codec)
+        copy_extras(stores[0], work / "scene", "basis", codec=first.codec)
         return edit(
             [
                 SceneVoxels(store, n_chunks=n_chunks)
@@ -129,9 +123,15 @@ def make_edited(
         held_bytes=held_bytes
         + sum(origin.table_bytes for origin in origins)
         + sum(n_bytes for _, n_bytes in caches),
-        identity={"scenes": [origin.meta.tables_digest for origin in origins], "edit": line},
+        identity={
+            "scenes": [origin.meta.tables_digest for origin in origins],
+            "extras": extras.digests,
+            "edit": line,
+        },
         digest=first.meta.source_digest if len(files_before) == 1 else "",
         history=new_history(origins, line),
+        background=extras.background,
+        learned=extras.learned,
     )
     how = ConvertOptions(
         brick_size=first.meta.brick_size,
@@ -140,6 +140,7 @@ def make_edited(
         workers=options.workers,
         overwrite=options.overwrite,
         resume=options.resume,
+        ndc=extras.ndc,
     )
     with files:
         return make_scene(target, grid, described, how, progress=progress)

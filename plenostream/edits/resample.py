@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from types import EllipsisType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,12 @@ from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike
 from plenostream.importers.arrays.boxes import BoxValues, Triple, VoxelBox
 from plenostream.importers.packing.report import ConvertReport
-from plenostream.options import FACTOR, EditOptions
+from plenostream.options import FACTOR, NEW_GRID, EditOptions
 from plenostream.results import Progress
 
 __all__ = ["resample"]
 
+_MOST_PARTS = 4
 _WIDEST = 34
 """Voxels an axis of a box that is made at a time."""
 
@@ -28,12 +30,14 @@ _WIDEST = 34
 def resample(
     scene: PathLike,
     target: PathLike,
-    factor: float,
+    factor: float | None = None,
     options: EditOptions | None = None,
     *,
+    grid: Any = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Write a scene whose grid has `factor` times as many voxels along each axis (rounded).
+    """Write a scene whose grid has `factor` times as many voxels along each axis (rounded), or those of
+    `grid` (three whole numbers, each a quarter to four times what there is).
 
     Its volume stays where it is. With more voxels, each has what the old grid has at its centre,
     densities and coefficients interpolated linearly between eight voxels, as svox2's own `resample`
@@ -43,28 +47,50 @@ def resample(
 
     Raises
     ------
-    InvalidInput : `factor` is against its rule, or leaves less than two voxels along an axis.
+    InvalidInput : neither or both of the two; one is against its rule, or leaves less than two voxels
+        along an axis.
     StoreNotFound, StoreFormat, BrickCorrupt, StoreExists, StoreError, OutputError, BudgetError : as
     for `crop`.
     """
-    factor = FACTOR.check("factor", factor)
+    if (factor is None) == (grid is None):
+        raise InvalidInput("expected a factor or a grid, and not both")
+    if factor is not None:
+        factor = FACTOR.check("factor", factor)
+    else:
+        grid = NEW_GRID.check("grid", grid)
     origin = open_origin(scene, target)
     old = origin.meta.grid
-    x, y, z = (round(n * factor) for n in old.size)
-    if min(x, y, z) < 2:
-        raise InvalidInput(f"factor is {factor:g}, which leaves {(x, y, z)} of {old.size} voxels")
-    grid = replace(old, size=(x, y, z))
-    form = _Sampling(old=old, new=grid)
+    new = replace(old, size=_times(old.size, factor) if factor is not None else grid)
+    _check_ratios(old.size, new.size)
+    form = _Sampling(old=old, new=new)
     return make_edited(
         target,
-        grid,
+        new,
         [origin],
         lambda scenes: _Resampled(scenes[0], form),
         options,
-        line=f"resample from {old.size} to {grid.size} voxels",
+        line=f"resample from {old.size} to {new.size} voxels",
         held_bytes=form.box_bytes(origin.meta.sh_columns),
         progress=progress,
     )
+
+
+def _times(size: Triple, factor: float) -> Triple:
+    x, y, z = (round(n * factor) for n in size)
+    if min(x, y, z) < 2:
+        raise InvalidInput(f"factor is {factor:g}, which leaves {(x, y, z)} of {size} voxels")
+    return x, y, z
+
+
+def _check_ratios(old: Triple, new: Triple) -> None:
+    """Refuse more than a factor of `_MOST_PARTS` along an axis: boxes would not fit any memory."""
+    for a, b in zip(old, new, strict=True):
+        # A factor of 1/4 may round to a little less.
+        if _MOST_PARTS * (b + 1) <= a or b > _MOST_PARTS * a:
+            raise InvalidInput(
+                f"grid is {new}, and the scene has {old} voxels; expected a quarter to four times "
+                "as many along each axis: go there in several steps"
+            )
 
 
 class _Sampling:

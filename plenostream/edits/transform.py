@@ -11,7 +11,7 @@ import numpy as np
 
 from plenostream import __version__
 from plenostream.edits.origins import checked_options, new_history, open_origin
-from plenostream.errors import InvalidInput
+from plenostream.errors import InvalidInput, printable
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import density_rounding, density_unit
 from plenostream.files.paths import PathLike
@@ -39,12 +39,14 @@ def transform(
     """Write a scene with another `radius` or `center` (world units) of its volume; None: as it is.
 
     Nothing else changes: densities stay what they are per world unit, so a scene that becomes twice
-    as large lets less light through. Memory: a chunk, and the tables. `options.resume` has nothing
+    as large lets less light through. Background layers go with the volume, and a learned basis stays
+    that of directions in the world. Memory: a chunk, and the tables. `options.resume` has nothing
     to go on with.
 
     Raises
     ------
-    InvalidInput : neither is given, or one is against its rule.
+    InvalidInput : neither is given, or one is against its rule; a scene in normalised device
+        coordinates.
     StoreNotFound, StoreFormat, BrickCorrupt, StoreExists, StoreError, OutputError : as for `crop`.
     """
     began = time.perf_counter()
@@ -53,6 +55,11 @@ def transform(
         raise InvalidInput("neither radius nor center is given; expected one of them or both")
     origin = open_origin(scene, target)
     old = origin.meta.grid
+    if origin.meta.ndc is not None:
+        raise InvalidInput(
+            f"{printable(str(origin.path))} lies in normalised device coordinates, whose places are "
+            "none of the world: a frame that is moved there is bent in the world, not moved"
+        )
     grid = replace(
         old,
         radius=old.radius if radius is None else FRAME_RADIUS.check("radius", radius),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from plenostream.format.layout import SceneMeta, array_specs
 from plenostream.format.reader import SceneStore
-from plenostream.importers.arrays.boxes import BoxValues, VoxelBox
+from plenostream.importers.arrays.boxes import BoxValues, Triple, VoxelBox
 
 __all__ = ["SceneVoxels", "cached_chunks"]
 
@@ -89,11 +89,31 @@ class SceneVoxels:
         bits = np.unpackbits(self._tables.mask[brick], bitorder="little", count=self._bricks.voxels)
         return bits.view(np.bool_).reshape((self._bricks.edge,) * 3)
 
+    def holders(self, box: VoxelBox) -> Iterator[tuple[int, VoxelBox, VoxelBox]]:
+        """As `_pieces`, of all stored bricks that hold a voxel of a box, in their aprons too."""
+        edge = self._bricks.brick_size
+        for brick, lower in self._stored(box, before=1):
+            x, y, z = (a + edge + 1 for a in lower)
+            whole = VoxelBox(lower, (x, y, z))
+            yield brick, whole, whole.common(box)
+
     def _pieces(self, box: VoxelBox) -> Iterator[tuple[int, VoxelBox, VoxelBox]]:
         """Stored bricks that own a voxel of a box: number, all their voxels, those in the box."""
         edge, shape = self._bricks.brick_size, self._bricks.shape
+        for brick, lower in self._stored(box):
+            x, y, z = (a + edge + 1 for a in lower)
+            # The last brick of an axis owns the voxels of its apron too.
+            owned = [
+                a + edge + (a // edge == last - 1) for a, last in zip(lower, shape, strict=True)
+            ]
+            common = VoxelBox(lower, (owned[0], owned[1], owned[2])).common(box)
+            yield brick, VoxelBox(lower, (x, y, z)), common
+
+    def _stored(self, box: VoxelBox, before: int = 0) -> Iterator[tuple[int, Triple]]:
+        """Stored bricks that own voxels from `before` voxels before a box on: number, first voxel."""
+        edge, shape = self._bricks.brick_size, self._bricks.shape
         ranges = [
-            np.arange(min(a // edge, n - 1), min((b - 1) // edge, n - 1) + 1)
+            np.arange(min(max(a - before, 0) // edge, n - 1), min((b - 1) // edge, n - 1) + 1)
             for a, b, n in zip(box.lower, box.upper, shape, strict=True)
         ]
         places = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -104,15 +124,7 @@ class SceneVoxels:
         for (i, j, k), brick in zip(
             places[stored].tolist(), self._order[at[stored]].tolist(), strict=True
         ):
-            lower = (i * edge, j * edge, k * edge)
-            x, y, z = (a + edge + 1 for a in lower)
-            # The last brick of an axis owns the voxels of its apron too.
-            owned = [
-                a + edge + (n == last - 1)
-                for a, n, last in zip(lower, (i, j, k), shape, strict=True)
-            ]
-            common = VoxelBox(lower, (owned[0], owned[1], owned[2])).common(box)
-            yield brick, VoxelBox(lower, (x, y, z)), common
+            yield brick, (i * edge, j * edge, k * edge)
 
     def _keys(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """One number for each place of a brick."""

@@ -58,6 +58,7 @@ class Backdrop:
             rgb: NDArray[np.float32],
             depth: NDArray[np.float32],
             alpha: NDArray[np.float32],
+            aovs: NDArray[np.float32],
         ) -> None:
             parts = [
                 slice(first, first + _TILES_AT_ONCE)
@@ -67,7 +68,7 @@ class Backdrop:
             def draw(part: slice) -> None:
                 if not self._stopped:
                     colour, opaque = self._drawn(rays, number[part], rgb[part], alpha[part])
-                    place(number[part], colour, depth[part], opaque)
+                    place(number[part], colour, depth[part], opaque, aovs[part])
 
             # Not in the thread that brings them: of those there may be more than are planned for.
             for drawn in [self._threads.submit(draw, part) for part in parts]:

@@ -15,7 +15,7 @@ Resident and streaming are the same loop: with everything in the pool, step 3 fi
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,10 @@ from plenostream.integrator.interface import Integrator, Report, Sizes
 from plenostream.plan import View, plan_waves
 from plenostream.stream.supply import BrickSupply
 
-__all__ = ["Frame"]
+__all__ = ["Frame", "Leaving"]
+
+Leaving = Callable[[NDArray[np.int64], NDArray[np.int32]], None]
+"""Told the bricks [e] that leave the pool and their slots [e], while they are still there."""
 
 _READ_AHEAD = 2
 """Waves whose bricks are read before their turn."""
@@ -46,6 +49,7 @@ class Frame:
         sizes: Sizes,
         pages: NDArray[np.int64],
         oversight: Oversight,
+        leaving: Leaving | None = None,
     ) -> None:
         """Take the `pages` that each brick's rows need."""
         self.counts: Counter[str] = Counter()
@@ -55,6 +59,7 @@ class Frame:
         self._sizes = sizes
         self._pages = pages
         self._oversight = oversight
+        self._leaving = leaving
 
     def draw(self, view: View, *, is_all: bool = False) -> None:
         """Bring the rays through everything that `view` shows.
@@ -105,6 +110,8 @@ class Frame:
     ) -> None:
         admission = self._supply.admit(wave)
         self.counts["bricks_evicted"] += admission.n_evicted
+        if self._leaving is not None and admission.n_evicted:
+            self._leaving(admission.evicted, admission.evicted_slots)
         try:
             self._integrator.take_in(self._supply.arrivals(admission))
             self._integrator.advance(self._pairs(view, wave, alive), self._supply.slot_of)

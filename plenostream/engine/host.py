@@ -29,14 +29,15 @@ _SHARE = 4
 """Part of what is left that goes to the rays drawn together, and to their pairs with boxes."""
 
 # Bytes for each of ..., at the worst moment, temporaries included.
-_PIXEL = 40
-"""... pixel: the picture, and the arrays that are cut from it."""
-_TILED_RAY = 40
-"""... ray of a band on its way into the picture."""
-_WORLD_RAY = 280
-"""... place for an arbitrary ray: float64 origin and direction twice, sort keys, values."""
-_CALLERS_RAY = 96
-"""... arbitrary ray of a whole call: as float64, and its results."""
+_PIXEL, _PIXEL_COLUMN = 40, 8
+"""... pixel: the picture, and the arrays that are cut from it; and each column of AOVs."""
+_TILED_RAY, _TILED_COLUMN = 40, 16
+"""... ray of a band on its way into the picture; and each column of AOVs."""
+_WORLD_RAY, _WORLD_COLUMN = 280, 8
+"""... place for an arbitrary ray: float64 origin and direction twice, sort keys, values; and each
+column of AOVs."""
+_CALLERS_RAY, _CALLERS_COLUMN = 96, 24
+"""... arbitrary ray of a whole call: as float64, and its results; and each column of AOVs."""
 _BRICK = 96
 """... brick: where it is in the pool, and its turn."""
 _BOX = 200
@@ -97,9 +98,14 @@ class HostPlanner:
         buffer_bytes: int,
         n_threads: int,
         allowed_bytes: int,
+        n_aovs: int = 0,
     ) -> None:
-        """Take the `buffer_bytes` of the staging buffers."""
+        """Take the `buffer_bytes` of the staging buffers, and the columns of AOVs."""
         self.allowed_bytes = allowed_bytes
+        self._pixel = _PIXEL + n_aovs * _PIXEL_COLUMN
+        self._tiled_ray = _TILED_RAY + n_aovs * _TILED_COLUMN
+        self._world_ray = _WORLD_RAY + n_aovs * _WORLD_COLUMN
+        self._callers_ray = _CALLERS_RAY + n_aovs * _CALLERS_COLUMN
         self._buffer_bytes = buffer_bytes
         self._costs = costs
         self._n_boxes = len(table.brick)
@@ -119,9 +125,9 @@ class HostPlanner:
         """
         needs = self._needs(
             view=self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX,
-            image=n_pixels * _PIXEL + tiles * TILE_RAYS * _TILED_RAY,
+            image=n_pixels * self._pixel + tiles * TILE_RAYS * self._tiled_ray,
             most_pairs=PAIRS_AT_ONCE + tiles,
-            part_image=self._part_image(tiles, _TILED_RAY),
+            part_image=self._part_image(tiles, self._tiled_ray),
         )
         return self._plan(needs)
 
@@ -131,7 +137,7 @@ class HostPlanner:
         least = RaysAtOnce(tiles=least_tiles, pairs=max(_LEAST_PAIRS, self._costs.most_boxes))
         needs = self._rays_needs(n, least)
         spare = max(0, self.allowed_bytes - needs.fixed_bytes - self._least_cache) // _SHARE
-        tiles = least.tiles + spare // (TILE_RAYS * _WORLD_RAY)
+        tiles = least.tiles + spare // (TILE_RAYS * self._world_ray)
         return RaysAtOnce(
             tiles=max(least.tiles, min(tiles, _RAYS_AT_ONCE // TILE_RAYS)),
             pairs=least.pairs + spare // _PAIR,
@@ -145,9 +151,9 @@ class HostPlanner:
         pairs = min(at_once.pairs, at_once.tiles * self._costs.most_boxes)
         return self._needs(
             view=self._n_boxes * 16 + pairs * _PAIR + self._costs.packet_bytes,
-            image=n * _CALLERS_RAY + at_once.tiles * TILE_RAYS * _WORLD_RAY,
+            image=n * self._callers_ray + at_once.tiles * TILE_RAYS * self._world_ray,
             most_pairs=PAIRS_AT_ONCE,
-            part_image=self._part_image(at_once.tiles, _WORLD_RAY),
+            part_image=self._part_image(at_once.tiles, self._world_ray),
         )
 
     def _part_image(self, tiles: int, ray_bytes: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from plenostream.engine.row_weights import RowWeights
 from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
@@ -21,9 +22,14 @@ _MOST_SAMPLES = 1 << 22
 
 
 def open_session(
-    store: SceneStore, options: RenderOptions, stream: StreamOptions
+    store: SceneStore,
+    options: RenderOptions,
+    stream: StreamOptions,
+    weights: RowWeights | None = None,
 ) -> tuple[Session, ChosenPrecision, ChosenBackend]:
     """Everything that drawing a scene takes; allocates nothing on the device.
+
+    With `weights`, those of samples are kept there.
 
     Raises
     ------
@@ -44,14 +50,22 @@ def open_session(
     scene = scene_shape(store, table, basis_of(store))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options),
+        rule=sample_rule(options, meta.grid, weigh=weights is not None),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,
         n_threads=stream.n_threads,
     )
     integrator, backend = open_integrator(stream.backend, terms)
-    session = Session(store, options, table, scene, integrator, host_bytes=stream.host_bytes)
+    session = Session(
+        store,
+        options,
+        table,
+        scene,
+        integrator,
+        host_bytes=stream.host_bytes,
+        weights=weights,
+    )
     return session, precision, backend
 
 

@@ -21,6 +21,7 @@ from plenostream.engine.planner import Layout
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import camera_view, tile_corners
 from plenostream.errors import InternalError
+from plenostream.field.aovs import Aovs
 from plenostream.field.tiles import TILE
 from plenostream.integrator.interface import RaySource
 from plenostream.plan import CameraView, plan_waves
@@ -43,21 +44,25 @@ class Pixels:
     """[height, width]."""
     depth: NDArray[np.float32]
     """[height, width]."""
+    gathered: Aovs
+    aovs: dict[str, NDArray[np.float32]]
+    """[height, width] or [height, width, 3] each, see `Aovs.of_pixels`."""
     samples: int = 1
     """Rays along each edge of a pixel."""
 
     @classmethod
-    def empty(cls, camera: Camera, samples: int = 1) -> Self:
+    def empty(cls, camera: Camera, gathered: Aovs, samples: int = 1) -> Self:
         """Room for all tiles that a camera's picture lies in."""
         edge = TILE // samples
         size = -(-camera.height // edge) * edge, -(-camera.width // edge) * edge
         rgb, alpha, depth = (np.empty(shape, np.float32) for shape in ((*size, 3), size, size))
-        return cls(rgb, alpha, depth, samples)
+        return cls(rgb, alpha, depth, gathered, gathered.room(*size), samples)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the arrays."""
-        return self.rgb.nbytes + self.alpha.nbytes + self.depth.nbytes
+        arrays = (self.rgb, self.alpha, self.depth, *self.aovs.values())
+        return sum(array.nbytes for array in arrays)
 
     def put(
         self,
@@ -65,15 +70,20 @@ class Pixels:
         rgb: NDArray[np.float32],
         depth: NDArray[np.float32],
         alpha: NDArray[np.float32],
+        aovs: NDArray[np.float32],
     ) -> None:
-        """Fill in tiles: colour [t, 64, 3], depth and alpha [t, 64]; `number` [t] counts the tiles
-        row by row."""
+        """Fill in tiles: colour [t, 64, 3], depth and alpha [t, 64], AOVs [t, 64, E]; `number` [t]
+        counts the tiles row by row."""
         height, width = self.alpha.shape
-        n, edge = self.samples, TILE // self.samples
+        edge = TILE // self.samples
         row, column = np.divmod(number, width // edge)
-        for whole, part in ((self.rgb, rgb), (self.depth, depth), (self.alpha, alpha)):
-            if n > 1:
-                part = part.reshape(len(number), edge, n, edge, n, -1).mean(axis=(2, 4))
+        parts = [(self.rgb, rgb), (self.depth, depth), (self.alpha, alpha)]
+        if self.samples > 1:
+            parts = [(whole, self._by_pixel(part).mean(-2)) for whole, part in parts]
+        if self.aovs:
+            found = self.gathered.of_pixels(self._by_pixel(aovs))
+            parts += [(self.aovs[name], part) for name, part in found.items()]
+        for whole, part in parts:
             # A row of a tile's pixels, all channels together, is one thing to NumPy: number by
             # number, copying takes twice as long.
             length = edge * whole[0, 0].size
@@ -82,12 +92,21 @@ class Pixels:
             runs = np.ascontiguousarray(part).reshape(len(number), edge * length)
             tiled[row, :, column] = runs.view(pixels)
 
+    def _by_pixel(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the n x n rays of each pixel of tiles [t, 64, ...] have: [t, pixels, n n, ...]."""
+        n, edge = self.samples, TILE // self.samples
+        apart = rays.reshape(len(rays), edge, n, edge, n, -1).swapaxes(2, 3)
+        return apart.reshape(len(rays), edge * edge, n * n, -1)
+
     def cut(self, camera: Camera) -> Self:
         """The picture without what its tiles reach beyond it."""
-        arrays = (self.rgb, self.alpha, self.depth)
-        cut = (array[: camera.height, : camera.width] for array in arrays)
-        rgb, alpha, depth = (np.ascontiguousarray(array) for array in cut)
-        return type(self)(rgb, alpha, depth, self.samples)
+
+        def inside(array: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.ascontiguousarray(array[: camera.height, : camera.width])
+
+        rgb, alpha, depth = (inside(array) for array in (self.rgb, self.alpha, self.depth))
+        aovs = {name: inside(array) for name, array in self.aovs.items()}
+        return type(self)(rgb, alpha, depth, self.gathered, aovs, self.samples)
 
 
 class PictureJob:
@@ -133,7 +152,7 @@ class PictureJob:
     def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost."""
         oversight.begin(self._camera.width * self._camera.height)
-        pixels = Pixels.empty(self._picture_camera, self._samples)
+        pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
         stats = self._session.draw(self._layout, self._lots(pixels), held, oversight)
@@ -155,9 +174,10 @@ class PictureJob:
                 rgb: NDArray[np.float32],
                 depth: NDArray[np.float32],
                 alpha: NDArray[np.float32],
+                aovs: NDArray[np.float32],
                 first: int = first,
             ) -> None:
-                pixels.put(first + number, rgb, depth, alpha)
+                pixels.put(first + number, rgb, depth, alpha, aovs)
 
             view = self._view(top, bottom)
             rays = self._rays(top, bottom, seen=view.tiles_seen())

@@ -97,6 +97,8 @@ class RayPictureJob:
             rgb=np.empty((camera.height, camera.width, 3), np.float32),
             alpha=np.zeros((camera.height, camera.width), np.float32),
             depth=np.zeros((camera.height, camera.width), np.float32),
+            gathered=self._session.aovs,
+            aovs=self._session.aovs.room(camera.height, camera.width),
         )
         pixels.rgb[...] = options.background_rgb
         if not len(place):
@@ -106,6 +108,9 @@ class RayPictureJob:
         pixels.rgb.reshape(-1, 3)[place] = values[:, :3]
         pixels.alpha.reshape(-1)[place] = values[:, 3]
         pixels.depth.reshape(-1)[place] = values[:, 4]
+        found = pixels.gathered.of_pixels(values[:, None, 5:])
+        for name, array in pixels.aovs.items():
+            array.reshape(-1, *array.shape[2:])[place] = found[name]
         return pixels, stats
 
     def _seen_rays(

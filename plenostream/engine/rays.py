@@ -61,11 +61,14 @@ class RaysJob:
     def draw(
         self, held_bytes: int = 0, oversight: Oversight = UNWATCHED
     ) -> tuple[NDArray[np.float32], FrameStats]:
-        """Colour, alpha and depth [n, 5], and what it cost; the caller holds so many bytes more."""
+        """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost; the caller holds so many bytes
+        more."""
         oversight.begin(len(self._origins))
-        values = np.empty((len(self._origins), 5), np.float32)
+        aovs = self._session.aovs
+        values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
         values[:, :3] = self._session.options.background_rgb
-        values[:, 3:] = 0.0
+        values[:, 3:5] = 0.0
+        values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
         held = {"caller": held_bytes}
         stats = self._session.draw(self._layout, self._lots(values), held, oversight)
@@ -80,24 +83,26 @@ class RaysJob:
             for octant, members in self._octants(origins, directions):
                 mine = members + first
                 rays = self._session.projected(packets_of(origins[members], directions[members]))
-                drawn = np.empty((rays.n_tiles, TILE_RAYS, 5), np.float32)
+                drawn = np.empty((rays.n_tiles, TILE_RAYS, values.shape[1]), np.float32)
 
                 def place(
                     number: NDArray[np.int64],
                     rgb: NDArray[np.float32],
                     depth: NDArray[np.float32],
                     alpha: NDArray[np.float32],
+                    aovs: NDArray[np.float32],
                     drawn: NDArray[np.float32] = drawn,
                 ) -> None:
                     drawn[number, :, :3] = rgb
                     drawn[number, :, 3] = alpha
                     drawn[number, :, 4] = depth
+                    drawn[number, :, 5:] = aovs
 
                 views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
                 yield Lot(
                     rays=rays, n_rays=len(members), views=views, has_one_view=False, place=place
                 )
-                values[mine] = drawn.reshape(-1, 5)[: len(mine)]
+                values[mine] = drawn.reshape(-1, values.shape[1])[: len(mine)]
 
     def _octants(
         self, origins: NDArray[np.float64], directions: NDArray[np.float64]

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plenostream.engine.backdrop import Backdrop
 from plenostream.engine.frame import Frame
@@ -16,8 +17,11 @@ from plenostream.engine.ledger import HostLedger
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
+from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
+from plenostream.field.aovs import Aovs
 from plenostream.field.basis import Basis
+from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.extra_arrays import read_background
@@ -41,8 +45,8 @@ from plenostream.stream.supply import BrickSupply, pages_of
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
 
-_COMPOSED_RAY = 20
-"""Bytes of one ray: colour, depth and alpha."""
+_COMPOSED_RAY, _COMPOSED_COLUMN = 20, 4
+"""Bytes of one ray: colour, depth and alpha; and each of what else it gathers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -74,8 +78,9 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
     )
 
 
-def sample_rule(options: RenderOptions) -> SampleRule:
-    """What happens at a sample."""
+def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) -> SampleRule:
+    """What happens at a sample; `weigh` as in `SampleRule`."""
+    named = options.depth_density
     light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
     if options.last_sample_opaque:
         light = Light.OPAQUE_END
@@ -87,6 +92,9 @@ def sample_rule(options: RenderOptions) -> SampleRule:
         far_cap=math.inf if options.far_cap is None else options.far_cap,
         spheric_clip=options.spheric_clip,
         light=light,
+        aovs=Aovs.of(options.outputs),
+        depth_density=grid.half_density if named is None else named,
+        weigh=weigh,
     )
 
 
@@ -116,24 +124,28 @@ class Session:
         integrator: Integrator,
         *,
         host_bytes: int,
+        weights: RowWeights | None = None,
     ) -> None:
-        """Allocates nothing on the device."""
+        """Keep the weights of samples in `weights`; allocates nothing on the device."""
         self.store = store
         self.options = options
         self.table = table
         self.integrator = integrator
         self.host_bytes = host_bytes
+        self.aovs = Aovs.of(options.outputs)
         self._scene = scene
+        self._weights = weights
+        self._weighing_bytes = weights.held_bytes if weights is not None else 0
         self._staged_rows = scene.staged_rows(integrator.batch_rows)
         host = HostPlanner(
             store,
             table,
             integrator.host_costs(PAIRS_AT_ONCE),
-            buffer_bytes=staging_bytes(
-                self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype
-            ),
+            buffer_bytes=self._weighing_bytes
+            + staging_bytes(self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype),
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
+            n_aovs=self.aovs.n_columns,
         )
         self.host_planner = host
         self.planner = Planner(store, integrator, host)
@@ -273,7 +285,9 @@ class Session:
             batch_rows=self.integrator.batch_rows,
         )
         try:
-            yield Frame(self.integrator, supply, host, layout.sizes, self.pages, oversight)
+            leaving = None if self._weights is None else self._keep_weights
+            sizes, pages = layout.sizes, self.pages
+            yield Frame(self.integrator, supply, host, sizes, pages, oversight, leaving)
         except BaseException as error:
             # An upload that fails, or is interrupted, takes the pool with it that it was given.
             if self.integrator.pool_is_lost or isinstance(error, DeviceError):
@@ -281,20 +295,34 @@ class Session:
             raise
         basis_bytes = self._scene.basis.nbytes
         host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
-        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * _COMPOSED_RAY)
+        composed_ray = _COMPOSED_RAY + self.aovs.n_columns * _COMPOSED_COLUMN
+        host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)
+        host.note("weights", self._weighing_bytes)
 
     def _residency_of(self, layout: Layout) -> Residency:
         """The table of the pool; a picture that takes more beside the pool gets another one."""
         kept, sizes = self._kept, (layout.sizes.n_slots, layout.sizes.n_pages)
         if kept.residency is None or kept.pool != sizes:
+            self.collect_weights()
             kept.residency = None
             self.integrator.make_pool(*sizes)
             kept.residency = Residency(self.pages, n_slots=sizes[0], n_pages=sizes[1])
             kept.pool = sizes
             self.planner.fix_pool(*sizes)
         return kept.residency
+
+    def collect_weights(self) -> None:
+        """Keep the weights of all bricks in the pool, if weights are kept at all."""
+        if self._weights is not None and self._kept.residency is not None:
+            self._keep_weights(*self._kept.residency.resident())
+
+    def _keep_weights(self, bricks: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
+        assert self._weights is not None
+        for first in range(0, len(bricks), BRICKS_AT_ONCE):
+            some = slice(first, first + BRICKS_AT_ONCE)
+            self._weights.keep(bricks[some], self.integrator.weights(slots[some]))
 
     def _fetcher_of(self, host: HostPlan) -> BrickFetcher:
         kept = self._kept

@@ -2,7 +2,7 @@
 
 from plenostream.export.film import FilmWriter, film_output
 from plenostream.export.pixels import psnr
-from plenostream.export.stills import StillWriter, still_output
+from plenostream.export.stills import StillWriter, still_output, write_picture
 from plenostream.export.targets import Target, Writer, choose_target, target_files
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "psnr",
     "still_output",
     "target_files",
+    "write_picture",
 ]

@@ -10,21 +10,24 @@ nothing is held but one group.
 
 from __future__ import annotations
 
-import io
-import zipfile
+import math
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from plenostream.errors import OutputError
 from plenostream.export.bricks import BrickReader, refuse_beyond
+from plenostream.export.checkpoint_extras import write_background, write_basis
+from plenostream.export.npz import NpzWriter
 from plenostream.files.atomic import AsideFile
 from plenostream.format.layout import SLAB_BRICKS
 from plenostream.results import Progress
+from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["write_checkpoint"]
 
@@ -32,9 +35,6 @@ _MOST_ROWS = 2**31 - 1
 """svox2's links are int32."""
 _VOXEL_BYTES = 6
 """Of a group: its link, whether it is active, and the inverse of that."""
-_WHEN = (1980, 1, 1, 0, 0, 0)
-"""Time of the archive's members: the same scene gives the same bytes."""
-_SPHERICAL_HARMONICS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,18 +56,17 @@ def write_checkpoint(
     """Write the scene of `reader` as an .npz archive, not compressed; the number of its rows.
 
     Arrays: radius and center [3], links [X, Y, Z] int32 (row of each voxel, -1: none), density_data
-    [n, 1] float32, sh_data [n, 3 dim] in the type in which the scene has it, basis_type. Rows lie in
-    C order of their voxels. Source of the names: svox2's `SparseGrid.save`.
+    [n, 1] float32, sh_data [n, 3 dim] in the type in which the scene has it, basis_type, and those of
+    `checkpoint_extras`. Rows lie in C order of their voxels. Source of the names: svox2's
+    `SparseGrid.save`.
 
     Raises
     ------
-    OutputError : more rows than svox2's links can name; background layers or a learned basis, which
-        are not written yet.
+    OutputError : more rows than svox2's links can name, or more bytes than the disk has free.
     BudgetError : one plane of voxels takes more than `host_bytes`.
     BrickCorrupt : a chunk of the scene is damaged.
     """
     meta = reader.meta
-    _refuse_unwritten(reader)
     if meta.n_voxels > _MOST_ROWS:
         raise OutputError(
             f"the scene has {meta.n_voxels} voxels; links of svox2 are int32 and name "
@@ -75,38 +74,38 @@ def write_checkpoint(
         )
     groups = _groups(reader, host_bytes)
     grid, n_rows = meta.grid, meta.n_voxels
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        _write_small(archive, "radius", _three(grid.radius))
-        _write_small(archive, "center", _three(grid.center))
+    _check_disk(reader, file)
 
-        def write(key: str, dtype: str, shape: tuple[int, ...], values: _Values) -> None:
-            with _member(archive, key) as member:
-                member.write(_header(np.dtype(dtype), shape))
-                for number, group in enumerate(groups):
-                    part = values(reader, group)
-                    member.write(np.ascontiguousarray(part, part.dtype.newbyteorder("<")).data)
-                    tell(key, number + 1, len(groups))
+    def parts(key: str, values: _Values) -> Iterator[NDArray[Any]]:
+        for number, group in enumerate(groups):
+            yield values(reader, group)
+            tell(key, number + 1, len(groups))
 
-        write("links", "<i4", grid.size, _links)
-        write("density_data", "<f4", (n_rows, 1), _rows_of("rows/density"))
-        sh_type = np.dtype(meta.sh_dtype).newbyteorder("<").str
-        write("sh_data", sh_type, (n_rows, meta.sh_columns), _rows_of("rows/sh"))
-        _write_small(archive, "basis_type", np.asarray(_SPHERICAL_HARMONICS))
+    with NpzWriter(file) as archive:
+        archive.write_small("radius", _three(grid.radius))
+        archive.write_small("center", _three(grid.center))
+        archive.write("links", np.int32, grid.size, parts("links", _links))
+        density = parts("density_data", _rows_of("rows/density"))
+        archive.write("density_data", np.float32, (n_rows, 1), density)
+        shape = (n_rows, meta.sh_columns)
+        archive.write("sh_data", meta.sh_dtype, shape, parts("sh_data", _rows_of("rows/sh")))
+        write_background(reader.store, archive)
+        write_basis(reader.store, archive)
     return n_rows
 
 
-def _refuse_unwritten(reader: BrickReader) -> None:
-    """Refuse by name what would be lost: the arrays that svox2 has for it are not written here."""
-    meta = reader.meta
-    found = {
-        "background layers": meta.background is not None,
-        f"a learned basis ({meta.basis_type})": meta.learned is not None,
-    }
-    for what, there in found.items():
-        if there:
-            raise OutputError(
-                f"{reader.store.path} has {what}, which cannot be written as a svox2 checkpoint yet"
-            )
+def _check_disk(reader: BrickReader, file: AsideFile) -> None:
+    """Refuse what would fill the disk: every voxel of the grid has a link, whether it is there or not."""
+    meta, specs = reader.meta, reader.store.specs
+    row_bytes = specs["rows/density"].row_bytes + specs["rows/sh"].row_bytes
+    needed = 4 * math.prod(meta.grid.size) + meta.n_voxels * row_bytes
+    needed += sum(part.nbytes for part in (meta.background, meta.learned) if part is not None)
+    free = shutil.disk_usage(os.path.dirname(file.name)).free
+    if needed > free:
+        raise OutputError(
+            f"a svox2 checkpoint of {meta.grid.size} voxels takes {format_bytes(needed)}, most of it "
+            f"links, and {format_bytes(free)} of disk are free"
+        )
 
 
 _Values = Callable[[BrickReader, _Group], NDArray[Any]]
@@ -199,21 +198,3 @@ def _three(values: tuple[float, float, float]) -> NDArray[np.floating]:
     with np.errstate(over="ignore", under="ignore"):
         short = exact.astype(np.float32)
     return short if np.array_equal(short.astype(np.float64), exact) else exact
-
-
-def _member(archive: zipfile.ZipFile, key: str) -> Any:
-    entry = zipfile.ZipInfo(f"{key}.npy", date_time=_WHEN)
-    return archive.open(entry, "w", force_zip64=True)
-
-
-def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
-    header = io.BytesIO()
-    described = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    npy.write_array_header_1_0(header, described)
-    return header.getvalue()
-
-
-def _write_small(archive: zipfile.ZipFile, key: str, values: NDArray[Any]) -> None:
-    with _member(archive, key) as member:
-        member.write(_header(values.dtype, values.shape))
-        member.write(values.tobytes())

@@ -37,14 +37,16 @@ class VoxelColours:
 
     def mean(self, sh: NDArray[Any]) -> NDArray[np.float32]:
         """Colours [n, 3], 0 to 1, on average over all directions; `sh` [n, 3 dim]."""
-        colours = sh.reshape(len(sh), 3, -1).astype(np.float64) @ self._means + 0.5
-        return _limited(colours)
+        return _limited(self._channels(sh) @ self._means + 0.5)
 
     def along(self, sh: NDArray[Any], directions: NDArray[np.float64]) -> NDArray[np.float32]:
         """Colours [n, 3], 0 to 1, for rays of unit directions [n, 3] (world)."""
-        coefficients = sh.reshape(len(sh), 3, -1).astype(np.float64)
-        colours = np.einsum("vck,vk->vc", coefficients, self._values(directions)) + 0.5
+        colours = np.einsum("vck,vk->vc", self._channels(sh), self._values(directions)) + 0.5
         return _limited(colours)
+
+    def _channels(self, sh: NDArray[Any]) -> NDArray[np.float64]:
+        """Coefficients [n, 3, dim]; n may be 0."""
+        return sh.reshape(len(sh), 3, len(self._means)).astype(np.float64)
 
     def _values(self, directions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values of the basis functions [n, dim] at directions [n, 3]."""

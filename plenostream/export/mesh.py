@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import tempfile
@@ -63,7 +62,7 @@ def write_mesh(
 
 def _level(reader: BrickReader, options: ExportOptions) -> float:
     if options.min_density is None:
-        return math.log(2) / float((1 / reader.meta.grid.scale).min())
+        return reader.meta.grid.half_density
     if options.min_density == 0:
         raise InvalidInput("min_density is 0, and a mesh needs a density above 0 to run along")
     return options.min_density

@@ -15,6 +15,7 @@ from plenostream.export.points import write_points
 from plenostream.export.volume import write_volume
 from plenostream.files.atomic import AsideFile, atomic_file, try_place, writing
 from plenostream.files.paths import PathLike, apart_from, local_path
+from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import ExportFormat, ExportOptions
 from plenostream.results import Progress
@@ -40,11 +41,14 @@ class ExportReport:
     """How many there are, by what they are in the plural."""
     n_bytes: int
     """Size of the file, or of all files."""
+    notes: tuple[str, ...] = ()
+    """What the scene has and the file does not, a sentence each."""
 
     def lines(self) -> list[str]:
         """The same as text for people."""
         counted = ", ".join(f"{n} {what}" for what, n in self.counts.items())
-        return [f"{printable(str(self.path))}: {counted}, {self.n_bytes} bytes"]
+        written = f"{printable(str(self.path))}: {counted}, {self.n_bytes} bytes"
+        return [written, *(f"note: {note}" for note in self.notes)]
 
 
 def export_scene(
@@ -80,6 +84,7 @@ def export_scene(
         with atomic_volume(target, overwrite=options.overwrite) as folder, writing(target):
             with open_store(scene) as store:
                 _refuse_ndc(store, chosen)
+                notes = _left_out(store.meta, chosen)
                 counts = write_volume(
                     BrickReader(store),
                     folder,
@@ -88,14 +93,32 @@ def export_scene(
                     tell=tell,
                 )
             n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes)
+        return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes, notes=notes)
     try_place(target, what="export")
     with atomic_file(target, overwrite=options.overwrite, what="export") as file:
         with open_store(scene) as store, writing(target):
             _refuse_ndc(store, chosen)
+            notes = _left_out(store.meta, chosen)
             counts = _write(chosen, where, BrickReader(store), file, options, tell)
         n_bytes = os.fstat(file.fileno()).st_size
-    return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes)
+    return ExportReport(path=where, format=chosen, counts=counts, n_bytes=n_bytes, notes=notes)
+
+
+def _left_out(meta: SceneMeta, chosen: ExportFormat) -> tuple[str, ...]:
+    """What a scene has and a file of this format does not say."""
+    notes = []
+    if meta.background is not None and chosen != "svox2":
+        notes.append(
+            f"the scene's {meta.background.layers} background layers are left out: {chosen} holds the "
+            "volume alone"
+        )
+    if meta.ndc is not None:
+        said = ",".join(map(str, meta.ndc))
+        notes.append(
+            "svox2's files do not say that a volume lies in normalised device coordinates: convert "
+            f"this one again with --ndc {said}"
+        )
+    return tuple(notes)
 
 
 def _refuse_ndc(store: SceneStore, chosen: ExportFormat) -> None:

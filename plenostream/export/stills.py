@@ -1,4 +1,4 @@
-"""Single pictures: PNG to look at; NPY and OpenEXR with the renderer's float32 values as they are."""
+"""Single pictures: a writer of frames, each into the files that `targets.frame_files` names."""
 
 from __future__ import annotations
 
@@ -7,39 +7,76 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import OpenEXR
-from numpy.lib import format as npy
 from numpy.typing import ArrayLike, NDArray
 
-from plenostream.errors import OutputError
-from plenostream.export.pixels import (
-    DepthRange,
-    colour_8bit,
-    depth_8bit,
-    depth_range,
-    straight_alpha_8bit,
+from plenostream.export.light import linear_colours
+from plenostream.export.painting import Painter
+from plenostream.export.picture_files import (
+    write_exr,
+    write_npy,
+    write_npz,
+    write_png,
+    write_preview,
 )
-from plenostream.export.targets import Target, frame_files, target_files
-from plenostream.files.atomic import atomic_file, checked_output, made_folders, try_place, writing
-from plenostream.files.foreign import copy_written
+from plenostream.export.targets import Target, choose_target, frame_files, target_files
+from plenostream.files.atomic import checked_output, made_folders, try_place
+from plenostream.options import FileOptions, RenderOptions
 from plenostream.results import RenderResult
 
-__all__ = ["StillWriter", "still_output", "write_exr", "write_npy", "write_png"]
+__all__ = ["StillWriter", "still_output", "write_picture"]
+
+_PREVIEW_QUALITY = 90
+
+
+def write_picture(
+    path: str | Path,
+    picture: RenderResult,
+    outputs: Sequence[str] = ("rgb",),
+    options: FileOptions | None = None,
+    *,
+    background: float | tuple[float, float, float] | str = 1.0,
+    overwrite: bool = False,
+) -> list[Path]:
+    """Write a picture to `path`, and what does not go into that file beside it; the files made.
+
+    Parameters
+    ----------
+    path : .png, .jpg, .webp, .exr, .npy or .npz
+    outputs : of `options.OUTPUTS`, those that the picture has
+    background : that of the `RenderOptions` it was rendered with; "none" too
+
+    Raises
+    ------
+    InvalidInput : an ending that is not known, outputs that the picture or the file cannot have.
+    OutputError : a file is there and may not be replaced; what the system says against writing.
+    """
+    options = FileOptions() if options is None else options
+    target = choose_target(path, outputs=outputs, n_frames=1, options=options)
+    behind = RenderOptions(background=background)  # type: ignore[arg-type]
+    with still_output(
+        target, numbers=[0], background=behind.background, overwrite=overwrite
+    ) as writer:
+        writer.write(0, picture)
+    return writer.written
 
 
 @contextlib.contextmanager
 def still_output(
-    target: Target, *, numbers: Sequence[int], background: ArrayLike, overwrite: bool
+    target: Target,
+    *,
+    numbers: Sequence[int],
+    background: ArrayLike | str,
+    overwrite: bool,
 ) -> Iterator[StillWriter]:
     """A writer of each frame to files of its own, named as `frame_files` says.
 
     Parameters
     ----------
-    target : of kind png, npy or exr
+    target : no film
     numbers : of the frames that will come; their files are checked before any is made
-    background : colour behind everything, one number or [3], which an RGBA picture leaves out
+    background : colour behind everything, one number or [3], which an RGBA picture leaves out; or
+        "none"
     overwrite : replace files that are there
 
     Raises
@@ -56,92 +93,70 @@ def still_output(
 class StillWriter:
     """What `still_output` gives. Files are finished one by one: after an error they stay."""
 
-    def __init__(self, target: Target, *, background: ArrayLike, overwrite: bool) -> None:
+    def __init__(self, target: Target, *, background: ArrayLike | str, overwrite: bool) -> None:
         self.written: list[Path] = []
-        self.depth_span: DepthRange | None = None
-        """Depths (world units) that red and blue stand for: those of the first frame with any."""
-        self._target, self._background, self._overwrite = target, background, overwrite
+        self._transparent = isinstance(background, str)
+        behind = 0.0 if isinstance(background, str) else background
+        self._painter = Painter(background=behind, options=target.options)
+        self._target, self._overwrite = target, overwrite
 
     def write(self, number: int, picture: RenderResult) -> None:
         """Write frame `number`."""
         files = frame_files(self._target, number)
-        shown = {name: getattr(picture, name) for name in self._target.outputs}
         if files.main is not None:
-            if self._target.kind == "png":
-                pixels = _png_pixels(shown, background=self._background)
-                self._save(write_png, files.main, pixels)
-            elif self._target.kind == "npy":
-                self._save(write_npy, files.main, _stacked(shown))
-            else:
-                self._save(write_exr, files.main, shown)
-        if files.depth_values is not None:
-            self._save(write_npy, files.depth_values, picture.depth)
-        if files.depth_picture is not None:
-            # One range for all frames: a colour means the same depth throughout.
-            self.depth_span = self.depth_span or depth_range(picture.depth, picture.alpha)
-            colours = depth_8bit(picture.depth, picture.alpha, self.depth_span)
-            self._save(write_png, files.depth_picture, colours)
+            self._write_main(files.main, picture)
+        for name, path in files.values.items():
+            self._save(write_npy, path, picture.channel(name))
+        for name, path in files.pictures.items():
+            self._save_pixels(path, self._painter.map_of(picture, name))
 
     def notes(self) -> list[str]:
-        """Which depths the colours stand for."""
-        if self.depth_span is None:
-            return []
-        near, far = self.depth_span
-        return [f"depth colours: red {near:.4g}, blue {far:.4g} (world units)"]
+        """What colours of depth stand for, and what was done to colours that tools take for light."""
+        lines = self._painter.notes()
+        if "rgb" in self._target.outputs and self._target.kind in ("exr", "npy", "npz"):
+            done = "converted from sRGB to linear light"
+            kept = "sRGB as the model has them, not converted to linear light (--linear does)"
+            lines.append(f"colours: {done if self._target.options.linear else kept}")
+        return lines
 
-    def _save(self, write: Callable[..., None], path: Path, content: Any) -> None:
-        write(path, content, overwrite=self._overwrite)
+    def _write_main(self, path: Path, picture: RenderResult) -> None:
+        kind, outputs = self._target.kind, self._target.outputs
+        if kind == "exr":
+            linear = self._target.options.linear
+            self._save(write_exr, path, self._values(picture, outputs), linear=linear)
+        elif kind == "npz":
+            self._save(write_npz, path, self._values(picture, outputs))
+        elif kind == "npy":
+            self._save(write_npy, path, _stacked(self._values(picture, self._target.colours)))
+        else:
+            self._save_pixels(path, self._painter.colours(picture, outputs))
+
+    def _values(
+        self, picture: RenderResult, outputs: Sequence[str]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name, colours as light where that is asked for."""
+        shown = {name: picture.channel(name) for name in outputs}
+        if "rgb" in shown and self._target.options.linear:
+            alpha = picture.alpha if self._transparent else None
+            shown["rgb"] = linear_colours(shown["rgb"], alpha)
+        return shown
+
+    def _save_pixels(self, path: Path, pixels: NDArray[Any]) -> None:
+        if self._target.kind in ("jpg", "webp"):
+            quality = self._target.options.quality or _PREVIEW_QUALITY
+            ending = f".{self._target.kind}"
+            self._save(write_preview, path, pixels, ending=ending, quality=quality)
+        else:
+            self._save(write_png, path, pixels)
+
+    def _save(self, write: Callable[..., None], path: Path, content: Any, **how: Any) -> None:
+        write(path, content, overwrite=self._overwrite, **how)
         self.written.append(path)
 
 
-def write_png(path: Path, pixels: NDArray[np.uint8], *, overwrite: bool) -> None:
-    """Write uint8 pixels, [H, W] grey, [H, W, 3] RGB or [H, W, 4] RGBA (alpha not multiplied in)."""
-    # OpenCV wants blue first.
-    order = [2, 1, 0, 3][: pixels.shape[-1]]
-    swapped = pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[..., order])
-    with atomic_file(path, overwrite=overwrite) as file, writing(path):
-        _, encoded = cv2.imencode(".png", swapped)
-        file.write(encoded)
-
-
-def write_npy(path: Path, values: NDArray[np.float32], *, overwrite: bool) -> None:
-    """Write an array as it is, for `numpy.load`."""
-    whole = np.ascontiguousarray(values)
-    with atomic_file(path, overwrite=overwrite) as file, writing(path):
-        # Not `numpy.save`, which tells neither what went wrong nor that it was the disk.
-        npy.write_array_header_1_0(file, npy.header_data_from_array_1_0(whole))
-        file.write(whole.data)
-
-
-def write_exr(path: Path, shown: dict[str, NDArray[np.float32]], *, overwrite: bool) -> None:
-    """Write the channels R G B, A and Z (depth, world units) that `shown` has, as float32."""
-    names = {"alpha": "A", "depth": "Z"}
-    channels = {names[name]: np.ascontiguousarray(shown[name]) for name in names if name in shown}
-    if "rgb" in shown:
-        channels |= {c: np.ascontiguousarray(shown["rgb"][..., i]) for i, c in enumerate("RGB")}
-    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
-    picture = OpenEXR.File(header, channels)
-    with atomic_file(path, overwrite=overwrite) as file, writing(path):
-        try:
-            copy_written(picture.write, file, ending=".exr")
-        except RuntimeError as error:  # what the library makes of errors
-            raise OutputError(f"{path} cannot be written: {error}") from error
-
-
-def _png_pixels(
-    shown: dict[str, NDArray[np.float32]], *, background: ArrayLike
-) -> NDArray[np.uint8]:
-    if "rgb" not in shown:
-        return colour_8bit(shown["alpha"])
-    if "alpha" not in shown:
-        return colour_8bit(shown["rgb"])
-    return straight_alpha_8bit(shown["rgb"], shown["alpha"], background=background)
-
-
 def _stacked(shown: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """rgb [H, W, 3], rgb with alpha [H, W, 4] or alpha [H, W]."""
-    if "rgb" not in shown:
-        return shown["alpha"]
-    if "alpha" not in shown:
-        return shown["rgb"]
-    return np.concatenate([shown["rgb"], shown["alpha"][..., None]], axis=-1)
+    """rgb [H, W, 3], rgb with alpha [H, W, 4], or the one output there is as it is."""
+    first, *others = shown.values()
+    if not others:
+        return first
+    return np.concatenate([first, others[0][..., None]], axis=-1)

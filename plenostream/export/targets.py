@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from plenostream.errors import InvalidInput, OutputError
+from plenostream.export.film_codecs import FILM_ENDINGS, film_codec
 from plenostream.files.paths import local_path, outside_scenes
-from plenostream.options import OUTPUTS
+from plenostream.options import OUTPUTS, FileOptions
 from plenostream.results import RenderResult
 
 __all__ = [
@@ -22,7 +23,20 @@ __all__ = [
     "target_files",
 ]
 
-Kind = Literal["png", "npy", "exr", "mp4"]
+_COLOURS = ("rgb", "alpha")
+"""Outputs that go into one picture; the others are maps."""
+_KINDS = {
+    ".png": "png",
+    ".jpg": "jpg",
+    ".jpeg": "jpg",
+    ".webp": "webp",
+    ".exr": "exr",
+    ".npy": "npy",
+    ".npz": "npz",
+    **{ending: ending[1:] for ending in FILM_ENDINGS},
+}
+_LIGHT = ("exr", "npy", "npz")
+"""Kinds whose colours may be linear light: those with the values as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +44,33 @@ class Target:
     """What an output path stands for."""
 
     path: Path
-    kind: Kind
+    kind: str
+    """png, jpg, webp, exr, npy or npz; of a film mp4, mov or webm."""
     folder: bool
     """`path` is a folder of one picture a frame."""
     outputs: tuple[str, ...]
     """Chosen from `OUTPUTS`, in its order."""
+    options: FileOptions = field(default_factory=FileOptions)
 
     @property
     def place(self) -> Path:
         """The folder that its files will be in."""
         return self.path if self.folder else self.path.parent
+
+    @property
+    def film(self) -> bool:
+        """All frames go into one file."""
+        return f".{self.kind}" in FILM_ENDINGS
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """Those of rgb and alpha that are wanted."""
+        return tuple(name for name in self.outputs if name in _COLOURS)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """The other outputs: depths, normals, cost."""
+        return tuple(name for name in self.outputs if name not in _COLOURS)
 
 
 class Writer(Protocol):
@@ -55,78 +86,133 @@ class Writer(Protocol):
         """What a reader of the files should know, a line each."""
 
 
-def choose_target(path: str | Path, *, outputs: Sequence[str], n_frames: int) -> Target:
-    """What `path` stands for: a picture (.png, .npy, .exr), a film (.mp4) or a folder of PNGs.
+def choose_target(
+    path: str | Path,
+    *,
+    outputs: Sequence[str],
+    n_frames: int,
+    options: FileOptions | None = None,
+) -> Target:
+    """What `path` stands for: a picture (.png, .jpg, .webp, .exr, .npy, .npz), a film (.mp4, .mov,
+    .webm) or a folder of pictures.
 
     Raises
     ------
     InvalidInput : no path or a URL, an ending that is not known, several frames into one picture, outputs that are
-        not known or that a film cannot hold.
+        not known or that such a file cannot hold, options of another kind of file.
     OutputError : a folder that is a scene or lies in one.
     """
     ordered = OUTPUTS.check("outputs", outputs)
+    options = FileOptions() if options is None else options
     where = local_path(path, what="picture or film")
     ending = where.suffix.lower()
-    if str(path).endswith("/") or os.path.isdir(where) or not ending:
+    folder = str(path).endswith("/") or os.path.isdir(where) or not ending
+    if folder:
         outside_scenes(where, shown=path, error=OutputError)
-        return Target(path=where, kind="png", folder=True, outputs=ordered)
-    if ending == ".mp4":
-        if ordered != ("rgb",):
-            raise InvalidInput(
-                f"a film holds rgb only, not {', '.join(ordered)}; name a folder for the others"
-            )
-        return Target(path=where, kind="mp4", folder=False, outputs=ordered)
-    kinds: dict[str, Kind] = {".png": "png", ".npy": "npy", ".exr": "exr"}
-    if ending not in kinds:
+    elif ending not in _KINDS:
         raise InvalidInput(
-            f"{where} ends in {ending}; expected .png, .npy or .exr for one frame, .mp4 for a "
-            "film, or a folder (no ending, or a slash at the end)"
+            f"{where} ends in {ending}; expected .png, .jpg, .webp, .exr, .npy or .npz for one "
+            "frame, .mp4, .mov or .webm for a film, or a folder (no ending, or a slash at the end)"
         )
-    if n_frames > 1:
+    kind = (options.format or "png") if folder else _KINDS[ending]
+    target = Target(path=where, kind=kind, folder=folder, outputs=ordered, options=options)
+    if n_frames > 1 and not folder and not target.film:
         raise InvalidInput(
             f"{n_frames} frames do not go into one {ending}; name a folder (no ending, or a slash "
-            "at the end) or an .mp4"
+            "at the end) or a film (.mp4, .mov, .webm)"
         )
-    return Target(path=where, kind=kinds[ending], folder=False, outputs=ordered)
+    _check_outputs(target)
+    _check_options(target)
+    return target
+
+
+def _check_outputs(target: Target) -> None:
+    """Refuse what such a file has no place for."""
+    both = target.colours == _COLOURS
+    if target.kind == "jpg" and both:
+        raise InvalidInput("JPEG has no transparency; leave alpha out, or name a .png or .webp")
+    if not target.film:
+        return
+    if "rgb" not in target.outputs or target.maps:
+        raise InvalidInput(
+            f"a film holds rgb, with alpha where its codec can, not {', '.join(target.outputs)}; "
+            "name a folder for the others"
+        )
+    codec = film_codec(target.kind, target.options.video_codec)
+    if both and codec.transparent_pixels is None:
+        raise InvalidInput(
+            f"a film of {codec.name} has no transparency; name a .mov (ProRes 4444) or a .webm "
+            "(VP9), or leave alpha out"
+        )
+
+
+def _check_options(target: Target) -> None:
+    """Refuse options that would do nothing."""
+    options, kind = target.options, target.kind
+    if target.film:
+        film_codec(kind, options.video_codec).checked_crf(options.crf)
+    stray = {
+        f"--format {options.format} is for folders": options.format is not None
+        and not target.folder
+        and options.format != kind,
+        "--png-bits 16 is for .png": options.png_bits == 16 and kind != "png",
+        "--quality is for .jpg and .webp": options.quality is not None
+        and kind not in ("jpg", "webp"),
+        "--linear is for .exr, .npy and .npz": options.linear and kind not in _LIGHT,
+        "--video-codec is for films": options.video_codec is not None and not target.film,
+        "--crf is for films": options.crf is not None and not target.film,
+    }
+    for what, said in stray.items():
+        if said:
+            shown = "a folder" if target.folder else target.path.name
+            raise InvalidInput(f"{what}, and {shown} is to hold {kind}; leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameFiles:
-    """The files of one frame; None: not wanted, or inside `main`."""
+    """The files of one frame."""
 
     main: Path | None
-    """Colour, with alpha where wanted; else alpha alone. In an EXR, depth too."""
-    depth_values: Path | None
-    depth_picture: Path | None
+    """rgb with alpha where wanted, else alpha alone; of .exr and .npz everything. None: not wanted."""
+    values: dict[str, Path]
+    """float32 values (.npy) of maps, by output."""
+    pictures: dict[str, Path]
+    """Pictures of maps to look at, by output."""
 
     @property
     def all(self) -> list[Path]:
-        """Those that will be written."""
-        return [p for p in (self.main, self.depth_values, self.depth_picture) if p is not None]
+        """Those that will be written, in order."""
+        main = [] if self.main is None else [self.main]
+        return [*main, *self.values.values(), *self.pictures.values()]
 
 
 def frame_files(target: Target, number: int) -> FrameFiles:
     """The files that frame `number` makes.
 
-    The first of rgb (with alpha), alpha and depth has the path itself. Depth has two files, values
-    (float32) and a coloured PNG to look at; beside another output its name ends in ``_depth``.
+    An .exr or .npz holds all outputs. Else rgb, with alpha, has the path itself, and each map has a
+    name that ends in an underscore and its output's: a picture in the format that was asked for,
+    and beside a PNG its values as .npy. An output that is alone has the path itself.
     """
-    path = target.path / f"frame_{number:04d}.png" if target.folder else target.path
-    if "depth" not in target.outputs:
-        return FrameFiles(main=path, depth_values=None, depth_picture=None)
-    alone = target.outputs == ("depth",)
-    base = path.stem if alone else f"{path.stem}_depth"
-    values, picture = path.with_name(f"{base}.npy"), path.with_name(f"{base}.png")
-    if target.kind == "exr":
-        return FrameFiles(main=path, depth_values=None, depth_picture=picture)
-    if alone:
-        values = path if target.kind == "npy" else values
-        picture = path if target.kind == "png" else picture
-    return FrameFiles(main=None if alone else path, depth_values=values, depth_picture=picture)
+    name = f"frame_{number:04d}.{target.kind}"
+    path = target.path / name if target.folder else target.path
+    if target.kind in ("exr", "npz"):
+        return FrameFiles(main=path, values={}, pictures={})
+    alone = len(target.maps) == 1 and not target.colours
+
+    def beside(output: str, ending: str) -> Path:
+        return path.with_name(f"{path.stem}{'' if alone else f'_{output}'}{ending}")
+
+    of_values = {"png": ".npy", "npy": path.suffix}.get(target.kind)
+    of_pictures = None if target.kind == "npy" else path.suffix
+    return FrameFiles(
+        main=path if target.colours else None,
+        values={m: beside(m, of_values) for m in target.maps if of_values},
+        pictures={m: beside(m, of_pictures) for m in target.maps if of_pictures},
+    )
 
 
 def target_files(target: Target, numbers: Sequence[int]) -> list[Path]:
     """All files that the frames of these numbers make, in order."""
-    if target.kind == "mp4":
+    if target.film:
         return [target.path]
     return [path for number in numbers for path in frame_files(target, number).all]

@@ -1,8 +1,8 @@
 """Renders that were cut off: which frames are there already, and films that go on.
 
 A finished still is whole, so one that is there need not be drawn again. Of a film that was cut off
-nothing is left; one that may have to go on keeps its frames beside it, in ``NAME.mp4.frames``, until
-it is whole.
+nothing is left; one that may have to go on keeps its frames beside it, in ``FILM.frames``, until it
+is whole.
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from plenostream.cameras.image_size import read_image_size
 from plenostream.errors import InvalidInput, OutputError, printable
 from plenostream.export.film import FilmWriter, film_output
+from plenostream.export.film_codecs import film_codec
+from plenostream.export.frame_sizes import frame_size
 from plenostream.export.stills import StillWriter, still_output
 from plenostream.export.targets import Target, frame_files
+from plenostream.options import FileOptions
 from plenostream.results import RenderResult
 
 __all__ = ["ResumedFilm", "kept_frames", "missing_frames", "resumed_film"]
@@ -35,18 +38,31 @@ def kept_frames(target: Target) -> Target:
     ------
     InvalidInput : a target that no frames are kept of.
     """
-    if target.kind == "mp4":
+    if target.film:
         place = target.path.with_name(f"{target.path.name}.frames")
-        return Target(path=place, kind="png", folder=True, outputs=("rgb",))
+        bits = film_codec(target.kind, target.options.video_codec).bits
+        return Target(
+            path=place,
+            kind="png",
+            folder=True,
+            outputs=target.outputs,
+            options=FileOptions(png_bits=bits),
+        )
     if not target.folder:
         raise InvalidInput(
             f"{target.path} is a single picture, of which nothing can be there already; --resume is "
-            "for a folder or an .mp4"
+            "for a folder or a film"
         )
-    if "depth" in target.outputs:
+    if len(frame_files(target, 0).all) > 1:
         raise InvalidInput(
-            "--resume cannot go on with coloured depth, whose colours mean the same in all frames of "
-            "one render; leave depth out of --outputs"
+            "--resume goes on with frames of one file each, and these have several (coloured ones "
+            f"among them, whose colours mean the same in one render); leave {target.maps[0]} out of "
+            "--outputs, or say --format exr or npz, which hold everything"
+        )
+    if target.maps and target.kind not in ("exr", "npy", "npz"):
+        raise InvalidInput(
+            f"--resume cannot go on with coloured {target.maps[0]}, whose colours mean the same in "
+            "all frames of one render; say --format exr, npy or npz"
         )
     return target
 
@@ -62,12 +78,11 @@ def missing_frames(target: Target, sizes: Sizes) -> list[int]:
     kept = kept_frames(target)
     missing = []
     for number, size in sizes.items():
-        path = frame_files(kept, number).main
-        assert path is not None
+        (path,) = frame_files(kept, number).all
         if not path.exists():
             missing.append(number)
             continue
-        found = read_image_size(path)
+        found = frame_size(path)
         if found != size:
             what = f"has {found[0]}x{found[1]} pixels" if found else "is no picture"
             raise OutputError(
@@ -83,6 +98,7 @@ class ResumedFilm:
     def __init__(self, film: FilmWriter, stills: StillWriter) -> None:
         self.written = film.written
         """The film, once it is whole."""
+        self._film = film
         self._stills = stills
 
     def write(self, number: int, picture: RenderResult) -> None:
@@ -90,13 +106,18 @@ class ResumedFilm:
         self._stills.write(number, picture)
 
     def notes(self) -> list[str]:
-        """Nothing."""
-        return []
+        """Those of the film."""
+        return self._film.notes()
 
 
 @contextlib.contextmanager
 def resumed_film(
-    target: Target, *, sizes: Sizes, missing: Sequence[int], fps: float, overwrite: bool
+    target: Target,
+    *,
+    sizes: Sizes,
+    missing: Sequence[int],
+    background: ArrayLike | str = 1.0,
+    overwrite: bool,
 ) -> Iterator[ResumedFilm]:
     """A writer of the `missing` frames of a film, which is made of all once the `with` has ended well.
 
@@ -105,22 +126,21 @@ def resumed_film(
     InvalidInput, OutputError : as for `film.film_output` and `stills.still_output`.
     """
     kept = kept_frames(target)
-    with film_output(target, sizes=list(sizes.values()), fps=fps, overwrite=overwrite) as film:
-        with still_output(kept, numbers=missing, background=1.0, overwrite=False) as stills:
+    with film_output(target, sizes=list(sizes.values()), overwrite=overwrite) as film:
+        with still_output(kept, numbers=missing, background=background, overwrite=False) as stills:
             yield ResumedFilm(film, stills)
         files = [frame_files(kept, number).all[0] for number in sizes]
         for path in files:
-            film.append(_pixels(path)[..., ::-1])
+            film.append(_pixels(path))
     for path in files:
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # something else lies there
         kept.path.rmdir()
 
 
-def _pixels(path: Path) -> NDArray[np.uint8]:
-    """A picture as OpenCV has it, blue first."""
+def _pixels(path: Path) -> NDArray[Any]:
+    """A picture [H, W, 3] or [H, W, 4] of 8 or 16 bits, red first."""
     pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None:
         raise OutputError(f"{printable(str(path))} cannot be read again; remove it")
-    found: NDArray[np.uint8] = np.asarray(pixels, np.uint8)
-    return found
+    return np.ascontiguousarray(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]])

@@ -61,6 +61,11 @@ class GridSpec:
         radius, center = np.asarray(self.radius, np.float64), np.asarray(self.center, np.float64)
         return 0.5 * (1.0 - center / radius) * np.asarray(self.size, np.float64) - 0.5
 
+    @property
+    def half_density(self) -> float:
+        """Density (per world unit) of which the shortest edge of a voxel takes half of the light."""
+        return math.log(2.0) * float(self.scale.max())
+
     def world_to_grid(self, points_world: ArrayLike) -> NDArray[np.float64]:
         """Grid coordinates of points [..., 3] given in world coordinates."""
         return np.asarray(points_world, np.float64) * self.scale + self.offset

@@ -19,6 +19,8 @@ __all__ = ["ChosenBackend", "Terms", "open_integrator"]
 
 _OTHER_DEVICES = ("jax_plugins", "libtpu")
 """Packages without which JAX knows no device but the CPU."""
+_WEIGHING = ("native",)
+"""Backends that keep the weights of samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,16 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     Raises
     ------
     BudgetError : more device memory is allowed than the device grants.
-    DeviceError : there is no such device, or it cannot be used.
+    DeviceError : there is no such device, or it cannot be used; or the rule asks for weights, which
+        this backend does not keep.
     """
     chosen = _fastest(terms) if backend == "auto" else ChosenBackend(backend)
+    if terms.rule.weigh and chosen.name not in _WEIGHING:
+        why = f" ({chosen.why})" if chosen.why else ""
+        raise DeviceError(
+            f"the backend {chosen.name}{why} keeps no weights of samples; the backend native does, "
+            "which draws on CPUs"
+        )
     return _MAKERS[chosen.name](terms), chosen
 
 
@@ -97,7 +106,8 @@ def _why_not_warp(terms: Terms) -> str:
         from plenostream.integrator.warp.environment import why_not
     except ModuleNotFoundError as error:
         return _not_installed(error)
-    return why_not(terms.device, terms.scene.basis_dim, terms.precision, terms.rule.light)
+    rule = terms.rule
+    return why_not(terms.device, terms.scene.basis_dim, terms.precision, rule.light, rule.aovs)
 
 
 def _not_installed(error: ModuleNotFoundError) -> str:

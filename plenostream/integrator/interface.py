@@ -8,7 +8,7 @@ knows bricks, rays, rows and the sample rule; it sees no scene, camera or file. 
     for each wave, front to back:
         take_in(the bricks of the wave that are not in the pool)
         advance(the boxes of the wave and the tiles of rays that may meet them) -> report
-    finish(background) -> colour, depth and alpha of every tile
+    finish(background) -> colour, depth and alpha of every tile, and what else rays gather
 
 Everything is arrays of NumPy; what goes to the device, when, and in which form is the integrator's
 business. `testing.plain` is an integrator in plain NumPy.
@@ -24,6 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.field.basis import Basis
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
@@ -59,9 +60,17 @@ _LEAST_STAGED = 4096
 """Rows of a staging buffer, at least."""
 
 Place = Callable[
-    [NDArray[np.int64], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]], None
+    [
+        NDArray[np.int64],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+    ],
+    None,
 ]
-"""Takes numbers of tiles [t], their colour [t, 64, 3], depth [t, 64] and alpha [t, 64]; copies them."""
+"""Takes numbers of tiles [t], their colour [t, 64, 3], depth [t, 64], alpha [t, 64] and AOVs
+[t, 64, E] (`SampleRule.aovs`); copies them."""
 
 Report = Callable[[], NDArray[np.bool_]]
 """Which tiles [n_tiles] still had a live ray; waits until that is known."""
@@ -144,6 +153,12 @@ class SampleRule:
     spheric_clip: bool
     """Whether rays begin and end at ellipsoids instead of the box, see `lattice`."""
     light: Light
+    aovs: Aovs = NO_AOVS
+    """What rays gather beside colour, depth and alpha; costs nothing where it is nothing."""
+    depth_density: float = 0.0
+    """Density per world unit above which a sample ends density-depth."""
+    weigh: bool = False
+    """Whether the largest weights of samples are kept, for `Integrator.weights`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +353,13 @@ class Integrator(Protocol):
 
     def report(self) -> Report:
         """The live tiles, once all that was asked for so far is drawn."""
+        ...
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Largest weights [s, voxels] of samples, from 0 to 1, in the bricks of these slots [s] since
+        they came in, whatever the rays: a sample's weight, with which its colour counts, is that of
+        the eight voxels around it. Waits for all that was asked for; only where the rule says `weigh`.
+        """
         ...
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:

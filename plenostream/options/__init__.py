@@ -13,8 +13,10 @@ from plenostream.options.editing import (
     FACTOR,
     FRAME_CENTER,
     FRAME_RADIUS,
+    NEW_GRID,
     OVERLAP,
     PRUNE_DENSITY,
+    PRUNE_WEIGHT,
     SHIFT,
     BoxUnits,
     EditOptions,
@@ -27,6 +29,7 @@ from plenostream.options.exporting import (
     ExportOptions,
     PointColours,
 )
+from plenostream.options.inspecting import PIXEL
 from plenostream.options.limits import (
     LARGEST_COORDINATE,
     LARGEST_EDGE,
@@ -34,6 +37,12 @@ from plenostream.options.limits import (
     SHORTEST_PROJECTION,
 )
 from plenostream.options.opening import CACHE_SIZE
+from plenostream.options.picture_files import (
+    DEPTH_COLORMAPS,
+    FileOptions,
+    PictureFormat,
+    VideoCodec,
+)
 from plenostream.options.pictures import FPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
@@ -64,6 +73,7 @@ __all__ = [
     "CAMERA_AXES",
     "CAMERA_FORMAT",
     "COLORMAPS",
+    "DEPTH_COLORMAPS",
     "DISTANCE",
     "ELEVATION",
     "EXPORT_FORMATS",
@@ -79,13 +89,16 @@ __all__ = [
     "LOOK_AT",
     "LOOK_FROM",
     "MIN_DENSITY",
+    "NEW_GRID",
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
     "PATH",
     "PATH_FRAMES",
+    "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
+    "PRUNE_WEIGHT",
     "REGION",
     "SCENE_SCALE",
     "SHIFT",
@@ -99,14 +112,17 @@ __all__ = [
     "EditOptions",
     "ExportFormat",
     "ExportOptions",
+    "FileOptions",
     "Model",
     "Overlap",
+    "PictureFormat",
     "PointColours",
     "Precision",
     "RenderOptions",
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "VideoCodec",
     "ViewOptions",
     "VolumeOptions",
 ]

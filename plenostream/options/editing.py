@@ -26,8 +26,10 @@ __all__ = [
     "FACTOR",
     "FRAME_CENTER",
     "FRAME_RADIUS",
+    "NEW_GRID",
     "OVERLAP",
     "PRUNE_DENSITY",
+    "PRUNE_WEIGHT",
     "SHIFT",
     "BoxUnits",
     "EditOptions",
@@ -83,7 +85,15 @@ PRUNE_DENSITY = Number(
     least=0,
     most=LARGE,
     unit="per world unit",
+    unsaid="0, without --min-weight",
     help="Keep voxels that exceed this density (per world unit), and their neighbours.",
+)
+PRUNE_WEIGHT = Number(
+    least=0,
+    most=1,
+    unsaid="none: voxels are judged by their density",
+    help="Keep voxels whose largest weight in the views exceeds this, and their neighbours: the share "
+    "of a pixel's light that a sample beside them has.",
 )
 FRAME_RADIUS = Lengths(
     least=SMALL,
@@ -95,5 +105,15 @@ FRAME_CENTER = Point(
     most=LARGEST_COORDINATE, unsaid="as it is", help="Middle of the volume (world)."
 )
 FACTOR = Number(
-    least=0.25, most=4, help="Voxels along each axis, as a multiple of those that there are."
+    least=0.25,
+    most=4,
+    unsaid="as --grid says",
+    help="Voxels along each axis, as a multiple of those that there are.",
+)
+NEW_GRID = Steps(
+    least=2,
+    most=1 << 16,
+    unit="voxels",
+    unsaid="as --factor says",
+    help="Voxels along each axis, from a quarter of those that there are to four times as many.",
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from plenostream.errors import InvalidInput
 from plenostream.options.limits import LARGE, LARGEST_PROJECTION, SHORTEST_PROJECTION
+from plenostream.options.pictures import OUTPUTS
 from plenostream.rules import Choice, Colour, Number, Projection, Truth, check_record, described
 
 __all__ = ["Model", "RenderOptions"]
@@ -25,9 +26,11 @@ class RenderOptions:
     """
 
     background: Annotated[
-        float | tuple[float, float, float],
+        float | tuple[float, float, float] | Literal["none"],
         Colour(
-            help="Colour behind everything: one number for all channels, or red, green and blue."
+            words=("none",),
+            help="Colour behind everything: one number for all channels, or red, green and blue. "
+            "none leaves it transparent: colours are multiplied by alpha, and pictures get alpha.",
         ),
     ] = 1.0
     step_size: Annotated[
@@ -107,6 +110,15 @@ class RenderOptions:
             "their means.",
         ),
     ] = 1
+    outputs: Annotated[tuple[str, ...], OUTPUTS] = ("rgb", "alpha", "depth")
+    depth_density: Annotated[
+        float | None,
+        Number(
+            least=0, most=LARGE, unit="per world unit",
+            unsaid="where the shortest edge of a voxel takes half of the light",
+            help="Density (per world unit) above which a sample ends density-depth.",
+        ),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         check_record(self)
@@ -123,6 +135,6 @@ class RenderOptions:
 
     @property
     def background_rgb(self) -> tuple[float, float, float]:
-        """`background` as red, green and blue."""
-        given = self.background
+        """`background` as red, green and blue; none adds nothing to a colour, as black does."""
+        given = 0.0 if isinstance(self.background, str) else self.background
         return given if isinstance(given, tuple) else (given, given, given)

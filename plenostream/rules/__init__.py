@@ -9,7 +9,16 @@ from __future__ import annotations
 from plenostream.rules.base import Rule, check_record, described, rules_of
 from plenostream.rules.boxes import Box, Steps
 from plenostream.rules.colours import Colour
-from plenostream.rules.numbers import Memory, Number, Region, Size, Truth, Whole, format_number
+from plenostream.rules.numbers import (
+    Memory,
+    Number,
+    Pixel,
+    Region,
+    Size,
+    Truth,
+    Whole,
+    format_number,
+)
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
 from plenostream.rules.projection import Projection
 from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
@@ -24,6 +33,7 @@ __all__ = [
     "Memory",
     "Names",
     "Number",
+    "Pixel",
     "Point",
     "Projection",
     "Region",

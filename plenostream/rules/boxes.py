@@ -60,14 +60,21 @@ class Steps(Rule):
     most: int
     """Largest magnitude."""
     unit: str
+    least: int | None = None
+    """Smallest number; None: minus `most`."""
+
+    @property
+    def _smallest(self) -> int:
+        return -self.most if self.least is None else self.least
 
     @property
     def expected(self) -> str:
-        return f"three whole numbers X,Y,Z, such as 64,0,-32, {self.range}"
+        example = "64,0,-32" if self._smallest < 0 else "64,96,128"
+        return f"three whole numbers X,Y,Z, such as {example}, {self.range}"
 
     @property
     def range(self) -> str:
-        return f"each -{self.most} to {self.most} {self.unit}"
+        return f"each {self._smallest} to {self.most} {self.unit}"
 
     @property
     def metavar(self) -> str:
@@ -79,7 +86,9 @@ class Steps(Rule):
         except ValueError:
             raise self.refusal(name, value) from None
         whole = [int(step) for step in steps.reshape(-1) if float(step).is_integer()]
-        if len(whole) != 3 or steps.shape != (3,) or max(map(abs, whole)) > self.most:
+        if len(whole) != 3 or steps.shape != (3,):
+            raise self.refusal(name, value)
+        if min(whole) < self._smallest or max(whole) > self.most:
             raise self.refusal(name, value)
         return whole[0], whole[1], whole[2]
 

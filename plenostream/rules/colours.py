@@ -17,9 +17,13 @@ _WORDS: Mapping[str, float] = {"white": 1.0, "black": 0.0}
 class Colour(Rule):
     """One number for all channels, or red, green and blue; kept as a float or a tuple of three."""
 
+    words: tuple[str, ...] = ()
+    """Words that are taken too, and kept."""
+
     @property
     def expected(self) -> str:
-        return f"{', '.join(_WORDS)}, one number or three R,G,B, {self.range}"
+        words = ", ".join((*_WORDS, *self.words))
+        return f"{words}, one number or three R,G,B, {self.range}"
 
     @property
     def range(self) -> str:
@@ -27,9 +31,11 @@ class Colour(Rule):
 
     @property
     def metavar(self) -> str:
-        return f"{'|'.join(_WORDS)}|NUMBER|R,G,B"
+        return f"{'|'.join((*_WORDS, *self.words))}|NUMBER|R,G,B"
 
-    def _checked(self, name: str, value: object) -> float | tuple[float, ...]:
+    def _checked(self, name: str, value: object) -> float | str | tuple[float, ...]:
+        if isinstance(value, str) and value in self.words:
+            return value
         if isinstance(value, str) and value in _WORDS:
             return _WORDS[value]
         try:

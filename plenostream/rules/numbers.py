@@ -13,7 +13,7 @@ import numpy as np
 from plenostream.rules.base import Rule
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["Memory", "Number", "Region", "Size", "Truth", "Whole", "format_number"]
+__all__ = ["Memory", "Number", "Pixel", "Region", "Size", "Truth", "Whole", "format_number"]
 
 
 def format_number(value: float) -> str:
@@ -76,7 +76,7 @@ class Whole(Rule):
 
     least: int
     most: int
-    unit: str
+    unit: str = ""
 
     @property
     def expected(self) -> str:
@@ -84,7 +84,7 @@ class Whole(Rule):
 
     @property
     def range(self) -> str:
-        return f"{self.least} to {self.most} {self.unit}"
+        return f"{self.least} to {self.most} {self.unit}".rstrip()
 
     @property
     def metavar(self) -> str:
@@ -198,6 +198,41 @@ class Region(Rule):
     def parse(self, text: str) -> object:
         match = re.fullmatch(r"\s*,\s*".join([r"([0-9]{1,9})"] * 4), text.strip())
         return text if match is None else tuple(map(int, match.groups()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixel(Rule):
+    """Column and row of a pixel, counted from 0."""
+
+    most: int
+    """Pixels of an edge."""
+
+    @property
+    def expected(self) -> str:
+        return f"COLUMN,ROW in whole pixels from 0, such as 400,300, up to {self.most}"
+
+    @property
+    def range(self) -> str:
+        return ""
+
+    @property
+    def metavar(self) -> str:
+        return "X,Y"
+
+    def _checked(self, name: str, value: object) -> tuple[int, int]:
+        given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else []
+        edge = Whole(help="", least=0, most=self.most)
+        if len(given) != 2:
+            raise self.refusal(name, value)
+        try:
+            column, row = (edge.check(name, number) for number in given)
+        except ValueError:
+            raise self.refusal(name, value) from None
+        return column, row
+
+    def parse(self, text: str) -> object:
+        match = re.fullmatch(r"([0-9]{1,9})\s*,\s*([0-9]{1,9})", text.strip())
+        return text if match is None else (int(match[1]), int(match[2]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

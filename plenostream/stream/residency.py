@@ -24,8 +24,15 @@ class Admission:
     """[a]: the slot of each."""
     pages: NDArray[np.int32]
     """[sum of the bricks' pages]: their pages, brick by brick."""
-    n_evicted: int
-    """Bricks that had to go for them."""
+    evicted: NDArray[np.int64]
+    """[e]: bricks that had to go for them."""
+    evicted_slots: NDArray[np.int32]
+    """[e]: where those were."""
+
+    @property
+    def n_evicted(self) -> int:
+        """Bricks that had to go for them."""
+        return len(self.evicted)
 
 
 class Residency:
@@ -74,7 +81,9 @@ class Residency:
         self._used[resident[resident != EMPTY]] = self._clock
         new = self.missing(bricks)
         counts = self._pages_of_brick[new]
-        n_evicted = self._make_room(len(new), int(counts.sum()))
+        leaving = self._leaving(len(new), int(counts.sum()))
+        evicted = self._brick_in[leaving]
+        self._release(leaving)
         split = len(self._free_slots) - len(new)
         slots, self._free_slots = self._free_slots[split:][::-1].copy(), self._free_slots[:split]
         split = len(self._free_pages) - int(counts.sum())
@@ -83,18 +92,30 @@ class Residency:
         self._brick_in[slots] = new
         self.slot_of[new] = slots
         self._used[slots] = self._clock
-        return Admission(bricks=new, slots=slots, pages=pages, n_evicted=n_evicted)
+        return Admission(
+            bricks=new,
+            slots=slots,
+            pages=pages,
+            evicted=evicted,
+            evicted_slots=leaving.astype(np.int32),
+        )
+
+    def resident(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Bricks in the pool [r], and where each is."""
+        bricks = np.flatnonzero(self.slot_of != EMPTY)
+        return bricks, self.slot_of[bricks]
 
     def forget(self, bricks: NDArray[np.int64]) -> None:
         """Take bricks out again, such as those whose reading failed."""
         slots = self.slot_of[bricks]
         self._release(slots[slots != EMPTY].astype(np.int64))
 
-    def _make_room(self, n_slots: int, n_pages: int) -> int:
+    def _leaving(self, n_slots: int, n_pages: int) -> NDArray[np.int64]:
+        """Slots of the bricks that have to go for so much to come in."""
         lack_slots = n_slots - len(self._free_slots)
         lack_pages = n_pages - len(self._free_pages)
         if lack_slots <= 0 and lack_pages <= 0:
-            return 0
+            return np.empty(0, np.int64)
         held = np.flatnonzero((self._brick_in != EMPTY) & (self._used != self._clock))
         shown = self._frame_of[self._brick_in[held]] == self._frame
         done = shown & (self._used[held] > self._frame_start)
@@ -106,8 +127,7 @@ class Residency:
         n = max(lack_slots, int(np.searchsorted(gained, lack_pages)) + 1 if lack_pages > 0 else 0)
         if n > len(leaving):
             raise InternalError("a wave of bricks does not fit the pool that it was cut for")
-        self._release(leaving[:n])
-        return n
+        return leaving[:n]
 
     def _release(self, slots: NDArray[np.int64]) -> None:
         self.slot_of[self._brick_in[slots]] = EMPTY

@@ -32,7 +32,7 @@ from plenostream.integrator.staging_memory import plain_memory
 __all__ = ["PlainIntegrator"]
 
 _RAY_NUMBERS = 17
-"""float64 numbers kept of a ray beside its functions."""
+"""float64 numbers kept of a ray beside its functions and AOVs."""
 
 
 class PlainIntegrator:
@@ -52,9 +52,11 @@ class PlainIntegrator:
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         voxels, columns = self._scene.bricks.voxels, 3 * self._scene.basis_dim
         return DeviceCosts(
-            slot_bytes=voxels * 16 + 24,
+            slot_bytes=voxels * (16 + 8 * self._rule.weigh) + 24,
             page_bytes=PAGE_ROWS * columns * 8,
-            tile_bytes=TILE_RAYS * (_RAY_NUMBERS + self._scene.basis_dim) * 8,
+            tile_bytes=TILE_RAYS
+            * 8
+            * (_RAY_NUMBERS + self._scene.basis_dim + self._rule.aovs.n_columns),
             tile_step=4,
             fixed={},
             n_parts=1,
@@ -82,6 +84,7 @@ class PlainIntegrator:
         self._density = np.zeros((n_slots, voxels))
         self._row_of = np.zeros((n_slots, voxels), np.int64)
         self._corner = np.zeros((n_slots, 3), np.int64)
+        self._weight = np.zeros((n_slots if self._rule.weigh else 0, voxels))
         self._rows = np.zeros((n_pages * PAGE_ROWS, 3 * self._scene.basis_dim))
 
     @property
@@ -104,10 +107,12 @@ class PlainIntegrator:
         n = dirs.shape[1]
         self._trans, self._colour, self._depth = np.ones(n), np.zeros((n, 3)), np.zeros(n)
         self._left = np.ones(n)
+        self._aovs = np.repeat(rule.aovs.nothing[None].astype(np.float64), n, axis=0)
         self._n_tiles = rays.n_tiles
         costs, pool = self.device_costs(rays), 0
         if self._density is not None:
             pool = self._density.nbytes + self._row_of.nbytes + self._rows.nbytes
+            pool += self._weight.nbytes
         self._peak = max(self._peak, pool + n_tiles * costs.tile_bytes)
 
     def octant_keys(self) -> NDArray[np.int64]:
@@ -148,6 +153,7 @@ class PlainIntegrator:
             self._density[slot], self._row_of[slot] = 0.0, 0
             self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
             self._rows[places] = some.sh[rows]
+            self._weight[slot : slot + 1] = 0.0
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size
         self._counts["bytes_uploaded"] += some.nbytes
 
@@ -181,10 +187,16 @@ class PlainIntegrator:
         assert self._density is not None
         rule, sigma = self._rule, np.zeros(len(rays))
         coefficients = np.zeros((len(rays), self._rows.shape[1]))
+        slopes = np.zeros((len(rays), 3))
         for offset in np.ndindex(2, 2, 2):
-            weight = np.where(offset, within, 1.0 - within).prod(1)
+            shares = np.where(offset, within, 1.0 - within)
+            weight = shares.prod(1)
             voxel = ((local + offset) * (edge * edge, edge, 1)).sum(1)
-            sigma += weight * self._density[slot, voxel]
+            density = self._density[slot, voxel]
+            sigma += weight * density
+            for axis in range(3):
+                others = np.delete(shares, axis, axis=1).prod(1)
+                slopes[:, axis] += others * density * (1.0 if offset[axis] else -1.0)
             coefficients += weight[:, None] * self._rows[self._row_of[slot, voxel]]
         self._counts["samples_marched"] += len(rays)
         counts = np.where(sigma > rule.sigma_thresh, sigma, 0.0)
@@ -192,8 +204,10 @@ class PlainIntegrator:
         by_channel = coefficients.reshape(len(rays), 3, -1) * self._basis[rays, None]
         colour = np.maximum(by_channel.sum(-1) + 0.5, 0.0)
         t = self._lattice.t_min[rays] + k * rule.step_size
-        self._depth[rays] += self._trans[rays] * (1.0 - passes) * t * self._per_t[rays]
+        weight = self._trans[rays] * (1.0 - passes)
+        self._depth[rays] += weight * t * self._per_t[rays]
         trans = self._trans[rays] * passes
+        self._gather(rays, counts, weight, slopes, trans, t * self._per_t[rays])
         self._trans[rays] = np.where(trans < rule.stop_thresh, 0.0, trans)
         before = self._left[rays]
         if rule.light is Light.OPAQUE_END:
@@ -204,21 +218,57 @@ class PlainIntegrator:
         if rule.light is Light.ADDS_UP:
             taken = np.minimum(1.0 - passes, before)
             ended = self._trans[rays] == 0.0
+        if rule.weigh:
+            first = (local * (edge * edge, edge, 1)).sum(1)
+            for offset in np.ndindex(2, 2, 2):
+                voxel = first + np.dot(offset, (edge * edge, edge, 1))
+                np.maximum.at(self._weight[slot], voxel, taken)
         self._colour[rays] += taken[:, None] * colour
         self._left[rays] = np.where(ended, 0.0, before - taken)
+
+    def _gather(
+        self,
+        rays: NDArray[np.int64],
+        counts: NDArray[np.float64],
+        weight: NDArray[np.float64],
+        slopes: NDArray[np.float64],
+        trans: NDArray[np.float64],
+        depth: NDArray[np.float64],
+    ) -> None:
+        """AOVs of samples of density `counts` at `depth` (world units), 0 for those that do not
+        count; density rises by `slopes` [n, 3] a voxel, and `trans` is what is left behind them."""
+        aovs, rule = self._rule.aovs, self._rule
+        found = {"median-depth": trans < 0.5, "density-depth": counts > rule.depth_density}
+        for name in aovs.names:
+            column = self._aovs[:, aovs.first(name)]
+            if name in found:
+                first = found[name] & (counts > 0.0) & np.isnan(column[rays])
+                column[rays[first]] = depth[first]
+            elif name == "cost":
+                column[rays] += counts > 0.0
+            elif name == "mean-depth":
+                column[rays] += weight
+            else:
+                start = aovs.first(name)
+                rise = slopes * self._scene.grid.scale
+                self._aovs[rays, start : start + 3] -= weight[:, None] * rise
 
     def report(self) -> Report:
         alive = (self._trans > 0) & (self._lattice.n_samples > 0)
         live = alive.reshape(-1, TILE_RAYS).any(1)
         return lambda: live
 
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        return self._weight[slots].astype(np.float32)
+
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         colour = self._colour + self._left[:, None] * background
-        values = (colour, self._depth, 1.0 - self._left)
-        rgb, depth, alpha = (v.astype(np.float32) for v in values)
+        values = (colour, self._depth[:, None], 1.0 - self._left[:, None], self._aovs)
         tiles = np.arange(self._n_tiles)
-        rgb, depth, alpha = (v.reshape(len(tiles), TILE_RAYS, -1) for v in (rgb, depth, alpha))
-        place(tiles, rgb, depth[..., 0], alpha[..., 0])
+        rgb, depth, alpha, aovs = (
+            v.astype(np.float32).reshape(len(tiles), TILE_RAYS, v.shape[1]) for v in values
+        )
+        place(tiles, rgb, depth[..., 0], alpha[..., 0], aovs)
 
     def interrupt(self) -> None:
         pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,8 +27,6 @@ class WebFolder:
         """How often each path was asked for."""
         self.faults: dict[str, list[Fault]] = {}
         """What goes wrong with the next answers of a path, one after another; then all is well."""
-        self.delay_s = 0.0
-        """Seconds before each answer."""
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -51,7 +48,6 @@ class _Handler(SimpleHTTPRequestHandler):
     def _answer(self, *, with_body: bool) -> None:
         key = self.path.lstrip("/").partition("?")[0]
         self._web.requests[key] += 1
-        time.sleep(self._web.delay_s)
         path = self._folder / key
         if not path.is_file():
             self.send_error(404)

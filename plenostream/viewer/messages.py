@@ -35,7 +35,7 @@ __all__ = [
 
 LARGEST_MESSAGE = 1 << 16
 """Bytes of a message: a path of a hundred views is a third of it."""
-OUTPUTS = ("rgb", "depth", "alpha")
+OUTPUTS = ("rgb", "depth", "alpha", "normals", "cost")
 """What a picture may show."""
 
 _MOST_EDGE, _MOST_PIXELS = 4096, 4096 * 2304

@@ -31,6 +31,8 @@ __all__ = ["Painter"]
 _THUMBNAIL_EDGE = 96
 _MOST_THUMBNAILS = 512
 """Kept; one is some 3 kB."""
+_ALWAYS = ("rgb", "alpha", "depth")
+"""What each picture has; all else is drawn while somebody looks at it."""
 _CLEAR = 0.05
 """Opacity below which there is nothing to look at."""
 
@@ -173,6 +175,8 @@ class Painter:
         def is_unwanted() -> bool:
             return self._closing or not visitor.wants(job)
 
+        if isinstance(job, CoarseJob | PatchJob):
+            self._make_ready(job.view)
         result = self._renderer.render(camera, cancel=is_unwanted)
         self._stats = result.stats
         return result
@@ -274,14 +278,29 @@ class Painter:
         ]
         visitor.send(json.dumps({"kind": "path", "frames": frames}))
 
-    def _change_step(self, job: Step) -> None:
-        """Another renderer, since samples lie elsewhere; raises InvalidInput for a step too short."""
+    def _make_ready(self, view: View) -> None:
+        """Have a renderer that draws what visitors ask for, and nothing that none of them does."""
+        with self._changed:
+            views = [view, *(each.view for each in self._visitors if each.view is not None)]
+        wanted = {each.output for each in views} - set(_ALWAYS)
+        drawn = set(self._renderer.options.outputs) - set(_ALWAYS)
+        if view.output in {*_ALWAYS, *drawn} and (wanted or not drawn):
+            return
+        self._replace(outputs=(*_ALWAYS, *sorted(wanted)))
+
+    def _replace(self, **changes: Any) -> None:
+        """Another renderer, with such options; one is there at a time but for what takes no memory."""
         before = self._renderer
-        options = dataclasses.replace(before.options, step_size=job.step_size)
+        options = dataclasses.replace(before.options, **changes)
         other = Renderer(self._scene, options, before.stream)
         before.close()
         with self._changed:
             self._renderer = other
+
+    def _change_step(self, job: Step) -> None:
+        """Another renderer, since samples lie elsewhere; raises InvalidInput for a step too short."""
+        self._replace(step_size=job.step_size)
+        with self._changed:
             self._thumbnails.clear()
             for visitor in self._visitors:
                 visitor.draw_again()

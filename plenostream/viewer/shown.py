@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
+from plenostream.export.colormaps import Span, coloured, normal_colours
 from plenostream.export.jpeg import jpeg_bytes
-from plenostream.export.pixels import DepthRange, colour_8bit, depth_8bit
+from plenostream.export.pixels import colour_8bit
 from plenostream.results import RenderResult
 
 __all__ = ["Colouring", "depths_in_view", "packed", "picture_jpeg"]
 
+_COLORMAP = "turbo"
+_COSTS = (0.0, 64.0)
+"""Samples that contributed a ray, from blue to red: one range for all, since patches are drawn alone."""
 _COARSE_QUALITY, _FINE_QUALITY = 75, 96
 """Of JPEG. Fine pictures are within 40 dB of what was drawn."""
 
@@ -28,7 +32,7 @@ class Colouring:
         output: str,
         background: tuple[float, float, float],
         drawn_behind: tuple[float, float, float],
-        depths: DepthRange | None,
+        depths: Span | None,
     ) -> None:
         """Take the background that is wanted, and the one that the renderer lays behind."""
         self._output = output
@@ -38,7 +42,16 @@ class Colouring:
     def pixels(self, picture: RenderResult) -> NDArray[np.uint8]:
         """Colours [H, W, 3]."""
         if self._output == "depth":
-            return depth_8bit(picture.depth, picture.alpha, self._depths)
+            mean = np.zeros_like(picture.depth)
+            np.divide(picture.depth, picture.alpha, out=mean, where=picture.alpha > 0)
+            return coloured(mean, picture.alpha, self._depths, colormap=_COLORMAP)
+        if self._output == "cost":
+            cost = picture.channel("cost")
+            opaque = np.ones_like(cost)
+            return coloured(cost, opaque, _COSTS, colormap=_COLORMAP, first_is_high=True)
+        if self._output == "normals":
+            colours: NDArray[np.uint8] = normal_colours(picture.channel("normals"), 8)
+            return colours
         if self._output == "alpha":
             return colour_8bit(np.repeat(picture.alpha[..., None], 3, axis=-1))
         if self._lift.any():
@@ -46,7 +59,7 @@ class Colouring:
         return colour_8bit(picture.rgb)
 
 
-def depths_in_view(camera: Camera, corners: NDArray[np.float64]) -> DepthRange:
+def depths_in_view(camera: Camera, corners: NDArray[np.float64]) -> Span:
     """Depths (world units) that anything in a box [2, 3] can have from a camera's eye."""
     low, high = corners
     eye = camera.eye_world

@@ -16,7 +16,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.results import FrameStats, Progress
+from plenostream.results import FrameStats, Progress, RenderResult
 
 
 @dataclass
@@ -49,12 +49,12 @@ class Paper:
         self.options, self.stream = options, stream
         yield self
 
-    def render(self, camera: Camera, *, progress: Progress | None = None) -> SimpleNamespace:
+    def render(self, camera: Camera, *, progress: Progress | None = None) -> RenderResult:
         if self.error is not None and len(self.cameras) == self.fails_at:
             raise self.error
         self.cameras.append(camera)
         shape = (camera.height, camera.width)
-        return SimpleNamespace(
+        return RenderResult(
             rgb=np.full((*shape, 3), 0.5, np.float32),
             alpha=np.full(shape, self.alpha, np.float32),
             depth=np.full(shape, 2.0, np.float32),

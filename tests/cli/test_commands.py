@@ -58,9 +58,9 @@ class TestRender:
         self, paper: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         paper.alpha = 0.8
-        run("render", "s", tmp_path / "a.exr", "--orbit", 1, "--size", "4x4", "--outputs", "depth")
+        run("render", "s", tmp_path / "a.png", "--orbit", 1, "--size", "4x4", "--outputs", "depth")
         told = capsys.readouterr().out
-        assert "depth colours: red 2.5, blue 2.5 (world units)" in told
+        assert "colours of depth (turbo): red 2.5, blue 2.5 (world units)" in told
 
     def test_looks_at_the_middle_of_the_scene_unless_told(
         self, paper: Paper, tmp_path: Path

@@ -61,11 +61,28 @@ def test_each_command_makes_its_scene(
     found = {name: described(tmp_path / name, capsys) for name in "prtc"}
     assert found["p"]["n_voxels"] < before["n_voxels"]
     assert found["r"]["grid_size"] == [24, 24, 24]
+    assert run("resample", scene, tmp_path / "g", "--grid", "20,48,60") == 0
+    assert described(tmp_path / "g", capsys)["grid_size"] == [20, 48, 60]
     assert (found["t"]["center"], found["t"]["radius"]) == ([-1, 2, 3], [1, 1, 2])
     assert found["c"]["grid_size"] == [48, 48, 48]
     for name in "prtc":
         assert ps.verify(tmp_path / name).ok
         assert len(found[name]["history"]) == 1
+
+
+def test_pruning_by_weight_says_its_error(
+    scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    views = ("--orbit", 3, "--size", "64x48", "--step-size", 1)
+    assert run("prune", scene, tmp_path / "a", "--min-weight", 0, *views) == 0
+    told = capsys.readouterr()
+    assert "none: the pictures of 3 views are the same" in told.out
+    assert "views after: 100 %" in told.err
+    assert run("prune", scene, tmp_path / "b", "--min-weight", 0.3, *views) == 0
+    assert re.search(r"error +PSNR \d+\.\d\d dB over 3 views", capsys.readouterr().out)
+    assert run("prune", scene, tmp_path / "c", "--min-weight", 0.3) == 2
+    assert run("prune", scene, tmp_path / "c", "--size", "64x48") == 2
+    assert "name the cameras in one way" in capsys.readouterr().err
 
 
 def test_what_is_missing_is_usage(

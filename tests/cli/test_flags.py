@@ -18,6 +18,7 @@ from plenostream.cli.plan import plan
 from plenostream.cli.render import render
 from plenostream.options import (
     ConvertOptions,
+    FileOptions,
     RenderOptions,
     ResampleOptions,
     StreamOptions,
@@ -25,7 +26,7 @@ from plenostream.options import (
 )
 
 COMMANDS = (
-    *("convert", "info", "plan", "points", "render", "verify"),
+    *("convert", "info", "inspect", "plan", "points", "render", "verify"),
     *("crop", "merge", "prune", "resample", "transform"),
 )
 
@@ -82,7 +83,7 @@ class TestFlags:
     @pytest.mark.parametrize(
         ("command", "records"),
         [
-            (render, (RenderOptions, StreamOptions)),
+            (render, (FileOptions, RenderOptions, StreamOptions)),
             (plan, (RenderOptions, StreamOptions)),
             (convert, (ConvertOptions, VolumeOptions, ResampleOptions)),
         ],
@@ -92,6 +93,9 @@ class TestFlags:
         self, command: click.Command, records: tuple[type, ...]
     ) -> None:
         defaults = {param.name: param.default for param in command.params}
+        if command is render:
+            assert defaults["outputs"] == ("rgb",)
+            defaults["outputs"] = RenderOptions().outputs
         for record in records:
             for option in fields(record):
                 assert defaults[option.name] == option.default
@@ -114,6 +118,7 @@ class TestFlags:
             ndc=(40, 30, 25, 25),
             sigma_thresh=1e-3,
             stop_thresh=1e-4,
+            outputs=("rgb",),
         )
         assert paper.stream == StreamOptions(
             device="cuda:1",
@@ -170,8 +175,10 @@ class TestFlags:
             (["render", "s", "o.png", "--orbit", "1", "--elevation", "100"], "--elevation is 100"),
             (["render", "s", "o.png", "--orbit", "2"], "2 frames do not go into one .png"),
             (["render", "s", "o.gif", "--orbit", "1"], "ends in .gif"),
-            (["render", "s", "o.mp4", "--orbit", "2", "--size", "5x4"], "even width and height"),
-            (["render", "s", "o.mp4", "--orbit", "2", "--outputs", "rgb,depth"], "rgb only"),
+            (["render", "s", "o.mp4", "--orbit", "2", "--outputs", "rgb,depth"], "a film holds rgb"),
+            (["render", "s", "o.mp4", "--orbit", "2", "--background", "none"], "has no transparency"),
+            (["render", "s", "o.png", "--orbit", "1", "--png-bits", "12"], "--png-bits is '12'"),
+            (["render", "s", "o.png", "--orbit", "1", "--linear"], "--linear is for .exr"),
             (["render", "s", "o.png", "--orbit", "1", "--outputs", "xyz"], "--outputs is ('xyz',)"),
             (["render", "s", "o.png", "--orbit", "1", "--step-size", "0"], "--step-size is 0"),
             (["render", "s", "o.png", "--orbit", "1", "--background", "red"], "--background is 'red'"),

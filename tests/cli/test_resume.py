@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -14,6 +13,7 @@ from paper import Paper, names, run
 
 from plenostream.cameras import Camera
 from plenostream.errors import StoreError
+from plenostream.results import RenderResult
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def drawn(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Paper:
     """Paper whose pictures tell where the camera stands."""
     plain = paper.render
 
-    def render(camera: Camera) -> SimpleNamespace:
+    def render(camera: Camera) -> RenderResult:
         picture = plain(camera)
         picture.rgb[:] = (0.5 + camera.eye_world / 20).clip(0, 1)
         return picture
@@ -84,6 +84,42 @@ def test_render_that_was_cut_off_goes_on(
         assert all(map(np.array_equal, pictures(Path(out)), pictures(Path("whole", out))))
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("out", "--format", "exr", "--outputs", "rgb,alpha,depth"),
+        ("out", "--format", "npz", "--outputs", "rgb,depth"),
+        ("out", "--format", "npy"),
+        ("out", "--format", "webp", "--background", "none"),
+        ("out", "--format", "jpg"),
+        ("out.mov", "--background", "none"),
+        ("out.webm", "--background", "none"),
+    ],
+    ids=" ".join,
+)
+def test_render_to_any_format_goes_on(
+    drawn: Paper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = ("-q", "--orbit", 3, "--size", "32x24")
+    assert run("render", "s", f"whole/{asked[0]}", *asked[1:], *flags) == 0
+    drawn.cameras.clear()
+    drawn.error, drawn.fails_at = StoreError("cut off"), 1
+    assert run("render", "s", *asked, *flags, "--resume") == 1
+    drawn.error = None
+    drawn.cameras.clear()
+    assert run("render", "s", *asked, *flags, "--resume") == 0
+    assert len(drawn.cameras) == 2
+    made, whole = Path(asked[0]), Path("whole", asked[0])
+    if asked[0] == "out":
+        assert names(made) == names(whole)
+        assert all(one.read_bytes() == (whole / one.name).read_bytes() for one in made.iterdir())
+    elif asked[0] == "out.mov":
+        assert made.read_bytes() == whole.read_bytes()
+    else:  # a WebM has an identity of its own
+        assert abs(made.stat().st_size - whole.stat().st_size) < 64
+
+
 def test_nothing_is_drawn_where_all_is_there(
     drawn: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -127,6 +163,7 @@ def test_frame_of_another_render_is_refused(
     [
         (("o.png", "--orbit", 1), "is a single picture"),
         (("o", "--orbit", 2, "--outputs", "rgb,depth"), "leave depth out"),
+        (("o", "--orbit", 2, "--format", "jpg", "--outputs", "depth"), "coloured depth"),
         (("o", "--orbit", 2, "--overwrite"), "and --overwrite does not"),
     ],
 )

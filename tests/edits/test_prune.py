@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from dense import assert_holds, dense
 
+import plenostream as ps
 from plenostream.edits import prune
+from plenostream.engine.weighing import Weighing
 from plenostream.errors import InvalidInput
+from plenostream.format.reader import open_store
 from plenostream.testing.checkpoints import CheckpointArrays, from_dense, random_checkpoint
 from plenostream.testing.pictures import open_renderer, rays_around
 from plenostream.testing.scenes import write_checkpoint_plain
@@ -46,6 +51,79 @@ def test_picture_stays_the_same_with_zero(
         with open_renderer(scene) as renderer:
             pictures.append(renderer.render_rays(origins, dirs).rgb)
     np.testing.assert_array_equal(pictures[0], pictures[1])
+
+
+VIEWS = ps.orbit_cameras(SOURCE.grid, 3, size=(64, 48))
+
+
+def weights_in(scene: Path) -> np.ndarray:
+    """Weights of all voxels in `VIEWS`."""
+    with (
+        open_store(scene) as store,
+        tempfile.TemporaryFile() as file,
+        Weighing(store, ps.RenderOptions(), ps.StreamOptions(device="cpu"), file) as weighing,
+    ):
+        for camera in VIEWS:
+            weighing.draw(camera)
+        kept, found = weighing.weights(), np.zeros(store.meta.grid.size, np.float32)
+        for brick, first in enumerate((store.tables.index * store.meta.brick_size).tolist()):
+            local = np.argwhere(kept.active(brick).reshape((store.meta.bricks.edge,) * 3))
+            np.maximum.at(found, tuple((local + first).T), kept.of(brick))
+        return found
+
+
+def test_voxels_that_no_view_sees_are_left_out(tmp_path: Path) -> None:
+    write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
+    weights = weights_in(tmp_path / "s")
+    active, density, sh = dense(SOURCE)
+    least = float(np.median(weights[weights > 0]))
+    kept = active & grown(weights > least)
+    report = prune(tmp_path / "s", tmp_path / "out", min_weight=least, cameras=VIEWS)
+    assert report.n_voxels == kept.sum() < active.sum()
+    assert_holds(tmp_path / "out", from_dense(kept, density, sh), tmp_path, 8)
+    pictures = []
+    for scene in ("s", "out"):
+        with open_renderer(tmp_path / scene) as renderer:
+            pictures.append([renderer.render(view).rgb.clip(0, 1) for view in VIEWS])
+    squares = [np.square(a.astype(float) - b).mean() for a, b in zip(*pictures, strict=True)]
+    np.testing.assert_allclose(report.psnr, -10 * np.log10(squares), rtol=1e-9)
+    assert f"{min(report.psnr):.2f} dB the worst" in report.lines()[-1]
+
+
+def test_what_views_see_stays_as_it_is_with_zero(tmp_path: Path) -> None:
+    write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
+    report = prune(tmp_path / "s", tmp_path / "out", min_weight=0, cameras=VIEWS)
+    assert report.psnr == (np.inf,) * 3
+    assert "none: the pictures of 3 views are the same" in report.lines()[-1]
+    assert report.n_voxels < np.count_nonzero(SOURCE.links >= 0)
+
+
+def test_error_of_pruning_by_density_is_measured_too(tmp_path: Path) -> None:
+    write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
+    report = prune(tmp_path / "s", tmp_path / "out", min_density=6.0, cameras=VIEWS[:1])
+    assert 5 < report.psnr[0] < 60
+
+
+def test_memory_too_small_for_the_views_is_said_with_what_would_do(tmp_path: Path) -> None:
+    write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
+    small = ps.EditOptions(host_memory="1MB")
+    with pytest.raises(ps.BudgetError, match="a third of host_memory") as refused:
+        prune(tmp_path / "s", tmp_path / "out", small, min_weight=0.1, cameras=VIEWS)
+    assert refused.value.allowed_bytes <= 1_000_000 < refused.value.smallest_bytes
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+def test_what_is_no_pruning_is_refused(tmp_path: Path) -> None:
+    def refused(match: str, **said: Any) -> None:
+        with pytest.raises(InvalidInput, match=match):
+            prune(tmp_path / "s", tmp_path / "out", **said)
+
+    refused("min_weight takes the place of min_density", min_weight=0.1)
+    refused("takes the place", min_weight=0.1, min_density=1, cameras=VIEWS)
+    refused("min_weight is 1.5", min_weight=1.5, cameras=VIEWS)
+    refused(r"cameras is \[\]; expected one Camera or more", cameras=[])
+    refused("render says how pictures are drawn", render=ps.RenderOptions())
+    refused("stream is 3; expected StreamOptions", stream=3, cameras=VIEWS)
 
 
 def test_density_below_zero_is_refused(tmp_path: Path) -> None:

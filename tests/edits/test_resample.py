@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,6 +70,36 @@ def test_scene_verifies_and_keeps_its_frame(tmp_path: Path) -> None:
     assert ps.verify(tmp_path / "out").ok
     with ps.open_scene(tmp_path / "out") as scene:
         assert scene.meta.history[0].startswith("resample from (40, 24, 22) to (52, 31, 29) voxels")
+
+
+def test_a_grid_may_have_another_shape(tmp_path: Path) -> None:
+    active = np.ones((40, 20, 20), np.bool_)
+    density = np.broadcast_to(ramp(40)[:, None, None], active.shape)
+    write_checkpoint_plain(tmp_path / "s", from_dense(active, density, np.full(3, 0.25)))
+    resample(tmp_path / "s", tmp_path / "out", grid=(10, 37, 20))
+    assert ps.verify(tmp_path / "out").ok
+    with ps.open_scene(tmp_path / "out") as scene:
+        assert scene.grid.size == (10, 37, 20)
+        assert scene.grid.radius == (1.0, 1.0, 1.0)
+        first = int(scene.store.tables.row_start[1])
+        values = scene.store.read_array("rows/density")[:first]
+    rows = values.reshape(10, -1)
+    np.testing.assert_allclose(rows, np.broadcast_to(ramp(10)[:, None], rows.shape), rtol=1e-5)
+
+
+def test_grids_that_are_none_are_refused(tmp_path: Path) -> None:
+    write_checkpoint_plain(tmp_path / "s", random_checkpoint(6, size=(40, 24, 22)), brick_size=8)
+    said: dict[str, dict[str, Any]] = {
+        "expected a factor or a grid": {},
+        "and not both": {"factor": 1, "grid": (40, 24, 22)},
+        "grid is .*each 2 to 65536 voxels": {"grid": (40, 1, 22)},
+        "a quarter to four times": {"grid": (9, 24, 22)},
+        "several steps": {"grid": (40, 24, 89)},
+    }
+    for match, given in said.items():
+        with pytest.raises(InvalidInput, match=match):
+            resample(tmp_path / "s", tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
 
 
 def test_factors_beyond_their_range_are_refused(tmp_path: Path) -> None:

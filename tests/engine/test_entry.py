@@ -36,6 +36,7 @@ def renderer(scene: Path) -> Any:
         yield made
 
 
+@pytest.mark.one_backend
 def test_what_is_no_table_of_numbers_is_no_rays(renderer: ps.Renderer) -> None:
     for value in NO_RAYS:
         with pytest.raises(ps.InvalidInput, match="^origins"):
@@ -44,6 +45,7 @@ def test_what_is_no_table_of_numbers_is_no_rays(renderer: ps.Renderer) -> None:
             renderer.render_rays(ORIGINS, value)  # type: ignore[arg-type]
 
 
+@pytest.mark.one_backend
 def test_origin_beyond_float32_is_refused(renderer: ps.Renderer) -> None:
     with pytest.raises(ps.InvalidInput, match=r"origins of ray 1 .* up to 1e30"):
         renderer.render_rays([[0, 0, 0], [1e39, 0, 0]], [[1, 0, 0]] * 2)
@@ -61,6 +63,7 @@ def test_no_rays_have_no_colours(renderer: ps.Renderer) -> None:
     assert (seen.rgb.shape, seen.alpha.shape, seen.depth.shape) == ((0, 3), (0,), (0,))
 
 
+@pytest.mark.one_backend
 @pytest.mark.parametrize("camera", [None, "x", 3, object()], ids=lambda v: type(v).__name__)
 def test_what_is_no_camera_is_refused(renderer: ps.Renderer, camera: Any) -> None:
     for ask in (renderer.render, renderer.plan):
@@ -68,6 +71,7 @@ def test_what_is_no_camera_is_refused(renderer: ps.Renderer, camera: Any) -> Non
             ask(camera)
 
 
+@pytest.mark.one_backend
 def test_what_is_no_scene_or_no_options_is_refused(scene: Path) -> None:
     for wrong in (None, "path", Path("path"), 3):
         with pytest.raises(ps.InvalidInput, match="^scene is "):
@@ -101,10 +105,14 @@ def test_camera_at_the_limits_of_its_rules_gives_a_finite_picture(
     assert np.isfinite(picture.depth).all()
 
 
+@pytest.mark.one_backend  # names its own
 @pytest.mark.parametrize(
     "memory",
-    [{}, {"host_memory": "64MB"}, {"device_memory": "32MB"}],
-    ids=["default", "host", "device"],
+    [
+        pytest.param({}, id="default", marks=pytest.mark.slow),
+        pytest.param({"host_memory": "64MB"}, id="host"),
+        pytest.param({"device_memory": "32MB"}, id="device", marks=pytest.mark.slow),
+    ],
 )
 def test_too_many_threads_are_told_how_many_would_do(scene: Path, memory: dict[str, Any]) -> None:
     with (

@@ -46,7 +46,10 @@ def session(
     with open_store(scene) as store:
         tables = store.tables
         table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
-        shape, rule = scene_shape(store, table, basis_of(store)), sample_rule(options)
+        shape, rule = (
+            scene_shape(store, table, basis_of(store)),
+            sample_rule(options, store.meta.grid),
+        )
         plain: Integrator = PlainIntegrator(shape, rule, allowed_bytes=device_bytes)
         opened = Session(store, options, table, shape, plain, host_bytes=10**9)
         yield opened

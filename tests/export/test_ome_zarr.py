@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import plenostream as ps
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     empty_checkpoint,
+    from_dense,
     random_checkpoint,
 )
 from plenostream.testing.scenes import write_checkpoint_plain
@@ -57,6 +60,15 @@ def test_finest_level_has_every_voxel(
     # 33 and 65: the last voxel lies in a cube of its own.
     checkpoint = random_checkpoint(3, size=size)
     group = volume_of(checkpoint, tmp_path, brick_size=brick_size)
+    np.testing.assert_allclose(array_of(group, 0), dense(checkpoint), atol=1e-6)
+
+
+def test_bricks_that_hold_nothing_but_voxels_of_others_add_nothing(tmp_path: Path) -> None:
+    # Voxel 32 is the first of its brick and its cube, and the apron of the brick before.
+    active = np.zeros((48, 9, 9), np.bool_)
+    active[32, 4, 4] = True
+    checkpoint = from_dense(active, 2.0, np.full(12, 0.5))
+    group = volume_of(checkpoint, tmp_path, brick_size=8)
     np.testing.assert_allclose(array_of(group, 0), dense(checkpoint), atol=1e-6)
 
 
@@ -107,6 +119,60 @@ def test_it_is_valid_ome_zarr(gyroid: CheckpointArrays, tmp_path: Path) -> None:
         "blue",
     ]
     assert [dataset.path for dataset in multiscale.datasets] == ["0", "1"]
+
+
+def test_neuroglancer_takes_it(gyroid: CheckpointArrays, tmp_path: Path) -> None:
+    """What its data source asks of a volume: `src/datasource/zarr/ome.ts` and `metadata/parse.ts`."""
+    volume_of(gyroid, tmp_path, brick_size=8)
+    folder = tmp_path / "out.ome.zarr"
+    ome = json.loads((folder / "zarr.json").read_bytes())["attributes"]["ome"]
+    assert ome["version"] in ("0.4", "0.5")
+    (image,) = ome["multiscales"]
+    rank, names = len(image["axes"]), [axis["name"] for axis in image["axes"]]
+    for axis in image["axes"]:
+        assert "unit" not in axis, "only SI units of length and time are known to it"
+    before = np.zeros(rank)
+    for dataset in image["datasets"]:
+        scale, shift = dataset["coordinateTransformations"]
+        assert (scale["type"], shift["type"]) == ("scale", "translation")
+        assert len(scale["scale"]) == len(shift["translation"]) == rank
+        assert (np.array(scale["scale"]) >= np.maximum(before, 1e-300)).all()
+        assert np.isfinite(shift["translation"]).all()
+        before = np.array(scale["scale"])
+        array = json.loads((folder / dataset["path"] / "zarr.json").read_bytes())
+        assert array["dimension_names"] == names
+        assert array["data_type"] == "float32"
+        assert array["chunk_key_encoding"]["name"] in ("default", "v2")
+        codecs = {codec["name"] for codec in array["codecs"]}
+        assert codecs <= {
+            "blosc",
+            "bytes",
+            "crc32c",
+            "gzip",
+            "sharding_indexed",
+            "transpose",
+            "zstd",
+        }
+    for channel in ome["omero"]["channels"]:
+        assert re.fullmatch("[0-9A-F]{6}", channel["color"])
+        low, start, end, high = (channel["window"][key] for key in ("min", "start", "end", "max"))
+        assert low <= start < end <= high
+
+
+def test_napari_opens_it(gyroid: CheckpointArrays, tmp_path: Path) -> None:
+    plugin = pytest.importorskip("napari_ome_zarr")
+    group = volume_of(gyroid, tmp_path, brick_size=8)
+    read = plugin.napari_get_reader(str(tmp_path / "out.ome.zarr"))
+    ((levels, shown, kind),) = read(str(tmp_path / "out.ome.zarr"))
+    assert kind == "image"
+    for level, values in enumerate(levels):
+        np.testing.assert_array_equal(
+            values.compute().transpose(0, 3, 2, 1), array_of(group, level)
+        )
+    assert shown["channel_axis"] == 0
+    assert shown["axis_labels"] == ("z", "y", "x")
+    assert [name.split(": ")[1] for name in shown["name"]] == ["density", "red", "green", "blue"]
+    np.testing.assert_allclose(shown["scale"], 1 / gyroid.grid.scale[::-1])
 
 
 def test_scene_without_voxels_is_a_volume_of_zeros(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from plenostream.testing.checkpoints import (
     from_dense,
     random_checkpoint,
 )
+from plenostream.testing.extras import layer_arrays, network_arrays, save_with, texture_arrays
 from plenostream.testing.scenes import write_checkpoint_plain
 
 
@@ -79,6 +81,43 @@ def test_scene_without_voxels_has_no_rows(tmp_path: Path) -> None:
     assert found["sh_data"].shape == (0, 27)
 
 
+EXTRAS: dict[str, dict[str, NDArray[Any]]] = {
+    "layers": layer_arrays(1, height=11, layers=4),
+    "layers without a texel": layer_arrays(1, share=0.0),
+    "texture": texture_arrays(2, resolution=7, dim=7),
+    "network": network_arrays(3, dim=7, width=12),
+    "layers and texture": layer_arrays(4) | texture_arrays(5, dim=7),
+}
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_layers_and_learned_bases_are_kept(tmp_path: Path, name: str) -> None:
+    checkpoint = random_checkpoint(3, size=(20, 18, 17), basis_dim=7)
+    source = save_with(tmp_path / "in.npz", checkpoint, **EXTRAS[name])
+    if "basis_type" not in EXTRAS[name]:
+        source = save_with(tmp_path / "in.npz", random_checkpoint(3), **EXTRAS[name])
+    ps.convert(source, tmp_path / "scene.zarr")
+    report = ps.export_scene(tmp_path / "scene.zarr", tmp_path / "out.npz")
+    assert report.notes == ()
+    before, after = arrays_of(source), arrays_of(tmp_path / "out.npz")
+    assert set(before) == set(after)
+    for key, values in EXTRAS[name].items():
+        assert after[key].dtype == before[key].dtype, key
+        np.testing.assert_array_equal(after[key], values, key)
+    ps.convert(tmp_path / "out.npz", tmp_path / "back.zarr")
+    with open_store(tmp_path / "scene.zarr") as one, open_store(tmp_path / "back.zarr") as other:
+        assert one.meta.tables_digest == other.meta.tables_digest
+        assert one.meta.background == other.meta.background
+        assert one.meta.learned == other.meta.learned
+
+
+def test_coordinates_that_svox2_has_no_word_for_are_told(tmp_path: Path) -> None:
+    source = random_checkpoint(3).save(tmp_path / "in.npz")
+    ps.convert(source, tmp_path / "s", ps.ConvertOptions(ndc=(100, 80, 90.1, 91)))
+    report = ps.export_scene(tmp_path / "s", tmp_path / "out.npz")
+    assert "--ndc 100.0,80.0,90.1,91.0" in report.lines()[1]
+
+
 @pytest.mark.parametrize("brick_size", [8, 16])
 def test_converted_back_it_is_the_same_scene(
     gyroid: CheckpointArrays, tmp_path: Path, brick_size: int
@@ -125,6 +164,17 @@ def test_memory_stays_below_what_is_allowed(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert (tmp_path / "out.npz").stat().st_size > 2 * allowed
     assert peak <= allowed
+
+
+def test_what_would_fill_the_disk_is_not_begun(tmp_path: Path) -> None:
+    checkpoint = random_checkpoint(3, size=(20, 18, 17))
+    size = exported(checkpoint, tmp_path).stat().st_size
+    usage = shutil.disk_usage(tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=size // 2))
+        with pytest.raises(ps.OutputError, match=r"\(20, 18, 17\) voxels takes .* disk are free"):
+            ps.export_scene(tmp_path / "scene.zarr", tmp_path / "again.npz")
+    assert not (tmp_path / "again.npz").exists()
 
 
 def test_progress_reaches_its_end_in_every_step(tmp_path: Path) -> None:

@@ -12,7 +12,13 @@ import pytest
 
 from plenostream.errors import OutputError
 from plenostream.export.film import film_output
-from plenostream.export.stills import write_exr, write_npy, write_png
+from plenostream.export.picture_files import (
+    write_exr,
+    write_npy,
+    write_npz,
+    write_png,
+    write_preview,
+)
 from plenostream.export.targets import choose_target
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.foreign import copy_written
@@ -24,7 +30,7 @@ PICTURE = RenderResult(rgb=NOISE, alpha=NOISE[..., 0], depth=NOISE[..., 0], stat
 
 def film(path: Path) -> None:
     target = choose_target(path, outputs=("rgb",), n_frames=3)
-    with film_output(target, sizes=[(48, 32)] * 3, fps=25, overwrite=True) as writer:
+    with film_output(target, sizes=[(48, 32)] * 3, overwrite=True) as writer:
         for number in range(3):
             writer.write(number, PICTURE)
 
@@ -44,7 +50,13 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "a.png": lambda path: write_png(path, (NOISE * 255).astype(np.uint8), overwrite=True),
     "a.npy": lambda path: write_npy(path, NOISE, overwrite=True),
     "a.exr": lambda path: write_exr(path, {"rgb": NOISE}, overwrite=True),
+    "a.npz": lambda path: write_npz(path, {"rgb": NOISE}, overwrite=True),
+    "a.webp": lambda path: write_preview(
+        path, (NOISE * 255).astype(np.uint8), ending=".webp", quality=90, overwrite=True
+    ),
     "a.mp4": film,
+    "a.mov": film,
+    "a.webm": film,
     "a.json": record,
     "a.ply": by_name,
 }

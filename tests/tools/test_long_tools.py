@@ -89,7 +89,7 @@ def test_soak_of_seconds_writes_its_curve(
 ) -> None:
     target = tmp_path / "curve.csv"
     done = run(
-        *("soaking", make_scene(gyroid), "--minutes", "0.2", "--every", "2"),
+        *("soaking", make_scene(gyroid), "--minutes", "0.05", "--every", "1"),
         *("--threads", "2", "--csv", target),
     )
     lines = done.stdout.splitlines()

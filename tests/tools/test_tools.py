@@ -147,13 +147,18 @@ def test_changed_requirements_and_kernels_are_installed_into_the_same_environmen
     assert checkout.done() == ["pip [view]"]
 
 
-def test_environment_of_the_gate_serves_the_demo_but_not_the_reverse(checkout: Checkout) -> None:
+def test_environment_of_the_gate_serves_its_fast_part_and_the_demo_but_not_the_reverse(
+    checkout: Checkout,
+) -> None:
     checkout.set_up("run")
     checkout.done()
+    checkout.set_up("fast")
+    assert checkout.done() == ["pip [dev]"]
     checkout.set_up("dev")
     assert checkout.done() == ["pip [dev,points]"]
-    checkout.set_up("run")
-    assert checkout.done() == []
+    for level in ("run", "fast"):
+        checkout.set_up(level)
+        assert checkout.done() == []
 
 
 def test_environment_of_a_moved_checkout_is_made_anew(checkout: Checkout) -> None:
@@ -223,9 +228,9 @@ def run_ci(
     return done.returncode, calls.read_text().splitlines(), done.stderr
 
 
-def test_ci_runs_the_gate_and_the_fast_part_on_the_newest_python(tmp_path: Path) -> None:
+def test_ci_runs_the_gate_and_few_cases_on_the_newest_python(tmp_path: Path) -> None:
     code, calls, _ = run_ci(tmp_path, pythons=("3.13", "3.14"))
-    assert (code, calls) == (0, [".venv ", ".venv-3.14 --fast"])
+    assert (code, calls) == (0, [".venv ", ".venv-3.14 --few"])
 
 
 @pytest.mark.parametrize("failing", ["gate", "on_newest"])

@@ -73,7 +73,7 @@ def test_other_outputs_are_drawn(client: Any) -> None:
     for output in client.scene["outputs"]:
         number = client.look(output=output, camera=0)
         shown[output] = laid(client.pictures_until_exact(number)[-1:])
-    assert set(shown) == {"rgb", "depth", "alpha"}
+    assert set(shown) == {"rgb", "depth", "alpha", "normals", "cost"}
     assert np.ptp(shown["alpha"]) > 0.5
     assert len({picture.tobytes() for picture in shown.values()}) == len(shown)
 

@@ -60,7 +60,9 @@ def _session(store: SceneStore, device: WatchedDevice, precision: str) -> Sessio
     tables, options = store.tables, RenderOptions()
     table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
     scene = scene_shape(store, table, basis_of(store))
-    integrator = XlaIntegrator(device, scene, sample_rule(options), precision=precision)
+    integrator = XlaIntegrator(
+        device, scene, sample_rule(options, store.meta.grid), precision=precision
+    )
     return Session(store, options, table, scene, integrator, host_bytes=StreamOptions().host_bytes)
 
 

@@ -22,6 +22,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.precision import density_unit
 from plenostream.files.paths import PathLike
+from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import SceneMeta
 from plenostream.format.schema import MOST_VOXELS_AN_AXIS
 from plenostream.format.staging import Staging
@@ -72,6 +73,10 @@ class DescribedSource:
     """Of the file that all comes from in the end; empty: there is none."""
     history: tuple[str, ...] = ()
     """What was done to that since, for the scene's attributes."""
+    background: BackgroundMeta | None = None
+    """Layers behind the volume, whose chunks `open` writes."""
+    learned: LearnedBasis | None = None
+    """A basis that is no spherical harmonics, whose chunks `open` writes."""
 
 
 def make_scene(
@@ -164,5 +169,7 @@ def _meta(
         source_digest=source.digest,  # where there is none, `assemble` takes that of the tables
         tables_digest="",
         history=source.history,
+        background=source.background,
+        learned=source.learned,
         ndc=options.ndc,
     )

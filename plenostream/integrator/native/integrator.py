@@ -70,7 +70,9 @@ class NativeIntegrator:
         self._kernels = kernels
         self._scene = scene
         self._dtype = np.dtype(precision)
+        self._aovs = rule.aovs
         self._record = _scene_record(scene, rule)
+        self._weigh = rule.weigh
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
         self._slots: SlotTable | None = None
@@ -86,7 +88,14 @@ class NativeIntegrator:
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """See `Integrator`."""
-        return memory.device_costs(self._scene, self._dtype, self.n_threads, rays)
+        return memory.device_costs(
+            self._scene,
+            self._aovs,
+            self._dtype,
+            self.n_threads,
+            rays,
+            weigh=self._weigh,
+        )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
         """See `Integrator`: what the kernels need beside arrays lies on their stacks."""
@@ -102,7 +111,9 @@ class NativeIntegrator:
         """See `Integrator`."""
         self._pool = None  # first: there are never two
         self._tiles = None  # of another picture: with a larger pool there may be no room for them
-        self._pool = BrickPool(self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages)
+        self._pool = BrickPool(
+            self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages, weigh=self._weigh
+        )
         self._pool_is_whole = True
 
     @property
@@ -222,6 +233,11 @@ class NativeIntegrator:
         )
         return lambda: live.result()[0]
 
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator`."""
+        self._crew.keep_up(0)
+        return self._the_pool().weights(slots)
+
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
         tiles, behind = self._the_tiles(), np.ascontiguousarray(background, np.float32)
@@ -273,6 +289,8 @@ class NativeIntegrator:
 def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
     """All of it but the map."""
     bricks, unit = scene.bricks, density_unit(scene.grid)
+    scale = scene.grid.scale
+    firsts = {field: rule.aovs.first(name) for field, name in structs.AOV_FIELDS.items()}
     return structs.Scene(
         size=scene.grid.size,
         brick_size=bricks.brick_size,
@@ -282,7 +300,7 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         blocks_bits=(bricks.brick_size // BLOCK_SIZE).bit_length() - 1,
         bricks=bricks.shape,
         basis_dim=scene.basis_dim,
-        scale=tuple(scene.grid.scale.tolist()),
+        scale=tuple(scale.tolist()),
         offset=tuple(scene.grid.offset.tolist()),
         step=rule.step_size,
         near_clip=rule.near_clip,
@@ -293,4 +311,7 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         opaque_tau=-min(OPAQUE_LENGTH / unit, _LONGEST),
         spheric_clip=rule.spheric_clip,
         light=rule.light.value,
+        depth_density=min(rule.depth_density * unit, _LONGEST),
+        steepness=tuple((scale / scale.max()).tolist()),
+        aovs=structs.Aovs(n=rule.aovs.n_columns, **firsts),
     )

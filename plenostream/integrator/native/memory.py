@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from plenostream.field.aovs import Aovs
 from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape
 from plenostream.integrator.native.blocks import map_bytes, slot_table_bytes
 from plenostream.integrator.native.packets import packet_bytes
@@ -27,7 +28,13 @@ _BRICK = 128
 
 
 def device_costs(
-    scene: SceneShape, dtype: np.dtype[np.floating], n_threads: int, rays: RaySource
+    scene: SceneShape,
+    aovs: Aovs,
+    dtype: np.dtype[np.floating],
+    n_threads: int,
+    rays: RaySource,
+    *,
+    weigh: bool,
 ) -> DeviceCosts:
     """See `Integrator.device_costs`."""
     part = part_bytes(scene.basis)
@@ -36,9 +43,9 @@ def device_costs(
         "padding": POOL_PADDING + RAYS_PADDING,
     }
     return DeviceCosts(
-        slot_bytes=slot_bytes(scene, dtype),
+        slot_bytes=slot_bytes(scene, dtype, weigh=weigh),
         page_bytes=page_bytes(scene, dtype),
-        tile_bytes=tile_bytes(scene.basis_dim),
+        tile_bytes=tile_bytes(scene.basis_dim, aovs.n_columns),
         tile_step=TILE_STEP * n_threads,
         fixed=fixed,
         n_parts=n_threads,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plenostream.errors import DeviceError
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals, SceneShape
@@ -12,17 +13,19 @@ from plenostream.integrator.native.structs import ROW_LANES, row_vectors
 
 __all__ = ["PADDING_BYTES", "Batch", "BrickPool", "page_bytes", "slot_bytes"]
 
-PADDING_BYTES = 4 * SPARE_BYTES
+PADDING_BYTES = 5 * SPARE_BYTES
 """Bytes of a pool beside its slots and pages."""
 _PLACE = np.dtype(np.uint32)
+_WEIGHT = np.dtype(np.float32)
 _MOST_VOXELS, _MOST_ROW_BYTES = (1 << 31) - 1, 8 << 32
 """What the kernels' numbers of 32 bits reach: voxels one by one, rows in units of 8 bytes."""
 
 
-def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
-    """Bytes of a brick: its densities, the places of its rows, and a bit for each cell."""
+def slot_bytes(scene: SceneShape, dtype: np.dtype[np.floating], *, weigh: bool) -> int:
+    """Bytes of a brick: its densities, the places of its rows, a bit for each cell, and weights."""
     voxels, cells = scene.bricks.voxels, scene.bricks.brick_size**3
-    return voxels * (dtype.itemsize + _PLACE.itemsize) + cells // 8
+    voxel_bytes = dtype.itemsize + _PLACE.itemsize + weigh * _WEIGHT.itemsize
+    return voxels * voxel_bytes + cells // 8
 
 
 def page_bytes(scene: SceneShape, dtype: np.dtype[np.floating]) -> int:
@@ -34,9 +37,17 @@ class BrickPool:
     """Arrays of `n_slots` bricks and `n_pages` pages of colour rows."""
 
     def __init__(
-        self, scene: SceneShape, dtype: np.dtype[np.floating], *, n_slots: int, n_pages: int
+        self,
+        scene: SceneShape,
+        dtype: np.dtype[np.floating],
+        *,
+        n_slots: int,
+        n_pages: int,
+        weigh: bool,
     ) -> None:
-        """Raises DeviceError where there are more than the kernels can count."""
+        """Keep weights of voxels where `weigh`.
+
+        Raises DeviceError where there are more than the kernels can count."""
         voxels, vectors = scene.bricks.voxels, row_vectors(scene.basis_dim)
         if n_slots * voxels > _MOST_VOXELS or n_pages * page_bytes(scene, dtype) > _MOST_ROW_BYTES:
             raise DeviceError(
@@ -47,16 +58,22 @@ class BrickPool:
         self._place_of = aligned((n_slots, voxels), _PLACE)
         self._live = aligned((n_slots, scene.bricks.brick_size**3 // 8), np.uint8)
         self._rows = aligned((n_pages * PAGE_ROWS, vectors * ROW_LANES), dtype)
-        arrays = (self._density, self._place_of, self._live, self._rows)
+        self._weight = aligned((n_slots if weigh else 0, voxels), _WEIGHT)
+        arrays = (self._density, self._place_of, self._live, self._rows, self._weight)
         self.nbytes = sum(array.nbytes for array in arrays) + PADDING_BYTES
         self.record = structs.Pool(
             density=self._density.ctypes.data,
             place_of=self._place_of.ctypes.data,
             live=self._live.ctypes.data,
             rows=self._rows.ctypes.data,
+            weight=self._weight.ctypes.data if weigh else None,
             wide=dtype == np.float32,
             vectors=vectors,
         )
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator.weights`."""
+        return self._weight[slots]
 
 
 class Batch:

@@ -34,9 +34,9 @@ def part_bytes(basis: Basis) -> int:
     return _AT_ONCE * TILE_RAYS * (_RAY_BYTES + basis.functions.ray_bytes)
 
 
-def tile_bytes(basis_dim: int) -> int:
+def tile_bytes(basis_dim: int, n_aovs: int) -> int:
     """Bytes of a tile of rays, in all arrays."""
-    return tile_dtype(basis_dim).itemsize + 2 + _NUMBER.itemsize
+    return tile_dtype(basis_dim, n_aovs).itemsize + 2 + _NUMBER.itemsize
 
 
 class RayTiles:
@@ -47,11 +47,12 @@ class RayTiles:
         self._kernels, self._scene = kernels, scene
         self._basis = basis
         self._numbers: tuple[NDArray[np.float32], ...] = ()
-        self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim))
+        self._n_aovs = scene.aovs.n
+        self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim, self._n_aovs))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
         self._seen = aligned((n_tiles,), _NUMBER)
-        self.nbytes = n_tiles * tile_bytes(scene.basis_dim) + PADDING_BYTES
+        self.nbytes = n_tiles * tile_bytes(scene.basis_dim, self._n_aovs) + PADDING_BYTES
         self._n_seen = 0
         self._parts: Iterator[int] = iter(())
         self.record = structs.Rays(
@@ -111,8 +112,9 @@ class RayTiles:
         missing = _EMPTY
         rgb = np.empty((_AT_ONCE, TILE_RAYS, 3), np.float32)
         depth, alpha = np.empty((2, _AT_ONCE, TILE_RAYS), np.float32)
+        aovs = np.empty((_AT_ONCE, TILE_RAYS, self._n_aovs), np.float32)
         waits = np.empty(1, np.int32)
-        out = [a.ctypes.data for a in (rgb, depth, alpha, waits)]
+        out = [a.ctypes.data for a in (rgb, depth, alpha, aovs, waits)]
         for first in self._parts:
             if self.record.stop:
                 break
@@ -121,7 +123,7 @@ class RayTiles:
             behind = background.ctypes.data
             self._kernels.finish(self._scene, self.record, drawn, first, n, behind, *out)
             missing = max(missing, int(waits[0]))
-            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n])
+            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n], aovs[:n])
         return missing
 
     def octant_keys(self) -> NDArray[np.int64]:

@@ -17,9 +17,11 @@ import numpy as np
 from plenostream.field.tiles import TILE_RAYS
 
 __all__ = [
+    "AOV_FIELDS",
     "ARGUMENTS",
     "BOX",
     "COUNTERS",
+    "Aovs",
     "Batch",
     "Counts",
     "Meeting",
@@ -46,7 +48,7 @@ def row_vectors(basis_dim: int) -> int:
     return -(-basis_dim // _ROW_FUNCTIONS)
 
 
-def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
+def tile_dtype(basis_dim: int, n_aovs: int) -> np.dtype[np.void]:
     """The record of a tile of rays."""
     rays = TILE_RAYS
     return np.dtype(
@@ -61,12 +63,29 @@ def tile_dtype(basis_dim: int) -> np.dtype[np.void]:
             ("left", np.float32, rays),
             ("seen", np.float32, (rays, 4)),
             ("basis", np.float32, (basis_dim, rays)),
+            ("aovs", np.float32, (n_aovs, rays)),
         ]
     )
 
 
 _Three = c_int32 * 3
 _Triple = c_double * 3
+
+
+AOV_FIELDS = {
+    "mean_depth": "mean-depth",
+    "median_depth": "median-depth",
+    "density_depth": "density-depth",
+    "normals": "normals",
+    "cost": "cost",
+}
+"""Fields of `Aovs`, beside `n`, and whose first columns they are."""
+
+
+class Aovs(Structure):
+    """Columns that rays gather beside colour, depth and alpha."""
+
+    _fields_ = [("n", c_int32), *((field, c_int32) for field in AOV_FIELDS)]
 
 
 class Scene(Structure):
@@ -98,6 +117,9 @@ class Scene(Structure):
         ("opaque_tau", c_float),
         ("spheric_clip", c_int32),
         ("light", c_int32),
+        ("depth_density", c_float),
+        ("steepness", c_float * 3),
+        ("aovs", Aovs),
     ]
 
 
@@ -109,6 +131,7 @@ class Pool(Structure):
         ("place_of", c_void_p),
         ("live", c_void_p),
         ("rows", c_void_p),
+        ("weight", c_void_p),
         ("wide", c_int32),
         ("vectors", c_int32),
     ]
@@ -190,7 +213,7 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         c_void_p,
         c_int32,
         c_int32,
-        *(c_void_p,) * 5,
+        *(c_void_p,) * 6,
     ),
 }
 """What each kernel takes; they give nothing back."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import jax
 import warp as wp
 
+from plenostream.field.aovs import Aovs
 from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
 from plenostream.integrator.xla.environment import cache_folder
@@ -39,7 +40,7 @@ def prepare_warp() -> None:
         wp.init()
 
 
-def why_not(device: str | None, basis_dim: int, precision: str, light: Light) -> str:
+def why_not(device: str | None, basis_dim: int, precision: str, light: Light, aovs: Aovs) -> str:
     """Why the walk cannot run on a CUDA device of JAX; empty where it can.
 
     Tried as it is used: the driver may be too old for Warp, or the GPU for the compiler.
@@ -51,7 +52,7 @@ def why_not(device: str | None, basis_dim: int, precision: str, light: Light) ->
     # Not here: Ctrl-C would be lost in the compiler's callbacks.
     with ThreadPoolExecutor(1) as thread:
         loading = thread.submit(
-            walk_kernel(basis_dim, precision, light).module.load, place, BLOCK_THREADS
+            walk_kernel(basis_dim, precision, light, aovs).module.load, place, BLOCK_THREADS
         )
         error = loading.exception()
     said = str(error).partition("\n")[0] if error else ""

@@ -102,8 +102,10 @@ class WarpIntegrator(JaxIntegrator):
     def _composed(self, worker: Worker, tiles: int, behind: jax.Array) -> Composed:
         """See `JaxIntegrator`."""
         state, worker.state = worker.state, None
-        *composed, waits_for = self.programs.compose_walk(tiles)(
+        has_aovs = bool(self._rule.aovs.names)
+        composed = self.programs.compose_walk(tiles)(
             state.trans,
+            state.aovs if has_aovs else None,
             state.gathered,
             state.left,
             state.counters,
@@ -112,11 +114,12 @@ class WarpIntegrator(JaxIntegrator):
             *self._lengths,
             behind,
         )
-        *values, brick = self._landing.get([*composed, waits_for])
+        rgb, depth, alpha, counters, brick, *found = self._landing.get(list(composed))
         if brick[0]:
             waited_for = int(self._bricks[int(brick[0]) - 1])
             raise InternalError(f"a ray still waits for brick {waited_for}, which no wave brought")
-        return Composed(*values)
+        aovs = found[0] if has_aovs else np.empty((len(alpha), 0), np.float32)
+        return Composed(rgb, depth, alpha, aovs, counters)
 
     def close(self) -> None:
         """See `Integrator`."""
@@ -130,6 +133,7 @@ class WarpIntegrator(JaxIntegrator):
         _, y, z = group_shape(scene.bricks)
         per_grid = 1.0 / scene.grid.scale / self._unit
         reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh, self._opaque_length]
+        reals += [self._depth_density, *(scene.grid.scale / scene.grid.scale.max())]
         wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
         wholes.append(self._shape.ranks)
         return Numbers(

@@ -42,6 +42,11 @@ class WalkMemory(Memory):
         self._map = map_bytes(scene.boxes, scene.bricks)
         self._slots = n_bytes(programs.walks.slots())
         self._walks = programs
+        # Rays are set up in blocks of tiles: two of them take what any number does, and so the
+        # smallest budget is the same for all pictures. On a CPU blocks are small, and what one takes
+        # is less than the least that is planned.
+        blocks = 2 if device.platform != "cpu" else 1
+        self._set_up_tiles = blocks * programs.tiles_at_once
         kept = scene.boxes.nbytes + _MAKING_MAP * self._map
         super().__init__(device, programs, scene, walk, kept, staged)
 
@@ -65,10 +70,13 @@ class WalkMemory(Memory):
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
         """See `Integrator.temporary_bytes`; what grows with the tiles is counted by the tile."""
-        sizes = sizes or SMALL
+        sizes, p = sizes or SMALL, self._walks
         drawing, alone = self._programs_of(sizes.n_tiles, sizes, rays)
-        most = max(program.temp_bytes for program in drawing) - sizes.n_tiles * _COMPOSED_TILE
-        return max(most, _LEAST_TEMPORARIES) + max(program.temp_bytes for program in alone)
+        growing = (p.live_walks(sizes.n_tiles), p.compose_walk(sizes.n_tiles))
+        beside = max(program.temp_bytes for program in growing) - sizes.n_tiles * _COMPOSED_TILE
+        others = max(program.temp_bytes for program in drawing if program not in growing)
+        most = max(beside, others, _LEAST_TEMPORARIES)
+        return most + max(program.temp_bytes for program in alone)
 
     def _programs_of(
         self, tiles: int, sizes: Sizes, rays: RaySource
@@ -80,7 +88,7 @@ class WalkMemory(Memory):
             p.live_walks(tiles),
             p.compose_walk(tiles),
             p.fresh_walk(tiles),
-            p.set_up(rays, tiles),
+            p.set_up(rays, max(tiles, self._set_up_tiles)),
         ]
         if rays.packets:
             drawing += [p.keys(tiles), p.walk(tiles, self._walk_words, self._walk_steps)]

@@ -23,7 +23,8 @@ from plenostream.integrator.warp.kernels.walk import (
 )
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkState
 from plenostream.integrator.xla.device import Device
-from plenostream.integrator.xla.kernels.finish import compose
+from plenostream.integrator.xla.kernels.aovs import finished_aovs, fresh_aovs
+from plenostream.integrator.xla.kernels.finish import compose, world_per_t
 from plenostream.integrator.xla.kernels.geometry import RayConstants
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState, Voxels
 from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows
@@ -49,6 +50,7 @@ class WalkStructs:
             gathered=one((n + 1, 4), jnp.float32),
             # The kernel takes an array in any case.
             left=self._structs.left(tiles) or one((1,), jnp.float32),
+            aovs=self._structs.aovs(n) or one((1, 1), jnp.float32),
             next_sample=one((n,), jnp.int32),
             waits_for=one((1,), jnp.int32),
             counters=one((COUNTER_ROWS, len(COUNTERS)), jnp.int32),
@@ -67,7 +69,7 @@ class WalkStructs:
     def numbers(self) -> Numbers:
         """The values that the kernel takes."""
         one = self._structs.one
-        return Numbers(one((1,), jnp.float64), one((6,), jnp.float32), one((8,), jnp.int32))
+        return Numbers(one((1,), jnp.float64), one((10,), jnp.float32), one((8,), jnp.int32))
 
 
 def _call(kernel: Any, n_threads: int, changed: list[str]) -> Callable[..., Any]:
@@ -175,7 +177,9 @@ class WalkPrograms(Programs):
         def fresh() -> WalkState:
             empty = WalkState(*(jnp.zeros(s.shape, s.dtype) for s in structs))
             full = (jnp.ones(s.shape, s.dtype) for s in (structs.trans, structs.left))
-            return empty._replace(**dict(zip(("trans", "left"), full, strict=True)))
+            state = empty._replace(**dict(zip(("trans", "left"), full, strict=True)))
+            aovs = fresh_aovs(tiles * TILE_RAYS, self._shape.aovs)
+            return state if aovs is None else state._replace(aovs=aovs)
 
         return self._program(("walk state", tiles), fresh, lambda: ())
 
@@ -192,7 +196,7 @@ class WalkPrograms(Programs):
             slots: jax.Array,
             numbers: Numbers,
         ) -> WalkState:
-            kernel = walk_kernel(shape.basis_dim, str(dtype), shape.light)
+            kernel = walk_kernel(shape.basis_dim, str(dtype), shape.light, shape.aovs)
             call = wp.jax_kernel(
                 kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
             )
@@ -212,6 +216,7 @@ class WalkPrograms(Programs):
                 state.trans,
                 state.gathered,
                 state.left,
+                state.aovs,
                 state.next_sample,
                 jnp.zeros_like(state.waits_for),
                 state.counters,
@@ -247,14 +252,15 @@ class WalkPrograms(Programs):
         )
 
     def compose_walk(self, tiles: int) -> Program:
-        """(trans, gathered, left, counters, waits_for, RayConstants, units per grid unit, unit, step,
-        background) -> colour [R, 3], depth [R], alpha [R + 1], counters, and the brick that a ray
-        waits for."""
+        """(trans, AOVs or None, gathered, left, counters, waits_for, RayConstants, units per grid unit,
+        unit, step, background) -> colour [R, 3], depth [R], alpha [R + 1], counters, and the brick
+        that a ray waits for; and AOVs [R, E], where there are any."""
 
-        light = self._shape.light
+        light, gathers = self._shape.light, self._shape.aovs
 
         def finish(
             trans: jax.Array,
+            aovs: jax.Array | None,
             gathered: jax.Array,
             left: jax.Array,
             counters: jax.Array,
@@ -263,15 +269,22 @@ class WalkPrograms(Programs):
         ) -> tuple[jax.Array, ...]:
             total = jnp.sum(counters, axis=0, dtype=jnp.int64)
             behind = None if light is Light.MULTIPLIES else left
-            state = RayState(trans, gathered, None, total)
-            values, alpha, total = compose(state, behind, *rest)
+            state = RayState(trans, gathered, None, None, total)
+            values, alpha, _, total = compose(state, behind, *rest)
             # Apart from each other, as pictures hold them: on the host that takes as long as all else.
-            return values[:-1, :3], values[:-1, 3], alpha, total, waits_for
+            found = values[:-1, :3], values[:-1, 3], alpha, total, waits_for
+            if aovs is None:
+                return found
+            rays, per_grid, unit, step, _ = rest
+            per_t = world_per_t(rays, per_grid, unit)
+            step = step.astype(jnp.float32)
+            return *found, finished_aovs(aovs, gathers, trans[:-1], rays.t_min, step, per_t)
 
         def args() -> tuple[Any, ...]:
             one, state = self.structs.one, self.walks.state(tiles)
             return (
                 state.trans,
+                self.structs.aovs(tiles * TILE_RAYS),
                 state.gathered,
                 state.left,
                 state.counters,
@@ -283,4 +296,4 @@ class WalkPrograms(Programs):
                 one((3,), jnp.float32),
             )
 
-        return self._program(("compose a walk", tiles), finish, args, donate=(0,))
+        return self._program(("compose a walk", tiles), finish, args, donate=(0, 1))

@@ -24,6 +24,8 @@ class WalkState(NamedTuple):
     """[R + 1, 4] f32: red, green, blue, and the sum of weight times sample number."""
     left: jax.Array
     """[R + 1] f32, or [1] where it means nothing: see `RayState.left`."""
+    aovs: jax.Array
+    """[R, E] f32, or [1, 1] where E is 0: see `RayState.aovs`."""
     next_sample: jax.Array
     """[R] i32: number of the sample that each ray comes to next."""
     waits_for: jax.Array
@@ -48,8 +50,8 @@ class Numbers(NamedTuple):
     step: jax.Array
     """[1] f64: grid units between samples."""
     reals: jax.Array
-    """[6] f32: lengths of the density unit per grid unit, x, y, z; sigma_thresh per that unit;
-    stop_thresh; the length of an opaque last sample."""
+    """[10] f32: lengths of the density unit per grid unit, x, y, z; sigma_thresh per that unit;
+    stop_thresh; the length of an opaque last sample; `WaveScalars.depth_density` and `steepness`."""
     wholes: jax.Array
     """[8] i32: voxels, x, y, z; groups along y and z; cells along a brick; binary digits after the
     point of `RayConstants.entry`; words of `Pool.ranks` a slot."""

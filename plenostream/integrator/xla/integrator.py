@@ -125,5 +125,7 @@ class XlaIntegrator(JaxIntegrator):
         program = self.programs.compose(tiles)
         alone = state._replace(left=None)
         composed = program(alone, state.left, worker.rays, *self._lengths, behind)
-        values, alpha, counters = self.device.get(composed)
-        return Composed(values[:, :3], values[:, 3], alpha, counters)
+        values, alpha, aovs, counters = self.device.get(composed)
+        if aovs is None:
+            aovs = np.empty((len(alpha), 0), np.float32)
+        return Composed(values[:, :3], values[:, 3], alpha, aovs, counters)

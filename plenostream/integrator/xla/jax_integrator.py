@@ -62,12 +62,14 @@ class Composed:
     """[n or more]."""
     alpha: NDArray[np.float32]
     """[n or more]."""
+    aovs: NDArray[np.float32]
+    """[n or more, E]."""
     counters: NDArray[np.integer]
     """In the order of `JaxIntegrator.counters`."""
 
 
 _LONGEST = 1e38
-"""Largest length of a sample that float32 holds."""
+"""Largest length of a sample, and density, that float32 holds."""
 
 
 class JaxIntegrator(ABC):
@@ -98,8 +100,11 @@ class JaxIntegrator(ABC):
             entry_bits=entry_bits(scene.grid.size),
             spheric_clip=rule.spheric_clip,
             light=rule.light,
+            aovs=rule.aovs,
         )
-        self.batch_rows = batch_rows(device.platform, scene.basis_dim, scene.sh_dtype)
+        self.batch_rows = batch_rows(
+            device.platform, scene.basis_dim, scene.sh_dtype, n_rows=scene.n_rows
+        )
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)
@@ -279,6 +284,10 @@ class JaxIntegrator(ABC):
 
         return live
 
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator`; `backends` refuses rules that ask for them."""
+        raise InternalError(f"the backend {self.name} keeps no weights")
+
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
         behind = self.device.put(np.asarray(background, np.float32))
@@ -303,7 +312,8 @@ class JaxIntegrator(ABC):
         def mine(values: NDArray[np.float32], *channels: int) -> NDArray[np.float32]:
             return values[: tiles * TILE_RAYS].reshape(tiles, TILE_RAYS, *channels)[: len(number)]
 
-        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha)
+        aovs = mine(composed.aovs, self._rule.aovs.n_columns)
+        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha), aovs
         # A part of a GPU is the whole picture, and putting it together takes longer than drawing it.
         pieces = max(1, min(_PLACERS // n_parts, self.n_threads, len(number)))
         for placed in [
@@ -347,6 +357,11 @@ class JaxIntegrator(ABC):
         """See `WaveScalars.opaque_length`."""
         return min(OPAQUE_LENGTH / self._unit, _LONGEST)
 
+    @property
+    def _depth_density(self) -> float:
+        """See `WaveScalars.depth_density`."""
+        return min(self._rule.depth_density * self._unit, _LONGEST)
+
     def _wave_scalars(self) -> WaveScalars:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
         return WaveScalars(
@@ -357,6 +372,8 @@ class JaxIntegrator(ABC):
             sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
             stop_thresh=put(np.float32(rule.stop_thresh)),
             opaque_length=put(np.float32(self._opaque_length)),
+            depth_density=put(np.float32(self._depth_density)),
+            steepness=put((grid.scale / grid.scale.max()).astype(np.float32)),
         )
 
     def _grid_arrays(self) -> tuple[GridArrays, Spacing]:

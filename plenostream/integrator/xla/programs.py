@@ -83,6 +83,8 @@ class Programs:
         self._place = SingleDeviceSharding(device.device)
         self._programs: dict[tuple[Any, ...], Program] = {}
         self.structs = Structs(device.device, shape, pool_dtype)
+        self.tiles_at_once = shape.tiles_at_once
+        """Tiles whose rays are set up together."""
         self.n_compiles = 0
         """Programs that had to be compiled for this renderer; others had been made before."""
 
@@ -178,7 +180,7 @@ class Programs:
         """() -> RayState of t * 64 rays."""
         return self._program(
             ("ray state", tiles),
-            partial(fresh_state, tiles * TILE_RAYS, self._shape.light),
+            partial(fresh_state, tiles * TILE_RAYS, self._shape.light, self._shape.aovs),
             lambda: (),
         )
 
@@ -218,7 +220,7 @@ class Programs:
         """See `kernels.finish.compose`."""
         return self._program(
             ("compose", tiles),
-            compose,
+            partial(compose, aovs=self._shape.aovs),
             lambda: (
                 self.structs.state(tiles)._replace(left=None),
                 self.structs.left(tiles),

@@ -44,6 +44,9 @@ _BATCH_BYTES = {"cpu": 8_000_000}
 """Bytes of its rows on a platform. On a CPU they should not fill the caches."""
 _BATCH_BYTES_ELSEWHERE = 16_000_000
 """On a GPU each batch costs the host a millisecond or two."""
+_LEAST_BATCHES = 4
+"""Batches of a whole scene, at least, where they are on the device beside the pool: else the rows of
+a small scene would take as much once more."""
 _LEAST_ROWS, _MOST_ROWS = 4096, 262_144
 CALL_ITEMS = 32_768
 """Work items of a call of the integrator, beside its padding."""
@@ -61,10 +64,13 @@ def n_bytes(structs: Any) -> int:
     return sum(math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def batch_rows(platform: str, basis_dim: int, sh_dtype: str) -> int:
-    """Rows of a batch of arrivals, at most, unless a single brick has more; a power of two."""
+def batch_rows(platform: str, basis_dim: int, sh_dtype: str, *, n_rows: int) -> int:
+    """Rows of a batch of arrivals of a scene of `n_rows`, at most, unless a single brick has more; a
+    power of two."""
     n_bytes = _BATCH_BYTES.get(platform, _BATCH_BYTES_ELSEWHERE)
     n = n_bytes // (4 + 3 * basis_dim * np.dtype(sh_dtype).itemsize)
+    if platform != "cpu":
+        n = max(min(n, n_rows // _LEAST_BATCHES), 1)
     return max(_LEAST_ROWS, min(_MOST_ROWS, 1 << (n.bit_length() - 1)))
 
 
@@ -136,6 +142,7 @@ class Structs:
             trans=self.one((n + 1,), jnp.float32),
             gathered=self.one((n + 1, 4), jnp.float32),
             left=self.left(tiles),
+            aovs=self.aovs(n + 1),
             counters=self.one((len(COUNTERS),), jnp.int64),
         )
 
@@ -144,6 +151,11 @@ class Structs:
         if self._shape.light is Light.MULTIPLIES:
             return None
         return self.one((tiles * TILE_RAYS + 1,), jnp.float32)
+
+    def aovs(self, n_rays: int) -> Any | None:
+        """See `RayState.aovs`."""
+        n_columns = self._shape.aovs.n_columns
+        return self.one((n_rays, n_columns), jnp.float32) if n_columns else None
 
     def source(self, rays: RaySource, tiles: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """The arrays that the rays of a part are made from: per tile, and shared."""
@@ -174,6 +186,8 @@ class Structs:
             sigma_thresh=number,
             stop_thresh=number,
             opaque_length=number,
+            depth_density=number,
+            steepness=self.one((3,), jnp.float32),
         )
 
     def call(self) -> tuple[Any, Any, Any]:

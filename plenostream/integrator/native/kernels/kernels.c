@@ -88,16 +88,19 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
         }
 }
 
-/* Colour [n, 64, 3], depth and alpha [n, 64] of the tiles [first, first + n); says in `waits` which brick
-   a live ray still waits for, EMPTY where none does. `drawn` [n]: tiles that have a state. */
+/* Colour [n, 64, 3], depth and alpha [n, 64] and AOVs [n, 64, aovs.n] of the tiles [first, first + n);
+   says in `waits` which brick a live ray still waits for, EMPTY where none does. `drawn` [n]: tiles that
+   have a state. */
 KERNEL(finish, const Scene *scene, const Rays *rays, const uint8_t *drawn, int32_t first, int32_t n,
-       const float *background, float *rgb, float *depth, float *alpha, int32_t *waits)
+       const float *background, float *rgb, float *depth, float *alpha, float *aovs,
+       int32_t *waits)
 {
     *waits = EMPTY;
     for (int32_t i = 0; i < n; i++) {
         const Tile *tile = tile_of(rays, first + i);
         if (rays->live[first + i] && *waits == EMPTY) *waits = waits_for(scene, tile);
         const int64_t at = (int64_t)i * TILE_RAYS;
-        finish_tile(scene, tile, drawn[i], background, (float(*)[3])(rgb + 3 * at), depth + at, alpha + at);
+        finish_tile(scene, tile, drawn[i], background, (float(*)[3])(rgb + 3 * at), depth + at, alpha + at,
+                    aovs + at * scene->aovs.n);
     }
 }

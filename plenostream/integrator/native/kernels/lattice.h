@@ -295,6 +295,7 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
     if (live) {
         memset(tile->seen, 0, sizeof tile->seen);
         memset(tile->depth, 0, sizeof tile->depth);
+        start_aovs(scene, tile);
         for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = tile->left[i] = 1.0f;
     }
     return live;

@@ -5,9 +5,11 @@
 #ifndef MARCH_H
 #define MARCH_H
 
+#include "aovs.h"
 #include "light.h"
 #include "shade.h"
 #include "steps.h"
+#include "weigh.h"
 
 #define DEPTH_ONE 0x1p25f                /* an optical depth of 1 */
 enum { MOST_DEPTH = (1 << 30) - 1 };     /* 32: what is left is 1e-14 */
@@ -78,9 +80,11 @@ INLINE Ints depths_after(Ints own, int32_t before)
 }
 
 /* March the samples from k on that are set in `live`, whose first corners are `voxel`; those that
-   contribute are kept for shading. Returns how many did. The ray has samples up to `last`. */
+   contribute are kept for shading. Returns how many did. The ray has samples up to `last`, and gathers
+   `columns`, if there are any. */
 INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const Places *places, Ints voxel,
-                 Ints live, int32_t k, int32_t last, Light *light, Shading *shading, const int wide)
+                 Ints live, int32_t k, int32_t last, Light *light, Shading *shading, float *columns,
+                 const int wide)
 {
     const Reals x = places->rest[0], y = places->rest[1], z = places->rest[2];
     const Reals sigma = density_at(scene, pool, voxel, x, y, z, wide);
@@ -97,6 +101,10 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     light->trans = remains < scene->stop_thresh ? 0.0f : remains;
 
     const Reals seen = before - after;
+    if (columns) {
+        const Samples samples = {voxel, counts, sigma, seen, after, {x, y, z}};
+        gather_aovs(scene, pool, &samples, k, columns);
+    }
     const Reals weight = scene->light == MULTIPLIES
                              ? seen
                              : colour_weights(scene, (Reals)((Ints)sigma & counts), before, after,
@@ -116,6 +124,7 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     memcpy(known + DEPTH * LANES, &depth, sizeof depth);
     memcpy(known + VOXEL * LANES, &voxel, sizeof voxel);
     uint32_t bits = bits_of(counts);
+    if (pool->weight) weigh(scene, pool, weight, voxel, bits);
     const uint32_t first = (uint32_t)shading->n_groups * (uint32_t)(sizeof(Group) / sizeof(float));
     const int n = __builtin_popcount(bits);
     for (; bits; bits &= bits - 1)

@@ -24,6 +24,12 @@ typedef struct {
     uint8_t low[3], high[3], spare[2];
 } Box;
 
+/* Columns that rays gather beside colour, depth and alpha: how many, and the first of each; EMPTY
+   where it is not asked for. */
+typedef struct {
+    int32_t n, mean_depth, median_depth, density_depth, normals, cost;
+} Aovs;
+
 /* A scene, and the rule of its samples. */
 typedef struct {
     int32_t size[3];         /* voxels an axis */
@@ -50,6 +56,9 @@ typedef struct {
     float opaque_tau;        /* minus the length of an opaque last sample, in units */
     int32_t spheric_clip;    /* rays begin and end at ellipsoids, not at the box */
     int32_t light;
+    float depth_density;     /* per unit: beyond it lies the surface of density_depth */
+    float steepness[3];      /* grid units per world unit, the largest taken as 1 */
+    Aovs aovs;
 } Scene;
 
 /* Bricks in memory. Densities and rows are float32 where `wide`, else float16. */
@@ -60,6 +69,7 @@ typedef struct {
     uint8_t *live;      /* [slots, brick_size, brick_size, brick_size / 8]: a bit for each cell, z
                            fastest: whether a corner has a density above 0 */
     void *rows;        /* [pages * PAGE_ROWS, 16 vectors] see `lane_of` */
+    float *weight;      /* [slots, voxels]: see `weigh.h`; 0 where no weights are kept */
     int32_t wide, vectors;
 } Pool;
 
@@ -74,7 +84,7 @@ typedef struct {
     float trans[TILE_RAYS];          /* light left; 0 once the ray has ended */
     float left[TILE_RAYS];           /* the same for colours, see `light.h` */
     float seen[TILE_RAYS][4];        /* red, green, blue, and the sum of weight times t */
-    float basis[];                   /* [basis_dim][TILE_RAYS] */
+    float basis[];                   /* [basis_dim][TILE_RAYS], and [aovs.n][TILE_RAYS] behind it */
 } Tile;
 
 /* All rays of a picture. */

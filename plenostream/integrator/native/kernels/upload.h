@@ -121,6 +121,7 @@ static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
     const int edge = scene->edge;
     memset((char *)pool->density + base * size, 0, scene->voxels * size);
     memset(pool->place_of + base, 0, scene->voxels * sizeof *pool->place_of);
+    if (pool->weight) memset(pool->weight + base, 0, scene->voxels * sizeof *pool->weight);
     uint64_t lines[MOST_EDGE * MOST_EDGE];
     memset(lines, 0, (size_t)edge * edge * sizeof *lines);
     int64_t rank = 0;

@@ -80,6 +80,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
     const Pace pace = pace_of(scene, tile, ray);
     Light light = {tile->depth[ray], tile->trans[ray], tile->left[ray]};
     Shading shading;
+    float *columns = scene->aovs.n ? aovs_of(scene, tile, ray) : 0;
     int32_t k = tile->next[ray], end = course.n;
     shading.n_groups = shading.n_samples = 0;
     while (k < end) {
@@ -105,7 +106,8 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         counts->samples_marched += __builtin_popcount(live);
         counts->march_lanes += LANES;
         counts->samples_shaded +=
-            march(scene, pool, &pace, &places, cells.voxel, cells.live, k, course.n - 1, &light, &shading, wide);
+            march(scene, pool, &pace, &places, cells.voxel, cells.live, k, course.n - 1, &light, &shading,
+                  columns, wide);
         if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
         k += LANES;
         if (light.trans == 0.0f) break;

@@ -37,6 +37,8 @@ class Gathers(NamedTuple):
     """(basis [R, K], ray) -> values."""
     densities_of: Any
     """(density, first, edge) -> the densities [8] of a cell's corners in C order."""
+    slope_at: Any
+    """(densities [8], x, y, z) -> how their blend rises along each axis, at fractions of a cell."""
     colour_of: Any
     """(rows, ranks, pages, first of a slot's ranks, voxel, edge, x, y, z, values) -> colour at
     fractions x, y, z of a cell."""
@@ -148,6 +150,20 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
         density: wp.array(dtype=pair), first: wp.int64, edge: wp.int32
     ) -> corners_type: ...
 
+    @wp.func
+    def slope_at(c: Any, x: wp.float32, y: wp.float32, z: wp.float32) -> wp.vec3:
+        c00 = c[0] + (c[1] - c[0]) * z
+        c01 = c[2] + (c[3] - c[2]) * z
+        c10 = c[4] + (c[5] - c[4]) * z
+        c11 = c[6] + (c[7] - c[6]) * z
+        near_z = (c[1] - c[0]) + ((c[3] - c[2]) - (c[1] - c[0])) * y
+        far_z = (c[5] - c[4]) + ((c[7] - c[6]) - (c[5] - c[4])) * y
+        return wp.vec3(
+            (c10 + (c11 - c10) * y) - (c00 + (c01 - c00) * y),
+            (c01 - c00) + ((c11 - c10) - (c01 - c00)) * x,
+            near_z + (far_z - near_z) * x,
+        )
+
     lanes = 3 * basis_dim
     colour = _COLOUR.format(
         ranked=RANKED,
@@ -175,4 +191,4 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
         values: values_type,
     ) -> wp.vec3: ...
 
-    return Gathers(pair, number, values_type, basis_of, densities_of, colour_of)
+    return Gathers(pair, number, values_type, basis_of, densities_of, slope_at, colour_of)

@@ -21,6 +21,7 @@ from typing import Any
 
 import warp as wp
 
+from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.kernels.gathers import gathers
 from plenostream.integrator.warp.kernels.places import (
@@ -40,7 +41,7 @@ blocks of 256, only 256."""
 
 COUNTER_ROWS = 1024
 """Rays are counted in so many places: on a GPU, additions to one place would queue up."""
-IN_OUT = ["trans", "gathered", "left", "next_sample", "waits_for", "counters"]
+IN_OUT = ["trans", "gathered", "left", "aovs", "next_sample", "waits_for", "counters"]
 """Arguments of the kernel that are changed in place."""
 
 _STEEPEST = wp.constant(1.0e30)
@@ -66,8 +67,9 @@ def _count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int3
 
 
 @cache
-def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
-    """The kernel for `basis_dim` functions, a pool of `precision` (float16 or float32) and a `light`.
+def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_AOVS) -> Any:
+    """The kernel for `basis_dim` functions, a pool of `precision` (float16 or float32), a `light`, and
+    what rays are `asked` for beside colour, depth and alpha.
 
     Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers` and
     `WalkState`, and `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the
@@ -76,10 +78,14 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
     of_pool = gathers(basis_dim, precision)
     pair, number = of_pool.pair, of_pool.number
     basis_of, densities_of = of_pool.basis_of, of_pool.densities_of
-    colour_of = of_pool.colour_of
+    colour_of, slope_at = of_pool.colour_of, of_pool.slope_at
     # Constants, so that what they leave out is not compiled.
     adds_up = wp.constant(light is Light.ADDS_UP)
     opaque_end = wp.constant(light is Light.OPAQUE_END)
+    median_at = wp.constant(asked.first("median-depth"))
+    density_at = wp.constant(asked.first("density-depth"))
+    normals_at = wp.constant(asked.first("normals"))
+    cost_at = wp.constant(asked.first("cost"))
 
     @wp.kernel(enable_backward=False, module="unique")
     def walk(
@@ -100,6 +106,7 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
         trans: wp.array(dtype=wp.float32),
         gathered: wp.array(dtype=wp.vec4),
         left: wp.array(dtype=wp.float32),
+        aovs: wp.array2d(dtype=wp.float32),
         next_sample: wp.array(dtype=wp.int32),
         waits_for: wp.array(dtype=wp.int32),
         counters: wp.array2d(dtype=wp.int32),
@@ -146,6 +153,18 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
         behind = light
         if adds_up:
             behind = left[ray]
+        median = wp.float32(0.0)
+        dense = wp.float32(0.0)
+        normal = wp.vec3(0.0, 0.0, 0.0)
+        steepness = wp.vec3(reals[7], reals[8], reals[9])
+        if median_at >= 0:
+            median = aovs[ray, median_at]
+        if density_at >= 0:
+            dense = aovs[ray, density_at]
+        if normals_at >= 0:
+            normal = wp.vec3(
+                aovs[ray, normals_at], aovs[ray, normals_at + 1], aovs[ray, normals_at + 2]
+            )
         n_boxes = wp.int32(0)
         n_marched = wp.int32(0)
         n_shaded = wp.int32(0)
@@ -288,6 +307,25 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
                         after = light * wp.exp(-sigma * tau)
                         weight = light - after
                         numbers += weight * wp.float32(k + j)
+                        if median_at >= 0:
+                            if median < 0.0 and after < 0.5:
+                                median = wp.float32(k + j)
+                        if density_at >= 0:
+                            if dense < 0.0 and sigma > reals[6]:
+                                dense = wp.float32(k + j)
+                        if normals_at >= 0:
+                            # At the far border of the grid, a sample lies at the end of its cell.
+                            s_x = wp.min(i_x, last_x - corner_x)
+                            s_y = wp.min(i_y, last_y - corner_y)
+                            s_z = wp.min(i_z, last_z - corner_z)
+                            inner = base + wp.int64((s_x * edge + s_y) * edge + s_z)
+                            slope = slope_at(
+                                densities_of(density, inner, edge),
+                                x + wp.float32(i_x - s_x),
+                                y + wp.float32(i_y - s_y),
+                                z + wp.float32(i_z - s_z),
+                            )
+                            normal -= weight * wp.cw_mul(slope, steepness)
                         if adds_up:
                             # Of -sigma tau below 0.1 the difference from 1 would keep few digits.
                             thin = sigma * tau
@@ -326,6 +364,15 @@ def walk_kernel(basis_dim: int, precision: str, light: Light) -> Any:
         if n_marched > 0:
             trans[ray] = light
             gathered[ray] = wp.vec4(colour[0], colour[1], colour[2], numbers)
+            if median_at >= 0:
+                aovs[ray, median_at] = median
+            if density_at >= 0:
+                aovs[ray, density_at] = dense
+            if normals_at >= 0:
+                for axis in range(3):
+                    aovs[ray, normals_at + axis] = normal[axis]
+            if cost_at >= 0:
+                aovs[ray, cost_at] = aovs[ray, cost_at] + wp.float32(n_shaded)
             if adds_up:
                 left[ray] = wp.where(light > 0.0, behind, 0.0)
             if opaque_end:

@@ -45,6 +45,8 @@ class _Lit(NamedTuple):
     """[L] f32, see `RayState.left`."""
     depth: jax.Array
     """[L] f32: the sum of weight times number inside the segment."""
+    aovs: jax.Array | None
+    """[E, L] f32, see `RayState.aovs`."""
 
 
 def integrate(
@@ -111,8 +113,8 @@ def _march_listing(
         left = None if state.left is None else take(state.left, segments.ray)
 
         def round_(carry: tuple[_Lit, Samples]) -> tuple[_Lit, Samples]:
-            (j, trans, left, depth), samples = carry
-            done = march(j, trans, left, n - j, segments, pool, scalars, shape, call)
+            (j, trans, left, depth, aovs), samples = carry
+            done = march(j, trans, left, aovs, n - j, segments, pool, scalars, shape, call)
             spots, n_spots = compact(done.weights, shape, call)
             target = jnp.where(spots >= 0, samples.total + spots, room - 1)
             target = target.astype(jnp.uint32).reshape(-1)
@@ -124,7 +126,8 @@ def _march_listing(
                 listed=samples.listed.at[target].set(places, mode="promise_in_bounds"),
                 total=samples.total + n_spots,
             )
-            lit = _Lit(j + shape.rounds, done.trans, done.left, depth + done.numbers)
+            numbers = depth + done.numbers
+            lit = _Lit(j + shape.rounds, done.trans, done.left, numbers, done.aovs)
             return lit, samples
 
         def fits(carry: tuple[_Lit, Samples]) -> jax.Array:
@@ -147,8 +150,9 @@ def _march_listing(
             slots = -(-samples.total // shape.shade) * shape.shade
             return lit, gathered, shaded + jnp.stack([samples.total, slots])
 
-        unlit = _Lit(jnp.int32(0), before, left, jnp.zeros(shape.lanes, jnp.float32))
-        (j, trans, left, depth), gathered, shaded = lax.while_loop(
+        aovs = None if state.aovs is None else take(state.aovs, segments.ray).T
+        unlit = _Lit(jnp.int32(0), before, left, jnp.zeros(shape.lanes, jnp.float32), aovs)
+        (j, trans, left, depth, aovs), gathered, shaded = lax.while_loop(
             lambda carry: carry[0].j < longest,
             fill_and_shade,
             (unlit, state.gathered, jnp.zeros(2, jnp.int32)),
@@ -167,9 +171,12 @@ def _march_listing(
         )
         if state.left is not None:
             left = state.left.at[target].set(left, mode="promise_in_bounds")
+        if state.aovs is not None and aovs is not None:
+            aovs = state.aovs.at[target].set(aovs.T, mode="promise_in_bounds")
         return head + shape.lanes, RayState(
             trans=state.trans.at[target].set(trans, mode="promise_in_bounds"),
             left=left,
+            aovs=aovs,
             gathered=gathered.at[target, 3].add(depth, mode="promise_in_bounds"),
             counters=state.counters + counts.astype(jnp.int64),
         )

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from plenostream.integrator.interface import Light
+from plenostream.integrator.xla.kernels.aovs import gather_aovs, slopes_at
 from plenostream.integrator.xla.kernels.lanes import (
     cell_of,
     corner_offsets,
@@ -40,12 +41,15 @@ class Marched(NamedTuple):
     """[rounds, L] u32: their first corners in the pool."""
     numbers: jax.Array
     """[L] f32: the sum of weight, as depth counts it, times number inside the segment."""
+    aovs: jax.Array | None
+    """[E, L] f32: see `kernels.aovs`."""
 
 
 def march(
     j: jax.Array,
     trans: jax.Array,
     behind: jax.Array | None,
+    aovs: jax.Array | None,
     left: jax.Array,
     segments: Segments,
     pool: Pool,
@@ -55,7 +59,8 @@ def march(
 ) -> Marched:
     """Take samples [j, j + rounds) of each segment, of which it has `left` [L].
 
-    `trans` [L] and `behind` [L] are the light left before them: `RayState.trans` and `RayState.left`.
+    `trans` [L] and `behind` [L] are the light left before them: `RayState.trans` and `RayState.left`;
+    `aovs` [E, L] is what was gathered before.
     """
     steps = jnp.arange(shape.rounds, dtype=jnp.int32)[:, None]
     offsets = jnp.asarray(corner_offsets(shape.edge)[::2], jnp.uint32)[:, None, None]
@@ -98,6 +103,15 @@ def march(
 
     ended, weights = call(weigh, depth, sigma, trans, segments.tau)
     numbers = jnp.sum(weights * (j + steps).astype(jnp.float32), axis=0)
+    if aovs is not None:
+        light = call(_light, depth, segments.tau, trans)
+        number = segments.k_first[None] + j + steps
+        slopes = None
+        if "normals" in shape.aovs.names:
+            k = (j + steps).astype(jnp.float32)
+            slopes = slopes_at(k, segments, pool, shape, call)
+        gather = partial(gather_aovs, scalars=scalars, aovs=shape.aovs)
+        aovs = call(gather, aovs, number, sigma, light, slopes)
     if shape.light is Light.ADDS_UP:
         before = call(lambda depth, tau: jnp.exp(depth[:-1] * tau[None]), depth, segments.tau)
         sigma = jnp.where(before * trans[None] >= scalars.stop_thresh, sigma, 0.0)
@@ -108,7 +122,11 @@ def march(
         there, weights = call(end_opaque, sigma, weights, trans, ended, is_last)
         assert behind is not None
         behind = jnp.where(j > segments.last, behind, there)
-    return Marched(ended, behind, weights, first, numbers)
+    return Marched(ended, behind, weights, first, numbers, aovs)
+
+
+def _light(depth: jax.Array, tau: jax.Array, trans: jax.Array) -> jax.Array:
+    return jnp.exp(depth * tau[None]) * trans[None]
 
 
 def _add_up(

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 
+from plenostream.field.aovs import Aovs
 from plenostream.integrator.interface import Light
 
 __all__ = [
@@ -76,6 +77,8 @@ class RayState(NamedTuple):
     left: jax.Array | None
     """[R + 1] f32: light left for what is behind, where that is not `trans`: None for
     `Light.MULTIPLIES`."""
+    aovs: jax.Array | None
+    """[R + 1, E] f32: see `kernels.aovs`; None where E is 0. Depths are numbers of samples."""
     counters: jax.Array
     """[len(COUNTERS)] i64, since the state was made."""
 
@@ -97,6 +100,10 @@ class WaveScalars(NamedTuple):
     """[] f32."""
     opaque_length: jax.Array
     """[] f32, lengths of `unit`: of the last sample of a ray, for `Light.OPAQUE_END`."""
+    depth_density: jax.Array
+    """[] f32, per `unit`: see `SampleRule.depth_density`."""
+    steepness: jax.Array
+    """[3] f32: grid units per world unit, the largest taken as 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ class RowLayout:
 
 @dataclass(frozen=True, slots=True)
 class KernelShape:
-    """Static parameters of the integrator. All but the two of the sample rule change the program,
+    """Static parameters of the integrator. All but the three of the sample rule change the program,
     not the picture.
 
     The block sizes differ by backend, see `kernels.tuning`; the code does not.
@@ -162,6 +169,8 @@ class KernelShape:
     """See `SampleRule.spheric_clip`."""
     light: Light
     """See `SampleRule.light`."""
+    aovs: Aovs
+    """See `SampleRule.aovs`."""
     fences: bool
     """Keep XLA from fusing across the stages of the kernel, see `lanes.fence`."""
 

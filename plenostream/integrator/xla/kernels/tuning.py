@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.integrator.interface import Light
 from plenostream.integrator.xla.kernels.state import KernelShape
 
@@ -16,6 +17,7 @@ def kernel_shape(
     entry_bits: int,
     spheric_clip: bool = False,
     light: Light = Light.MULTIPLIES,
+    aovs: Aovs = NO_AOVS,
 ) -> KernelShape:
     """The integrator's static parameters on `platform` ("cpu", "gpu", ...).
 
@@ -43,5 +45,6 @@ def kernel_shape(
         tiles_at_once=tiles_at_once,
         spheric_clip=spheric_clip,
         light=light,
+        aovs=aovs,
         fences=fences,
     )

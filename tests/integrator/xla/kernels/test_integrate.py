@@ -87,22 +87,16 @@ RANDOM = checkpoints.random_checkpoint(5, size=(13, 21, 10), active_share=0.4)
 @pytest.mark.parametrize(
     "sizes",
     [
+        # Each is a program to compile, so each tries two things.
         pytest.param({}, id="tiny"),
-        pytest.param({"items": 1}, id="one item a block", marks=pytest.mark.slow),
+        pytest.param({"items": 1, "length_classes": 7}, id="one item a block, sorted finely"),
         pytest.param(
-            {"items": 64, "lanes": 4096, "shade": 2048},
-            id="all in one block",
-            marks=pytest.mark.slow,
+            {"items": 64, "lanes": 4096, "shade": 2048, "fences": True},
+            id="all in one block, fenced",
         ),
         pytest.param(
-            {"span": 4, "rounds": 4}, id="marched a few samples at a time", marks=pytest.mark.slow
+            {"span": 4, "rounds": 1, "length_classes": 2}, id="one sample a round, hardly sorted"
         ),
-        pytest.param({"span": 4, "rounds": 1}, id="one sample a round", marks=pytest.mark.slow),
-        pytest.param({"length_classes": 2}, id="hardly sorted by length", marks=pytest.mark.slow),
-        pytest.param(
-            {"length_classes": 7}, id="sorted as finely as can be", marks=pytest.mark.slow
-        ),
-        pytest.param({"fences": True}, id="fenced", marks=pytest.mark.slow),
     ],
 )
 def test_rays_see_what_the_oracle_sees_whatever_the_size_of_the_blocks(
@@ -112,14 +106,11 @@ def test_rays_see_what_the_oracle_sees_whatever_the_size_of_the_blocks(
     assert_as_oracle(toy, run(toy, tiny_shape(RANDOM, **sizes)))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("basis_dim", "dtype"),
-    [(1, "float16"), (4, "float32"), (9, "float16"), (16, "float32"), (25, "float16")],
-)
-def test_colours_of_every_basis_are_the_oracles(basis_dim: int, dtype: str) -> None:
+@pytest.mark.parametrize("basis_dim", [1, 25])
+def test_colours_of_the_smallest_and_the_largest_basis_are_the_oracles(basis_dim: int) -> None:
+    # In float16: in float32, the recorded cases have all of them.
     checkpoint = checkpoints.random_checkpoint(6, size=(10, 9, 11), basis_dim=basis_dim)
-    toy = make_toy(checkpoint, dtype=dtype)
+    toy = make_toy(checkpoint, dtype="float16")
     assert_as_oracle(toy, run(toy, tiny_shape(checkpoint)))
 
 
@@ -166,7 +157,7 @@ def test_kernel_run_step_by_step_gives_what_it_gives_compiled() -> None:
     checkpoint = checkpoints.random_checkpoint(7, size=(9, 9, 9), basis_dim=1)
     toy, shape = make_toy(checkpoint), tiny_shape(checkpoint, items=4, lanes=192, shade=1024)
     # Each operation takes a while by itself: a part of the samples will do.
-    toy = toy._replace(rays=toy.rays._replace(n_samples=jnp.minimum(toy.rays.n_samples, 16)))
+    toy = toy._replace(rays=toy.rays._replace(n_samples=jnp.minimum(toy.rays.n_samples, 6)))
     expected = run(toy, shape)
     with jax.disable_jit():
         stepped = run(toy, shape, jit=False)

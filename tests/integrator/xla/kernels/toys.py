@@ -141,6 +141,8 @@ def make_toy(
         sigma_thresh=jnp.float32(values["sigma_thresh"]),
         stop_thresh=jnp.float32(values["stop_thresh"]),
         opaque_length=jnp.float32(1e9),
+        depth_density=jnp.float32(0.0),
+        steepness=jnp.ones(3, jnp.float32),
     )
     pool = pool_of(checkpoint, index, slots, dtype)
     return Toy(checkpoint, origins, dirs, pool, rays, scalars, items, shell[box])
