@@ -31,6 +31,8 @@ from plenostream.scene import Scene
 __all__ = ["Renderer"]
 
 _log = logging.getLogger(__name__)
+_SHORT, _LONG = 1e-100, 1e100
+"""Lengths of directions whose squares float64 holds with all their digits."""
 _NO_MORE_TASKS = "cannot schedule new futures"
 
 
@@ -229,9 +231,13 @@ def _checked_rays(
     course = real_rows("directions", directions)
     if len(start) != len(course):
         raise InvalidInput(f"there are {len(start)} origins and {len(course)} directions")
-    still = np.flatnonzero((course == 0).all(-1))
-    if len(still):
-        raise InvalidInput(f"the direction of ray {still[0]} is zero; expected any other")
-    # By a power of two, which changes no digit: squares of the lengths would leave float64.
-    exponents = np.frexp(np.abs(course).max(axis=-1, initial=0.0))[1]
-    return start, np.ldexp(course, -exponents[:, None])
+    # Column by column: NumPy takes five times as long for the largest of three numbers in a row.
+    x, y, z = np.abs(course).T
+    largest = np.maximum(np.maximum(x, y), z)
+    if len(largest) and not largest.all():
+        still = int(np.argmin(largest))
+        raise InvalidInput(f"the direction of ray {still} is zero; expected any other")
+    if ((largest < _SHORT) | (largest > _LONG)).any():
+        # By a power of two, which changes no digit: squares of the lengths would leave float64.
+        course = np.ldexp(course, -np.frexp(largest)[1][:, None])
+    return start, course

@@ -14,6 +14,7 @@ import pytest
 import plenostream as ps
 from plenostream import reference
 from plenostream.engine import backdrop
+from plenostream.field.background import BackgroundLayers, OutwardRays
 from plenostream.testing.checkpoints import random_checkpoint
 from plenostream.testing.extras import layer_arrays, network_arrays, save_with, texture_arrays
 from plenostream.testing.invariants import assert_same_picture
@@ -158,17 +159,38 @@ def test_numpy_allocates_no_more_than_the_plans(scene_of: Callable[[str], Path])
     assert allocated <= planned
 
 
+@pytest.mark.parametrize("each_backend", ["native"], indirect=True)
+def test_layers_larger_than_the_memory_for_them_are_read_as_rays_need_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plenostream.format.layout.EXTRA_CHUNK_BYTES", 1 << 14)
+    arrays = layer_arrays(6, height=64, layers=8, share=1.0)
+    links = arrays["background_links"]
+    links[:] = np.arange(links.size).reshape(links.shape)  # in the order in which svox2 has them
+    scene = tmp_path / "layers.zarr"
+    ps.convert(save_with(tmp_path / "layers.npz", checkpoint_of(arrays), **arrays), scene)
+    size = arrays["background_data"].nbytes
+    with open_renderer(scene, options=OPTIONS) as renderer:
+        ample, plan = renderer.render(CAMERA), renderer.plan(CAMERA)
+    assert plan.host_items["background layers"] > size
+    with open_renderer(scene, options=OPTIONS, host_memory=plan.smallest_host_bytes) as renderer:
+        tight, held = renderer.render(CAMERA), renderer.plan(CAMERA).host_items
+    assert plan.host_items["background layers"] - held["background layers"] > 0.8 * size
+    assert tight.stats.peak_host_bytes <= tight.stats.planned_host_bytes
+    assert_same_picture(tight, ample, at_most=SAME)
+
+
 def test_opaque_tiles_never_touch_the_layers(
     scene_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[np.ndarray] = []
-    see = backdrop.see_layers
+    see = backdrop._fastest()
 
-    def watched(*args: Any, **options: Any) -> Any:
-        asked.append(args[5])
-        return see(*args, **options)
+    def watched(layers: BackgroundLayers, rays: OutwardRays) -> Any:
+        asked.append(rays.trans.copy())
+        return see(layers, rays)
 
-    monkeypatch.setattr(backdrop, "see_layers", watched)
+    monkeypatch.setattr(backdrop, "_fastest", lambda: watched)
     with open_renderer(scene_of("layers"), options=OPTIONS | {"stop_thresh": 0.999}) as renderer:
         picture = renderer.render(CAMERA)
     light = np.concatenate(asked)

@@ -264,7 +264,7 @@ def test_host_memory_a_byte_below_the_smallest_is_refused(scene: Path) -> None:
 
 def still_cameras(shared: Path, n: int, size: tuple[int, int]) -> list[ps.Camera]:
     return list(
-        ps.load_cameras(shared / "models" / "still_cameras.json", frames=range(n), size=size)
+        ps.load_cameras(shared / "models" / "still_cameras.json", views=range(n), size=size)
     )
 
 

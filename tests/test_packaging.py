@@ -76,7 +76,7 @@ def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Pa
     run(program, "convert", SAMPLE / "still_128.npz", "still.zarr", cwd=tmp_path)
     run(
         *(program, "render", "still.zarr", "r_0.png", "--size", "200x200"),
-        *("--cameras", SAMPLE / "still_cameras.json", "--frames", "0"),
+        *("--cameras", SAMPLE / "still_cameras.json", "--views", "0"),
         cwd=tmp_path,
     )
     picture, recorded = (

@@ -29,7 +29,7 @@ def test_psnr_is_that_of_an_independent_renderer(name: str, shared: Path, tmp_pa
     run("convert", "-q", models / f"{name}.npz", tmp_path / "scene.zarr")
     told = json.loads(
         run("evaluate", tmp_path / "scene.zarr", "--cameras", models / "still_cameras.json",
-            "--frames", "0,2,4,6,8,10,12,14", "--json")
+            "--views", "0,2,4,6,8,10,12,14", "--json")
     )  # fmt: skip
     assert len(told["pictures"]) == 8
     assert told["mean"]["psnr"] == pytest.approx(EXPECTED[name], abs=0.01)

@@ -53,7 +53,7 @@ def main() -> None:
     """Write the picture that the command line asks for."""
     mesh, cameras, frame, size, out = sys.argv[1:]
     width, height = map(int, size.split("x"))
-    (camera,) = ps.load_cameras(cameras, frames=[int(frame)], size=(width, height))
+    (camera,) = ps.load_cameras(cameras, views=[int(frame)], size=(width, height))
     pixels = colour_8bit(mesh_picture(mesh, camera))
     place = Path(out)
     write_preview(place, pixels, ending=place.suffix, quality=90, overwrite=True)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from plenostream.cameras.camera import Camera
 from plenostream.cameras.formats.registry import find_format
-from plenostream.cameras.views import Asked, CameraSet, Frames, PicturedCamera
+from plenostream.cameras.views import Asked, CameraSet, PicturedCamera, ViewNumbers
 from plenostream.files.paths import local_path
 from plenostream.options import CAMERA_FORMAT
 
@@ -18,7 +18,7 @@ __all__ = ["load_cameras", "load_pictured", "read_cameras"]
 def load_cameras(
     path: str | Path,
     *,
-    frames: Frames | None = None,
+    views: ViewNumbers | None = None,
     size: tuple[int, int] | None = None,
     scene_scale: float | Literal["auto"] = "auto",
     camera_format: str | None = None,
@@ -26,13 +26,13 @@ def load_cameras(
     camera_axes: str | None = None,
     fov_degrees: float | None = None,
 ) -> list[Camera]:
-    """The cameras of a file or folder, in its order or in that of `frames`.
+    """The cameras of a file or folder, in its order or in that of `views`.
 
     Parameters
     ----------
     path : JSON of NeRF-synthetic, instant-ngp, nerfstudio or Open3D; a data set of COLMAP, LLFF or
         NSVF; plain matrices (docs/cameras.md)
-    frames : which of them, counted from 0: numbers, or text such as "0,3,8-12"; None: all
+    views : which of them, counted from 0: numbers, or text such as "0,3,8-12"; None: all
     size : width and height in pixels that the views are rescaled to; None: what the file says,
         else that of each view's own picture, else 800x800 where an angle of view is all there is
         and no picture is named
@@ -47,10 +47,10 @@ def load_cameras(
     ------
     CameraError : no such file, of no known format, a lens that is not read, a matrix or number that
         cannot be; names file and place.
-    InvalidInput : no path, a URL, frames that the file does not have, an option that means nothing.
+    InvalidInput : no path, a URL, views that the file does not have, an option that means nothing.
     """
     asked = Asked(
-        frames=frames,
+        views=views,
         size=size,
         scene_scale=scene_scale,
         poses=poses,

@@ -13,7 +13,7 @@ from plenostream.cameras.camera import Camera
 from plenostream.cameras.quaternions import course_of_rotations
 from plenostream.cameras.similarity import mean_pose
 from plenostream.errors import InvalidInput
-from plenostream.options import PATH_FRAMES
+from plenostream.options import FRAMES
 
 __all__ = ["interpolated_cameras", "spiral_cameras"]
 
@@ -33,9 +33,9 @@ def interpolated_cameras(cameras: Sequence[Camera], n: int) -> list[Camera]:
     Raises
     ------
     InvalidInput : fewer than two cameras, of different sizes or lenses; `n` against
-        `options.PATH_FRAMES`.
+        `options.FRAMES`.
     """
-    n = PATH_FRAMES.check("n", n)
+    n = FRAMES.check("n", n)
     if len(cameras) < 2:
         raise InvalidInput("a path leads from one view to others; there is one view only")
     first = cameras[0]
@@ -71,10 +71,10 @@ def spiral_cameras(cameras: Sequence[Camera], n: int, *, focus: float) -> list[C
 
     Raises
     ------
-    InvalidInput : no point before the cameras; `n` against `options.PATH_FRAMES`.
+    InvalidInput : no point before the cameras; `n` against `options.FRAMES`.
     CameraError : cameras without a mean direction.
     """
-    n = PATH_FRAMES.check("n", n)
+    n = FRAMES.check("n", n)
     if not focus > 0:
         raise InvalidInput(
             "a spiral looks at a point before the cameras, and the middle of the scene is not before "

@@ -9,11 +9,11 @@ from typing import Literal
 
 from plenostream.cameras.camera import Camera
 from plenostream.errors import InvalidInput
-from plenostream.options import CAMERA_AXES, FOV, FRAMES, POSES, SCENE_SCALE, SIZE
+from plenostream.options import CAMERA_AXES, FOV, POSES, SCENE_SCALE, SIZE, VIEWS
 
-__all__ = ["Asked", "CameraSet", "Frames", "PicturedCamera", "chosen_numbers"]
+__all__ = ["Asked", "CameraSet", "PicturedCamera", "ViewNumbers", "chosen_numbers"]
 
-Frames = str | Sequence[int]
+ViewNumbers = str | Sequence[int]
 """Which views: numbers counted from 0, or text such as "0,3,8-12"."""
 
 
@@ -26,7 +26,7 @@ class Asked:
     InvalidInput : a value against its rule.
     """
 
-    frames: Frames | None = None
+    views: ViewNumbers | None = None
     size: tuple[int, int] | None = None
     scene_scale: float | Literal["auto"] = "auto"
     poses: str = "svox2"
@@ -35,7 +35,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         rules = {
-            "frames": FRAMES,
+            "views": VIEWS,
             "scene_scale": SCENE_SCALE,
             "poses": POSES,
             "camera_axes": CAMERA_AXES,
@@ -83,22 +83,29 @@ class CameraSet:
     views: list[PicturedCamera]
     focus: float | None = None
     """Distance before the cameras at which svox2 has its spiral look; None: the format knows none."""
+    ndc: tuple[float, float, float, float] | None = None
+    """Width, height, fx and fy (pixels) of the reference camera of the normalised device coordinates
+    that svox2 trains such data in; None: it trains them in the world."""
+    is_path: bool = False
+    """Whether the views are the pictures of a path, one after another."""
+    fps: float | None = None
+    """Pictures of that path a second; None: the file does not say."""
 
 
-def chosen_numbers(frames: object, n_frames: int, path: Path) -> Sequence[int]:
-    """The numbers of the views that are asked for, of the `n_frames` in `path`.
+def chosen_numbers(asked: object, n_views: int, path: Path) -> Sequence[int]:
+    """The numbers of the views that are asked for, of the `n_views` in `path`.
 
     Raises
     ------
-    InvalidInput : frames that the file does not have.
+    InvalidInput : views that the file does not have.
     """
-    if frames is None:
-        return range(n_frames)
-    runs: list[range] = FRAMES.check("frames", frames)
+    if asked is None:
+        return range(n_views)
+    runs: list[range] = VIEWS.check("views", asked)
     for run in runs:
-        if run.stop > n_frames:
+        if run.stop > n_views:
             raise InvalidInput(
-                f"frame {max(run.start, n_frames)} was asked for; {path} has {n_frames} "
-                f"(0 to {n_frames - 1})"
+                f"view {max(run.start, n_views)} was asked for; {path} has {n_views} "
+                f"(0 to {n_views - 1})"
             )
     return [number for run in runs for number in run]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from plenostream.cli.parameters import json_option
+from plenostream.cli.parameters import json_option, rule_option
 from plenostream.cli.scores import tell_scores
 from plenostream.errors import InvalidInput
+from plenostream.options import LPIPS
 
 __all__ = ["compare"]
 
@@ -23,30 +24,33 @@ Examples:
   plenostream compare photo.png view.png
   plenostream compare photos/ views/ --json
 
-Needs scikit-image: pip install 'plenostream[evaluate]'.
+Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostream[lpips]'.
 """,
 )
 @click.argument("first")
 @click.argument("second")
+@rule_option("--lpips", rule=LPIPS)
 @json_option
-def compare(first: str, second: str, as_json: bool) -> None:
-    """Say how alike the pictures FIRST and SECOND are: PSNR and SSIM.
+def compare(first: str, second: str, lpips: str | None, as_json: bool) -> None:
+    """Say how alike the pictures FIRST and SECOND are: PSNR, SSIM and LPIPS.
 
     PNG, JPEG, .npy or .exr; of two folders, files of the same name (whatever the ending) are compared.
     Pictures with alpha are laid over white.
     """
+    from plenostream.export.perceptual import choose_perceptual
     from plenostream.export.photographs import read_picture
     from plenostream.export.scores import require_scores, score
 
     require_scores()
+    perceptual, network = choose_perceptual(lpips)
     rows = []
     for name, one, other in _pairs(Path(first), Path(second)):
-        pictures = (read_picture(path, background=_WHITE) for path in (one, other))
+        ours, theirs = (read_picture(path, background=_WHITE) for path in (one, other))
         try:
-            rows.append((name, score(*pictures)))
+            rows.append((name, score(ours, theirs, perceptual)))
         except InvalidInput as error:
             raise InvalidInput(f"{one} and {other}: {error}") from error
-    tell_scores(rows, as_json=as_json)
+    tell_scores(rows, network=network, as_json=as_json)
 
 
 def _pairs(first: Path, second: Path) -> list[tuple[str, Path, Path]]:

@@ -14,12 +14,13 @@ from plenostream.cli.parameters import (
     json_option,
     quiet_option,
     record_options,
+    rule_option,
 )
 from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
 from plenostream.errors import InvalidInput
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import LPIPS, RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, PicturedCamera
@@ -32,9 +33,9 @@ __all__ = ["evaluate"]
     epilog="""\b
 Examples:
   plenostream evaluate model.zarr --cameras transforms_test.json
-  plenostream evaluate model.zarr --cameras transforms_test.json --frames 0,2,4 --save out/ --json
+  plenostream evaluate model.zarr --cameras transforms_test.json --views 0,2,4 --save out/ --json
 
-Needs scikit-image: pip install 'plenostream[evaluate]'.
+Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostream[lpips]'.
 """,
 )
 @click.argument("scene")
@@ -54,6 +55,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'.
     help="Also write photograph, rendering and their difference (times 4) side by side, as PNG.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@rule_option("--lpips", rule=LPIPS)
 @json_option
 @quiet_option
 @click.pass_obj
@@ -64,6 +66,7 @@ def evaluate(
     cameras: str,
     save: str | None,
     overwrite: bool,
+    lpips: str | None,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -74,6 +77,7 @@ def evaluate(
     views.
     """
     from plenostream.cameras import Asked, read_cameras
+    from plenostream.export.perceptual import choose_perceptual
     from plenostream.export.photographs import read_picture, side_by_side
     from plenostream.export.picture_files import write_png
     from plenostream.export.scores import require_scores, score
@@ -81,6 +85,7 @@ def evaluate(
     from plenostream.files.atomic import checked_output, made_folders, try_place
 
     require_scores()
+    perceptual, network = choose_perceptual(lpips)
     camera_format = flags.pop("camera_format")
     asked = {name: flags.pop(name) for name in FILE_OPTIONS if name in flags}
     said = {name: value for name, value in asked.items() if value is not None}
@@ -95,30 +100,34 @@ def evaluate(
             checked_output(path, overwrite=overwrite, what="picture")
     rows = []
     with (
-        opened_scene(scene, flags) as (renderer, options),
+        opened_scene(scene, flags, read.ndc) as (renderer, options, about_ndc),
         Progress(quiet=settings.quiet or as_json, unit="views") as progress,
     ):
         for view in views:
             assert view.picture is not None
             photograph = read_picture(view.picture, background=options.background_rgb)
             picture = renderer.render(_at_size(view, photograph.shape)).rgb
-            rows.append((f"{view.number} {view.picture.name}", score(photograph, picture)))
+            rows.append(
+                (f"{view.number} {view.picture.name}", score(photograph, picture, perceptual))
+            )
             if files:
                 with made_folders(files[0].parent):
                     try_place(files[0], what="picture")
                     pixels = side_by_side(photograph, picture)
                     write_png(files[len(rows) - 1], pixels, overwrite=overwrite)
             progress.update("evaluating", len(rows), len(views))
-    tell_scores(rows, as_json=as_json)
+    tell_scores(rows, network=network, as_json=as_json)
     if not (as_json or settings.quiet):
         click.echo(f"cameras: {read.found}")
+    if about_ndc and not settings.quiet:
+        click.echo(f"ndc: {about_ndc}", err=as_json)
 
 
 def _require_photographs(views: list[PicturedCamera], path: str) -> None:
     lacking = [view for view in views if view.picture is None]
     if lacking:
         there = ",".join(str(view.number) for view in views if view.picture is not None)
-        hint = f"; --frames {there} have one" if there else ""
+        hint = f"; --views {there} have one" if there else ""
         raise InvalidInput(
             f"{len(lacking)} of {len(views)} views of {path} have no photograph, among them number "
             f"{lacking[0].number} ({lacking[0].name or 'which names none'}){hint}"

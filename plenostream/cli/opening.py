@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from plenostream.cli.parameters import take_record
@@ -12,6 +13,7 @@ from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
+    from plenostream.field.ndc import Ndc
     from plenostream.renderer import Renderer
     from plenostream.scene import Scene
 
@@ -24,24 +26,30 @@ def opened_renderer(
 ) -> Iterator[tuple[Renderer, Viewpoints, RenderOptions]]:
     """A renderer of `scene` as `flags` ask for it (those of options and of cameras)."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    from plenostream.engine.projection import choose_ndc
+    from plenostream.engine.projection import choose_ndc, take_ndc_of_data_set
 
     with _opened_scene(scene, stream, flags) as opened:
         in_ndc = choose_ndc(options, opened.meta).camera is not None
         viewpoints = choose_cameras(opened.grid, in_ndc=in_ndc, **flags)
+        options, about_ndc = take_ndc_of_data_set(options, opened.meta, viewpoints.ndc)
+        viewpoints = replace(viewpoints, about_ndc=about_ndc)
         with _renderer(opened, options, stream) as renderer:
             yield renderer, viewpoints, options
 
 
 @contextmanager
-def opened_scene(scene: str, flags: dict[str, Any]) -> Iterator[tuple[Renderer, RenderOptions]]:
-    """The same for cameras that are chosen elsewhere; `flags` are those of options."""
+def opened_scene(
+    scene: str, flags: dict[str, Any], ndc: Ndc | None
+) -> Iterator[tuple[Renderer, RenderOptions, str]]:
+    """The same for cameras that are chosen elsewhere, with what there is to say of their `ndc`
+    (`CameraSet.ndc`); `flags` are those of options."""
     options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
-    with (
-        _opened_scene(scene, stream, flags) as opened,
-        _renderer(opened, options, stream) as renderer,
-    ):
-        yield renderer, options
+    from plenostream.engine.projection import take_ndc_of_data_set
+
+    with _opened_scene(scene, stream, flags) as opened:
+        options, about_ndc = take_ndc_of_data_set(options, opened.meta, ndc)
+        with _renderer(opened, options, stream) as renderer:
+            yield renderer, options, about_ndc
 
 
 @contextmanager

@@ -37,7 +37,7 @@ _BOUNDS = (
     epilog="""\b
 Examples:
   plenostream plan model.zarr --orbit 60 --device-memory 256MB
-  plenostream plan model.zarr --cameras transforms_test.json --frames 0 --json
+  plenostream plan model.zarr --cameras transforms_test.json --views 0 --json
 """,
 )
 @click.argument("scene")
@@ -68,6 +68,8 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
             told[name] = max(each.to_dict()[name] for _, each in plans)
         told["backend"], told["precision"] = renderer.backend.name, renderer.precision.name
         told["frames"] = [{"frame": frame, **each.to_dict()} for frame, each in plans]
+        if viewpoints.about_ndc:
+            click.echo(f"ndc: {viewpoints.about_ndc}", err=True)
         click.echo(json.dumps(told, indent=1))
         return
     if len(plans) > 1:

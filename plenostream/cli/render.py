@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,8 +39,9 @@ _STATS = "file of --stats"
 Examples:
   plenostream render model.zarr view.png --look-from 2,2,1
   plenostream render model.zarr turn.mp4 --orbit 120 --size 640x480
-  plenostream render model.zarr tests/ --cameras transforms_test.json --frames 0,3,8-12
-  plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --path-frames 300
+  plenostream render model.zarr tests/ --cameras transforms_test.json --views 0,3,8-12
+  plenostream render model.zarr fly.mp4 --cameras data/ --path interpolate --frames 300
+  plenostream render model.zarr film.mp4 --path camera_path.json
   plenostream render model.zarr view.exr --outputs rgb,alpha,depth --orbit 1 --device-memory 512MB
   plenostream render model.zarr cut-out.png --background none --png-bits 16 --look-from 2,2,1
   plenostream render model.zarr comp/ --format exr --linear --background none --orbit 120
@@ -101,6 +103,7 @@ def render(
     inputs = {"scene": scene, "camera file": flags["cameras"]}
     with opened_renderer(scene, flags | {"outputs": outputs}) as (renderer, viewpoints, options):
         cameras = viewpoints.cameras
+        written = replace(written, fps=written.fps or viewpoints.fps)
         target = choose_target(out, outputs=outputs, n_frames=len(cameras), options=written)
         sizes = {number: (camera.width, camera.height) for number, camera in cameras}
         if resume:

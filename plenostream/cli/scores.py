@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["tell_scores"]
 
 
-def tell_scores(rows: Sequence[tuple[str, Scores]], *, as_json: bool) -> None:
-    """Print the scores of pictures, each with its name, and their means."""
+def tell_scores(rows: Sequence[tuple[str, Scores]], *, network: str, as_json: bool) -> None:
+    """Print the scores of pictures, each with its name, and their means; `network`: that of LPIPS."""
     from plenostream.export.scores import mean_scores
 
     mean = mean_scores([each for _, each in rows])
     if as_json:
         told = {
+            **({"lpips_network": network} if network else {}),
             "mean": mean.to_dict(),
             "pictures": [{"name": name, **each.to_dict()} for name, each in rows],
         }
@@ -30,9 +31,11 @@ def tell_scores(rows: Sequence[tuple[str, Scores]], *, as_json: bool) -> None:
         return
     names = [printable(name) for name, _ in rows]
     width = max(map(len, [*names, "picture"]))
-    click.echo(f"{'picture':{width}}  PSNR (dB)  SSIM (svox2)  SSIM (scikit-image)")
+    lpips = f"  LPIPS ({network})" if network else ""
+    click.echo(f"{'picture':{width}}  PSNR (dB)  SSIM (svox2)  SSIM (scikit-image){lpips}")
     listed = [*zip(names, (each for _, each in rows), strict=True)]
     for name, each in [*listed, ("mean", mean)] if len(rows) > 1 else listed:
+        last = f"  {each.lpips:{len(lpips) - 2}.4f}" if lpips else ""
         click.echo(
-            f"{name:{width}}  {each.psnr:9.2f}  {each.ssim_svox2:12.4f}  {each.ssim_skimage:19.4f}"
+            f"{name:{width}}  {each.psnr:9.2f}  {each.ssim_svox2:12.4f}  {each.ssim_skimage:19.4f}{last}"
         )

@@ -39,7 +39,7 @@ _NOT_OF_RAYS = (
 Examples:
   plenostream inspect model.zarr
   plenostream inspect model.zarr --cameras transforms_test.json --out cameras.png
-  plenostream inspect model.zarr --cameras transforms_test.json --frames 0 --pixel 400,300
+  plenostream inspect model.zarr --cameras transforms_test.json --views 0 --pixel 400,300
 """,
 )
 @click.argument("scene")

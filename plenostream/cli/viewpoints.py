@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from plenostream.cameras.similarity import mean_pose
 from plenostream.cli.parameters import rule_option, spelled_flag
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
+from plenostream.field.ndc import Ndc
 from plenostream.options import (
     CAMERA_AXES,
     CAMERA_FORMAT,
@@ -39,11 +40,11 @@ from plenostream.options import (
     LOOK_FROM,
     ORBIT,
     PATH,
-    PATH_FRAMES,
     POSES,
     REGION,
     SCENE_SCALE,
     SIZE,
+    VIEWS,
 )
 
 __all__ = [
@@ -68,25 +69,38 @@ class Viewpoints:
     cameras: list[NumberedCamera]
     found: str = ""
     """What the camera file was found to be; empty without one."""
+    ndc: Ndc | None = None
+    """See `CameraSet.ndc`."""
+    fps: float | None = None
+    """See `CameraSet.fps`."""
+    about_ndc: str = ""
+    """What there is to say of the coordinates that rays are brought to."""
 
     def lines(self) -> list[str]:
-        """The same as a line to read."""
-        return [f"cameras: {self.found}"] if self.found else []
+        """The same as lines to read."""
+        told = {"cameras": self.found, "ndc": self.about_ndc}
+        return [f"{what}: {words}" for what, words in told.items() if words]
 
 
-FILE_OPTIONS = ("frames", "scene_scale", "camera_format", "poses", "camera_axes")
+FILE_OPTIONS = ("views", "scene_scale", "camera_format", "poses", "camera_axes")
 """Options about a camera file alone."""
-DEFAULT_PATH_FRAMES = 120
+DEFAULT_FRAMES = 120
 """Four seconds of a film."""
+_COURSES = ("interpolate", "spiral")
+"""What --path may be but a file."""
+_UNPLACED = (
+    "the scene is in normalised device coordinates (--ndc), which do not say where its middle is"
+)
 _WAYS = {
-    "cameras": (*FILE_OPTIONS, "fov", "path", "path_frames"),
+    "cameras": (*FILE_OPTIONS, "fov", "path", "frames"),
+    "path": (*FILE_OPTIONS, "fov", "frames"),
     "orbit": ("elevation", "distance", "fov"),
     "look_from": ("look_at", "fov"),
 }
-"""The three ways to place cameras, with the flags that belong to each."""
+"""The ways to place cameras, with the flags that belong to each; `path` is one where it names a file."""
 
 _FILE_FLAGS = (
-    rule_option("--frames", rule=FRAMES),
+    rule_option("--views", rule=VIEWS),
     rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto"),
     rule_option("--camera-format", rule=CAMERA_FORMAT),
     rule_option("--poses", rule=POSES, shown="svox2"),
@@ -102,7 +116,7 @@ _FLAGS = (
     ),
     *_FILE_FLAGS,
     rule_option("--path", rule=PATH),
-    rule_option("--path-frames", rule=PATH_FRAMES, shown=str(DEFAULT_PATH_FRAMES)),
+    rule_option("--frames", rule=FRAMES, shown=f"those of a path file, else {DEFAULT_FRAMES}"),
     rule_option("--orbit", rule=ORBIT),
     rule_option("--elevation", rule=ELEVATION, shown=f"{DEFAULT_ELEVATION_DEGREES:g}"),
     rule_option("--distance", rule=DISTANCE),
@@ -148,14 +162,14 @@ def choose_cameras(
 
     Raises
     ------
-    InvalidInput : none or several of the three ways to place cameras, a flag of another way, a way
+    InvalidInput : none or several of the ways to place cameras, a flag of another way, a way
     that takes the scene's place in the world where that is not known, or a region that is not inside
     a picture.
     CameraError : the file cannot be used.
     """
     if in_ndc:
         _refuse_unplaced(flags)
-    placed = _placed_cameras(grid, size=size, **flags)
+    placed = _placed_cameras(grid, in_ndc=in_ndc, size=size, **flags)
     if region is None:
         return placed
     parts = [(number, camera.region(*region)) for number, camera in placed.cameras]
@@ -164,20 +178,24 @@ def choose_cameras(
 
 def _refuse_unplaced(flags: dict[str, Any]) -> None:
     """Refuse ways that go by the middle of the scene, which normalised device coordinates hide."""
-    where = "the scene is in normalised device coordinates (--ndc), which do not say where its middle is"
     if flags["orbit"] is not None:
-        raise InvalidInput(f"{where}; name the cameras with --cameras FILE.json, not with --orbit")
+        raise InvalidInput(
+            f"{_UNPLACED}; name the cameras with --cameras FILE.json, not with --orbit"
+        )
     if flags["look_from"] is not None and flags["look_at"] is None:
-        raise InvalidInput(f"{where}; say --look-at X,Y,Z beside --look-from")
+        raise InvalidInput(f"{_UNPLACED}; say --look-at X,Y,Z beside --look-from")
 
 
-def _placed_cameras(grid: GridSpec, *, size: tuple[int, int] | None, **flags: Any) -> Viewpoints:
-    ways = [way for way in _WAYS if flags[way] is not None]
+def _placed_cameras(
+    grid: GridSpec, *, in_ndc: bool, size: tuple[int, int] | None, **flags: Any
+) -> Viewpoints:
+    is_course = flags["path"] in _COURSES
+    ways = [way for way in _WAYS if flags[way] is not None and not (way == "path" and is_course)]
     if len(ways) != 1:
         got = " and ".join(map(spelled_flag, ways)) or "none"
         raise InvalidInput(
-            f"got {got}; name the cameras in one way: --cameras PATH, --orbit N or "
-            "--look-from X,Y,Z"
+            f"got {got}; name the cameras in one way: --cameras PATH, --path FILE, "
+            "--orbit N or --look-from X,Y,Z"
         )
     (way,) = ways
     given = {name: value for name, value in flags.items() if value is not None and name != way}
@@ -187,8 +205,8 @@ def _placed_cameras(grid: GridSpec, *, size: tuple[int, int] | None, **flags: An
             raise InvalidInput(
                 f"{spelled_flag(name)} belongs to {' or '.join(owners)}, not to {spelled_flag(way)}"
             )
-    if way == "cameras":
-        return _cameras_of_file(grid, flags["cameras"], size, given)
+    if way in ("cameras", "path"):
+        return _cameras_of_file(None if in_ndc else grid, flags[way], size, given, way == "path")
     # The library knows the defaults; only what was said is passed on.
     placed: dict[str, Any] = {} if size is None else {"size": size}
     if "fov" in given:
@@ -204,10 +222,18 @@ def _placed_cameras(grid: GridSpec, *, size: tuple[int, int] | None, **flags: An
 
 
 def _cameras_of_file(
-    grid: GridSpec, path: str, size: tuple[int, int] | None, given: dict[str, Any]
+    grid: GridSpec | None,
+    path: str,
+    size: tuple[int, int] | None,
+    given: dict[str, Any],
+    is_path: bool,
 ) -> Viewpoints:
-    if "path_frames" in given and "path" not in given:
-        raise InvalidInput("--path-frames belongs to --path, which is not said")
+    """Those of the file `path`, or on a course between them; `is_path`: it was named as a path.
+
+    A `grid` of None has no place in the world that is known.
+    """
+    if "frames" in given and not (is_path or "path" in given):
+        raise InvalidInput("--frames belongs to --path, which is not said")
     asked = {
         name: given[name] for name in FILE_OPTIONS if name in given and name != "camera_format"
     }
@@ -215,22 +241,28 @@ def _cameras_of_file(
         path, Asked(size=size, fov_degrees=given.get("fov"), **asked), given.get("camera_format")
     )
     found = f"{read.found}, {len(read.views)} view{'s' * (len(read.views) != 1)}"
-    if "path" not in given:
-        return Viewpoints([(view.number, view.camera) for view in read.views], found)
-    n = given.get("path_frames", DEFAULT_PATH_FRAMES)
+    course = given.get("path")
+    if is_path and ("frames" in given or not read.is_path):
+        course = "interpolate"
     cameras = [view.camera for view in read.views]
-    if given["path"] == "interpolate":
-        made = interpolated_cameras(cameras, n)
-    else:
-        made = spiral_cameras(cameras, n, focus=_focus(read, grid))
-    return Viewpoints(list(enumerate(made)), f"{found}; path: {given['path']}, {n} frames")
+    numbers: Iterable[int] = [view.number for view in read.views]
+    if course is not None:
+        n = given.get("frames", DEFAULT_FRAMES)
+        if course == "interpolate":
+            cameras = interpolated_cameras(cameras, n)
+        else:
+            cameras = spiral_cameras(cameras, n, focus=_focus(read, grid))
+        found, numbers = f"{found}; path: {course}, {n} frames", range(n)
+    return Viewpoints([*zip(numbers, cameras, strict=True)], found, read.ndc, read.fps)
 
 
-def _focus(read: CameraSet, grid: GridSpec) -> float:
+def _focus(read: CameraSet, grid: GridSpec | None) -> float:
     """Where a spiral looks: as the format says, else how far before its cameras the scene's middle
     is."""
     if read.focus is not None:
         return read.focus
+    if grid is None:
+        raise InvalidInput(f"{_UNPLACED}; --path interpolate leads through the views")
     poses = np.stack([view.camera.c2w for view in read.views])
     axes, middle = mean_pose(poses)
     return float(axes[:, 2] @ (np.array(grid.center) - middle))

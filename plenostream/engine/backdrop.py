@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.field.background import BackgroundLayers, see_layers
-from plenostream.field.grid import GridSpec
+from plenostream.errors import DeviceError
+from plenostream.field.background import OutwardRays, SeeLayers, see_layers
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import Place, RaySource
-from plenostream.options import RenderOptions
+from plenostream.integrator.native.layers import compiled_layers
+from plenostream.integrator.native.library import load_kernels
+from plenostream.stream.texels import Texels
 
 __all__ = ["Backdrop", "backdrop_bytes"]
 
@@ -21,22 +25,37 @@ _RAY_BYTES = 640
 """Bytes of a ray while it is made and its texels are blended, at most."""
 
 
-def backdrop_bytes(layers_bytes: int, n_threads: int) -> int:
-    """Host bytes of layers, and of drawing them with so many threads."""
-    return layers_bytes + n_threads * _TILES_AT_ONCE * TILE_RAYS * _RAY_BYTES
+def backdrop_bytes(n_threads: int) -> int:
+    """Host bytes of drawing layers with so many threads, the layers apart."""
+    return n_threads * _TILES_AT_ONCE * TILE_RAYS * _RAY_BYTES
+
+
+@cache
+def _fastest() -> SeeLayers:
+    """Compiled, where that was installed."""
+    try:
+        return compiled_layers(load_kernels())
+    except DeviceError:
+        return see_layers
 
 
 class Backdrop:
     """The layers of a scene, and threads that draw them."""
 
     def __init__(
-        self, layers: BackgroundLayers, grid: GridSpec, options: RenderOptions, *, n_threads: int
+        self,
+        texels: Texels,
+        background: tuple[float, float, float],
+        *,
+        n_threads: int,
     ) -> None:
-        self.nbytes = backdrop_bytes(layers.nbytes, n_threads)
-        self._layers = layers
-        self._center, self._radius = (np.array(v, np.float64) for v in (grid.center, grid.radius))
-        self._options = options
+        """Take the colour behind all layers."""
+        self.nbytes = texels.nbytes + backdrop_bytes(n_threads)
+        self.texels = texels
+        self._behind = np.array(background)
+        self._see = _fastest()
         self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="plenostream-backdrop")
+        self._alone = threading.Lock()
         self._stopped = False
 
     def close(self) -> None:
@@ -93,19 +112,19 @@ class Backdrop:
         )
         trans = 1.0 - opaque[tiles].reshape(-1).astype(np.float64)
         seen = np.flatnonzero((trans > 0.0) & valid)
-        added, left = see_layers(
-            np,
-            self._layers.links,
-            self._layers.data,
-            origins[:, seen],
-            directions[:, seen],
-            trans[seen],
-            center=self._center,
-            radius=self._radius,
-            step_size=self._options.step_size,
-            stop_thresh=self._options.stop_thresh,
-        )
+        outward = OutwardRays.leaving(origins[:, seen], directions[:, seen], trans[seen])
+        self._bring_outward(outward)
         at = tiles[seen // TILE_RAYS], seen % TILE_RAYS
-        colour[at] += added + left[:, None] * np.array(self._options.background_rgb)
-        opaque[at] = 1.0 - left
+        colour[at] += outward.colour + outward.trans[:, None] * self._behind
+        opaque[at] = 1.0 - outward.trans
         return colour, opaque
+
+    def _bring_outward(self, rays: OutwardRays) -> None:
+        """Let rays see everything that is behind the volume."""
+        if self.texels.is_whole:
+            self._see(self.texels.layers, rays)
+            return
+        # Nobody may look at a chunk while it makes room for another.
+        with self._alone:
+            while len(wanted := self._see(self.texels.layers, rays)) and not self._stopped:
+                self.texels.bring(wanted)

@@ -17,6 +17,7 @@ from plenostream.integrator.interface import HostCosts
 from plenostream.plan import BOXES_AT_ONCE, PAIRS_AT_ONCE, BoxTable
 from plenostream.plan.budget import HostNeeds, require_host
 from plenostream.stream import smallest_cache_bytes
+from plenostream.stream.texels import least_texel_bytes, most_texel_bytes
 
 __all__ = ["HostPlan", "HostPlanner", "RaysAtOnce"]
 
@@ -55,11 +56,15 @@ class HostPlan:
     needs: HostNeeds
     cache_bytes: int
     """Bytes of the cache of decoded chunks."""
+    background_bytes: int = 0
+    """Bytes of the texels of background layers; `needs` has the fewest that work."""
+    more_background: int = 0
+    """How many of these go beyond the fewest."""
 
     @property
     def planned_bytes(self) -> int:
         """All of it."""
-        return self.needs.fixed_bytes + self.cache_bytes
+        return self.needs.fixed_bytes + self.more_background + self.cache_bytes
 
     @property
     def items(self) -> dict[str, int]:
@@ -70,7 +75,7 @@ class HostPlan:
             "staging": self.needs.staging,
             "work items": self.needs.items,
             "picture": self.needs.image,
-            "background layers": self.needs.background,
+            "background layers": self.needs.background + self.more_background,
             "chunk cache": self.cache_bytes,
         }
         return {name: size for name, size in items.items() if size or name != "background layers"}
@@ -112,7 +117,11 @@ class HostPlanner:
         self._tables = store.tables.nbytes + table.nbytes + store.meta.n_bricks * _BRICK
         learned, background = store.meta.learned, store.meta.background
         self._tables += learned.nbytes if learned else 0
-        self._background = backdrop_bytes(background.nbytes, n_threads) if background else 0
+        self._texels = (0, 0)
+        self._background = 0
+        if background:
+            self._texels = least_texel_bytes(store), most_texel_bytes(store)
+            self._background = self._texels[0] + backdrop_bytes(n_threads)
         self._least_cache = smallest_cache_bytes(store)
         # More than this is never used: all chunks, and each thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
@@ -177,4 +186,14 @@ class HostPlanner:
 
     def _plan(self, needs: HostNeeds) -> HostPlan:
         left = require_host(needs, self.allowed_bytes)
-        return HostPlan(needs=needs, cache_bytes=min(left, self._most_cache))
+        least, most = self._texels
+        # Half of what is left for both goes to texels, and what the cache has no use for.
+        spare = left - self._least_cache
+        share = max(spare // 2, spare - (self._most_cache - self._least_cache))
+        more = min(most - least, share)
+        return HostPlan(
+            needs=needs,
+            cache_bytes=min(left - more, self._most_cache),
+            background_bytes=least + more,
+            more_background=more,
+        )

@@ -79,7 +79,7 @@ class Pixels:
         row, column = np.divmod(number, width // edge)
         parts = [(self.rgb, rgb), (self.depth, depth), (self.alpha, alpha)]
         if self.samples > 1:
-            parts = [(whole, self._by_pixel(part).mean(-2)) for whole, part in parts]
+            parts = [(whole, self._by_pixel(part).mean(2)) for whole, part in parts]
         if self.aovs:
             found = self.gathered.of_pixels(self._by_pixel(aovs))
             parts += [(self.aovs[name], part) for name, part in found.items()]
@@ -95,8 +95,9 @@ class Pixels:
     def _by_pixel(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the n x n rays of each pixel of tiles [t, 64, ...] have: [t, pixels, n n, ...]."""
         n, edge = self.samples, TILE // self.samples
-        apart = rays.reshape(len(rays), edge, n, edge, n, -1).swapaxes(2, 3)
-        return apart.reshape(len(rays), edge * edge, n * n, -1)
+        tiles, channels = len(rays), rays.shape[2:]
+        apart = rays.reshape(tiles, edge, n, edge, n, *channels).swapaxes(2, 3)
+        return apart.reshape(tiles, edge * edge, n * n, *channels)
 
     def cut(self, camera: Camera) -> Self:
         """The picture without what its tiles reach beyond it."""

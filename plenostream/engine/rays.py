@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,8 +20,12 @@ from plenostream.results import FrameStats
 __all__ = ["RaysJob", "packets_of"]
 
 _OCTANTS = 8
+_OCTANT_BIT = 32
+"""Where the number of the octant begins in a key."""
+_PLACE_BITS = 26
+"""Of the number of a ray among those that are drawn together."""
 _MISSES = 8
-"""Number of the octant that rays are in which miss the volume."""
+"""Number of the octant that rays are in which can meet no box."""
 
 
 def world_rays(xp: Any, origins: Any, dirs: Any, valid: Any) -> tuple[Any, Any, Any]:
@@ -28,11 +33,23 @@ def world_rays(xp: Any, origins: Any, dirs: Any, valid: Any) -> tuple[Any, Any, 
     return origins.reshape(-1, 3).T, dirs.reshape(-1, 3).T, valid.reshape(-1)
 
 
-def packets_of(origins: NDArray[np.float64], directions: NDArray[np.float64]) -> RaySource:
-    """Packets of 64 rays each, in the order given."""
-    n, n_packets = len(origins), -(-len(origins) // TILE_RAYS)
-    whole = np.ones((2, n_packets * TILE_RAYS, 3))
-    whole[0, :n], whole[1, :n] = origins, directions
+def packets_of(
+    origins: NDArray[np.float64],
+    directions: NDArray[np.float64],
+    members: NDArray[np.int64] | None = None,
+    *,
+    keys_only: bool = False,
+) -> RaySource:
+    """Packets of 64 rays each: `members` [m] of the rays [n, 3], or all in the order given."""
+    n = len(origins) if members is None else len(members)
+    n_packets = -(-n // TILE_RAYS)
+    whole = np.empty((2, n_packets * TILE_RAYS, 3))
+    whole[:, n:] = 1.0
+    for part, rays in zip(whole, (origins, directions), strict=True):
+        if members is None:
+            part[:n] = rays
+        else:
+            np.take(rays, members, axis=0, out=part[:n], mode="clip")  # others go through a copy
     start, course = whole.reshape(2, n_packets, TILE_RAYS, 3)
     valid = (np.arange(n_packets * TILE_RAYS) < n).reshape(-1, TILE_RAYS)
     ones = np.ones((1, TILE_RAYS, 3))
@@ -42,7 +59,13 @@ def packets_of(origins: NDArray[np.float64], directions: NDArray[np.float64]) ->
         nothing=(ones, ones, np.zeros((1, TILE_RAYS), bool)),
         shared=(),
         packets=True,
+        keys_only=keys_only,
     )
+
+
+def _whole_rays(values: NDArray[np.float32]) -> NDArray[np.void]:
+    """Values [..., 5] as one thing [n] a ray: NumPy copies those four times as fast."""
+    return values.view(np.dtype((np.void, values.itemsize * values.shape[-1]))).reshape(-1)
 
 
 class RaysJob:
@@ -82,7 +105,7 @@ class RaysJob:
             origins, directions = self._origins[part], self._directions[part]
             for octant, members in self._octants(origins, directions):
                 mine = members + first
-                rays = self._session.projected(packets_of(origins[members], directions[members]))
+                rays = self._session.projected(packets_of(origins, directions, members))
                 drawn = np.empty((rays.n_tiles, TILE_RAYS, values.shape[1]), np.float32)
 
                 def place(
@@ -102,29 +125,32 @@ class RaysJob:
                 yield Lot(
                     rays=rays, n_rays=len(members), views=views, has_one_view=False, place=place
                 )
-                values[mine] = drawn.reshape(-1, values.shape[1])[: len(mine)]
+                _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]
 
     def _octants(
         self, origins: NDArray[np.float64], directions: NDArray[np.float64]
     ) -> Iterator[tuple[int, NDArray[np.int64]]]:
         """The rays [n, 3] by octant: (octant, their places in an order that makes narrow packets).
 
-        Rays that miss the volume are left out, unless there is something to see behind it.
+        Rays that can meet no box are left out, unless there is something to see behind it.
         """
         integrator = self._session.integrator
         try:
-            rays = self._session.projected(packets_of(origins, directions))
+            rays = self._session.projected(packets_of(origins, directions, keys_only=True))
             integrator.begin(rays, self._layout.sizes.n_tiles)
             keys = integrator.octant_keys()[: len(origins)]
         finally:
             integrator.drop()
-        order = np.argsort(keys, kind="stable")
-        octant = keys[order] >> 32
         behind = self._session.store.meta.background is not None
-        for number in range(_OCTANTS + behind):
-            members = order[octant == number]
-            if len(members):
-                yield number, members
+        # A ray's place stands below its key: NumPy sorts numbers five times as fast as their places.
+        drawn = np.flatnonzero(keys < (_MISSES + behind) << _OCTANT_BIT)
+        order = np.sort((keys[drawn] << _PLACE_BITS) | drawn)
+        starts = np.arange(_OCTANTS + 2) << (_OCTANT_BIT + _PLACE_BITS)
+        ends = np.searchsorted(order, starts)
+        order &= (1 << _PLACE_BITS) - 1
+        for octant, (first, end) in enumerate(pairwise(ends.tolist())):
+            if end > first:
+                yield octant, order[first:end]
 
     def _views(self, octant: int, n_packets: int) -> Iterator[View]:
         table, index = self._session.table, self._session.store.tables.index

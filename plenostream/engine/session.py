@@ -24,7 +24,6 @@ from plenostream.field.basis import Basis
 from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.format.extra_arrays import read_background
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
     Boxes,
@@ -42,6 +41,7 @@ from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import EMPTY, Residency
 from plenostream.stream.staging import Staging, staging_bytes
 from plenostream.stream.supply import BrickSupply, pages_of
+from plenostream.stream.texels import Texels
 
 __all__ = ["Lot", "Session", "sample_rule", "scene_shape"]
 
@@ -227,7 +227,7 @@ class Session:
                     for view in lot.views:
                         frame.draw(view, is_all=lot.has_one_view)
                     oversight.check()
-                    self._finish(lot, host)
+                    self._finish(lot, host, layout.host.background_bytes)
                 except BaseException:
                     if self._kept.backdrop is not None:
                         self._kept.backdrop.stop()
@@ -251,25 +251,28 @@ class Session:
             allowed_host_bytes=self.host_bytes,
         )
 
-    def _finish(self, lot: Lot, host: HostLedger) -> None:
+    def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
         place, behind = lot.place, np.array(self.options.background_rgb, np.float32)
-        backdrop = self._backdrop()
+        backdrop = self._backdrop(background_bytes)
         if backdrop is not None:
             host.note("background", backdrop.nbytes)
             place, behind = backdrop.behind(lot.rays, place), np.zeros(3, np.float32)
         self.integrator.finish(behind, place)
 
-    def _backdrop(self) -> Backdrop | None:
-        """The scene's background layers, None where it has none."""
-        if self._kept.backdrop is None and self.store.meta.background is not None:
-            self._kept.backdrop = Backdrop(
-                read_background(self.store),
-                self.store.meta.grid,
-                self.options,
+    def _backdrop(self, allowed_bytes: int) -> Backdrop | None:
+        """The scene's background layers, texels in `allowed_bytes`; None where it has none."""
+        kept = self._kept
+        if kept.backdrop is not None and kept.backdrop.texels.nbytes > allowed_bytes:
+            kept.backdrop.close()
+            kept.backdrop = None
+        if kept.backdrop is None and self.store.meta.background is not None:
+            kept.backdrop = Backdrop(
+                Texels(self.store, self.options, allowed_bytes=allowed_bytes),
+                self.options.background_rgb,
                 n_threads=self.integrator.n_threads,
             )
-        return self._kept.backdrop
+        return kept.backdrop
 
     @contextmanager
     def _frame(self, layout: Layout, host: HostLedger, oversight: Oversight) -> Iterator[Frame]:

@@ -21,8 +21,9 @@ from plenostream.export.targets import Target
 from plenostream.files.atomic import AsideFile, atomic_file, made_folders, writing
 from plenostream.results import RenderResult
 
-__all__ = ["FilmWriter", "film_output"]
+__all__ = ["DEFAULT_FPS", "FilmWriter", "film_output"]
 
+DEFAULT_FPS = 30.0
 _BT709 = 1
 """Code of ITU-R BT.709 for primaries, transfer and matrix: without it players guess."""
 
@@ -157,7 +158,7 @@ def _added_stream(
 ) -> av.VideoStream:
     crf = codec.checked_crf(target.options.crf)
     settings = dict(codec.settings) | ({} if crf is None else {"crf": str(crf)})
-    rate = Fraction(target.options.fps).limit_denominator(1001)
+    rate = Fraction(target.options.fps or DEFAULT_FPS).limit_denominator(1001)
     stream = container.add_stream(codec.encoder, rate=rate, options=settings)
     assert isinstance(stream, av.VideoStream)
     stream.width, stream.height = (edge + edge % 2 if codec.even else edge for edge in size)

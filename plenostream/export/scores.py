@@ -1,4 +1,4 @@
-"""How far a picture is from another one: PSNR and two kinds of SSIM.
+"""How far a picture is from another one: PSNR, two kinds of SSIM, and LPIPS where it is there.
 
 - PSNR: ``-10 log10`` of the mean squared difference of all channels, values in [0, 1].
 - SSIM as svox2 computes it (`opt/util/util.py`, ``compute_ssim``; Wang and others, 2004): a Gaussian
@@ -6,18 +6,19 @@
 - SSIM as scikit-image computes it unless told otherwise: a uniform window of 7 pixels, variances of
   a sample.
 
-Both are scikit-image's `structural_similarity`, which an extra brings.
+LPIPS is that of `perceptual`. Both SSIM are scikit-image's `structural_similarity`, which an extra brings.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InvalidInput, PlenostreamError
+from plenostream.export.perceptual import Perceptual
 from plenostream.export.pixels import psnr
 
 __all__ = ["Scores", "mean_scores", "require_scores", "score"]
@@ -32,7 +33,7 @@ _NO_SKIMAGE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """How alike two pictures are; higher is more."""
+    """How alike two pictures are; higher is more, but for LPIPS."""
 
     psnr: float
     """dB; infinite for the same picture."""
@@ -40,10 +41,13 @@ class Scores:
     """-1 to 1."""
     ssim_skimage: float
     """-1 to 1."""
+    lpips: float | None = None
+    """0 for the same picture; None: not computed."""
 
     def to_dict(self) -> dict[str, float | None]:
-        """Plain values for JSON, which has no infinity: null."""
-        return {name: v if np.isfinite(v) else None for name, v in asdict(self).items()}
+        """Plain values for JSON, which has no infinity: null. Without what was not computed."""
+        told = {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value if np.isfinite(value) else None for name, value in told.items()}
 
 
 def require_scores() -> Any:
@@ -55,8 +59,14 @@ def require_scores() -> Any:
     return structural_similarity
 
 
-def score(first: NDArray[np.floating], second: NDArray[np.floating]) -> Scores:
+def score(
+    first: NDArray[np.floating], second: NDArray[np.floating], lpips: Perceptual | None = None
+) -> Scores:
     """How alike two pictures [H, W, 3] are, values beyond [0, 1] cut off.
+
+    Parameters
+    ----------
+    lpips : see `choose_perceptual`; None: LPIPS is left out
 
     Raises
     ------
@@ -79,10 +89,11 @@ def score(first: NDArray[np.floating], second: NDArray[np.floating]) -> Scores:
         psnr=psnr(a, b),
         ssim_svox2=float(structural_similarity(a, b, **like, **gaussian)),
         ssim_skimage=float(structural_similarity(a, b, **like)),
+        lpips=None if lpips is None else lpips(a, b),
     )
 
 
 def mean_scores(scores: list[Scores]) -> Scores:
     """The mean of each over pictures, as papers tell it: of the PSNR itself, not of its squares."""
-    names = ("psnr", "ssim_svox2", "ssim_skimage")
+    names = [field.name for field in fields(Scores) if getattr(scores[0], field.name) is not None]
     return Scores(**{name: float(np.mean([getattr(s, name) for s in scores])) for name in names})

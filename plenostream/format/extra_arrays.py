@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt
-from plenostream.field.background import BackgroundLayers
 from plenostream.field.basis import Basis, SphericalHarmonics
 from plenostream.format.digests import ArraysDigest
 from plenostream.format.layout import SceneMeta, extra_names
 from plenostream.format.reader import SceneStore
 
-__all__ = ["ExtraCheck", "basis_of", "read_background"]
+__all__ = ["ExtraCheck", "basis_of"]
 
 
 class ExtraCheck:
@@ -61,6 +60,11 @@ class ExtraCheck:
                 ]
         return []
 
+    def refuse_faults(self, path: str) -> None:
+        """Raise BrickCorrupt for the first of `faults`, if there is one."""
+        for fault in self.faults():
+            raise BrickCorrupt(f"{path}: {fault}", array=fault.split()[0])
+
 
 def _read(store: SceneStore, group: str) -> list[NDArray[Any]]:
     """The arrays of a group, whole and checked."""
@@ -68,8 +72,7 @@ def _read(store: SceneStore, group: str) -> list[NDArray[Any]]:
     for name in extra_names(store.meta)[group]:
         arrays.append(store.read_array(name))
         about.update(name, arrays[-1])
-    for fault in about.faults():
-        raise BrickCorrupt(f"{store.path}: {fault}", array=fault.split()[0])
+    about.refuse_faults(store.path)
     return arrays
 
 
@@ -88,17 +91,3 @@ def basis_of(store: SceneStore) -> Basis:
         (learned.functions.shape,),
         lambda: tuple(_read(store, "basis")),
     )
-
-
-def read_background(store: SceneStore) -> BackgroundLayers:
-    """The layers behind the volume of a scene that has some, whole in memory.
-
-    Raises
-    ------
-    BrickCorrupt : they are damaged. StoreError : the scene is closed.
-    """
-    links, data = _read(store, "background")
-    if not len(data):
-        # Texels that have no row take the first, and let it count for nothing.
-        data = np.zeros((1, *data.shape[1:]), data.dtype)
-    return BackgroundLayers(links=links, data=data)

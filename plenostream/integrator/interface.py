@@ -236,6 +236,8 @@ class RaySource:
     """[n] of the tiles: false where no ray can meet a box of the scene; None: that is not known."""
     packets: bool = False
     """Whether `octant_keys` and `boxes_met` will be asked for: the rays have no common eye."""
+    keys_only: bool = False
+    """Whether nothing but `octant_keys` will be: their functions need no values."""
 
     @property
     def n_tiles(self) -> int:
@@ -323,7 +325,7 @@ class Integrator(Protocol):
 
     def octant_keys(self) -> NDArray[np.int64]:
         """Sort keys [n_tiles * 64] of the rays that were begun: octant of the direction (bit a set:
-        axis a falls) in bits 32 and up, 8 for rays that miss the volume; below it an order that
+        axis a falls) in bits 32 and up, 8 for rays that can meet no box; below it an order that
         keeps neighbours together."""
         ...
 

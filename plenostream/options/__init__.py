@@ -43,7 +43,7 @@ from plenostream.options.picture_files import (
     PictureFormat,
     VideoCodec,
 )
-from plenostream.options.pictures import FPS, OUTPUTS
+from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
 from plenostream.options.viewing import ViewOptions
@@ -58,11 +58,11 @@ from plenostream.options.viewpoints import (
     LOOK_FROM,
     ORBIT,
     PATH,
-    PATH_FRAMES,
     POSES,
     REGION,
     SCENE_SCALE,
     SIZE,
+    VIEWS,
 )
 from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
 
@@ -88,13 +88,13 @@ __all__ = [
     "LARGEST_PROJECTION",
     "LOOK_AT",
     "LOOK_FROM",
+    "LPIPS",
     "MIN_DENSITY",
     "NEW_GRID",
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
     "PATH",
-    "PATH_FRAMES",
     "PIXEL",
     "POSES",
     "PRUNE_DENSITY",
@@ -104,6 +104,7 @@ __all__ = [
     "SHIFT",
     "SHORTEST_PROJECTION",
     "SIZE",
+    "VIEWS",
     "Axes",
     "Backend",
     "BoxUnits",

@@ -60,7 +60,7 @@ class FileOptions:
             "red or bright end.",
         ),
     ] = "turbo"
-    fps: Annotated[float, FPS] = 30.0
+    fps: Annotated[float | None, FPS] = None
     video_codec: Annotated[
         VideoCodec | None,
         Choice(

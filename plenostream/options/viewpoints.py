@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plenostream.options.limits import LARGE, LARGEST_COORDINATE, LARGEST_EDGE, SMALL
-from plenostream.rules import Choice, Frames, Number, Point, Region, Size, Whole
+from plenostream.rules import Choice, Number, Point, Region, Size, Spelled, ViewNumbers, Whole
 
 __all__ = [
     "CAMERA_AXES",
@@ -16,14 +16,14 @@ __all__ = [
     "LOOK_FROM",
     "ORBIT",
     "PATH",
-    "PATH_FRAMES",
     "POSES",
     "REGION",
     "SCENE_SCALE",
     "SIZE",
+    "VIEWS",
 ]
 
-FRAMES = Frames(unsaid="all", help="Which views of the file, counted from 0.")
+VIEWS = ViewNumbers(unsaid="all", help="Which views of the file, counted from 0.")
 SCENE_SCALE = Number(
     least=SMALL,
     most=LARGE,
@@ -48,13 +48,16 @@ CAMERA_AXES = Choice(
     help="What plain matrices lead from and to (camera to world or world to camera), and the "
     "camera's axes (OpenCV: y down, z forward; OpenGL: y up, z backward).",
 )
-PATH = Choice(
-    choices=("interpolate", "spiral"),
+PATH = Spelled(
+    pattern=r"interpolate|spiral|.+\.(?i:json|txt|npy)",
+    form="interpolate, spiral, or a file of cameras (.json, .txt, .npy)",
+    shown_as="interpolate|spiral|FILE",
     unsaid="the views themselves",
-    help="Draw a path instead of the views: interpolate leads smoothly through all that --frames "
-    "names; spiral turns twice in the middle of them, as svox2's for views that look one way.",
+    help="Draw a path: interpolate leads smoothly through all that --views names; spiral turns twice "
+    "in the middle of them, as svox2's for views that look one way; FILE is a camera path of "
+    "nerfstudio, instant-ngp or Open3D, or views to lead through, and stands for --cameras.",
 )
-PATH_FRAMES = Whole(least=1, most=1_000_000, unit="frames", help="Pictures along a path.")
+FRAMES = Whole(least=1, most=1_000_000, unit="frames", help="Pictures along the path.")
 ORBIT = Whole(
     least=1,
     most=1_000_000,

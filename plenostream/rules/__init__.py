@@ -21,14 +21,20 @@ from plenostream.rules.numbers import (
 )
 from plenostream.rules.points import Lengths, Point, real_array, real_rows
 from plenostream.rules.projection import Projection
-from plenostream.rules.words import Choice, DeviceName, Frames, Names, Spelled, parse_frames
+from plenostream.rules.words import (
+    Choice,
+    DeviceName,
+    Names,
+    Spelled,
+    ViewNumbers,
+    parse_view_numbers,
+)
 
 __all__ = [
     "Box",
     "Choice",
     "Colour",
     "DeviceName",
-    "Frames",
     "Lengths",
     "Memory",
     "Names",
@@ -42,11 +48,12 @@ __all__ = [
     "Spelled",
     "Steps",
     "Truth",
+    "ViewNumbers",
     "Whole",
     "check_record",
     "described",
     "format_number",
-    "parse_frames",
+    "parse_view_numbers",
     "real_array",
     "real_rows",
     "rules_of",

@@ -1,4 +1,4 @@
-"""Rules of what is chosen from a list: words, names and frames."""
+"""Rules of what is chosen from a list: words, names and views."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from plenostream.errors import InvalidInput, shown
 from plenostream.rules.base import Rule
 
-__all__ = ["Choice", "DeviceName", "Frames", "Names", "Spelled", "parse_frames"]
+__all__ = ["Choice", "DeviceName", "Names", "Spelled", "ViewNumbers", "parse_view_numbers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +131,8 @@ class Spelled(Rule):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frames(Rule):
-    """Frames of a file, counted from 0: numbers, or text such as "0,3,8-12"."""
+class ViewNumbers(Rule):
+    """ViewNumbers of a file, counted from 0: numbers, or text such as "0,3,8-12"."""
 
     @property
     def expected(self) -> str:
@@ -147,9 +147,9 @@ class Frames(Rule):
         return "0,3,8-12"
 
     def _checked(self, name: str, value: object) -> Any:
-        """Runs of frames, in order."""
+        """Runs of views, in order."""
         if isinstance(value, str):
-            return parse_frames(value, name=name)
+            return parse_view_numbers(value, name=name)
         listed: Any = value.tolist() if isinstance(value, np.ndarray) else value
         sound = isinstance(listed, Sequence) and not isinstance(listed, bytes | bytearray)
         given: list[Any] = [*listed] if sound else []
@@ -166,8 +166,8 @@ class Frames(Rule):
         return [range(n, n + 1) for n in numbers]
 
 
-def parse_frames(text: str, *, name: str = "frames") -> list[range]:
-    """Runs of frame numbers that `text` names, in its order: "0,3,8-12" -> [0], [3], [8 to 12].
+def parse_view_numbers(text: str, *, name: str = "views") -> list[range]:
+    """Runs of view numbers that `text` names, in its order: "0,3,8-12" -> [0], [3], [8 to 12].
 
     Raises
     ------
@@ -181,7 +181,7 @@ def parse_frames(text: str, *, name: str = "frames") -> list[range]:
             sound = sound and last.isascii() and last.isdigit() and len(last) < 16
         if not sound:
             raise InvalidInput(
-                f"{name} is {shown(text)}: {shown(part.strip())} is not a frame; expected numbers "
+                f"{name} is {shown(text)}: {shown(part.strip())} is not a view; expected numbers "
                 "from 0 and runs of them, such as 0,3,8-12"
             )
         run = range(int(first), int(last if dash else first) + 1)

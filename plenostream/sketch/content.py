@@ -102,7 +102,7 @@ def make_sketch(
     BrickCorrupt : a brick that a ray meets is damaged.
     """
     if pixel is not None and not cameras:
-        raise InvalidInput("a pixel needs a camera; name one, say with --cameras PATH --frames 0")
+        raise InvalidInput("a pixel needs a camera; name one, say with --cameras PATH --views 0")
     grid, tables = store.meta.grid, store.tables
     sketch = Sketch(occupied_faces(store), grid)
     corners = np.array([[(n >> axis) & 1 for axis in range(3)] for n in range(8)])

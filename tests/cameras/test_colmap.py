@@ -46,7 +46,7 @@ def test_points_are_seen_where_colmap_sees_them(tmp_path: Path, model: str, text
 def test_views_are_in_the_order_of_their_names_with_their_pictures(tmp_path: Path) -> None:
     write_model(tmp_path / "sparse" / "0", "OPENCV", PARAMETERS["OPENCV"], POSES)
     write_png_header(tmp_path / "images" / "b" / "2 two.png", 64, 48)
-    found = read_cameras(tmp_path, Asked(frames="1,0", size=(32, 24)))
+    found = read_cameras(tmp_path, Asked(views="1,0", size=(32, 24)))
     assert found.found == "COLMAP model (binary)"
     assert [(v.number, v.name) for v in found.views] == [(1, "b/2 two.png"), (0, "a.png")]
     assert found.views[0].picture == tmp_path / "images" / "b" / "2 two.png"

@@ -30,7 +30,7 @@ class TestNerfSynthetic:
 
     def test_gives_the_recorded_cameras_of_the_trained_model(self, shared: Path) -> None:
         loaded = load_cameras(
-            shared / "models" / "still_cameras.json", frames="0,5,11", size=(200, 200)
+            shared / "models" / "still_cameras.json", views="0,5,11", size=(200, 200)
         )
         recorded = load_cameras(shared / "reference" / "30_still_128" / "cameras.json")
         for ours, theirs in zip(loaded, recorded, strict=True):

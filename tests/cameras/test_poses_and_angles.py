@@ -166,7 +166,7 @@ class TestSizes:
         write_png_header(tmp_path / "a.png", 32, 30)
         write_png_header(tmp_path / "in" / "b.png", 48, 40)
         document = {"camera_angle_x": 0.7, "frames": self.frames("a", ".\\in\\b", "none")}
-        cameras = load(tmp_path, document, frames="0-1")
+        cameras = load(tmp_path, document, views="0-1")
         assert [(c.width, c.height) for c in cameras] == [(32, 30), (48, 40)]
         assert cameras[1].fx == pytest.approx(24 / math.tan(0.35))
 

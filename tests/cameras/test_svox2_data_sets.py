@@ -67,7 +67,7 @@ class TestNsvf:
 
     def test_whole_set_says_where_a_part_of_it_stands(self, tmp_path: Path) -> None:
         write_nsvf(tmp_path, [elsewhere(pose, 3.7) for pose in ring()], DEEPVOXELS)
-        part = ps.load_cameras(tmp_path, frames=[3])[0]
+        part = ps.load_cameras(tmp_path, views=[3])[0]
         np.testing.assert_array_equal(part.c2w, ps.load_cameras(tmp_path)[3].c2w)
 
     def test_scale_replaces_svox2s_and_as_written_moves_nothing(self, tmp_path: Path) -> None:

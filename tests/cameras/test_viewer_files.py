@@ -103,6 +103,34 @@ class TestOpen3d:
             # 31.5 there is the middle of 64 pixels, which is 32 here.
             assert (*camera.intrinsics, camera.width, camera.height) == (50, 51, 32, 24, 64, 48)
 
+    def test_what_open3d_writes_itself_is_read(self, tmp_path: Path) -> None:
+        open3d = pytest.importorskip("open3d", exc_type=ImportError)
+        trajectory = open3d.camera.PinholeCameraTrajectory()
+        written = []
+        for number, pose in enumerate(POSES):
+            camera = open3d.camera.PinholeCameraParameters()
+            lens = (64 + number, 48, 50.25, 51.5, 30.0, 22.75 + number)
+            camera.intrinsic = open3d.camera.PinholeCameraIntrinsic(*lens)
+            camera.extrinsic = np.linalg.inv(square(pose))
+            written.append(camera)
+        trajectory.parameters = written
+        path, single = tmp_path / "t.json", tmp_path / "c.json"
+        assert open3d.io.write_pinhole_camera_trajectory(str(path), trajectory)
+        assert open3d.io.write_pinhole_camera_parameters(str(single), written[1])
+        found = read_cameras(path, Asked())
+        assert found.is_path
+        cameras = [view.camera for view in found.views]
+        for camera, pose, theirs in zip(cameras, POSES, written, strict=True):
+            np.testing.assert_allclose(camera.c2w, pose, atol=1e-12)
+            size = theirs.intrinsic.width, theirs.intrinsic.height
+            assert (camera.width, camera.height) == size
+            # Where its own matrices put a point, counted from the middle of the first pixel.
+            seen = theirs.intrinsic.intrinsic_matrix @ (theirs.extrinsic @ (0.1, 0.2, 0.3, 1))[:3]
+            there = seen[:2] / seen[2] + 0.5
+            np.testing.assert_allclose(camera.project([(0.1, 0.2, 0.3)])[0], there, atol=1e-9)
+        (alone,) = ps.load_cameras(single)
+        assert np.array_equal(alone.c2w, cameras[1].c2w)
+
     def test_single_camera_is_read(self, tmp_path: Path) -> None:
         path = write_json(tmp_path / "c.json", open3d_camera(POSES[1]))
         np.testing.assert_allclose(ps.load_cameras(path)[0].c2w, POSES[1], atol=1e-12)

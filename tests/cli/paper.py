@@ -32,6 +32,7 @@ class Paper:
     backend: ChosenBackend = ChosenBackend("xla")
     ndc: tuple[float, float, float, float] | None = None
     """Reference camera that the scene has."""
+    grid: GridSpec = field(default_factory=lambda: GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0)))
     alpha: float = 0.25
     fails_at: int = 0
     """Number of the frame at which `error` is raised."""
@@ -39,8 +40,7 @@ class Paper:
     @contextmanager
     def open_scene(self, path: str, **kept: object) -> Iterator[SimpleNamespace]:
         self.scenes.append(path)
-        grid = GridSpec(size=(8, 8, 8), center=(0.5, 0.0, 0.0))
-        yield SimpleNamespace(grid=grid, meta=SimpleNamespace(grid=grid, ndc=self.ndc))
+        yield SimpleNamespace(grid=self.grid, meta=SimpleNamespace(grid=self.grid, ndc=self.ndc))
 
     @contextmanager
     def renderer(

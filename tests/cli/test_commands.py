@@ -46,7 +46,7 @@ class TestRender:
     def test_names_frames_by_their_number_in_the_file(
         self, paper: Paper, tmp_path: Path, camera_file: Path
     ) -> None:
-        assert run("render", "s", f"{tmp_path}/out/", "--cameras", camera_file, "--frames", "0,8-9",
+        assert run("render", "s", f"{tmp_path}/out/", "--cameras", camera_file, "--views", "0,8-9",
                    "--size", "4x4", "--outputs", "rgb,alpha,depth") == 0  # fmt: skip
         assert [name for name in names(tmp_path / "out") if "depth" not in name] == [
             "frame_0000.png", "frame_0008.png", "frame_0009.png",
@@ -61,6 +61,22 @@ class TestRender:
         run("render", "s", tmp_path / "a.png", "--orbit", 1, "--size", "4x4", "--outputs", "depth")
         told = capsys.readouterr().out
         assert "colours of depth (turbo): red 2.5, blue 2.5 (world units)" in told
+
+    def test_without_a_background_pictures_and_films_are_transparent(
+        self, paper: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        where = ("--orbit", 1, "--size", "6x4", "--background", "none")
+        assert run("render", "s", tmp_path / "a.png", *where, "--png-bits", 16) == 0
+        pixels = cv2.imread(str(tmp_path / "a.png"), cv2.IMREAD_UNCHANGED)
+        assert (pixels.shape, pixels.dtype) == ((4, 6, 4), np.uint16)
+        assert (pixels[..., 3] == round(0.25 * 65_535)).all()
+        assert paper.options is not None
+        assert (paper.options.outputs, paper.options.background_rgb) == (("rgb", "alpha"), (0,) * 3)
+        capsys.readouterr()
+        assert run("render", "s", tmp_path / "a.webm", *where) == 0
+        assert "film: transparent" in capsys.readouterr().out
+        assert run("render", "s", tmp_path / "a.npy", *where, "--outputs", "depth") == 0
+        assert np.load(tmp_path / "a.npy").shape == (4, 6)
 
     def test_looks_at_the_middle_of_the_scene_unless_told(
         self, paper: Paper, tmp_path: Path
@@ -97,7 +113,7 @@ class TestStats:
         self, paper: Paper, tmp_path: Path, camera_file: Path
     ) -> None:
         stats = tmp_path / "stats.json"
-        assert run("render", "s", tmp_path / "out", "--cameras", camera_file, "--frames", "3,5",
+        assert run("render", "s", tmp_path / "out", "--cameras", camera_file, "--views", "3,5",
                    "--size", "4x4", "--stats", stats) == 0  # fmt: skip
         told = json.loads(stats.read_text())
         assert {f.name for f in fields(FrameStats)} <= set(told)

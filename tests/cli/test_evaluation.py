@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 
 import cv2
@@ -41,7 +42,7 @@ class TestEvaluate:
         self, paper: Paper, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         # The renderer of paper draws 0.5.
-        assert run("evaluate", "s", "--cameras", data_set, "--frames", "0-1", "--json",
+        assert run("evaluate", "s", "--cameras", data_set, "--views", "0-1", "--json",
                    "--save", tmp_path / "out") == 0  # fmt: skip
         told = json.loads(capsys.readouterr().out)
         assert [(c.width, c.height) for c in paper.cameras] == [(16, 12)] * 2
@@ -55,7 +56,7 @@ class TestEvaluate:
     def test_prints_a_table_with_the_mean_last(
         self, paper: Paper, data_set: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert run("evaluate", "s", "-q", "--cameras", data_set, "--frames", "0-1") == 0
+        assert run("evaluate", "s", "-q", "--cameras", data_set, "--views", "0-1") == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0].split()[:3] == ["picture", "PSNR", "(dB)"]
         assert [line.split()[0] for line in lines[1:]] == ["0", "1", "mean"]
@@ -67,21 +68,21 @@ class TestEvaluate:
         assert run("evaluate", "s", "--cameras", data_set) == 2
         said = capsys.readouterr().err
         assert "1 of 3 views" in said
-        assert "--frames 0,1 have one" in said
+        assert "--views 0,1 have one" in said
         assert paper.cameras == []
 
     def test_photograph_of_another_shape_is_refused(
         self, paper: Paper, data_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         write_grey(tmp_path / "photos" / "r_0.png", 9, size=(16, 16))
-        assert run("evaluate", "s", "--cameras", data_set, "--frames", 0) == 2
+        assert run("evaluate", "s", "--cameras", data_set, "--views", 0) == 2
         assert "16x16 pixels, and its camera 32x24" in capsys.readouterr().err
 
     def test_saved_pictures_are_not_written_over_others_unasked(
         self, paper: Paper, data_set: Path, tmp_path: Path
     ) -> None:
         write_grey(tmp_path / "out" / "frame_0000.png", 0)
-        asked = ("evaluate", "s", "--cameras", data_set, "--frames", 0, "--save", tmp_path / "out")
+        asked = ("evaluate", "s", "--cameras", data_set, "--views", 0, "--save", tmp_path / "out")
         assert run(*asked) == 1
         assert paper.cameras == []
         assert run(*asked, "--overwrite") == 0
@@ -95,6 +96,30 @@ class TestCompare:
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) == 2
         assert lines[1].split()[:2] == ["b.png", f"{db(0.2):.2f}"]
+
+    def test_lpips_where_it_is_there(
+        self,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        write_grey(tmp_path / "a.png", 0)
+        asked = ("compare", tmp_path / "a.png", tmp_path / "a.png", "--lpips", "alex")
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "lpips", None)
+            assert run(*asked) == 1
+        assert "LPIPS is computed with the package lpips" in capsys.readouterr().err
+        monkeypatch.setattr(
+            "plenostream.export.perceptual.choose_perceptual",
+            lambda asked: (lambda a, b: 0.25, asked),
+        )
+        assert run(*asked) == 0
+        head, line = capsys.readouterr().out.splitlines()
+        assert head.endswith("SSIM (scikit-image)  LPIPS (alex)")
+        assert line.endswith("        0.2500")
+        assert run(*asked, "--json") == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["lpips_network"], told["mean"]["lpips"]) == ("alex", 0.25)
 
     def test_two_folders_by_the_names_of_their_pictures(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -39,6 +39,11 @@ def views(tmp_path: Path) -> Path:
         matrix[:3, 3] = (number, number * number, 1.0)
         frames.append({"transform_matrix": matrix.tolist()})
     path = tmp_path / "transforms.json"
+    keyframes = [{"R": [0, 0, 0, 1], "T": [n, n * n, 1], "fov": 50} for n in range(3)]
+    (tmp_path / "keyframes.json").write_text(json.dumps({"path": keyframes}))
+    pictures = [{"camera_to_world": frame["transform_matrix"], "fov": 50} for frame in frames]
+    document = {"camera_path": pictures, "render_width": 32, "render_height": 24, "fps": 24}
+    (tmp_path / "path.json").write_text(json.dumps(document))
     path.write_text(json.dumps({"fl_x": 50, "w": 32, "h": 24, "frames": frames}))
     return path
 
@@ -49,9 +54,11 @@ def pictures(folder: Path) -> list[Any]:
 
 WAYS = {
     "orbit": ("--orbit", 7, "--size", "32x24"),
-    "interpolate": ("--cameras", "transforms.json", "--path", "interpolate", "--path-frames", 7),
-    "spiral": ("--cameras", "transforms.json", "--path", "spiral", "--path-frames", 7),
-    "views": ("--cameras", "transforms.json", "--frames", "2,0,1"),
+    "interpolate": ("--cameras", "transforms.json", "--path", "interpolate", "--frames", 7),
+    "spiral": ("--cameras", "transforms.json", "--path", "spiral", "--frames", 7),
+    "path file": ("--path", "path.json"),
+    "keyframes": ("--path", "keyframes.json", "--frames", 7, "--size", "32x24"),
+    "views": ("--cameras", "transforms.json", "--views", "2,0,1"),
 }
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from plenostream.cameras import Camera
 from plenostream.engine.picture import Pixels
+from plenostream.field.aovs import Aovs
 from plenostream.field.tiles import TILE, TILE_RAYS
+
+GATHERED = Aovs.of(("median-depth", "cost"))
 
 
 def camera_of(width: int, height: int) -> Camera:
@@ -23,12 +26,12 @@ def camera_of(width: int, height: int) -> Camera:
 
 
 def tiles_that_tell_where_they_are(camera: Camera) -> tuple[np.ndarray, ...]:
-    """Colour [t, 64, 3], depth and alpha [t, 64], made of each ray's column and row."""
+    """Colour [t, 64, 3], depth and alpha [t, 64], AOVs [t, 64, 2], of each ray's column and row."""
     columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
     number, lane = np.ogrid[: rows * columns, :TILE_RAYS]
     x = number % columns * TILE + lane % TILE
     y = number // columns * TILE + lane // TILE
-    made = np.stack([x, y, x + y], -1), -x, 1000 * y + x
+    made = np.stack([x, y, x + y], -1), -x, 1000 * y + x, np.stack([x - y, 7 * x + y], -1)
     return tuple(array.astype(np.float32) for array in made)
 
 
@@ -41,7 +44,7 @@ def test_every_pixel_gets_its_ray_whoever_drew_its_tile(
 ) -> None:
     camera = camera_of(width, height)
     tiles = tiles_that_tell_where_they_are(camera)
-    pixels, number = Pixels.empty(camera), np.arange(len(tiles[0]))
+    pixels, number = Pixels.empty(camera, GATHERED), np.arange(len(tiles[0]))
     for part in reversed(range(n_parts)):
         pixels.put(number[part::n_parts], *(a[part::n_parts] for a in tiles))
     picture = pixels.cut(camera)
@@ -49,27 +52,29 @@ def test_every_pixel_gets_its_ray_whoever_drew_its_tile(
     assert (picture.rgb == np.stack([x, y, x + y], -1)).all()
     assert (picture.alpha == 1000 * y + x).all()
     assert (picture.depth == -x).all()
+    assert (picture.aovs["median_depth"] == x - y).all()
+    assert (picture.aovs["cost"] == 7 * x + y).all()
 
 
 def test_tiles_of_a_band_leave_the_other_bands_alone() -> None:
     camera = camera_of(13, 21)
     tiles = tiles_that_tell_where_they_are(camera)
-    pixels = Pixels.empty(camera)
-    for array in (pixels.rgb, pixels.alpha, pixels.depth):
+    pixels = Pixels.empty(camera, GATHERED)
+    for array in (pixels.rgb, pixels.alpha, pixels.depth, *pixels.aovs.values()):
         array[:] = -1000.0
     pixels.put(np.array([2, 3]), *(a[2:4] for a in tiles))
     assert (pixels.rgb[8:16] != -1000.0).all()
-    for array in (pixels.rgb, pixels.alpha, pixels.depth):
+    for array in (pixels.rgb, pixels.alpha, pixels.depth, *pixels.aovs.values()):
         assert (array[:8] == -1000.0).all()
         assert (array[16:] == -1000.0).all()
 
 
 def test_picture_that_was_cut_holds_nothing_but_itself() -> None:
     camera = camera_of(13, 21)
-    picture = Pixels.empty(camera).cut(camera)
-    arrays = (picture.rgb, picture.alpha, picture.depth)
-    assert [array.shape for array in arrays] == [(21, 13, 3), (21, 13), (21, 13)]
-    assert picture.nbytes == 21 * 13 * 5 * 4
+    picture = Pixels.empty(camera, GATHERED).cut(camera)
+    arrays = (picture.rgb, picture.alpha, picture.depth, *picture.aovs.values())
+    assert [array.shape for array in arrays] == [(21, 13, 3), *[(21, 13)] * 4]
+    assert picture.nbytes == 21 * 13 * 7 * 4
     for array in arrays:
         assert array.flags.c_contiguous
         assert array.base is None or array.base.nbytes == array.nbytes

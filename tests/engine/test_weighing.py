@@ -137,7 +137,10 @@ def test_bricks_that_leave_the_pool_hand_over_what_they_weigh(
     with tempfile.TemporaryFile() as file, open_store(scene) as store:
         tables = store.tables
         table = build_boxes(tables.index, tables.boxes, tables.occupied, store.meta.bricks)
-        shape, rule = scene_shape(store, table, basis_of(store)), sample_rule(OPTIONS, weigh=True)
+        shape, rule = (
+            scene_shape(store, table, basis_of(store)),
+            sample_rule(OPTIONS, store.meta.grid, weigh=True),
+        )
         weights = RowWeights(store.meta, tables, file)
         plain = PlainIntegrator(shape, rule, allowed_bytes=1_000_000)
         session = Session(store, OPTIONS, table, shape, plain, host_bytes=10**9, weights=weights)

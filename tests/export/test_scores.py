@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from plenostream.errors import InvalidInput
+from plenostream.errors import InvalidInput, PlenostreamError
+from plenostream.export.perceptual import choose_perceptual
 from plenostream.export.scores import Scores, mean_scores, score
 
 pytest.importorskip("skimage", reason="scikit-image is not installed")
@@ -62,6 +67,66 @@ def test_values_beyond_what_a_picture_shows_are_cut_off() -> None:
 def test_mean_is_that_of_the_pictures_scores() -> None:
     one, two = score(*pictures(1)), score(*pictures(2))
     assert mean_scores([one, two]).psnr == pytest.approx((one.psnr + two.psnr) / 2)
+
+
+class TestPerceptual:
+    """LPIPS, with stand-ins for lpips and torch: what they are handed, and what becomes of it."""
+
+    @pytest.fixture
+    def made(self, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+        """What each network was asked for with."""
+        asked: list[dict[str, object]] = []
+
+        class Network:
+            def __init__(self, **keywords: object) -> None:
+                asked.append(keywords)
+                if keywords["net"] == "alex":
+                    raise URLError("no way out")
+
+            def __call__(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+                for tensor in (first, second):
+                    assert (tensor.dtype, tensor.ndim, tensor.shape[:2]) == (np.float32, 4, (1, 3))
+                    assert tensor.flags.c_contiguous
+                    assert -1 <= tensor.min() < -0.5
+                    assert 0.5 < tensor.max() <= 1
+                return np.square(first - second).mean(axis=(1, 2, 3), keepdims=True)
+
+        for name, module in {
+            "lpips": SimpleNamespace(LPIPS=Network, __spec__=object()),
+            "torch": SimpleNamespace(from_numpy=lambda a: a, no_grad=nullcontext),
+        }.items():
+            monkeypatch.setitem(sys.modules, name, module)  # type: ignore[arg-type]
+        return asked
+
+    def test_pictures_become_tensors_from_minus_one_to_one(
+        self, made: list[dict[str, object]]
+    ) -> None:
+        lpips, network = choose_perceptual(None)
+        assert (network, made) == ("vgg", [{"net": "vgg", "verbose": False}])
+        a, b = pictures()
+        found = [score(a * 1.5, b, lpips), score(a, b, lpips)]
+        assert found[1].lpips == pytest.approx(4 * np.square(a - b).mean(), rel=1e-5)
+        assert found[1].to_dict()["lpips"] == found[1].lpips
+        mean = mean_scores(found).lpips
+        assert mean == pytest.approx(np.mean([each.lpips for each in found]))
+
+    def test_is_left_out_unless_it_is_installed_or_asked_for(
+        self, made: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert choose_perceptual("off") == (None, "")
+        monkeypatch.delitem(sys.modules, "lpips")
+        monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+        assert choose_perceptual(None) == (None, "")
+        assert "lpips" not in score(*pictures()).to_dict()
+        monkeypatch.setitem(sys.modules, "lpips", None)
+        with pytest.raises(PlenostreamError, match=r"pip install 'plenostream\[lpips\]'"):
+            choose_perceptual("vgg")
+        assert made == []
+
+    @pytest.mark.usefixtures("made")
+    def test_weights_that_cannot_be_had_are_said(self) -> None:
+        with pytest.raises(PlenostreamError, match="weights of the network alex.*no way out"):
+            choose_perceptual("alex")
 
 
 @pytest.mark.parametrize(

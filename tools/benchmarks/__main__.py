@@ -60,8 +60,15 @@ def bench() -> None:
 
 @bench.command()
 @click.option("--quick", is_flag=True, help="still_128, small pictures, everything once: a minute.")
+@click.option(
+    "--goals",
+    is_flag=True,
+    help="What goals were set for on a CPU, against the fastest baseline: ten minutes.",
+)
 @click.option("--models", metavar="NAMES", help="Such as still_128,still_512; all unless said.")
-@_rounds_option
+@click.option(
+    "--rounds", type=click.IntRange(1, 1000), help="Turns of each contestant (7; 5 for --goals)."
+)
 @click.option(
     "--folder",
     type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
@@ -69,7 +76,14 @@ def bench() -> None:
     help="Where models, scenes and compiled programs are made, and used again (default: .bench).",
 )
 @_json_option
-def models(quick: bool, models: str | None, rounds: int, folder: Path, target: Path | None) -> None:
+def models(
+    quick: bool,
+    goals: bool,
+    models: str | None,
+    rounds: int | None,
+    folder: Path,
+    target: Path | None,
+) -> None:
     """Measure everything on the models that are here, beside the baseline in C of ../shared.
 
     Frames, streaming, first frames, orbits, reads, decoding, conversion, profiles, as one table.
@@ -80,12 +94,13 @@ def models(quick: bool, models: str | None, rounds: int, folder: Path, target: P
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
     prepare_jax()
     from benchmarks.models import Folders
-    from benchmarks.run import FULL, QUICK, run_models
+    from benchmarks.run import FULL, GOALS, QUICK, run_models
 
-    plan = QUICK
-    if not quick:
-        names = models.split(",") if models else None
-        plan = replace(FULL, models=names, effort=replace(FULL.effort, rounds=rounds))
+    plan = QUICK if quick else GOALS if goals else FULL
+    if models and not quick:
+        plan = replace(plan, models=models.split(","))
+    if rounds and not quick:
+        plan = replace(plan, effort=replace(plan.effort, rounds=rounds))
     lines = run_models(
         Folders(_ROOT, folder), plan, say=_say, save=lambda told: _save(target, told)
     )

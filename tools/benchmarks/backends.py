@@ -1,4 +1,4 @@
-"""The same view drawn by another backend than the one that is taken by itself."""
+"""The same view drawn by another backend than the one that is taken by itself, or by its other code."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from unittest import mock
 
 from benchmarks.frames import Rivals, pool_budget
 from benchmarks.timing import Contestant, Say
 from plenostream.cameras import Camera
+from plenostream.errors import DeviceError
+from plenostream.integrator.native import library
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.renderer import Renderer
 from plenostream.scene import open_scene
 
-__all__ = ["all_rivals", "backend_rivals"]
+__all__ = ["all_rivals", "backend_rivals", "variant_rivals"]
 
 _EVERYWHERE = "xla"
 """Draws on every device."""
+_NARROW = "v3"
+"""The variant of the native kernels for processors with AVX2 and no AVX-512."""
 _LINES = {"resident": None, "pool 1/4": Fraction(1, 4)}
 """Lines that it draws too, and the shares of the working set that its pools hold."""
 
@@ -47,6 +53,36 @@ def backend_rivals(
             return {f"{_EVERYWHERE}, {line}": lambda: other.render(camera).stats.seconds}
 
         yield rivals
+
+
+@contextmanager
+def variant_rivals(
+    path: str, camera: Camera, *, options: RenderOptions, stream: StreamOptions
+) -> Iterator[Rivals]:
+    """The native kernels for AVX2 beside a resident frame, where this processor would take others."""
+    with ExitStack() as stack:
+
+        def rivals(line: str, _: StreamOptions) -> dict[str, Contestant]:
+            if line != "resident" or _NARROW not in _other_variants():
+                return {}
+            scene = stack.enter_context(open_scene(path))
+            narrow = partial(library.load_kernels, _NARROW)
+            with mock.patch.object(library, "load_kernels", narrow):
+                renderer = Renderer(
+                    scene, options=options, stream=replace(stream, backend="native")
+                )
+            stack.enter_context(renderer)
+            return {f"native, {_NARROW}, {line}": lambda: renderer.render(camera).stats.seconds}
+
+        yield rivals
+
+
+def _other_variants() -> list[str]:
+    """Variants of the native kernels that this processor runs, without the best."""
+    try:
+        return library.variants(library.open_library())[1:]
+    except DeviceError:
+        return []
 
 
 def all_rivals(*several: Rivals) -> Rivals:

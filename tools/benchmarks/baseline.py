@@ -5,20 +5,21 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.frames import Rivals
+from benchmarks.frames import LIMIT, Rivals
 from benchmarks.timing import Contestant, Say
 from plenostream.cameras import Camera
 from plenostream.options import StreamOptions
 
-__all__ = ["build_baseline", "baseline_rivals"]
+__all__ = ["VARIANTS", "baseline_rivals", "build_baseline"]
 
-_VARIANTS = ("exact32", "plain")
-_PREFIX = "baseline"
+VARIANTS = ("exact32", "plain")
+"""The fastest, which is what a processor can do, and straightforward code."""
+_PREFIX = LIMIT.removesuffix(f" {VARIANTS[0]}")
 
 
 def build_baseline(sources: Path, folder: Path, say: Say) -> ModuleType | None:
@@ -47,11 +48,17 @@ def build_baseline(sources: Path, folder: Path, say: Say) -> ModuleType | None:
 
 
 def baseline_rivals(
-    drawer: ModuleType, checkpoint: Path, views: Mapping[str, Camera], *, n_threads: int, say: Say
+    drawer: ModuleType,
+    checkpoint: Path,
+    views: Mapping[str, Camera],
+    *,
+    variants: Sequence[str] = VARIANTS,
+    n_threads: int,
+    say: Say,
 ) -> Rivals:
     """Each variant that this processor can run, with the view of each line of `views`."""
     found: dict[str, Any] = {}
-    for variant in _VARIANTS:
+    for variant in variants:
         say(f"{_PREFIX} {variant}: loading")
         try:
             baseline = drawer.Native(str(checkpoint), threads=n_threads, variant=variant)

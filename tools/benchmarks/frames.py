@@ -19,6 +19,7 @@ from plenostream.rules.bytesize import format_bytes
 from plenostream.scene import Scene
 
 __all__ = [
+    "LIMIT",
     "FrameLine",
     "Rivals",
     "frame_rows",
@@ -28,6 +29,8 @@ __all__ = [
     "warm_frames",
 ]
 
+LIMIT = "baseline exact32"
+"""The rival that shows what a processor can do; see `baseline`."""
 Rivals = Callable[[str, StreamOptions], Mapping[str, Contestant]]
 """What else draws the view of a line (resident, pool 1/4, ...) drawn with these options, by name."""
 
@@ -154,7 +157,11 @@ def frame_rows(lines: Mapping[str, FrameLine]) -> Iterator[Row]:
             yield Row(section, rival, spread(timing))
         yield Row(section, name, spread(line.timing))
         streamed = line is not resident
-        bases = {**line.rivals, **({"resident": resident.timing} if streamed else {})}
+        bases = dict(line.rivals)
+        if streamed:
+            bases["resident"] = resident.timing
+            # What a processor can do with everything in memory.
+            bases |= {name: t for name, t in resident.rivals.items() if name == LIMIT}
         for base, timing in bases.items():
             yield Row(section, f"  {name} / {base}", both_ratios(line.timing, timing))
         stats, plan = line.stats, line.plan

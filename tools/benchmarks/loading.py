@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.table import Row, spread
+from benchmarks.first_frame import FirstFrame
+from benchmarks.table import Row, ratio, spread
 from benchmarks.timing import Say, Timing, take_turns, timed
 
 __all__ = ["Loading", "loading_rows", "measure_loading"]
@@ -46,7 +47,11 @@ def measure_loading(checkpoint: Path, scene: Path, *, repeats: int, say: Say) ->
     return Loading(arrays=times["numpy.load"], still=times["a still"])
 
 
-def loading_rows(found: Loading) -> Iterator[Row]:
-    """The figures."""
-    yield Row("first frame after opening", "numpy.load of the checkpoint", spread(found.arrays))
+def loading_rows(found: Loading, first: Mapping[str, FirstFrame]) -> Iterator[Row]:
+    """The figures, and the first frames beside them."""
+    section = "first frame after opening"
+    yield Row(section, "numpy.load of the checkpoint", spread(found.arrays))
+    for state, frame in first.items():
+        figure = ratio(frame.whole.median, found.arrays.median)
+        yield Row(section, f"  {state} / numpy.load", figure)
     yield Row("a still", "plenostream render, whole process", spread(found.still))

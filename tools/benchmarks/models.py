@@ -57,7 +57,7 @@ class Model:
 
     def camera(self, size: tuple[int, int], *, frame: int = 0) -> ps.Camera:
         """A view of the model's camera file."""
-        return ps.load_cameras(self.cameras, frames=[frame], size=size)[0]
+        return ps.load_cameras(self.cameras, views=[frame], size=size)[0]
 
 
 def _makers(folders: Folders) -> dict[str, tuple[Path, Path, list[Path | str] | None]]:

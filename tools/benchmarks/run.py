@@ -7,6 +7,7 @@ import os
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
@@ -16,8 +17,8 @@ from typing import Any
 
 import plenostream as ps
 from benchmarks.apart import apart
-from benchmarks.backends import all_rivals, backend_rivals
-from benchmarks.baseline import baseline_rivals, build_baseline
+from benchmarks.backends import all_rivals, backend_rivals, variant_rivals
+from benchmarks.baseline import VARIANTS, baseline_rivals, build_baseline
 from benchmarks.conversion import conversion_rows, measure_conversion
 from benchmarks.frames import Rivals, nobody
 from benchmarks.loading import loading_rows, measure_loading
@@ -38,7 +39,7 @@ from benchmarks.timing import Contestant, Say
 from plenostream.errors import InvalidInput
 from plenostream.options import RenderOptions, StreamOptions
 
-__all__ = ["FULL", "QUICK", "Plan", "run_models"]
+__all__ = ["FULL", "GOALS", "QUICK", "Plan", "run_models"]
 
 _SMALLEST = "still_128"
 """In every checkout."""
@@ -57,9 +58,19 @@ class Plan:
     orbit: int = 60
     orbit_size: tuple[int, int] = (400, 400)
     effort: Effort = Effort(budgets=("64MB",))
+    all_of_it: bool = True
+    """Also the plain baseline, the backend `xla`, conversions and profiles."""
 
 
 FULL = Plan()
+GOALS = Plan(
+    models=["still_128", "still_256", "still_512", "gyroid_512"],
+    effort=Effort(
+        rounds=5, shares=(Fraction(1, 4), Fraction(1, 8)), parts=("orbit", "rays", "first")
+    ),
+    all_of_it=False,
+)
+"""Frames against the fastest baseline, streaming, orbit, first frame, rays and a whole process."""
 QUICK = Plan(
     models=[_SMALLEST],
     size=(128, 128),
@@ -117,9 +128,20 @@ def _run_model(model: Model, drawer: ModuleType | None, plan: Plan, say: Say) ->
     if drawer is not None:
         n_threads = len(os.sched_getaffinity(0))
         views = {"resident": camera, "rays": square_view(camera, effort.n_rays)}
-        baseline = baseline_rivals(drawer, model.checkpoint, views, n_threads=n_threads, say=say)
+        baseline = baseline_rivals(
+            drawer,
+            model.checkpoint,
+            views,
+            variants=VARIANTS if plan.all_of_it else VARIANTS[:1],
+            n_threads=n_threads,
+            say=say,
+        )
     stream = StreamOptions()
-    with backend_rivals(path, camera, options=options, stream=stream, say=say) as others:
+    with ExitStack() as stack:
+        others = [stack.enter_context(variant_rivals(path, camera, options=options, stream=stream))]
+        if plan.all_of_it:
+            xla = backend_rivals(path, camera, options=options, stream=stream, say=say)
+            others.append(stack.enter_context(xla))
         figures = measure_scene(
             path,
             camera,
@@ -127,17 +149,20 @@ def _run_model(model: Model, drawer: ModuleType | None, plan: Plan, say: Say) ->
             options=options,
             stream=stream,
             effort=effort,
-            rivals=all_rivals(baseline, others),
+            rivals=all_rivals(baseline, *others),
             say=say,
         )
     del baseline  # gigabytes, for the large models
     loading = measure_loading(model.checkpoint, model.scene, repeats=effort.repeats, say=say)
+    rows = [*scene_rows(figures), *loading_rows(loading, figures.first_frame)]
+    told = {**as_json(figures), "loading": as_json(loading)}
+    if not plan.all_of_it:
+        return rows, told
     conversion = measure_conversion(
         model.checkpoint, model.scene.parent, repeats=effort.repeats, say=say
     )
-    rows = [*scene_rows(figures), *loading_rows(loading), *conversion_rows(conversion)]
-    told = {**as_json(figures), "loading": as_json(loading), "conversion": as_json(conversion)}
-    told["profiles"] = {}
+    rows += conversion_rows(conversion)
+    told |= {"conversion": as_json(conversion), "profiles": {}}
     for line in ("resident", "pool 1/4"):
         say(f"profile: {line}")
         allowed_bytes = figures.frames[line].plan.allowed_device_bytes

@@ -39,6 +39,7 @@ from plenostream.cameras.kinds import KINDS, Kind, check_keys
 from plenostream.cameras.values import finite_number
 from plenostream.cameras.views import Asked, CameraSet, PicturedCamera, chosen_numbers
 from plenostream.errors import CameraError, shown
+from plenostream.options import FPS
 
 __all__ = ["read_frame_list"]
 
@@ -52,12 +53,12 @@ def read_frame_list(path: Path, document: dict[str, Any], asked: Asked) -> Camer
     ------
     CameraError : not of a known kind, a key that is not known, a lens that is not read, a matrix or
         number that cannot be; names file and frame.
-    InvalidInput : frames that the file does not have.
+    InvalidInput : views that the file does not have.
     """
     kind, entries = _entries(document, path)
     asked.require_only_matrices_say("a JSON file")
     document = _without_nulls(document)
-    numbers = chosen_numbers(asked.frames, len(entries), path)
+    numbers = chosen_numbers(asked.views, len(entries), path)
     try:
         check_keys(kind, document, of_entry=False)
         is_opencv = _is_opencv(kind, document, entries)
@@ -66,6 +67,8 @@ def read_frame_list(path: Path, document: dict[str, Any], asked: Asked) -> Camer
         if scale is None:
             as_trained = synthetic and asked.poses != "as-written"
             scale = _own_scale(document, NERF_SYNTHETIC_SCALE if as_trained else 1.0)
+        is_path = kind.entries == "camera_path"
+        fps = _fps(document) if is_path else None
     except CameraError as error:
         raise CameraError(f"{path}: {error}") from error
     views = []
@@ -89,9 +92,8 @@ def read_frame_list(path: Path, document: dict[str, Any], asked: Asked) -> Camer
         named = named if isinstance(named, str) else ""
         picture = picture_of(path.parent, named) if named else None
         views.append(PicturedCamera(number=number, camera=camera, picture=picture, name=named))
-    return CameraSet(
-        found=kind.title if not synthetic else "NeRF-synthetic transforms", views=views
-    )
+    title = kind.title if not synthetic else "NeRF-synthetic transforms"
+    return CameraSet(found=title, views=views, is_path=is_path, fps=fps)
 
 
 def _entries(document: dict[str, Any], path: Path) -> tuple[Kind, list[dict[str, Any]]]:
@@ -149,6 +151,15 @@ def _own_scale(document: Mapping[str, Any], unsaid: float) -> float:
             f"`scene_scale` is {shown(document['scene_scale'])}; expected a number above zero"
         )
     return scale
+
+
+def _fps(document: Mapping[str, Any]) -> float | None:
+    if "fps" not in document:
+        return None
+    fps = finite_number(document["fps"])
+    if fps is None or not FPS.least <= fps <= FPS.most:
+        raise CameraError(f"`fps` is {shown(document['fps'])}; expected {FPS.expected}")
+    return fps
 
 
 def _is_nerf_synthetic(document: Mapping[str, Any], entries: list[dict[str, Any]]) -> bool:

@@ -5,8 +5,10 @@ the camera's down, right and backward axes, its position, and height, width and 
 pixels; the principal point is the middle of the picture. Source: LLFF's own README. Beside
 `hwf_cxcy.npy` (height, width, fx, fy, cx, cy for all views), which svox2 reads, the matrix is [3, 4].
 
-svox2's scenes of such data stand in the recentred world of `similarity.before_cameras`; the views
-are in the order of their pictures' names, since the file has none.
+svox2's scenes of such data stand in the recentred world of `similarity.before_cameras`, and their
+rays are those of normalised device coordinates, whose reference camera is that of the first view
+(svox2, `opt/util/llff_dataset.py`: ``2 fx / width``, which no scaling of the pictures changes). The
+views are in the order of their pictures' names, since the file has none.
 """
 
 from __future__ import annotations
@@ -89,7 +91,12 @@ def read_llff(path: Path, asked: Asked) -> CameraSet:
         found="LLFF poses_bounds.npy",
         views=placed_views(path, views, asked, similarity),
         focus=float(focus),
+        ndc=_reference(views[0].camera) if asked.poses == "svox2" else None,
     )
+
+
+def _reference(camera: Camera) -> tuple[float, float, float, float]:
+    return camera.width, camera.height, camera.fx, camera.fy
 
 
 def _camera(matrix: NDArray[np.float64], said: tuple[float, ...]) -> Camera:

@@ -7,7 +7,7 @@ A keyframe has a rotation `R` (quaternion x, y, z, w), a position `T` and a vert
 so that views stand where those of the data set do. Source: instant-ngp, `camera_path.h`,
 `nerf_loader.h`.
 
-Keyframes are few; `--path interpolate` draws the course through them. Pictures are sharp: a path
+Keyframes are few; `--path FILE` draws the course through them. Pictures are sharp: a path
 with an aperture, or with an effect, is refused, and so is a key that is not known.
 """
 

@@ -54,6 +54,7 @@ def read_open3d(path: Path, document: dict[str, Any], asked: Asked) -> CameraSet
             raise CameraError(f"{path}: frame {number}: {error}") from error
     return CameraSet(
         found="Open3D camera trajectory",
+        is_path=document["class_name"] == _TRAJECTORY,
         views=placed_views(path, views, asked, Similarity.scaled(asked.scale or 1.0)),
     )
 

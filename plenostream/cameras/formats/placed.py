@@ -40,10 +40,10 @@ def placed_views(
 
     Raises
     ------
-    InvalidInput : frames that are not there. CameraError : a position that float32 does not hold.
+    InvalidInput : views that are not there. CameraError : a position that float32 does not hold.
     """
     placed = []
-    for number in chosen_numbers(asked.frames, len(views), path):
+    for number in chosen_numbers(asked.views, len(views), path):
         view = views[number]
         try:
             # A scale beyond all measure is said by the camera that it makes.

@@ -39,6 +39,9 @@ class BlockMap:
     """[bricks that boxes name, blocks of a brick] of `structs.BOX`."""
     first_box: NDArray[np.int64]
     """[bricks that boxes name]: a box of each brick that has one."""
+    low: tuple[int, ...]
+    high: tuple[int, ...]
+    """Cells [low, high) that all boxes lie in."""
 
     @property
     def nbytes(self) -> int:
@@ -97,6 +100,15 @@ def _ends_of_boxes(boxes: Boxes) -> Iterator[NDArray[np.int32]]:
         yield origin + (np.stack(at, -1) & (BLOCK_SIZE - 1))
 
 
+def _bounds(boxes: Boxes, brick_size: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """First and last cell, and one more, of all boxes along each axis."""
+    if not len(boxes.brick):
+        return (0, 0, 0), (0, 0, 0)
+    origin = boxes.block * BLOCK_SIZE & -brick_size
+    low, high = origin + boxes.corners[:, :3], origin + boxes.corners[:, 3:]
+    return tuple(low.min(0).tolist()), tuple(high.max(0).tolist())
+
+
 def slot_table_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
     """Bytes of a `SlotTable`: table, places and numbers, and what an update takes."""
     return 4 * math.prod(bricks.shape) + _n_bricks(boxes) * (8 + 4 + 2 * 4 + 1)
@@ -122,4 +134,5 @@ def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
     table["high"][boxes.brick, within] = boxes.corners[:, 3:]
     first_box = np.zeros(n, np.int64)
     first_box[boxes.brick] = np.arange(len(boxes.brick))
-    return BlockMap(bits, distance, brick_at, table, first_box)
+    low, high = _bounds(boxes, bricks.brick_size)
+    return BlockMap(bits, distance, brick_at, table, first_box, low, high)

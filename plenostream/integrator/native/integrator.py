@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from plenostream.errors import InternalError
 from plenostream.field.grid import BLOCK_SIZE
 from plenostream.field.precision import density_unit
-from plenostream.field.tiles import Pairs
+from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
     OPAQUE_LENGTH,
     Arrivals,
@@ -79,6 +79,7 @@ class NativeIntegrator:
         self._pool: BrickPool | None = None
         self._pool_is_whole = True
         self._tiles: RayTiles | None = None
+        self._begun: RaySource | None = None
         self._coming: Iterator[Arrivals] = iter(())
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -159,7 +160,9 @@ class NativeIntegrator:
             self._tiles = RayTiles(self._kernels, self._record, self._scene.basis, n_tiles)
         tiles = self._tiles
         tiles.begin(rays)
-        self._crew.submit(lambda _: tiles.make(rays))
+        self._begun = rays
+        if not rays.keys_only:
+            self._crew.submit(lambda _: tiles.make(rays))
 
     def _the_map(self) -> BlockMap:
         if self._map is None:
@@ -170,6 +173,7 @@ class NativeIntegrator:
             self._record.distance = blocks.distance.ctypes.data
             self._record.brick_at = blocks.brick_at.ctypes.data
             self._record.boxes = blocks.boxes.ctypes.data
+            self._record.low[:], self._record.high[:] = blocks.low, blocks.high
             self._map, self._slots = blocks, SlotTable(blocks.brick_at)
         return self._map
 
@@ -180,8 +184,12 @@ class NativeIntegrator:
 
     def octant_keys(self) -> NDArray[np.int64]:
         """See `Integrator`."""
-        tiles = self._the_tiles()
-        return self._crew.submit(lambda _: tiles.octant_keys(), n=1).result()[0]
+        tiles, rays = self._the_tiles(), self._begun
+        assert rays is not None
+        keys = np.empty(rays.n_tiles * TILE_RAYS, np.int64)
+        self._crew.submit(lambda _: tiles.share(), n=1)
+        self._crew.submit(lambda _: tiles.octant_keys(rays, keys)).result()
+        return keys
 
     def boxes_met(
         self, n_packets: int, at_once: int
@@ -260,6 +268,7 @@ class NativeIntegrator:
         self._crew.drop()
         if self._tiles is not None:
             self._tiles.record.stop = 0
+        self._begun = None
         self._coming = iter(())
 
     def close(self) -> None:

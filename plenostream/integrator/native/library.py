@@ -34,6 +34,7 @@ class Kernels:
     take_in: Callable[..., None]
     advance: Callable[..., None]
     finish: Callable[..., None]
+    see_layers: Callable[..., None]
 
 
 def variants(library: ctypes.CDLL) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,10 +87,7 @@ class RayTiles:
                 return
             tiles = self._seen[first : min(first + _AT_ONCE, self._n_seen)]
             mine = slice(first, first + len(tiles)) if rays.seen is None else tiles
-            per_tile = (a[mine] for a in rays.per_tile)
-            origins, directions, valid = rays.make(np, *per_tile, *rays.shared)
-            world = [np.ascontiguousarray(a) for a in (origins, directions, valid)]
-            record = structs.WorldRays(*(a.ctypes.data for a in world), n=len(valid))
+            world, record = _made(rays, mine)
             self._kernels.set_up(self._scene, record, self.record, tiles.ctypes.data, len(tiles))
             drawn = np.flatnonzero(self.live[tiles])
             self._drawn[tiles[drawn]] = 1
@@ -126,8 +124,22 @@ class RayTiles:
             place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n], aovs[:n])
         return missing
 
-    def octant_keys(self) -> NDArray[np.int64]:
-        """See `Integrator.octant_keys`."""
-        keys = np.empty(self.record.n_tiles * TILE_RAYS, np.int64)
-        self._kernels.keys(self.record, keys.ctypes.data)
-        return keys
+    def octant_keys(self, rays: RaySource, keys: NDArray[np.int64]) -> None:
+        """Write keys [n * 64], see `Integrator.octant_keys`, as long as there is a part that no other
+        thread works on; of rays without a state."""
+        for first in self._parts:
+            end = min(first + _AT_ONCE, rays.n_tiles)
+            world, record = _made(rays, slice(first, end))
+            self._kernels.keys(
+                self._scene, record, end - first, keys[first * TILE_RAYS :].ctypes.data
+            )
+
+
+def _made(
+    rays: RaySource, tiles: slice | NDArray[np.int32]
+) -> tuple[list[NDArray[Any]], structs.WorldRays]:
+    """Rays of some tiles in the world: origins, directions [3, n] and which there are [n], and the
+    record that points to them."""
+    per_tile = (a[tiles] for a in rays.per_tile)
+    world = [np.ascontiguousarray(a) for a in rays.make(np, *per_tile, *rays.shared)]
+    return world, structs.WorldRays(*(a.ctypes.data for a in world), n=len(world[2]))

@@ -24,7 +24,9 @@ __all__ = [
     "Aovs",
     "Batch",
     "Counts",
+    "Layers",
     "Meeting",
+    "OutwardRays",
     "Pool",
     "Rays",
     "Scene",
@@ -106,6 +108,8 @@ class Scene(Structure):
         ("distance", c_void_p),
         ("brick_at", c_void_p),
         ("boxes", c_void_p),
+        ("low", _Three),
+        ("high", _Three),
         ("scale", _Triple),
         ("offset", _Triple),
         ("step", c_double),
@@ -194,6 +198,41 @@ class Meeting(Structure):
     ]
 
 
+class Layers(Structure):
+    """Layers behind the volume."""
+
+    _fields_ = [
+        ("links", c_void_p),
+        ("texels", c_void_p),
+        ("slot_of", c_void_p),
+        ("around", c_int32),
+        ("height", c_int32),
+        ("n_layers", c_int32),
+        ("chunk_rows", c_int32),
+        ("n_spheres", c_int32),
+        ("spare", c_int32),
+        ("center", _Triple),
+        ("scale", _Triple),
+        ("stop_thresh", c_double),
+    ]
+
+
+class OutwardRays(Structure):
+    """Rays that have left the volume."""
+
+    _fields_ = [
+        ("origins", c_void_p),
+        ("directions", c_void_p),
+        ("trans", c_void_p),
+        ("before", c_void_p),
+        ("colour", c_void_p),
+        ("next", c_void_p),
+        ("wanted", c_void_p),
+        ("urgent", c_void_p),
+        ("n", c_int64),
+    ]
+
+
 class Counts(Structure):
     """What a thread counted."""
 
@@ -203,7 +242,7 @@ class Counts(Structure):
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
     "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
-    "keys": (POINTER(Rays), c_void_p),
+    "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
     "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch)),
     "advance": (POINTER(Scene), POINTER(Pool), c_void_p, POINTER(Rays), POINTER(Counts)),
@@ -215,5 +254,6 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         c_int32,
         *(c_void_p,) * 6,
     ),
+    "see_layers": (POINTER(Layers), POINTER(OutwardRays)),
 }
 """What each kernel takes; they give nothing back."""

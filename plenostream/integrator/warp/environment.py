@@ -14,7 +14,7 @@ from pathlib import Path
 import jax
 import warp as wp
 
-from plenostream.field.aovs import Aovs
+from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
 from plenostream.integrator.xla.environment import cache_folder
@@ -40,7 +40,9 @@ def prepare_warp() -> None:
         wp.init()
 
 
-def why_not(device: str | None, basis_dim: int, precision: str, light: Light, aovs: Aovs) -> str:
+def why_not(
+    device: str | None, basis_dim: int, precision: str, light: Light, aovs: Aovs = NO_AOVS
+) -> str:
     """Why the walk cannot run on a CUDA device of JAX; empty where it can.
 
     Tried as it is used: the driver may be too old for Warp, or the GPU for the compiler.

@@ -165,6 +165,53 @@ def test_rays_find_the_first_sample_in_a_box_and_every_brick_that_they_meet(seed
     native.close()
 
 
+def test_rays_end_behind_their_tiles_last_box_and_have_a_key_if_they_meet_one() -> None:
+    scene = shape_of((300, 9, 20), 3)
+    # Boxes in one half of the volume alone, and narrow tiles that look along it, from either end.
+    near = scene.boxes.block[:, 0] < 16
+    names = ("brick", "block", "corners")
+    boxes = {name: getattr(scene.boxes, name)[near] for name in names}
+    scene = replace(scene, boxes=Boxes(**boxes))
+    rng = np.random.default_rng(7)
+    side = rng.choice([-1.0, 1.0], (32, 1, 1))
+    origins = side * [3.0, 0.0, 0.0] + rng.normal(size=(32, 1, 3)) * 0.3 + scene.grid.center
+    dirs = -side * [1.0, 0.0, 0.0] + rng.normal(size=(32, 1, 3)) * 0.05
+    dirs = dirs + rng.normal(size=(32, TILE_RAYS, 3)) * 0.002
+    source = replace(
+        rays_source(0, 32), per_tile=(np.broadcast_to(origins, dirs.shape).copy(), dirs)
+    )
+    native = integrator_of(scene)
+    native.begin(source, 128)
+    keys = native.octant_keys()
+    native.drop()
+    native.begin(replace(source, keys_only=True), 128)
+    np.testing.assert_array_equal(native.octant_keys(), keys)
+    native.drop()
+    native.begin(source, 128)
+    native.octant_keys()  # waits
+    grid = scene.grid
+    arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+    spacing = Spacing(RULE.step_size, RULE.near_clip, RULE.far_cap)
+    whole = lattice(np, *given_rays(np, *source.per_tile), arrays, spacing, spheric_clip=False)
+    assert native._tiles is not None
+    ends = native._tiles._tiles[:32]["n_samples"].reshape(-1)
+    cells, needed = cells_of(scene), np.zeros(len(ends), int)
+    for ray, n in enumerate(whole.n_samples):
+        position = whole.entry[:, ray] + np.arange(n)[:, None] * whole.direction[:, ray] * 0.37
+        cell = np.clip(position.astype(int), 0, np.array(grid.size) - 2)
+        inside = np.flatnonzero(cells[tuple(cell.T)] >= 0)
+        needed[ray] = inside[-1] + 1 if len(inside) else 0
+    assert (ends >= needed).all()
+    # One beyond the last that may count is kept, so that no other is the last of its ray.
+    assert (ends[ends < whole.n_samples] > needed[ends < whole.n_samples]).all()
+    falls = whole.direction < 0
+    assert (keys[needed > 0] >> 32 == (falls.T @ [1, 2, 4])[needed > 0]).all()
+    # Both are of use: most rays end early, or have no key.
+    assert (ends < whole.n_samples).mean() > 0.3
+    assert (needed > 0).any()
+    native.close()
+
+
 @pytest.mark.parametrize("size", [(60, 41, 77), (300, 9, 20)])
 def test_map_says_how_far_each_unit_is_from_the_next_box(size: tuple[int, int, int]) -> None:
     scene = shape_of(size, 3)

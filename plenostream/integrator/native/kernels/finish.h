@@ -33,7 +33,7 @@ static int32_t waits_for(const Scene *scene, const Tile *tile)
         int32_t brick;
         if (tile->next[i] >= tile->n_samples[i]) continue;
         const Course course = course_of(scene, tile, i);
-        if (seek(scene, &course, tile->next[i], &brick) < course.n) return brick;
+        if (seek(scene, &course, tile->next[i], 0, &brick) < course.n) return brick;
     }
     return EMPTY;
 }

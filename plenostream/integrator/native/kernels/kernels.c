@@ -4,6 +4,7 @@
 #include "distance.h"
 #include "finish.h"
 #include "lattice.h"
+#include "layers.h"
 #include "packets.h"
 #include "upload.h"
 #include "walk.h"
@@ -39,9 +40,14 @@ KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, const int
             (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, tiles[i]));
 }
 
-KERNEL(keys, const Rays *rays, int64_t *keys)
+/* Sort keys [n, 64] of n tiles of rays; they get no state. */
+KERNEL(keys, const Scene *scene, const WorldRays *world, int32_t n, int64_t *keys)
 {
-    for (int32_t i = 0; i < rays->n_tiles; i++) keys_of_tile(tile_of(rays, i), keys + (int64_t)i * TILE_RAYS);
+    for (int32_t i = 0; i < n; i++) {
+        Tile tile;
+        lattice(scene, world, (int64_t)i * TILE_RAYS, &tile);
+        keys_of_tile(scene, &tile, keys + (int64_t)i * TILE_RAYS);
+    }
 }
 
 KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scene, rays, meeting); }
@@ -103,4 +109,11 @@ KERNEL(finish, const Scene *scene, const Rays *rays, const uint8_t *drawn, int32
         finish_tile(scene, tile, drawn[i], background, (float(*)[3])(rgb + 3 * at), depth + at, alpha + at,
                     aovs + at * scene->aovs.n);
     }
+}
+
+/* Take rays that have left the volume outward through the layers behind it, see `layers.h`. */
+KERNEL(see_layers, const Layers *layers, OutwardRays *rays)
+{
+    for (int i = 0; i < CORNERS; i++) rays->urgent[i] = NO_CHUNK;
+    for (int64_t low = 0; low < rays->n; low += RAYS_AT_ONCE) see_outward(layers, rays, low);
 }

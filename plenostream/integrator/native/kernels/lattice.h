@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#include "seek.h"
+#include "bundle.h"
 
 #define LATTICE_FAR 1e300
 
@@ -103,54 +103,6 @@ static void lattice(const Scene *restrict scene, const WorldRays *restrict world
             tile->direction[a][i] = d[a][i];
             tile->entry[a][i] = place < -0.5 ? -0.5 : place > most ? most : place;
         }
-}
-
-/* The sample up to which no ray of a tile can meet a box, found for all of them at once: they lie
-   between bounds that move along with them, and these stay in empty units so long. */
-static int32_t empty_samples(const Scene *scene, const Tile *tile)
-{
-    double low[3], high[3], slowest[3], fastest[3];
-    int32_t k = 0, n = 0;
-    for (int i = 0; i < TILE_RAYS; i++) n = tile->n_samples[i] > n ? tile->n_samples[i] : n;
-    for (int a = 0; a < 3; a++) {
-        low[a] = slowest[a] = FAR;
-        high[a] = fastest[a] = -FAR;
-        for (int i = 0; i < TILE_RAYS; i++) {
-            const int real = tile->n_samples[i] > 0;
-            const double at = tile->entry[a][i], along = tile->direction[a][i] * scene->step;
-            low[a] = real && at < low[a] ? at : low[a];
-            high[a] = real && at > high[a] ? at : high[a];
-            slowest[a] = real && along < slowest[a] ? along : slowest[a];
-            fastest[a] = real && along > fastest[a] ? along : fastest[a];
-        }
-    }
-    while (k < n) {
-        int32_t centre[3], reach = 0;
-        for (int a = 0; a < 3; a++) {
-            const double last = scene->size[a] - 2.0;
-            const double from = low[a] + k * slowest[a], to = high[a] + k * fastest[a];
-            const int32_t first = (int32_t)(from < 0.0 ? 0.0 : from > last ? last : from) >> scene->unit_bits;
-            const int32_t end = (int32_t)(to < 0.0 ? 0.0 : to > last ? last : to) >> scene->unit_bits;
-            centre[a] = (first + end) >> 1;
-            reach = end - centre[a] > reach ? end - centre[a] : reach;
-        }
-        const int32_t distance = scene->distance[((int64_t)centre[0] * scene->units[1] + centre[1]) *
-                                                     scene->units[2] + centre[2]];
-        if (distance <= reach) return k;
-        double steps = n - k;
-        for (int a = 0; a < 3; a++) {
-            const int32_t below = (centre[a] - (distance - 1)) * (1 << scene->unit_bits);
-            const int32_t above = (centre[a] + distance) * (1 << scene->unit_bits);
-            const double from = low[a] + k * slowest[a], to = high[a] + k * fastest[a];
-            if (below > 0 && slowest[a] < 0.0 && (below - from) / slowest[a] < steps)
-                steps = (below - from) / slowest[a];
-            if (above < scene->size[a] - 1 && fastest[a] > 0.0 && (above - to) / fastest[a] < steps)
-                steps = (above - to) / fastest[a];
-        }
-        if (steps < 1.0) return k;
-        k += (int32_t)steps;
-    }
-    return n;
 }
 
 /* Rays side by side that look for their first boxes together: what each waits for, the others hide. */
@@ -289,7 +241,11 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
 {
     int live = 0;
     lattice(scene, world, at, tile);
-    const int32_t start = empty_samples(scene, tile);
+    const Bundle bundle = bundle_of(scene, tile);
+    const int32_t start = empty_until(scene, &bundle), last = empty_after(scene, &bundle);
+    /* One more, which is empty: the last sample of a ray may be opaque. */
+    for (int i = 0; i < TILE_RAYS; i++)
+        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
     for (int first = 0; first < TILE_RAYS; first += ABREAST) seek_abreast(scene, tile, first, start);
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {

@@ -8,9 +8,12 @@ enum { CODE_BITS = 10, CODE_CELLS_BITS = 2 };
 
 /* Sort keys of a tile's rays, see `Integrator.octant_keys`: below the octant a Morton code of the
    place of entry, so that packets cut from their order are narrow. */
-static void keys_of_tile(const Tile *tile, int64_t *keys)
+static void keys_of_tile(const Scene *scene, const Tile *tile, int64_t *keys)
 {
     for (int i = 0; i < TILE_RAYS; i++) {
+        const Course course = course_of(scene, tile, i);
+        int32_t first, end;
+        samples_in(scene, &course, scene->low, scene->high, &first, &end);
         int64_t octant = 0, code = 0;
         for (int a = 0; a < 3; a++) {
             const double entry = tile->entry[a][i] > 0.0 ? tile->entry[a][i] : 0.0;
@@ -18,7 +21,7 @@ static void keys_of_tile(const Tile *tile, int64_t *keys)
             octant |= (int64_t)(tile->direction[a][i] < 0.0) << a;
             for (int bit = 0; bit < CODE_BITS; bit++) code |= (at >> bit & 1) << (3 * bit + a);
         }
-        keys[i] = tile->next[i] < tile->n_samples[i] ? octant << 32 | code : (int64_t)8 << 32;
+        keys[i] = first < end ? octant << 32 | code : (int64_t)8 << 32;
     }
 }
 
@@ -37,22 +40,14 @@ static int32_t bricks_of_packet(const Scene *scene, const Tile *tile, int32_t pa
                                 int32_t *found, int32_t room)
 {
     int32_t n = 0;
+    const Met met = {met_by, packet};
     for (int i = 0; i < TILE_RAYS; i++) {
         const Course course = course_of(scene, tile, i);
         int32_t k = tile->next[i], brick;
-        while ((k = seek(scene, &course, k, &brick)) < course.n) {
-            int32_t low[3], high[3];
-            if (met_by[brick] != packet) {
-                if (n == room) return EMPTY;
-                met_by[brick] = packet;
-                found[n++] = brick;
-            }
-            cell_at(scene, &course, k, low);
-            for (int a = 0; a < 3; a++) {
-                low[a] &= ~(scene->brick_size - 1);
-                high[a] = low[a] + scene->brick_size;
-            }
-            k = leave(scene, &course, k, low, high);
+        while ((k = seek(scene, &course, k, &met, &brick)) < course.n) {
+            if (n == room) return EMPTY;
+            met_by[brick] = packet;
+            found[n++] = brick;
         }
     }
     return n;

@@ -115,8 +115,15 @@ INLINE int is_in_box(const Scene *scene, const Course *course, int32_t k)
     return inside;
 }
 
-/* The first sample from k on that lies in a box, and the brick of the box; n where there is none. */
-static int32_t seek(const Scene *scene, const Course *course, int32_t k, int32_t *brick)
+/* Bricks that need not be found again: those that were met by `packet`. */
+typedef struct {
+    const int32_t *met_by; /* [bricks] */
+    int32_t packet;
+} Met;
+
+/* The first sample from k on that lies in a box, and the brick of the box; n where there is none.
+   Bricks in `met`, if given, are passed by. */
+static int32_t seek(const Scene *scene, const Course *course, int32_t k, const Met *met, int32_t *brick)
 {
     while (k < course->n) {
         const int32_t at = k;
@@ -137,7 +144,10 @@ static int32_t seek(const Scene *scene, const Course *course, int32_t k, int32_t
         const int bits = scene->brick_bits;
         const int32_t number = scene->brick_at[((int64_t)(cell[0] >> bits) * scene->bricks[1] +
                                                 (cell[1] >> bits)) * scene->bricks[2] + (cell[2] >> bits)];
-        if (number >= 0) {
+        int edge_bits = BLOCK_BITS; /* of what the ray leaves where it finds nothing */
+        if (number >= 0 && met && met->met_by[number] == met->packet)
+            edge_bits = bits;
+        else if (number >= 0) {
             int64_t place = number;
             for (int a = 0; a < 3; a++)
                 place = (place << scene->blocks_bits) +
@@ -163,8 +173,8 @@ static int32_t seek(const Scene *scene, const Course *course, int32_t k, int32_t
             }
         }
         for (int a = 0; a < 3; a++) {
-            low[a] = cell[a] & ~((1 << BLOCK_BITS) - 1);
-            high[a] = low[a] + (1 << BLOCK_BITS);
+            low[a] = cell[a] & -(1 << edge_bits);
+            high[a] = low[a] + (1 << edge_bits);
         }
         k = leave(scene, course, k, low, high);
     }

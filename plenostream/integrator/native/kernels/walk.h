@@ -10,8 +10,6 @@
 
 #include "march.h"
 
-enum { WORTH_IT = LANES / 3 }; /* empty samples at the start of a group for which it begins anew */
-
 /* LANES samples in the bricks that they lie in. */
 typedef struct {
     Ints voxel;   /* first corner, in the pool */
@@ -71,7 +69,28 @@ INLINE int32_t empty_from(const Scene *scene, const Steps *steps, int32_t k)
     return distance > 1 ? (int32_t)((distance - 1) * steps->per_unit >> UNIT_FRACTION) + 1 : 0;
 }
 
-/* Take a ray on to its end, or to the first sample that needs a brick that is not in memory. */
+/* A group of samples that was looked at. */
+typedef struct {
+    Places places;
+    Cells cells;
+    uint32_t live, absent; /* bit i: sample i */
+} Look;
+
+INLINE Look look_at(const Scene *scene, const Pool *pool, const int32_t *slot_at, const Steps *steps,
+                    int32_t k, int32_t end)
+{
+    Look look;
+    look.places = places_from(scene, steps, k);
+    look.cells = cells_at(scene, pool, slot_at, &look.places, lane_numbers() < end - k);
+    look.live = bits_of(look.cells.live);
+    look.absent = bits_of(look.cells.absent);
+    return look;
+}
+
+/* Take a ray on to its end, or to the first sample that needs a brick that is not in memory.
+
+   Each group is looked at while the one before it is marched, before it is known whether that one
+   holds something: what a branch that was guessed wrong has to wait for is then already there. */
 INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
                  Counts *counts, const int vectors, const int wide)
 {
@@ -82,34 +101,33 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
     Shading shading;
     float *columns = scene->aovs.n ? aovs_of(scene, tile, ray) : 0;
     int32_t k = tile->next[ray], end = course.n;
+    int was_empty = 0;
+    Look next = look_at(scene, pool, slot_at, &steps, k, end);
     shading.n_groups = shading.n_samples = 0;
-    while (k < end) {
-        const int32_t empty = empty_from(scene, &steps, k);
-        if (empty > 0) {
-            k += empty;
+    for (; k < end; k += LANES) {
+        Look now = next;
+        next = look_at(scene, pool, slot_at, &steps, k + LANES, end);
+        if (now.absent) {
+            end = first_in_box(scene, &course, k, now.absent, end);
+            now.cells.live &= lane_numbers() < end - k;
+            now.live = bits_of(now.cells.live);
+        }
+        if (!now.live) {
+            /* The map is asked where empty space goes on: most of it is no longer than a group. */
+            const int32_t empty = was_empty ? empty_from(scene, &steps, k) : 0;
+            if (empty > LANES) {
+                k += empty - LANES;
+                next = look_at(scene, pool, slot_at, &steps, k + LANES, end);
+            }
+            was_empty = 1;
             continue;
         }
-        const Places places = places_from(scene, &steps, k);
-        const Ints is_sample = lane_numbers() < end - k;
-        Cells cells = cells_at(scene, pool, slot_at, &places, is_sample);
-        const uint32_t absent = bits_of(cells.absent);
-        if (absent) {
-            end = first_in_box(scene, &course, k, absent, end);
-            cells.live &= lane_numbers() < end - k;
-        }
-        const uint32_t live = bits_of(cells.live);
-        const int ahead = live ? __builtin_ctz(live) : LANES;
-        if (ahead > WORTH_IT) {
-            k += ahead;
-            continue;
-        }
-        counts->samples_marched += __builtin_popcount(live);
+        was_empty = 0;
+        counts->samples_marched += __builtin_popcount(now.live);
         counts->march_lanes += LANES;
-        counts->samples_shaded +=
-            march(scene, pool, &pace, &places, cells.voxel, cells.live, k, course.n - 1, &light, &shading,
-                  columns, wide);
+        counts->samples_shaded += march(scene, pool, &pace, &now.places, now.cells.voxel, now.cells.live, k,
+                                        course.n - 1, &light, &shading, columns, wide);
         if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
-        k += LANES;
         if (light.trans == 0.0f) break;
     }
     if (shading.n_samples > 0) shade(scene, pool, &shading, tile, ray, vectors, wide);

@@ -119,12 +119,12 @@ def finished_aovs(
 ) -> jax.Array:
     """AOVs of rays at their end, from what they have gathered: both [n, E] f32, `trans` (see
     `RayState`), `t_min` and `world_per_t` [n]."""
-    found = list(columns.T)
-    for name in aovs.names:
-        at = aovs.first(name)
-        if name == "mean-depth":
-            found[at] = 1.0 - jnp.abs(trans)
-        elif name in _DEPTHS:
-            depth = (t_min + found[at] * step) * world_per_t
-            found[at] = jnp.where(found[at] == NOWHERE, jnp.nan, depth)
-    return jnp.stack(found, axis=1)
+    # Column by column they would be put together from copies.
+    number = np.arange(aovs.n_columns)
+    is_depth = np.isin(number, [aovs.first(name) for name in _DEPTHS])
+    is_weight = number == aovs.first("mean-depth")
+    depth = (t_min[:, None] + columns * step) * world_per_t[:, None]
+    depth = jnp.where(columns == NOWHERE, jnp.nan, depth)
+    weight = (1.0 - jnp.abs(trans))[:, None]
+    found: jax.Array = jnp.where(is_depth[None], depth, jnp.where(is_weight[None], weight, columns))
+    return found

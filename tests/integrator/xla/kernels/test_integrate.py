@@ -63,7 +63,7 @@ def picture(toy: Toy, state: RayState) -> np.ndarray:
     """Red, green, blue, alpha and depth [rays, 5] over white."""
     scalars = toy.scalars
     rest = (scalars.units_per_grid, scalars.unit, scalars.step, jnp.ones(3, jnp.float32))
-    values, alpha, _ = map(
+    values, alpha, *_ = map(
         np.asarray, jax.jit(compose)(state._replace(left=None), state.left, toy.rays, *rest)
     )
     # The last place is the spare ray's.
