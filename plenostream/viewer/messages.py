@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.errors import InvalidInput, shown
-from plenostream.options import FOV, PATH_FRAMES, SIZE, RenderOptions
+from plenostream.options import FOV, FRAMES, SIZE, RenderOptions
 from plenostream.rules import Choice, Colour, Whole, rules_of
 
 __all__ = [
@@ -179,7 +179,7 @@ def _path(said: Mapping[str, Any]) -> Path:
         raise InvalidInput(f"a path has 2 to {_MOST_KEYS} views")
     if not all(isinstance(key, dict) for key in keys):
         raise InvalidInput("a view of a path is no object")
-    n = PATH_FRAMES.check("frames", said.get("frames"))
+    n = FRAMES.check("frames", said.get("frames"))
     if n > _MOST_FRAMES:
         raise InvalidInput(f"frames is {n}; expected at most {_MOST_FRAMES}")
     return Path(keys=tuple(_camera(key, size) for key in keys), n=n)

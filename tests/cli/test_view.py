@@ -62,8 +62,8 @@ def test_port_that_is_taken_ends_it(scene: Path, capsys: pytest.CaptureFixture[s
 def test_flags_of_a_camera_file_belong_to_one(
     scene: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["view", str(scene), "--frames", "0"]) == 2
-    assert "--frames belongs to --cameras" in capsys.readouterr().err
+    assert cli.main(["view", str(scene), "--views", "0"]) == 2
+    assert "--views belongs to --cameras" in capsys.readouterr().err
 
 
 def test_without_websockets_it_says_what_to_install(

@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import cv2
 import numpy as np
 import pytest
 
 import plenostream as ps
 from plenostream.cameras import load_cameras
+from plenostream.cli.group import commands
 from plenostream.export.pixels import colour_8bit, psnr
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -208,6 +211,11 @@ def test_values_of_the_panel_take_effect(
         drag(tab, (40, 10))
     assert page.inner_text("#path-length") == "2 views"
     page.fill("#path-frames", "10")
+    for name in ("#command", "#path-command", "#crop-command"):
+        _, command, *words = shlex.split(page.input_value(name))
+        known = commands.get_command(click.Context(commands), command)
+        assert known is not None
+        known.make_context(command, words)  # refuses what it does not know
     before = page.get_attribute("body", "data-view")
     page.click("#path-play")
     page.wait_for_function(

@@ -48,11 +48,11 @@ export function showCommands({ scene, camera, size, chosen, path, frames, box })
   const from = `--look-from ${point(camera.eye)} --look-at ${point(add(camera.eye, camera.forward, camera.distance))}`;
   const where = upright ? `${from} --fov ${number(camera.fov)} --size ${size.join("x")}` : "--cameras view.json";
   element("command").value = chosen === null ? `plenostream render ${name} view.png ${where}`
-    : `plenostream render ${name} view.png --cameras ... --frames ${chosen}`;
+    : `plenostream render ${name} view.png --cameras ... --views ${chosen}`;
   element("pose").value = file;
   element("path-length").textContent = `${path.length} views`;
   element("path-command").value =
-    `plenostream render ${name} path.mp4 --cameras path.json --path interpolate --path-frames ${frames}`;
+    `plenostream render ${name} path.mp4 --cameras path.json --path interpolate --frames ${frames}`;
   element("crop-command").value = box ? `plenostream crop ${name} part.zarr --box ${box.map(point).join(",")}` : "";
 }
 
