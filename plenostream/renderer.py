@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras import Camera
+from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.opening import open_session
 from plenostream.engine.oversight import overseen
 from plenostream.engine.projection import ChosenNdc, choose_ndc
@@ -18,6 +19,7 @@ from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
+from plenostream.format.reader import open_level
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan
@@ -67,7 +69,7 @@ class Renderer(Closing):
 
         Raises
         ------
-        InvalidInput : one of the three is of another type.
+        InvalidInput : one of the three is of another type, or the scene has no such level.
         BudgetError : more device memory is allowed than the device grants.
         DeviceError : there is no such device, or JAX was used before this process was forked.
         StoreError : the scene is closed.
@@ -83,13 +85,33 @@ class Renderer(Closing):
             closed=lambda: InvalidInput("this renderer is closed; make another one to render"),
             one_at_a_time=True,
         )
+        self._levels: LevelSessions | None = None
         with scene.store.in_use():
+            named = 0 if isinstance(self.options.level, str) else self.options.level
             self._session, self._precision, self._backend = open_session(
-                scene.store, self.options, self.stream
+                open_level(scene.store, named), self.options, self.stream
             )
+            if self.options.level == "auto":
+                self._open_levels(scene)
         self._ndc = choose_ndc(self.options, scene.meta)
         if self._ndc.why:
             _log.warning(self._ndc.why)
+
+    def _open_levels(self, scene: Scene) -> None:
+        """Share what one session may use with those of all levels."""
+        if not scene.meta.levels:
+            _log.warning("the scene has no coarser levels: level auto draws it as it is")
+            return
+        allowed = self._session.integrator.allowed_bytes
+        self._session.close()
+        self._levels = LevelSessions(scene.store, self.options, self.stream, device_bytes=allowed)
+        self._session = self._levels.session(0)
+
+    def _interrupt(self) -> None:
+        (self._levels or self._session).interrupt()
+
+    def _close_sessions(self) -> None:
+        (self._levels or self._session).close()
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.
@@ -101,13 +123,13 @@ class Renderer(Closing):
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
         if not self._owner.is_another:
-            self._turns.close(self._session.close)
+            self._turns.close(self._close_sessions)
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The time in which a picture is drawn, by one thread, with the scene kept open."""
         self._owner.refuse_others()
-        with self._turns.turn(), self._session.store.in_use():
+        with self._turns.turn(), self._session.store.root.in_use():
             try:
                 yield
             except RuntimeError as error:
@@ -137,7 +159,7 @@ class Renderer(Closing):
     @property
     def use(self) -> PoolUse:
         """What it holds at the moment; other threads may ask in the middle of a picture."""
-        return self._session.use
+        return (self._levels or self._session).use
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.
@@ -149,7 +171,7 @@ class Renderer(Closing):
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            return picture_job(self._session, camera).plan()
+            return picture_job(self._session, camera, self._levels).plan()
 
     def render(
         self, camera: Camera, *, cancel: Cancel | None = None, progress: Progress | None = None
@@ -171,9 +193,10 @@ class Renderer(Closing):
         pool stay there, and the next picture is drawn as ever. StoreError : the scene is closed.
         """
         _require("camera", camera, Camera, "a Camera")
-        with self._turn(), overseen(cancel, progress, self._session.interrupt) as oversight:
+        with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began = time.perf_counter()
-            pixels, stats = picture_job(self._session, camera).draw(oversight)
+            job = picture_job(self._session, camera, self._levels)
+            pixels, stats = job.draw(oversight)
         stats.seconds = time.perf_counter() - began
         seen = {"rgb": pixels.rgb, "alpha": pixels.alpha, "depth": pixels.depth, **pixels.aovs}
         return RenderResult(**seen, stats=stats)
@@ -186,7 +209,7 @@ class Renderer(Closing):
         cancel: Cancel | None = None,
         progress: Progress | None = None,
     ) -> RayResult:
-        """Colours of any rays.
+        """Colours of any rays. They have no pixels: level auto draws them from level 0.
 
         Parameters
         ----------
@@ -199,7 +222,7 @@ class Renderer(Closing):
         InvalidInput : shapes or values that mean nothing. Else as `render`.
         """
         start, course = _checked_rays(origins, directions)
-        with self._turn(), overseen(cancel, progress, self._session.interrupt) as oversight:
+        with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began, stats = time.perf_counter(), FrameStats()
             aovs = self._session.aovs
             values = np.empty((0, 5 + aovs.n_columns), np.float32)

@@ -15,7 +15,7 @@ from plenostream import options
 from plenostream.cameras import look_at_camera, orbit_cameras
 from plenostream.cli import main as cli
 from plenostream.cli.convert import convert
-from plenostream.cli.edits import crop, merge, prune, resample, transform
+from plenostream.cli.edits import crop, levels, merge, prune, resample, transform
 from plenostream.cli.parameters import Asked
 from plenostream.cli.plan import plan
 from plenostream.cli.points import points
@@ -157,7 +157,7 @@ def test_every_field_carries_a_rule(record: type[Any]) -> None:
     assert list(rules_of(record)) == [field.name for field in fields(record)]
 
 
-COMMANDS = (render, plan, inspect, convert, points, crop, merge, prune, resample, transform)
+COMMANDS = (render, plan, inspect, convert, points, crop, levels, merge, prune, resample, transform)
 ASKED = [
     pytest.param(command, param, id=f"{command.name} {param.opts[0]}")
     for command in COMMANDS
@@ -208,7 +208,7 @@ def test_flag_beyond_its_rule_ends_in_2_and_names_it(
             "export": ["no", "no.ply"],
             "render": ["no", "no.png"],
         },
-        **{edit: ["no", "out"] for edit in ("crop", "prune", "resample", "transform")},
+        **{edit: ["no", "out"] for edit in ("crop", "levels", "prune", "resample", "transform")},
         "merge": ["no", "no", "out"],
     }
     for text in [*TYPED_NEVER, *typed(rule)]:

@@ -47,6 +47,8 @@ def test_picture_is_svox2s_by_default() -> None:
         "ndc": None,
         "sigma_thresh": 1e-10,
         "stop_thresh": 1e-7,
+        "level": 0,
+        "pixel_footprint": 1.0,
         "samples": 1,
         "outputs": ("rgb", "alpha", "depth"),
         "depth_density": None,

@@ -1,4 +1,4 @@
-"""`plenostream crop`, `merge`, `prune`, `resample` and `transform`."""
+"""`plenostream crop`, `levels`, `merge`, `prune`, `resample` and `transform`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from plenostream.options import (
     FACTOR,
     FRAME_CENTER,
     FRAME_RADIUS,
+    LEVELS,
     NEW_GRID,
     OVERLAP,
     PRUNE_DENSITY,
@@ -31,7 +32,7 @@ from plenostream.options import (
     RenderOptions,
 )
 
-__all__ = ["crop", "merge", "prune", "resample", "transform"]
+__all__ = ["crop", "levels", "merge", "prune", "resample", "transform"]
 
 
 def _run(settings: Settings, edit: str, options: EditOptions, *places: Any, **said: Any) -> None:
@@ -85,6 +86,27 @@ def crop(
         units=units,
         keep_grid=keep_grid,
     )
+
+
+@click.command(
+    short_help="Store coarser levels beside a scene.",
+    epilog="""\b
+Example:
+  plenostream levels model.zarr far.zarr
+""",
+)
+@click.argument("scene")
+@click.argument("out")
+@rule_option("--levels", rule=LEVELS, default="auto")
+@record_options(EditOptions)
+@quiet_option
+@click.pass_obj
+def levels(settings: Settings, /, scene: str, out: str, levels: Any, **flags: Any) -> None:
+    """Write a SCENE as it is, with coarser levels beside it, as the scene OUT.
+
+    That is what convert --levels makes, of any scene; render --level draws them.
+    """
+    _run(settings, "add_levels", take_record(EditOptions, flags), scene, out, levels=levels)
 
 
 @click.command(

@@ -7,7 +7,7 @@ import click
 from plenostream import __version__
 from plenostream.cli.compare import compare
 from plenostream.cli.convert import convert
-from plenostream.cli.edits import crop, merge, prune, resample, transform
+from plenostream.cli.edits import crop, levels, merge, prune, resample, transform
 from plenostream.cli.evaluate import evaluate
 from plenostream.cli.export import export
 from plenostream.cli.inspection import info, verify
@@ -52,6 +52,6 @@ def commands(context: click.Context) -> None:
 
 
 _READING = (convert, view, render, plan, evaluate, compare, info, inspect, verify, export, points)
-_EDITING = (crop, merge, prune, resample, transform)
+_EDITING = (crop, levels, merge, prune, resample, transform)
 for command in (*_READING, *_EDITING):
     commands.add_command(command)

@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 from plenostream import __version__
 from plenostream.edits.extras import chosen_extras, copy_extras
-from plenostream.edits.voxels import SceneVoxels, cached_chunks
+from plenostream.edits.voxels import SceneVoxels
 from plenostream.errors import InvalidInput, printable, shown
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike, apart_from, local_path
+from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import open_store
 from plenostream.importers.arrays.boxes import BoxSource

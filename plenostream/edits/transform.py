@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from plenostream import __version__
+from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options, new_history, open_origin
 from plenostream.errors import InvalidInput, printable
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import density_rounding, density_unit
 from plenostream.files.paths import PathLike
-from plenostream.format.layout import ArraySpec
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.reader import open_store
 from plenostream.format.staging import Staging
-from plenostream.format.writer import encode_chunk, write_documents
+from plenostream.format.writer import write_documents
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.steps import published
 from plenostream.options import FRAME_CENTER, FRAME_RADIUS, EditOptions
@@ -71,16 +70,14 @@ def transform(
     journal = {"writer": __version__, "transform": [grid.radius, grid.center]}
     with open_store(origin.path) as store, staging.begin(journal, resume=False):
         rounding, largest = 0.0, 0
-        for spec, chunk, values in _chunks(store, tell):
+        for spec, values in copied_chunks(store, staging.scene, tell):
             if spec.name == "rows/density":
                 rounding = max(rounding, density_rounding(values, unit))
-            path = staging.scene / spec.chunk_key(chunk)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_chunk(spec, values, codec=origin.codec))
             largest = max(largest, spec.chunk_bytes)
         meta = replace(
             origin.meta,
             grid=grid,
+            levels=(),
             density_rounding=rounding,
             converter=__version__,
             history=new_history([origin], _line(grid, old)),
@@ -94,17 +91,6 @@ def transform(
             spill_bytes=0,
             density_change=rounding,
         )
-
-
-def _chunks(store: SceneStore, tell: Progress) -> Iterator[tuple[ArraySpec, int, Any]]:
-    """All chunks of a scene, decoded."""
-    total = sum(spec.n_chunks for spec in store.specs.values())
-    done = 0
-    for name, spec in store.specs.items():
-        for chunk in range(spec.n_chunks):
-            yield spec, chunk, store.read_chunk(name, chunk)
-            done += 1
-            tell("copy", done, total)
 
 
 def _triple(values: Any) -> tuple[float, float, float]:

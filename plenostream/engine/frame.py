@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.oversight import Oversight
 from plenostream.field.tiles import Pairs
-from plenostream.integrator.interface import Integrator, Report, Sizes
+from plenostream.integrator.interface import LEFT_OUT, Integrator, Report, Sizes
 from plenostream.plan import View, plan_waves
 from plenostream.stream.supply import BrickSupply
 
@@ -114,7 +114,10 @@ class Frame:
             self._leaving(admission.evicted, admission.evicted_slots)
         try:
             self._integrator.take_in(self._supply.arrivals(admission))
-            self._integrator.advance(self._pairs(view, wave, alive), self._supply.slot_of)
+            slot_of = self._supply.slot_of
+            if view.left_out is not None:
+                slot_of = np.where(view.left_out, np.int32(LEFT_OUT), slot_of)
+            self._integrator.advance(self._pairs(view, wave, alive), slot_of)
         except BaseException:
             self._supply.forget(admission)
             raise

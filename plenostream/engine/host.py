@@ -114,8 +114,8 @@ class HostPlanner:
         self._buffer_bytes = buffer_bytes
         self._costs = costs
         self._n_boxes = len(table.brick)
-        self._tables = store.tables.nbytes + table.nbytes + store.meta.n_bricks * _BRICK
-        learned, background = store.meta.learned, store.meta.background
+        self._tables = store.table_bytes + table.nbytes + store.meta.n_bricks * _BRICK
+        learned, background = store.root.meta.learned, store.root.meta.background
         self._tables += learned.nbytes if learned else 0
         self._texels = (0, 0)
         self._background = 0

@@ -62,7 +62,7 @@ def meeting_of(camera: Camera, grid: GridSpec, ndc: Ndc) -> Meeting | None:
     # All rays move up along z, from -1 on.
     if point[2] <= -0.5:
         return Meeting(point, False, np.ones(3, np.int64))
-    if point[2] >= grid.size[2] - 0.5:
+    if point[2] >= grid.extent[2] - grid.margin:
         return Meeting(point, True, np.ones(3, np.int64))
     return None
 

@@ -27,7 +27,7 @@ def open_session(
     stream: StreamOptions,
     weights: RowWeights | None = None,
 ) -> tuple[Session, ChosenPrecision, ChosenBackend]:
-    """Everything that drawing a scene takes; allocates nothing on the device.
+    """Everything that drawing a scene, or a level of one, takes; allocates nothing on the device.
 
     With `weights`, those of samples are kept there.
 
@@ -36,18 +36,19 @@ def open_session(
     BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, or
     the scene has numbers that the precision asked for does not hold.
     """
+    root = store.root
     meta, tables = store.meta, store.tables
     _check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
     precision = choose_precision(
         stream.precision,
         sh_bound=tables.sh_bound[tables.occupied],
-        basis_bound=meta.basis_bound,
+        basis_bound=root.meta.basis_bound,
         sh_dtype=meta.sh_dtype,
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
     )
     table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
-    scene = scene_shape(store, table, basis_of(store))
+    scene = scene_shape(store, table, basis_of(root))
     terms = Terms(
         scene=scene,
         rule=sample_rule(options, meta.grid, weigh=weights is not None),

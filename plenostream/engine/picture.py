@@ -23,7 +23,7 @@ from plenostream.engine.sight import camera_view, tile_corners
 from plenostream.errors import InternalError
 from plenostream.field.aovs import Aovs
 from plenostream.field.tiles import TILE
-from plenostream.integrator.interface import RaySource
+from plenostream.integrator.interface import Place, RaySource
 from plenostream.plan import CameraView, plan_waves
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
@@ -113,22 +113,26 @@ class Pixels:
 class PictureJob:
     """A camera's picture, planned: `plan` says what `draw` then does."""
 
-    def __init__(self, session: Session, camera: Camera) -> None:
-        """Raises BudgetError where the picture does not fit; allocates nothing."""
+    def __init__(
+        self, session: Session, camera: Camera, left_out: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Raises BudgetError where the picture does not fit; allocates nothing. Of the scene's bricks,
+        those `left_out` [n] are not drawn."""
         self._session = session
+        self._left_out = left_out
         self._picture_camera = camera
         self._samples = n = session.options.samples
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
         self._ray_arrays = self._camera.ray_arrays
         session.begin()
-        self._layout: Layout = session.planner.picture(
-            self._rays(0, 0), camera.width, camera.height, samples=n
+        self.layout: Layout = session.planner.picture(
+            self.rays(0, 0), camera.width, camera.height, samples=n
         )
 
     def plan(self) -> RenderPlan:
         """What the picture will take."""
-        layout, pages = self._layout, self._session.pages
-        sizes, costs = layout.sizes, self._session.integrator.device_costs(self._rays(0, 0))
+        layout, pages = self.layout, self._session.pages
+        sizes, costs = layout.sizes, self._session.integrator.device_costs(self.rays(0, 0))
         waves, shown = 0, np.zeros(len(pages), bool)
         for top, bottom in self._bands():
             view = self._view(top, bottom)
@@ -156,12 +160,29 @@ class PictureJob:
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        stats = self._session.draw(self._layout, self._lots(pixels), held, oversight)
+        stats = self._session.draw(self.layout, self._lots(pixels), held, oversight)
         return pixels.cut(self._picture_camera), stats
+
+    def part(self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place) -> Lot | None:
+        """The rays of the pixel rows [top, bottom), drawn by themselves; None where no tile that is
+        `alive` [tiles] sees anything. There are no more rows than in a band."""
+        view = self._view(top, bottom)
+        seen = view.tiles_seen() & alive
+        if not seen.any():
+            return None
+        rays = self.rays(top, bottom, seen=seen)
+        return Lot(
+            rays=rays,
+            n_rays=(bottom - top) * self._camera.width,
+            views=iter((view,)),
+            has_one_view=True,
+            place=place,
+            alone=True,
+        )
 
     def _bands(self) -> Iterator[tuple[int, int]]:
         """Pixel rows [top, bottom) that are drawn together."""
-        height = self._layout.band_rows * TILE
+        height = self.layout.band_rows * TILE
         for top in range(0, self._camera.height, height):
             yield top, min(top + height, self._camera.height)
 
@@ -181,7 +202,7 @@ class PictureJob:
                 pixels.put(first + number, rgb, depth, alpha, aovs)
 
             view = self._view(top, bottom)
-            rays = self._rays(top, bottom, seen=view.tiles_seen())
+            rays = self.rays(top, bottom, seen=view.tiles_seen())
             yield Lot(
                 rays=rays,
                 n_rays=(bottom - top) * self._camera.width,
@@ -190,7 +211,7 @@ class PictureJob:
                 place=place,
             )
 
-    def _rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
+    def rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""
         return self._session.projected(
             RaySource(
@@ -207,7 +228,7 @@ class PictureJob:
         meta, index = session.store.meta, session.store.tables.index
         place = (session.table, index, meta.grid, meta.bricks, self._camera)
         if session.ndc is None:
-            return camera_view(*place, top=top, bottom=bottom)
+            return camera_view(*place, top=top, bottom=bottom, left_out=self._left_out)
         meeting = meeting_of(self._camera, meta.grid, session.ndc)
         if meeting is None:
             raise InternalError("the rays of a picture have no order of bricks")

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.cameras.lenses import Orthographic, Pinhole
+from plenostream.engine.level_picture import LevelPicture
+from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.ndc_sight import meeting_of
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
@@ -31,9 +33,17 @@ _EDGE = 64
 """Pixels of an edge of the parts that rays are made in: bounds what NumPy takes for them."""
 
 
-def picture_job(session: Session, camera: Camera) -> PictureJob | RayPictureJob:
-    """The way to draw a camera's picture; raises BudgetError where it does not fit."""
-    if _have_an_order(camera, session.store.meta.grid, session.options, session.ndc):
+def picture_job(
+    session: Session, camera: Camera, levels: LevelSessions | None = None
+) -> PictureJob | LevelPicture | RayPictureJob:
+    """The way to draw a camera's picture; raises BudgetError where it does not fit.
+
+    From several `levels` only what is seen from a point of the world, or along one direction of it, and
+    all else from the `session`'s scene.
+    """
+    if levels is not None and session.ndc is None and not session.options.spheric_clip:
+        return LevelPicture(levels, camera)
+    if _have_an_order(camera, session.store.root.meta.grid, session.options, session.ndc):
         return PictureJob(session, camera)
     return RayPictureJob(session, camera)
 

@@ -141,7 +141,7 @@ class RaysJob:
             keys = integrator.octant_keys()[: len(origins)]
         finally:
             integrator.drop()
-        behind = self._session.store.meta.background is not None
+        behind = self._session.store.root.meta.background is not None
         # A ray's place stands below its key: NumPy sorts numbers five times as fast as their places.
         drawn = np.flatnonzero(keys < (_MISSES + behind) << _OCTANT_BIT)
         order = np.sort((keys[drawn] << _PLACE_BITS) | drawn)

@@ -62,6 +62,8 @@ class Lot:
     """Whether the first of the views is the last."""
     place: Place
     """Takes what comes of them."""
+    alone: bool = False
+    """Whether they are finished on black, with neither background nor layers behind them."""
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
@@ -89,7 +91,7 @@ def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) 
         sigma_thresh=options.sigma_thresh,
         stop_thresh=options.stop_thresh,
         near_clip=options.near_clip,
-        far_cap=math.inf if options.far_cap is None else options.far_cap,
+        far_cap=math.inf if options.far_cap is None else options.far_cap / 2.0**grid.level,
         spheric_clip=options.spheric_clip,
         light=light,
         aovs=Aovs.of(options.outputs),
@@ -167,7 +169,7 @@ class Session:
     @property
     def ndc(self) -> Ndc | None:
         """See `ChosenNdc.camera`."""
-        return choose_ndc(self.options, self.store.meta).camera
+        return choose_ndc(self.options, self.store.root.meta).camera
 
     def projected(self, rays: RaySource) -> RaySource:
         """World rays as they are drawn."""
@@ -253,12 +255,22 @@ class Session:
 
     def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
-        place, behind = lot.place, np.array(self.options.background_rgb, np.float32)
-        backdrop = self._backdrop(background_bytes)
-        if backdrop is not None:
-            host.note("background", backdrop.nbytes)
-            place, behind = backdrop.behind(lot.rays, place), np.zeros(3, np.float32)
+        place, behind = lot.place, np.zeros(3, np.float32)
+        if not lot.alone:
+            place, behind = self.behind(lot.rays, place, background_bytes)
+        if self._kept.backdrop is not None:
+            host.note("background", self._kept.backdrop.nbytes)
         self.integrator.finish(behind, place)
+
+    def behind(
+        self, rays: RaySource, place: Place, background_bytes: int
+    ) -> tuple[Place, NDArray[np.float32]]:
+        """What takes tiles of `rays` on their way to `place`, and the colour [3] that they are to be
+        finished with: the background's, or black where layers and background are put behind there."""
+        backdrop = self._backdrop(background_bytes)
+        if backdrop is None:
+            return place, np.array(self.options.background_rgb, np.float32)
+        return backdrop.behind(rays, place), np.zeros(3, np.float32)
 
     def _backdrop(self, allowed_bytes: int) -> Backdrop | None:
         """The scene's background layers, texels in `allowed_bytes`; None where it has none."""
@@ -266,9 +278,9 @@ class Session:
         if kept.backdrop is not None and kept.backdrop.texels.nbytes > allowed_bytes:
             kept.backdrop.close()
             kept.backdrop = None
-        if kept.backdrop is None and self.store.meta.background is not None:
+        if kept.backdrop is None and self.store.root.meta.background is not None:
             kept.backdrop = Backdrop(
-                Texels(self.store, self.options, allowed_bytes=allowed_bytes),
+                Texels(self.store.root, self.options, allowed_bytes=allowed_bytes),
                 self.options.background_rgb,
                 n_threads=self.integrator.n_threads,
             )
@@ -297,7 +309,7 @@ class Session:
                 self._kept.residency = None
             raise
         basis_bytes = self._scene.basis.nbytes
-        host.note("tables", self.store.tables.nbytes + self.table.nbytes + basis_bytes)
+        host.note("tables", self.store.table_bytes + self.table.nbytes + basis_bytes)
         composed_ray = _COMPOSED_RAY + self.aovs.n_columns * _COMPOSED_COLUMN
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)

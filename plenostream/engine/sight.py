@@ -48,8 +48,10 @@ def camera_view(
     *,
     top: int,
     bottom: int,
+    left_out: NDArray[np.bool_] | None = None,
 ) -> CameraView:
-    """What the pixel rows [top, bottom) of a camera see; `index` [n, 3] is ``bricks/index``."""
+    """What the pixel rows [top, bottom) of a camera see; `index` [n, 3] is ``bricks/index``, and bricks
+    that are `left_out` [n] are not in view."""
     eye = grid.world_to_grid(camera.eye_world)
     screen = _screen(grid, camera, eye, top, bottom)
     if isinstance(camera.lens, Orthographic):
@@ -61,11 +63,13 @@ def camera_view(
             eye_block=origin,
             brick_shells=shells_of(index, origin, signs),
             signs=signs,
+            left_out=left_out,
         )
     shape = np.array(bricks.shape, np.int64)
     eye_block = box_of(eye, BLOCK_SIZE, shape * bricks.blocks_per_axis)
     eye_brick = box_of(eye, bricks.brick_size, shape)
-    return CameraView(table, screen, eye_block=eye_block, brick_shells=shells_of(index, eye_brick))
+    shells = shells_of(index, eye_brick)
+    return CameraView(table, screen, eye_block=eye_block, brick_shells=shells, left_out=left_out)
 
 
 def _screen(

@@ -51,6 +51,21 @@ class GridSpec:
             )
 
     @property
+    def level(self) -> int:
+        """How often the grid was halved since it was converted: 0, unless it is a `CoarseGrid`."""
+        return 0
+
+    @property
+    def extent(self) -> NDArray[np.float64]:
+        """Edges of the volume in grid units, [3]."""
+        return np.asarray(self.size, np.float64)
+
+    @property
+    def margin(self) -> float:
+        """Grid units from the first voxel's centre to the volume's edge, and from the last one's."""
+        return 0.5
+
+    @property
     def scale(self) -> NDArray[np.float64]:
         """Grid units per world unit, [3] (svox2: 0.5 / radius * size)."""
         return 0.5 / np.asarray(self.radius, np.float64) * np.asarray(self.size, np.float64)

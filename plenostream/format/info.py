@@ -12,7 +12,7 @@ from plenostream.errors import printable
 from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import pixel_shift
 from plenostream.format.contents import bricks_by_rows, density_histogram, world_bounds
-from plenostream.format.reader import open_store
+from plenostream.format.reader import SceneStore, open_level, open_store
 from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
 
@@ -79,6 +79,7 @@ def scene_info(
                 store.tables.sh_bound[store.tables.occupied], meta.basis_bound, meta.sh_dtype
             ),
             "stored_bytes": sum(array["stored_bytes"] for array in arrays.values()),
+            "levels": [_level_info(store, level + 1) for level in range(len(meta.levels))],
             "table_bytes": store.tables.nbytes,
             "converter": meta.converter,
             "source_name": meta.source_name,
@@ -90,6 +91,30 @@ def scene_info(
             "density_histogram": density_histogram(store, progress) if histogram else None,
             "arrays": arrays,
         }
+
+
+def _level_info(store: SceneStore, level: int) -> dict[str, Any]:
+    """What a coarser level is and takes beside the scene's own `stored_bytes`."""
+    coarse = open_level(store, level)
+    return {
+        "level": level,
+        "grid_size": list(coarse.meta.grid.size),
+        "n_voxels": coarse.meta.n_voxels,
+        "n_bricks": coarse.meta.n_bricks,
+        "n_occupied": coarse.meta.n_occupied,
+        "n_rows": coarse.meta.n_rows,
+        "stored_bytes": sum(coarse.stored_bytes(name) for name in coarse.specs),
+    }
+
+
+def _level_lines(info: dict[str, Any]) -> list[str]:
+    return [
+        f"level {level['level']}    {' x '.join(map(str, level['grid_size']))} voxels, "
+        f"{level['n_voxels']} active; {level['n_occupied']} bricks occupied; "
+        f"{format_bytes(level['stored_bytes'])} more, "
+        f"{level['stored_bytes'] / info['stored_bytes']:.1%}"
+        for level in info["levels"]
+    ]
 
 
 def _ndc_lines(info: dict[str, Any]) -> list[str]:
@@ -129,6 +154,7 @@ def info_lines(info: dict[str, Any]) -> list[str]:
         f"{info['float16_pixel_shift']:.1g} at most (white is 1)",
         f"size       {format_bytes(info['stored_bytes'])}, of which tables take "
         f"{format_bytes(info['table_bytes'])} in memory",
+        *_level_lines(info),
         f"source     {info['source_name']}, {format_bytes(info['source_bytes'])}, xxh3 "
         f"{info['source_digest']}; converted by plenostream {info['converter']}",
         *(f"edited     {line}" for line in info["history"]),

@@ -25,6 +25,8 @@ array                  dtype, shape                        what
 ``rows/sh``            float16 or float32 [m, 3 dim]       coefficients per row, channel-major
 =====================  ==================================  ==========================================
 
+A coarser level has these arrays once more, in its group: see `levels`.
+
 Version 2 is of scenes that hold what an old reader would not draw: see `extras`. All others are of
 version 1.
 
@@ -39,7 +41,7 @@ import math
 import reprlib
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,7 @@ from numpy.typing import NDArray
 from plenostream.errors import InvalidInput, StoreFormat
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
+from plenostream.field.levels import coarse_grid
 from plenostream.field.ndc import Ndc
 from plenostream.format.extras import (
     BackgroundMeta,
@@ -56,6 +59,7 @@ from plenostream.format.extras import (
     decode_background,
     decode_basis,
 )
+from plenostream.format.levels import LevelCounts, decode_levels, level_folder
 from plenostream.format.schema import check_attributes
 
 __all__ = [
@@ -155,6 +159,17 @@ class SceneMeta:
 
     history: tuple[str, ...] = ()
     """What scenes were edited in which way to make this one, a line each, the first edit first."""
+    levels: tuple[LevelCounts, ...] = ()
+    """Coarser levels, level 1 first."""
+
+    def level(self, level: int) -> SceneMeta:
+        """What there is to say of a level's arrays, as if it were a scene by itself, with neither
+        background layers nor a learned basis: these are the scene's."""
+        if level == 0:
+            return self
+        counts = self.levels[level - 1].attributes()
+        grid = coarse_grid(self.grid, level)
+        return replace(self, grid=grid, learned=None, background=None, levels=(), **counts)
 
     @property
     def bricks(self) -> BrickGrid:
@@ -304,7 +319,7 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     return key
 
 
-_COMPOSED = ("grid", "learned", "background", "ndc", "history")
+_COMPOSED = ("grid", "learned", "background", "ndc", "history", "levels")
 """Fields of `SceneMeta` that are no attribute, or several."""
 
 
@@ -332,6 +347,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         "basis_type": meta.basis_type,
         **values,
         **({"history": list(meta.history)} if meta.history else {}),
+        **({"levels": [level.attributes() for level in meta.levels]} if meta.levels else {}),
         **ChainMap(*extras),
         **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
@@ -383,6 +399,7 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
         background=background,
         ndc=ndc,
         history=tuple(rest.get("history", ())),
+        levels=decode_levels(rest),
         **known,
     )
 
@@ -409,3 +426,5 @@ def check_counts(meta: SceneMeta, *, where: str) -> None:
                 f"{where}: the attributes have {name} {getattr(meta, name)}; expected {low} to "
                 f"{high}, by {why}"
             )
+    for level in range(1, len(meta.levels) + 1):
+        check_counts(meta.level(level), where=f"{where}/{level_folder(level)}")

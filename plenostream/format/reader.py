@@ -16,21 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BrickCorrupt, InternalError, StoreError
+from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreError
 from plenostream.files.paths import PathLike
 from plenostream.format.codecs import DecodeError
 from plenostream.format.kept import KeptSource
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
+from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.remote import open_source, without_secrets
 from plenostream.format.side_by_side import EachOf, side_by_side
-from plenostream.format.source import ByteSource
+from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 
-__all__ = ["SceneStore", "open_store"]
+__all__ = ["SceneStore", "open_level", "open_store"]
 
 _MOST_ABSENT = 64 << 20
 """Bytes of a table that may be left out since they are its fill value. Zarr leaves out such chunks
@@ -59,28 +60,58 @@ def open_store(
         meta, checksum = read_meta(source, where=where)
         if cache is not None and source.n_at_once:
             source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=checksum)
-        store = SceneStore(path=where, source=source, meta=meta)
-
-        def check_group(name: str) -> None:
-            check_group_node(source, name, where=where)
-
-        def read_node(spec: ArraySpec) -> StoredArray:
-            return read_array_node(source, spec, where=where)
-
-        with side_by_side(source.n_at_once) as each:
-            groups = each(check_group, groups_of(meta))
-            nodes = each(read_node, store.specs.values())
-            list(groups)
-            store.arrays = dict(zip(store.specs, nodes, strict=True))
-            tables = [name for name in store.specs if name.startswith("bricks/")]
-            store.tables = BrickTables.from_arrays(store.read_arrays(tables, each))
-        faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
-        if faults:
-            store.refuse_absent()
-            raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
+        return _opened(where, source, meta)
     except BaseException:
         source.close()
         raise
+
+
+def open_level(store: SceneStore, level: int) -> SceneStore:
+    """A coarser level of an open scene, which has to stay open meanwhile.
+
+    It has the scene's attributes but for grid and counts (`SceneMeta.level`), and no groups but
+    `bricks` and `rows`.
+
+    Raises
+    ------
+    InvalidInput : the scene has no such level.
+    StoreFormat, BrickCorrupt : as for `open_store`.
+    """
+    n_levels = len(store.meta.levels)
+    if not 0 <= level <= n_levels:
+        there = f"has levels 0 to {n_levels}" if n_levels else "has no coarser levels"
+        raise InvalidInput(
+            f"{store.path} {there}, and level is {level}; convert it again with more levels"
+        )
+    if level == 0:
+        return store
+    folder = level_folder(level)
+    source = SourceWithin(store.source, f"{folder}/")
+    opened = _opened(f"{store.path}/{folder}", source, store.meta.level(level))
+    opened.root = store
+    return opened
+
+
+def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
+    """The scene or level in a source; its documents and tables are read and checked."""
+    store = SceneStore(path=where, source=source, meta=meta)
+
+    def check_group(name: str) -> None:
+        check_group_node(source, name, where=where)
+
+    def read_node(spec: ArraySpec) -> StoredArray:
+        return read_array_node(source, spec, where=where)
+
+    with side_by_side(source.n_at_once) as each:
+        groups = each(check_group, groups_of(meta))
+        nodes = each(read_node, store.specs.values())
+        list(groups)
+        store.arrays = dict(zip(store.specs, nodes, strict=True))
+        store.read_tables(each)
+    faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
+    if faults:
+        store.refuse_absent()
+        raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
     return store
 
 
@@ -93,6 +124,8 @@ class SceneStore(Closing):
     meta : SceneMeta                    what it says about itself
     specs : dict of ArraySpec by name   its arrays
     tables : BrickTables                what is known about every brick
+    source : ByteSource                 its bytes
+    root : SceneStore                   the scene that it is a level of: itself, but for coarser levels
     arrays : dict of StoredArray by name
         how they are stored: as the converter does until their documents say otherwise
     """
@@ -104,7 +137,8 @@ class SceneStore(Closing):
         self.meta = meta
         self.specs = array_specs(meta)
         self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
-        self._source = source
+        self.source = source
+        self.root = self
         self._absent: list[tuple[ArraySpec, int]] = []
         self._uses = Turns(
             "this scene",
@@ -119,7 +153,7 @@ class SceneStore(Closing):
         ------
         InvalidInput : called in the middle of a picture, by the thread that draws it.
         """
-        self._uses.close(self._source.close)
+        self._uses.close(self.source.close)
 
     def in_use(self) -> AbstractContextManager[None]:
         """A `with` in which the scene stays open: `close` waits for the end of it.
@@ -131,20 +165,25 @@ class SceneStore(Closing):
         return self._uses.turn()
 
     @property
+    def table_bytes(self) -> int:
+        """Bytes of the tables in memory: of a level, those of its scene, too."""
+        return self.tables.nbytes + (0 if self.root is self else self.root.tables.nbytes)
+
+    @property
     def codec(self) -> str:
         """Compressor to write rows like these with: "lz4" where they have it, else "zstd"."""
         return "lz4" if self.arrays["rows/sh"].chain.label == "lz4" else "zstd"
 
     def stored_bytes(self, name: str) -> int:
         """Bytes that an array takes where it is stored; BrickCorrupt when a chunk is not there."""
-        with side_by_side(self._source.n_at_once) as each:
+        with side_by_side(self.source.n_at_once) as each:
             chunks = range(self.specs[name].n_chunks)
             return sum(each(lambda chunk: self.chunk_stored_bytes(name, chunk), chunks))
 
     @property
     def n_at_once(self) -> int:
         """Reads that are worth having under way at once, see `ByteSource`."""
-        return self._source.n_at_once
+        return self.source.n_at_once
 
     def chunk_stored_bytes(self, name: str, chunk: int) -> int:
         """Bytes of the stored chunks that begin in a chunk of rows; BrickCorrupt when one of those
@@ -154,7 +193,7 @@ class SceneStore(Closing):
         first, total = chunk * spec.chunk_shape[0], 0
         for place in array.places(chunk):
             try:
-                size = self._source.size(array.key(place))
+                size = self.source.size(array.key(place))
             except (KeyError, OSError, BrickCorrupt) as error:
                 if isinstance(error, KeyError) and self._may_be_absent(spec, chunk):
                     continue
@@ -178,7 +217,7 @@ class SceneStore(Closing):
         for place in array.places(chunk):
             key = array.key(place)
             try:
-                stored.append(self._source.read(key, at_most=array.chain.stored_limit))
+                stored.append(self.source.read(key, at_most=array.chain.stored_limit))
             except (KeyError, OSError, StoreError) as error:
                 if not isinstance(error, KeyError) or not self._may_be_absent(spec, chunk):
                     raise self._unreadable(spec, chunk, key, error) from error
@@ -238,13 +277,13 @@ class SceneStore(Closing):
         ------
         BrickCorrupt, StoreError : as `fetch_chunk` and `decode_chunk`.
         """
-        for left in reversed(range(self._source.n_attempts)):
+        for left in reversed(range(self.source.n_attempts)):
             stored = self.fetch_chunk(name, chunk) if fetched is None else fetched
             try:
                 values = self.decode_chunk(name, chunk, stored, into=into)
             except BrickCorrupt:
                 for place in self.arrays[name].places(chunk):
-                    self._source.forget(self.arrays[name].key(place))
+                    self.source.forget(self.arrays[name].key(place))
                 if not left:
                     raise
                 fetched = None
@@ -254,7 +293,7 @@ class SceneStore(Closing):
 
     def read_array(self, name: str) -> NDArray[Any]:
         """A whole array, as `read_arrays`."""
-        with side_by_side(self._source.n_at_once) as each:
+        with side_by_side(self.source.n_at_once) as each:
             return self.read_arrays([name], each)[name]
 
     def read_arrays(self, names: Sequence[str], each: EachOf) -> dict[str, NDArray[Any]]:
@@ -272,6 +311,11 @@ class SceneStore(Closing):
                 part, _ = self.fetch_and_decode(name, chunk, fetched=blobs)
                 values[first : first + spec.chunk_shape[0]] = part
         return arrays
+
+    def read_tables(self, each: EachOf) -> None:
+        """Read `tables`, which are not looked at; `each` as in `read_arrays`."""
+        names = [name for name in self.specs if name.startswith("bricks/")]
+        self.tables = BrickTables.from_arrays(self.read_arrays(names, each))
 
     def refuse_absent(self) -> None:
         """Raise (BrickCorrupt) for the first chunk that was taken for its fill value, if any was:

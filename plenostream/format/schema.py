@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
 from plenostream.field.grid import BRICK_SIZES
+from plenostream.field.levels import MOST_LEVELS
 from plenostream.options import LARGEST_PROJECTION, SHORTEST_PROJECTION
 
 __all__ = [
@@ -123,7 +124,32 @@ ATTRIBUTES: dict[str, Rule] = {
 }
 """By name: all but those that say which scene this is (`format_version`, `complete`, `checksum`)."""
 
+_LEVEL = {
+    name: ATTRIBUTES[name]
+    for name in (
+        "n_bricks",
+        "n_occupied",
+        "n_voxels",
+        "n_rows",
+        "density_rounding",
+        "tables_digest",
+    )
+}
+
 OPTIONAL: dict[str, Rule] = {
+    "levels": Rule(
+        accepts=lambda value: (
+            type(value) is list
+            and len(value) <= MOST_LEVELS
+            and all(
+                type(level) is dict
+                and set(_LEVEL) <= set(level)
+                and all(rule.accepts(level[name]) for name, rule in _LEVEL.items())
+                for level in value
+            )
+        ),
+        expected=f"a list of at most {MOST_LEVELS} levels, each with {', '.join(_LEVEL)}",
+    ),
     "history": Rule(
         accepts=lambda value: (
             type(value) is list and len(value) <= _MOST_LINES and all(map(_text().accepts, value))

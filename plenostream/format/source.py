@@ -18,7 +18,7 @@ from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFo
 from plenostream.files.paths import file_kind, local_path
 from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
 
-__all__ = ["ByteSource", "FolderSource", "ZipSource", "local_source"]
+__all__ = ["ByteSource", "FolderSource", "SourceWithin", "ZipSource", "local_source"]
 
 
 class ByteSource(Protocol):
@@ -80,6 +80,35 @@ def local_source(path: str | os.PathLike[str]) -> ByteSource:
     except OSError as error:
         raise StoreFormat(f"{place} cannot be opened: {error.strerror}") from error
     raise StoreFormat(f"{place} is {file_kind(mode)}; a scene is a folder or a zip file")
+
+
+class SourceWithin:
+    """What lies below a key of another source, which stays open: a group of a scene."""
+
+    def __init__(self, source: ByteSource, prefix: str) -> None:
+        """Take a prefix that ends with a slash."""
+        self._source, self._prefix = source, prefix
+        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+
+    def read(self, key: str, *, at_most: int) -> bytes:
+        """See `ByteSource.read`."""
+        return self._source.read(self._prefix + key, at_most=at_most)
+
+    def size(self, key: str) -> int:
+        """See `ByteSource.size`."""
+        return self._source.size(self._prefix + key)
+
+    def keys(self) -> Iterator[str]:
+        """See `ByteSource.keys`."""
+        inside = (key for key in self._source.keys() if key.startswith(self._prefix))
+        return (key.removeprefix(self._prefix) for key in inside)
+
+    def forget(self, key: str) -> None:
+        """See `ByteSource.forget`."""
+        self._source.forget(self._prefix + key)
+
+    def close(self) -> None:
+        """Whoever opened the other source closes it."""
 
 
 class FolderSource:

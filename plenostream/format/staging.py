@@ -45,8 +45,9 @@ def flush_tree(folder: Path) -> None:
 
 
 _OURS = re.compile(
-    r"((bricks|rows|background|basis)/(\w+/)?)?zarr\.json"
-    r"|(bricks|rows|background|basis)/\w+/c/[0-9]+(/[0-9]+)*",
+    r"(levels/([0-9]+/)?)?zarr\.json"
+    r"|((levels/[0-9]+/)?(bricks|rows)|background|basis)/((\w+/)?zarr\.json"
+    r"|\w+/c/[0-9]+(/[0-9]+)*)",
     re.ASCII,
 )
 """Keys that a scene may have."""

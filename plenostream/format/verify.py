@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,9 +17,11 @@ from plenostream.field.precision import density_rounding, density_unit
 from plenostream.format.extra_arrays import ExtraCheck
 from plenostream.format.facts import brick_faults, mask_faults
 from plenostream.format.layout import ROW_ARRAYS, extra_names, groups_of
+from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.reader import SceneStore
 from plenostream.format.remote import open_source
+from plenostream.format.source import SourceWithin
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.format.verify_report import Fault, VerifyReport
 from plenostream.results import Progress
@@ -41,30 +45,54 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     StoreFormat : it is not a plenostream scene, or of a newer version, or a broken zip file.
     """
     where = os.fspath(path)
+    tell = progress or (lambda word, done, n: None)
     with closing(open_source(path)) as source:
         meta, _ = read_meta(source, where=where)
-        store = SceneStore(path=where, source=source, meta=meta)
-        check = _Check(store, progress or (lambda word, done, n: None))
-        for group in groups_of(meta):
-            with check.collecting():
-                check_group_node(source, group, where=where)
-        for spec in store.specs.values():
-            with check.collecting():
-                store.arrays[spec.name] = read_array_node(source, spec, where=where)
-        tables = check.tables()
-        if tables is None:
-            check.rows_alone()
-        else:
-            check.masks(tables)
-            check.rows_of_bricks(tables)
-        check.extras()
+        checks = [_checked(SceneStore(path=where, source=source, meta=meta), tell)]
+        faults = [*checks[0].faults]
+        for level in range(1, len(meta.levels) + 1):
+            folder = level_folder(level)
+            store = SceneStore(
+                path=f"{where}/{folder}",
+                source=SourceWithin(source, f"{folder}/"),
+                meta=meta.level(level),
+            )
+            checks.append(_checked(store, partial(_tell_of_level, tell, level)))
+            # What bricks a fault names are the scene's own.
+            faults += (
+                replace(fault, array=f"{folder}/{fault.array or ''}".rstrip("/"), bricks=())
+                for fault in checks[-1].faults
+            )
     return VerifyReport(
         path=where,
-        n_bricks=meta.n_bricks,
-        n_chunks=check.n_chunks,
-        n_bytes=check.n_bytes,
-        faults=tuple(check.faults),
+        n_bricks=meta.n_bricks + sum(level.n_bricks for level in meta.levels),
+        n_chunks=sum(check.n_chunks for check in checks),
+        n_bytes=sum(check.n_bytes for check in checks),
+        faults=tuple(faults),
     )
+
+
+def _tell_of_level(tell: Progress, level: int, word: str, done: int, total: int) -> None:
+    tell(f"{word} level {level}", done, total)
+
+
+def _checked(store: SceneStore, tell: Progress) -> _Check:
+    """Check a scene without its levels, or a level."""
+    check = _Check(store, tell)
+    for group in groups_of(store.meta):
+        with check.collecting():
+            check_group_node(store.source, group, where=store.path)
+    for spec in store.specs.values():
+        with check.collecting():
+            store.arrays[spec.name] = read_array_node(store.source, spec, where=store.path)
+    tables = check.tables()
+    if tables is None:
+        check.rows_alone()
+    else:
+        check.masks(tables)
+        check.rows_of_bricks(tables)
+    check.extras()
+    return check
 
 
 class _Check:

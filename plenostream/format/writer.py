@@ -33,6 +33,7 @@ from plenostream.format.layout import (
     groups_of,
     storage_entries,
 )
+from plenostream.format.levels import level_folder
 from plenostream.format.schema import check_attributes
 
 __all__ = [
@@ -43,6 +44,9 @@ __all__ = [
     "write_documents",
     "write_edges",
 ]
+
+
+_GROUP = {"zarr_format": 3, "node_type": "group"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,15 +182,8 @@ def _write_json(path: Path, document: dict[str, Any]) -> None:
     path.write_text(json.dumps(document, indent=2) + "\n")
 
 
-def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
-    """Write the ``zarr.json`` of every array and group; that of the scene itself comes last.
-
-    It says `complete`: to be called when every chunk is there.
-
-    Raises
-    ------
-    StoreFormat : an attribute that no reader would take.
-    """
+def _write_nodes(folder: Path, meta: SceneMeta, *, codec: str) -> None:
+    """Write the ``zarr.json`` of every array and group of a scene or level, but for its own."""
     for name, spec in array_specs(meta).items():
         document = {
             "zarr_format": 3,
@@ -197,10 +194,26 @@ def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
             "attributes": {},
             "storage_transformers": [],
         }
-        _write_json(scene / name / "zarr.json", document)
-    group = {"zarr_format": 3, "node_type": "group"}
+        _write_json(folder / name / "zarr.json", document)
     for name in groups_of(meta):
-        _write_json(scene / name / "zarr.json", group | {"attributes": {}})
+        _write_json(folder / name / "zarr.json", _GROUP | {"attributes": {}})
+
+
+def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
+    """Write the ``zarr.json`` of every array and group; that of the scene itself comes last.
+
+    It says `complete`: to be called when every chunk is there.
+
+    Raises
+    ------
+    StoreFormat : an attribute that no reader would take.
+    """
+    _write_nodes(scene, meta, codec=codec)
+    for level in range(1, len(meta.levels) + 1):
+        folder = scene / level_folder(level)
+        _write_nodes(folder, meta.level(level), codec=codec)
+        for group in (folder, folder.parent):
+            _write_json(group / "zarr.json", _GROUP | {"attributes": {}})
     attributes = encode_attributes(meta, complete=True)
     check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))
-    _write_json(scene / "zarr.json", group | {"attributes": attributes})
+    _write_json(scene / "zarr.json", _GROUP | {"attributes": attributes})

@@ -31,6 +31,7 @@ from plenostream.field.tiles import Pairs
 
 __all__ = [
     "CPU_BYTES",
+    "LEFT_OUT",
     "OPAQUE_LENGTH",
     "PAGE_ROWS",
     "Arrivals",
@@ -49,6 +50,8 @@ __all__ = [
 
 CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
+LEFT_OUT = -2
+"""In place of a brick's slot: rays pass through it as if it were empty."""
 PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""
@@ -349,7 +352,8 @@ class Integrator(Protocol):
         Parameters
         ----------
         pairs : portions, in order
-        slot_of : [bricks of the scene] slot of each brick; those of the boxes are in the pool
+        slot_of : [bricks of the scene] slot of each brick, or `LEFT_OUT`; those of the boxes are in the
+            pool
         """
         ...
 

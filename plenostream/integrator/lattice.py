@@ -13,8 +13,10 @@ _FAR = 1e300
 class GridArrays(NamedTuple):
     """A grid as arrays."""
 
-    size: Any
-    """[3] f64, voxels per axis."""
+    extent: Any
+    """[3] f64, edges of the volume in grid units: voxels per axis, but for coarser levels."""
+    margin: Any
+    """f64, grid units from the volume's edges to the first and last voxels: half of one of level 0."""
     scale: Any
     """[3] f64, grid units per world unit."""
     offset: Any
@@ -83,7 +85,7 @@ def lattice(
     and begins at the near one with that ellipsoid scaled by ``1 - near_clip``: behind its origin,
     where that lies inside. A ray that misses either of them gets no samples.
     """
-    last = grid.size[:, None] - 1.0
+    last = grid.extent[:, None] - 2.0 * grid.margin
 
     def direction(dirs_world: Any) -> tuple[Any, Any]:
         d = dirs_world / _length(xp, dirs_world)[None] * grid.scale[:, None]
@@ -96,7 +98,7 @@ def lattice(
     def slab(o: Any, d: Any) -> tuple[Any, Any]:
         parallel = d == 0.0
         inverse = 1.0 / xp.where(parallel, 1.0, d)
-        low, high = (-0.5 - o) * inverse, (last + 0.5 - o) * inverse
+        low, high = (-grid.margin - o) * inverse, (last + grid.margin - o) * inverse
         near = xp.where(parallel, -_FAR, xp.minimum(low, high))
         far = xp.where(parallel, _FAR, xp.maximum(low, high))
         return near, far
@@ -107,8 +109,8 @@ def lattice(
         return xp.maximum(spacing.near_clip * t_per_world, enter), leave
 
     def ellipsoids(origins: Any, d: Any) -> tuple[Any, Any]:
-        per_radius = 2.0 / grid.size[:, None]
-        o = (origins * grid.scale[:, None] + grid.offset[:, None] + 0.5) * per_radius - 1.0
+        per_radius = 2.0 / grid.extent[:, None]
+        o = (origins * grid.scale[:, None] + grid.offset[:, None] + grid.margin) * per_radius - 1.0
         v = d * per_radius
         a, b, c = _dot(v, v), _dot(o, v), _dot(o, o)
         inner = 1.0 - spacing.near_clip
@@ -133,7 +135,7 @@ def lattice(
     else:
         near, far = stage(slab, o, d)
         t_min, n = stage(lambda *ends: extent(*box(*ends)), near, far, t_per_world)
-    entry = xp.clip(o + t_min[None] * d, -0.5, last + 0.5)
+    entry = xp.clip(o + t_min[None] * d, -grid.margin, last + grid.margin)
     return Lattice(entry=entry, direction=d, n_samples=n, t_min=t_min)
 
 

@@ -37,6 +37,7 @@ from plenostream.options.limits import (
     SHORTEST_PROJECTION,
 )
 from plenostream.options.opening import CACHE_SIZE
+from plenostream.options.packing import LEVELS
 from plenostream.options.picture_files import (
     DEPTH_COLORMAPS,
     FileOptions,
@@ -86,6 +87,7 @@ __all__ = [
     "LARGEST_COORDINATE",
     "LARGEST_EDGE",
     "LARGEST_PROJECTION",
+    "LEVELS",
     "LOOK_AT",
     "LOOK_FROM",
     "LPIPS",

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.options.limits import LARGE, LARGEST_PROJECTION, SHORTEST_PROJECTION, SMALL
-from plenostream.options.packing import PackingMemory, PackingThreads
+from plenostream.options.packing import LEVELS, PackingMemory, PackingThreads
 from plenostream.rules import Choice, Number, Projection, Truth, check_record, described
 from plenostream.rules.bytesize import parse_bytes
 
@@ -51,6 +51,7 @@ class ConvertOptions:
             "does not tell.",
         ),
     ] = None  # fmt: skip
+    levels: Annotated[int | str, LEVELS] = 0
     host_memory: PackingMemory = "1GB"
     workers: PackingThreads = None
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False

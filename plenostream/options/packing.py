@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from plenostream.field.levels import MOST_LEVELS
 from plenostream.options.limits import MOST_THREADS
 from plenostream.rules import Memory, Whole
 
-__all__ = ["PackingMemory", "PackingThreads"]
+__all__ = ["LEVELS", "PackingMemory", "PackingThreads"]
 
 PackingMemory = Annotated[
     int | str, Memory(help="Bound on the process's memory above what the program itself takes.")
@@ -19,3 +20,11 @@ PackingThreads = Annotated[
         help="Threads that pack and compress.",
     ),
 ]  # fmt: skip
+LEVELS = Whole(
+    least=0,
+    most=MOST_LEVELS,
+    unit="levels",
+    words=("auto",),
+    help="Coarser levels to store beside the scene, each with half the resolution of the one before; "
+    "auto: as many as halve the grid down to 32 voxels.",
+)

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
 from plenostream.errors import InvalidInput
+from plenostream.field.levels import MOST_LEVELS
 from plenostream.options.limits import LARGE, LARGEST_PROJECTION, SHORTEST_PROJECTION
 from plenostream.options.pictures import OUTPUTS
-from plenostream.rules import Choice, Colour, Number, Projection, Truth, check_record, described
+from plenostream.rules import (
+    Choice,
+    Colour,
+    Number,
+    Projection,
+    Truth,
+    Whole,
+    check_record,
+    described,
+)
 
 __all__ = ["Model", "RenderOptions"]
 
@@ -102,6 +112,22 @@ class RenderOptions:
             help="A ray ends, fully opaque, when less than this share of light is left.",
         ),
     ] = 1e-7  # fmt: skip
+    level: Annotated[
+        int | str,
+        Whole(
+            least=0, most=MOST_LEVELS, unit="levels", words=("auto",),
+            help="Draw a coarser level of the scene, if it has levels: with voxels and steps twice as "
+            "long as those of the level before. 0 is the scene itself; auto draws each place from the "
+            "coarsest level whose voxels look no larger there than pixel_footprint.",
+        ),
+    ] = 0  # fmt: skip
+    pixel_footprint: Annotated[
+        float,
+        Number(
+            least=0, most=1024, unit="pixels",
+            help="How many pixels a voxel may be wide with level auto. 0 draws the scene itself.",
+        ),
+    ] = 1.0  # fmt: skip
     samples: Annotated[
         int,
         Choice(
@@ -126,6 +152,16 @@ class RenderOptions:
             raise InvalidInput(
                 "last_sample_opaque does not go with model nvol, whose last sample is like all others; "
                 "leave one of them out"
+            )
+        if self.level == "auto" and (more := set(self.outputs) - {"rgb", "alpha", "depth"}):
+            raise InvalidInput(
+                f"outputs has {', '.join(sorted(more))}, and level auto gives rgb, alpha and depth; "
+                "name a level for the others"
+            )
+        if self.level == "auto" and self.model == "nvol":
+            raise InvalidInput(
+                "level auto does not go with model nvol, in which what is seen of one level depends on "
+                "all before it; name a level, or leave one of them out"
             )
         if self.spheric_clip and self.near_clip >= 1:
             raise InvalidInput(

@@ -6,6 +6,7 @@ NumPy over boxes and tiles, never over rays; it returns values and touches no de
 from plenostream.plan.boxes import BoxTable, build_boxes
 from plenostream.plan.bundles import BundleScreen, TileBundles, bundle_levels, tile_bundles
 from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
+from plenostream.plan.cut import bricks_drawn
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
 from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
@@ -24,6 +25,7 @@ __all__ = [
     "TileBundles",
     "TileCones",
     "View",
+    "bricks_drawn",
     "build_boxes",
     "bundle_levels",
     "plan_waves",

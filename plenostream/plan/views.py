@@ -30,6 +30,8 @@ class View(Protocol):
     """[v]: the bricks that the rays may need."""
     shells: NDArray[np.int64]
     """[v]: their shells; rising is front to back."""
+    left_out: NDArray[np.bool_] | None
+    """[bricks of the scene]: those that are not drawn, though rays may meet them; None: all are."""
 
     @property
     def nbytes(self) -> int:
@@ -57,18 +59,24 @@ class CameraView:
         brick_shells: NDArray[np.int64],
         signs: NDArray[np.int64] | None = None,
         towards: bool = False,
+        left_out: NDArray[np.bool_] | None = None,
     ) -> None:
         """Take the block [3] that the eye is in, the shell of every brick of the scene [n], and the
         `signs` [3] of the direction of rays without a common eye (see `shells_of`).
 
         With `towards`, rays come to the eye from beyond all boxes: its shells are met in the opposite
-        order.
+        order. Bricks that are `left_out` [n] are not in view.
         """
         self._order = -1 if towards else 1
         self._table = table
         self._screen = screen
         self._eye_block, self._signs = eye_block, signs
+        self.left_out = left_out
         self._rects = table.bricks_seen(screen)
+        if left_out is not None:
+            drawn = ~left_out[table.bricks[self._rects.which]]
+            rects = self._rects
+            self._rects = Rects(rects.which[drawn], rects.first[drawn], rects.last[drawn])
         self.bricks = table.bricks[self._rects.which]
         self.shells = self._order * brick_shells[self.bricks]
 
@@ -119,6 +127,7 @@ class PacketView:
         order = np.argsort(box_shells, kind="stable")
         self._pairs = Pairs(tile=packet[order], box=box[order], shell=box_shells[order])
         self._brick = table.brick[self._pairs.box]
+        self.left_out: NDArray[np.bool_] | None = None
         self.bricks = np.unique(self._brick).astype(np.int64)
         self.shells = brick_shells[self.bricks]
 

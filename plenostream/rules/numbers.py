@@ -77,10 +77,12 @@ class Whole(Rule):
     least: int
     most: int
     unit: str = ""
+    words: tuple[str, ...] = ()
+    """Words that are taken too."""
 
     @property
     def expected(self) -> str:
-        return f"a whole number from {self.range}"
+        return " or ".join([*self.words, f"a whole number from {self.range}"])
 
     @property
     def range(self) -> str:
@@ -88,9 +90,11 @@ class Whole(Rule):
 
     @property
     def metavar(self) -> str:
-        return "N"
+        return "|".join([*self.words, "N"])
 
-    def _checked(self, name: str, value: object) -> int:
+    def _checked(self, name: str, value: object) -> int | str:
+        if isinstance(value, str) and value in self.words:
+            return value
         whole = isinstance(value, Integral) and not isinstance(value, bool)
         if not whole or not self.least <= int(value) <= self.most:  # type: ignore[call-overload]
             raise self.refusal(name, value)
@@ -100,7 +104,7 @@ class Whole(Rule):
         try:
             return int(text)
         except ValueError:
-            return text
+            return text.strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

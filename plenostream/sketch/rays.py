@@ -100,7 +100,7 @@ def ray_samples(
         origin[:, None],
         direction[:, None],
         np.ones(1, np.bool_),
-        GridArrays(np.asarray(grid.size, np.float64), grid.scale, grid.offset),
+        GridArrays(grid.extent, grid.margin, grid.scale, grid.offset),
         Spacing(options.step_size, options.near_clip, far_cap),
         spheric_clip=options.spheric_clip,
     )

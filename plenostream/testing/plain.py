@@ -93,7 +93,7 @@ class PlainIntegrator:
 
     def begin(self, rays: RaySource, n_tiles: int) -> None:
         grid = self._scene.grid
-        arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+        arrays = GridArrays(grid.extent, grid.margin, grid.scale, grid.offset)
         origins, dirs, valid = rays.make(np, *rays.per_tile, *rays.shared)
         rule = self._rule
         spacing = Spacing(rule.step_size, rule.near_clip, rule.far_cap)

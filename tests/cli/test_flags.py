@@ -27,7 +27,7 @@ from plenostream.options import (
 
 COMMANDS = (
     *("convert", "info", "inspect", "plan", "points", "render", "verify"),
-    *("crop", "merge", "prune", "resample", "transform"),
+    *("crop", "levels", "merge", "prune", "resample", "transform"),
 )
 
 

@@ -34,6 +34,7 @@ report = getattr(edits, name.split()[0])(*places, options=options, **said)
 print(json.dumps([peak() - before, report.planned_bytes]))
 """
 EDITS = {
+    "add_levels": {"levels": 3},
     "crop": {"box": [0.0] * 3 + [1.0] * 3},
     "merge": {"shifts": [[0, 0, 400]]},
     "prune": {"min_density": 5.5},

@@ -192,6 +192,30 @@ def trace(place: str, drawn: int, target: Path | None, **flags: Any) -> None:
 
 @bench.command()
 @click.argument("place", metavar="SCENE")
+@camera_options
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what --level auto changes in a view of a SCENE with levels, and what it saves.
+
+    The view is drawn from 1, 2, 4 and 8 times its distance from the middle of the grid, exactly and with
+    level auto, in turns. An orbit's first view unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.levels import level_rows, measure_levels
+    from benchmarks.table import as_json, table_lines
+
+    camera = _cameras(place, flags, orbit=1)[0]
+    found = measure_levels(place, camera, options=options, stream=stream, rounds=rounds, say=_say)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(level_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
 @rule_option("--size", rule=SIZE, default=(512, 512), shown="512x512")
 @click.option(
     "--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Of moving."

@@ -18,7 +18,15 @@ from plenostream.results import FrameStats
 from plenostream.rules.bytesize import format_bytes
 from plenostream.scene import Scene
 
-__all__ = ["OrbitRun", "draw_orbit", "measure_reads", "orbit_rows", "other_views", "read_rows"]
+__all__ = [
+    "OrbitRun",
+    "draw_orbit",
+    "measure_reads",
+    "moved",
+    "orbit_rows",
+    "other_views",
+    "read_rows",
+]
 
 _FAR, _NEAR, _ZOOM = 2.0, 0.45, 4.0
 
@@ -99,13 +107,13 @@ def other_views(camera: Camera, grid: GridSpec) -> dict[str, Camera]:
     """The view itself and three others along its line of sight, by name."""
     return {
         "as given": camera,
-        "far": _moved(camera, grid, _FAR),
-        "near": _moved(camera, grid, _NEAR),
+        "far": moved(camera, grid, _FAR),
+        "near": moved(camera, grid, _NEAR),
         "zoomed": replace(camera, fx=camera.fx * _ZOOM, fy=camera.fy * _ZOOM),
     }
 
 
-def _moved(camera: Camera, grid: GridSpec, factor: float) -> Camera:
+def moved(camera: Camera, grid: GridSpec, factor: float) -> Camera:
     """The camera at `factor` times its distance from the middle of the grid."""
     pose = camera.c2w.copy()
     middle = np.asarray(grid.center, np.float64)

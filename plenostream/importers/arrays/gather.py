@@ -19,7 +19,7 @@ from plenostream.format.layout import SLAB_BRICKS
 from plenostream.importers.arrays.boxes import BoxSource, VoxelBox
 from plenostream.importers.arrays.tiles import SlabFiles, TileWriter
 from plenostream.importers.arrays.values import ValueForm
-from plenostream.importers.packing.planes import PlaneCounts, shared_voxels
+from plenostream.importers.packing.planes import PlaneCounts, count_box
 from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
 
@@ -158,7 +158,7 @@ def _gather_box(
         active = active & values.given
     density, sh = values.density[active], form.coefficients(values.colours[active])
     writer.add(box.lower, active, density, sh)
-    _count(active, box, bricks, counted)
+    count_box(active, box.lower, bricks, counted)
 
 
 def _with_neighbours(positive: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -170,17 +170,3 @@ def _with_neighbours(positive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         one[:-1] |= other[1:]
         positive = grown
     return positive
-
-
-def _count(
-    active: NDArray[np.bool_], box: VoxelBox, bricks: BrickGrid, counted: NDArray[np.int64]
-) -> None:
-    """Add a box's active voxels to those of their planes, and to the rows that these make."""
-    _, y, z = box.slices
-    shared_y = shared_voxels(bricks.size[1], bricks.brick_size)[y]
-    shared_z = shared_voxels(bricks.size[2], bricks.brick_size)[z]
-    lines = np.count_nonzero(active, axis=2)
-    twice = lines + np.count_nonzero(active[:, :, shared_z], axis=2)
-    planes = box.slices[0]
-    counted[0, planes] += lines.sum(axis=1)
-    counted[1, planes] += (twice * (1 + shared_y)).sum(axis=1)

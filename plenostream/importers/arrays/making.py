@@ -2,7 +2,7 @@
 
 1. Open: is the target free, does the work fit its memory?
 2. Gather: the source is asked box by box; active voxels go to files beside the target (`gather`).
-3. Pack and finish: as for every other source (`importers.packing`).
+3. Pack and finish: as for every other source (`importers.packing`, `importers.levels`).
 
 Each slab that is gathered or packed is kept, so that an interrupted writing goes on from there.
 """
@@ -35,6 +35,7 @@ from plenostream.importers.arrays.gather import (
 )
 from plenostream.importers.arrays.tiles import TiledVoxels
 from plenostream.importers.arrays.values import ValueForm
+from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import check_disk
 from plenostream.importers.packing.slab import SlabJob
@@ -113,6 +114,7 @@ def make_scene(
         "dtype": options.dtype,
         "codec": options.codec,
         "ndc": None if options.ndc is None else list(options.ndc),
+        "levels": levels_asked(grid.size, options.levels),
     }
     with staging.begin(journal, resume=options.resume):
         files = slab_files(staging.folder, bricks, form)
@@ -139,12 +141,13 @@ def make_scene(
             column=memory.column,
         )
         meta, density_change = pack_scene(job, memory, tell)
+        meta, level_bytes = finish_scene(staging.folder, staging.scene, meta, options, tell)
         gathered = gathering_bytes(bricks, form, width, source.held_bytes)
         return published(
             staging,
             meta,
             began=began,
-            planned_bytes=max(gathered, memory.planned_bytes),
+            planned_bytes=max(gathered, memory.planned_bytes, level_bytes),
             spill_bytes=counts.n_voxels * form.row_bytes,
             density_change=density_change,
         )

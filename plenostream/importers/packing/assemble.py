@@ -1,4 +1,4 @@
-"""Assembles a scene from its packed slabs: tables, chunks that slabs share, documents."""
+"""Assembles a scene from its packed slabs: tables, and chunks that slabs share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from plenostream.format.digests import tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
-from plenostream.format.writer import ChunkWriter, write_documents, write_edges
+from plenostream.format.writer import ChunkWriter, write_edges
 from plenostream.importers.packing.slab import PART_TABLES, SlabJob, load_part
 
 __all__ = ["assemble"]
 
 
 def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
-    """Write all that is missing in the scene of `job`; the documents come last.
+    """Write all that is missing in the scene of `job` but for its documents.
 
     Returns what the scene says about itself, and the `density_change` of its slabs.
 
@@ -45,5 +45,4 @@ def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
     for name in ROW_ARRAYS:
         edges = chain.from_iterable(part.edges[name] for part in parts)
         write_edges(job.scene, specs[name], edges, codec=job.codec)
-    write_documents(job.scene, meta, codec=job.codec)
     return meta, max(part.density_change for part in parts)

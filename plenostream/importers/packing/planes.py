@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plenostream.field.grid import BrickGrid
 from plenostream.format.layout import SLAB_BRICKS
 
-__all__ = ["PlaneCounts", "shared_voxels", "slab_planes"]
+__all__ = ["PlaneCounts", "count_box", "shared_voxels", "slab_planes"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,3 +62,20 @@ def shared_voxels(size: int, brick_size: int) -> NDArray[np.bool_]:
     voxel = np.arange(size)
     shared: NDArray[np.bool_] = (voxel % brick_size == 0) & (voxel > 0) & (voxel < size - 1)
     return shared
+
+
+def count_box(
+    active: NDArray[np.bool_],
+    lower: tuple[int, int, int],
+    bricks: BrickGrid,
+    counted: NDArray[np.int64],
+) -> None:
+    """Add the active voxels of a box [x, y, z] from voxel `lower` on to those of their planes, and to
+    the rows that these make: `plane_voxels` and `plane_rows` of `counted` [2, X]."""
+    x, y, z = (slice(a, a + n) for a, n in zip(lower, active.shape, strict=True))
+    shared_y = shared_voxels(bricks.size[1], bricks.brick_size)[y]
+    shared_z = shared_voxels(bricks.size[2], bricks.brick_size)[z]
+    lines = np.count_nonzero(active, axis=2)
+    twice = lines + np.count_nonzero(active[:, :, shared_z], axis=2)
+    counted[0, x] += lines.sum(axis=1)
+    counted[1, x] += (twice * (1 + shared_y)).sum(axis=1)

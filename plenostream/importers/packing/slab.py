@@ -54,7 +54,7 @@ class SlabJob:
     """All that any slab of a conversion needs to know; small and picklable."""
 
     work: str
-    """Folder of the conversion."""
+    """Folder of the conversion, or of a level."""
     meta: SceneMeta
     """The scene; only its grid, types and number of rows count here."""
     codec: str

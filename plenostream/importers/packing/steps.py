@@ -50,7 +50,7 @@ def plan_slabs(
 
 
 def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneMeta, float]:
-    """Pack all slabs that are not packed yet and finish the scene, up to its documents.
+    """Pack all slabs that are not packed yet and finish the scene, but for its documents.
 
     Returns what the scene says about itself, and the `density_change` of its slabs.
 

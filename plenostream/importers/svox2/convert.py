@@ -6,7 +6,8 @@
 4. Rows: checked where they can be read in place, else written to a file in voxel order (`spill`).
    So are background layers and basis, where there are any (`extra_chunks`).
 5. Pack: a Dask task a slab (`graph`, `slab`); chunks are written as they fill.
-6. Finish: tables, shared chunks, documents (`assemble`); then the scene moves to its target.
+6. Finish: tables and shared chunks (`assemble`), coarser levels and documents (`importers.levels`);
+   then the scene moves to its target.
 
 Each step leaves a file when it is done, so that an interrupted conversion goes on from there.
 """
@@ -34,6 +35,7 @@ from plenostream.files import durable
 from plenostream.files.paths import local_path
 from plenostream.format.layout import SceneMeta
 from plenostream.format.staging import Staging, flush_tree, write_atomically
+from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import MemoryPlan, check_disk
 from plenostream.importers.packing.slab import SlabJob
@@ -120,17 +122,18 @@ def convert(
         "dtype": options.dtype,
         "codec": options.codec,
         "ndc": None if options.ndc is None else list(options.ndc),
+        "levels": levels_asked(checkpoint.grid.size, options.levels),
     }
     with staging.begin(journal, resume=options.resume):
         steps = _Steps(checkpoint, staging, options, digest, tell)
-        meta = steps.run()
+        meta, level_bytes = finish_scene(staging.folder, staging.scene, steps.run(), options, tell)
         if _stamp(path) != stamp:
             raise CheckpointError(f"{path} was changed while it was being converted")
         return published(
             staging,
             meta,
             began=began,
-            planned_bytes=steps.planned_bytes,
+            planned_bytes=max(steps.planned_bytes, level_bytes),
             spill_bytes=steps.spilled_bytes,
             density_change=steps.density_change,
             may_need_ndc=options.ndc is None and looks_forward_facing(meta.grid),
@@ -181,7 +184,7 @@ class _Steps:
         self.density_change = 0.0
 
     def run(self) -> SceneMeta:
-        """Make the scene, up to its documents."""
+        """Make the scene, but for its levels and documents."""
         scan = self._scan()
         slab_rows = scan.slab_rows(self._bricks)
         memory = plan_slabs(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid
-from plenostream.integrator.interface import Boxes
+from plenostream.integrator.interface import LEFT_OUT, Boxes
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import BOX
 
@@ -63,7 +63,8 @@ class SlotTable:
     def update(self, slot_of: NDArray[np.int32]) -> None:
         """Enter the slots [bricks of the scene]."""
         slots = slot_of[self._brick]
-        self.slot_at.reshape(-1)[self._place] = np.where(slots < 0, _ABSENT, slots)
+        absent = np.where(slots == LEFT_OUT, _EMPTY, _ABSENT)
+        self.slot_at.reshape(-1)[self._place] = np.where(slots < 0, absent, slots)
 
 
 def _units(bricks: BrickGrid) -> tuple[int, tuple[int, ...]]:
@@ -111,7 +112,7 @@ def _bounds(boxes: Boxes, brick_size: int) -> tuple[tuple[int, ...], tuple[int, 
 
 def slot_table_bytes(boxes: Boxes, bricks: BrickGrid) -> int:
     """Bytes of a `SlotTable`: table, places and numbers, and what an update takes."""
-    return 4 * math.prod(bricks.shape) + _n_bricks(boxes) * (8 + 4 + 2 * 4 + 1)
+    return 4 * math.prod(bricks.shape) + _n_bricks(boxes) * (8 + 4 + 3 * 4 + 2)
 
 
 def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:

@@ -309,6 +309,8 @@ def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
         blocks_bits=(bricks.brick_size // BLOCK_SIZE).bit_length() - 1,
         bricks=bricks.shape,
         basis_dim=scene.basis_dim,
+        extent=tuple(scene.grid.extent.tolist()),
+        margin=scene.grid.margin,
         scale=tuple(scale.tolist()),
         offset=tuple(scene.grid.offset.tolist()),
         step=rule.step_size,

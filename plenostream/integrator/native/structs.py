@@ -108,6 +108,8 @@ class Scene(Structure):
         ("distance", c_void_p),
         ("brick_at", c_void_p),
         ("boxes", c_void_p),
+        ("extent", _Triple),
+        ("margin", c_double),
         ("low", _Three),
         ("high", _Three),
         ("scale", _Triple),

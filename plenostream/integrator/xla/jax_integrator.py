@@ -378,8 +378,12 @@ class JaxIntegrator(ABC):
 
     def _grid_arrays(self) -> tuple[GridArrays, Spacing]:
         put, grid, rule = self.device.put, self._scene.grid, self._rule
-        size = put(np.array(grid.size, np.float64))
-        arrays = GridArrays(size=size, scale=put(grid.scale), offset=put(grid.offset))
+        arrays = GridArrays(
+            extent=put(grid.extent),
+            margin=put(np.float64(grid.margin)),
+            scale=put(grid.scale),
+            offset=put(grid.offset),
+        )
         spacing = (rule.step_size, rule.near_clip, rule.far_cap)
         return arrays, Spacing(*(put(np.float64(number)) for number in spacing))
 

@@ -173,7 +173,7 @@ class Structs:
     def grid(self) -> tuple[GridArrays, Spacing]:
         """Grid, and spacing of samples."""
         three, number = self.one((3,), jnp.float64), self.one((), jnp.float64)
-        return GridArrays(three, three, three), Spacing(number, number, number)
+        return GridArrays(three, number, three, three), Spacing(number, number, number)
 
     def scalars(self) -> WaveScalars:
         """The values that kernels take."""

@@ -112,7 +112,7 @@ def test_lattice_is_numpys_to_the_last_bit(name: str) -> None:
     native.begin(source, 128)
     native.octant_keys()  # waits
     grid = scene.grid
-    arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+    arrays = GridArrays(grid.extent, grid.margin, grid.scale, grid.offset)
     origins, dirs, valid = given_rays(np, *source.per_tile)
     spacing = Spacing(rule.step_size, rule.near_clip, rule.far_cap)
     want = lattice(np, origins, dirs, valid, arrays, spacing, spheric_clip=rule.spheric_clip)
@@ -190,7 +190,7 @@ def test_rays_end_behind_their_tiles_last_box_and_have_a_key_if_they_meet_one() 
     native.begin(source, 128)
     native.octant_keys()  # waits
     grid = scene.grid
-    arrays = GridArrays(np.array(grid.size, np.float64), grid.scale, grid.offset)
+    arrays = GridArrays(grid.extent, grid.margin, grid.scale, grid.offset)
     spacing = Spacing(RULE.step_size, RULE.near_clip, RULE.far_cap)
     whole = lattice(np, *given_rays(np, *source.per_tile), arrays, spacing, spheric_clip=False)
     assert native._tiles is not None

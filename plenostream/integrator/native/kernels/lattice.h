@@ -29,8 +29,8 @@ static void meet_ellipsoids(const Scene *restrict scene, const double *const ori
     for (int i = 0; i < TILE_RAYS; i++) {
         double o[3], v[3];
         for (int a = 0; a < 3; a++) {
-            const double per_radius = 2.0 / scene->size[a];
-            o[a] = (origin[a][i] * scene->scale[a] + scene->offset[a] + 0.5) * per_radius - 1.0;
+            const double per_radius = 2.0 / scene->extent[a];
+            o[a] = (origin[a][i] * scene->scale[a] + scene->offset[a] + scene->margin) * per_radius - 1.0;
             v[a] = d[a][i] * per_radius;
         }
         const double square = v[0] * v[0] + v[1] * v[1] + v[2] * v[2];
@@ -64,7 +64,7 @@ static void lattice(const Scene *restrict scene, const WorldRays *restrict world
         exit[i] = LATTICE_FAR;
     }
     for (int a = 0; a < 3; a++) {
-        const double last = scene->size[a] - 1.0;
+        const double margin = scene->margin, last = scene->extent[a] - 2.0 * margin;
         for (int i = 0; i < TILE_RAYS; i++) {
             const int parallel = d[a][i] == 0.0;
             d[a][i] /= per_world[i];
@@ -72,7 +72,7 @@ static void lattice(const Scene *restrict scene, const WorldRays *restrict world
             const double inside = place < 0.0 ? 0.0 : place > last ? last : place;
             o[a][i] = parallel ? inside : place;
             const double inverse = 1.0 / (parallel ? 1.0 : d[a][i]);
-            const double low = (-0.5 - o[a][i]) * inverse, high = (last + 0.5 - o[a][i]) * inverse;
+            const double low = (-margin - o[a][i]) * inverse, high = (last + margin - o[a][i]) * inverse;
             const double near = parallel ? -LATTICE_FAR : low < high ? low : high;
             const double far = parallel ? LATTICE_FAR : low < high ? high : low;
             enter[i] = near > enter[i] ? near : enter[i];
@@ -99,9 +99,10 @@ static void lattice(const Scene *restrict scene, const WorldRays *restrict world
     }
     for (int a = 0; a < 3; a++)
         for (int i = 0; i < TILE_RAYS; i++) {
-            const double most = scene->size[a] - 0.5, place = o[a][i] + t_min[i] * d[a][i];
+            const double least = -scene->margin, most = scene->extent[a] - scene->margin;
+            const double place = o[a][i] + t_min[i] * d[a][i];
             tile->direction[a][i] = d[a][i];
-            tile->entry[a][i] = place < -0.5 ? -0.5 : place > most ? most : place;
+            tile->entry[a][i] = place < least ? least : place > most ? most : place;
         }
 }
 

@@ -51,7 +51,7 @@ typedef struct {
 typedef struct {
     int32_t column[SPHERES], line[SPHERES];
     float part_x[SPHERES], part_y[SPHERES];
-} Met;
+} Pierced;
 
 /* atan2(y, x) to 1e-14: an odd polynomial around an eighth of a turn, from Chebyshev's nodes. */
 INLINE double angle_of(double y, double x)
@@ -138,7 +138,7 @@ static Spheres spheres_from(const Layers *layers, int32_t first)
 }
 
 /* Where a ray meets the spheres. Each loop becomes vectors. */
-static void meet_spheres(const Layers *layers, const Spheres *spheres, const Outward *ray, Met *met)
+static void meet_spheres(const Layers *layers, const Spheres *spheres, const Outward *ray, Pierced *met)
 {
     double place[3][SPHERES], x[SPHERES], y[SPHERES];
     const double pi = 3.141592653589793, around = layers->around, height = layers->height;
@@ -229,7 +229,7 @@ static void see_spheres(const Layers *layers, const Spheres *spheres, const Outw
     while (from < end && !(1.0 / spheres->inverse[from] >= ray->innermost)) from++;
     rays->next[r] = spheres->first + from;
     if (from >= end) return;
-    Met met;
+    Pierced met;
     Four texel[SPHERES];
     double left[SPHERES], sigma[SPHERES] = {0};
     Corners corners;

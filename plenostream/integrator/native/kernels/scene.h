@@ -45,6 +45,8 @@ typedef struct {
     const uint8_t *distance; /* [units]: to the nearest unit with a box, in units; 0: it has one */
     const int32_t *brick_at; /* [bricks]: number of the brick there, or EMPTY */
     const Box *boxes;        /* [numbers of bricks, blocks of a brick] */
+    double extent[3];        /* edges of the volume, grid units: `size`, but for coarser levels */
+    double margin;           /* from the volume's edges to the first and last voxels */
     int32_t low[3], high[3]; /* cells [low, high) that all boxes lie in */
     double scale[3];         /* grid units per world unit */
     double offset[3];        /* grid coordinates of the world's origin */

@@ -22,7 +22,7 @@ from typing import Any
 import warp as wp
 
 from plenostream.field.aovs import NO_AOVS, Aovs
-from plenostream.integrator.interface import Light
+from plenostream.integrator.interface import LEFT_OUT, Light
 from plenostream.integrator.warp.kernels.gathers import gathers
 from plenostream.integrator.warp.kernels.places import (
     POINT,
@@ -51,6 +51,7 @@ _SLACK = wp.constant(0.01)
 _SIXTH = wp.constant(1.0 / 6.0)
 _24TH = wp.constant(1.0 / 24.0)
 _POINT = wp.constant(POINT)
+_LEFT_OUT = wp.constant(LEFT_OUT)
 _COUNTED = wp.constant(COUNTER_ROWS - 1)
 
 
@@ -219,6 +220,14 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
                     and low_z <= cell_z
                     and cell_z < high_z
                 )
+            brick = wp.int32(0)
+            slot = wp.int32(_LEFT_OUT)
+            if inside:
+                brick = wp.int32(boxes[box, 1])
+                slot = slot_of[brick]
+                if slot == _LEFT_OUT:
+                    inside = False
+                    box = -1
             if not inside:
                 ahead = wp.min(
                     steps_out(at_x, inverse_x, low_x, high_x, last_x),
@@ -250,8 +259,6 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
                         )
                 k += wp.max(1, wp.int32(wp.ceil(wp.min(ahead, wp.float32(n)))))
             else:
-                brick = wp.int32(boxes[box, 1])
-                slot = slot_of[brick]
                 if slot < 0:
                     # Any of them may be the one that is named: no atomics.
                     waits_for[0] = brick + 1

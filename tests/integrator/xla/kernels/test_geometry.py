@@ -40,8 +40,7 @@ ONE_ULP = 1e-9
 
 
 def arrays(grid: GridSpec) -> GridArrays:
-    size = jnp.asarray(np.array(grid.size, np.float64))
-    return GridArrays(size, jnp.asarray(grid.scale), jnp.asarray(grid.offset))
+    return GridArrays(*map(jnp.asarray, (grid.extent, grid.margin, grid.scale, grid.offset)))
 
 
 def constants(

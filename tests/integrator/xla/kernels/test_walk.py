@@ -30,8 +30,7 @@ BITS = entry_bits(GRID.size)
 
 
 def constants(origins: np.ndarray, dirs: np.ndarray) -> RayConstants:
-    size = jnp.asarray(np.array(GRID.size, np.float64))
-    grid = GridArrays(size, jnp.asarray(GRID.scale), jnp.asarray(GRID.offset))
+    grid = GridArrays(*map(jnp.asarray, (GRID.extent, GRID.margin, GRID.scale, GRID.offset)))
     setup = jax.jit(partial(ray_constants, bits=BITS, basis=partial(SphericalHarmonics(1), jnp)))
     every = jnp.ones(len(origins), bool)
     o, d = jnp.asarray(np.asarray(origins, float).T), jnp.asarray(np.asarray(dirs, float).T)

@@ -111,7 +111,8 @@ def make_toy(
     index = np.array(list(np.ndindex(*(-(-(n - 1) // BRICK) for n in grid.size))))
     slots = rng.permutation(len(index) + 1)[: len(index)]
     arrays = GridArrays(
-        jnp.asarray(np.array(grid.size, np.float64)),
+        jnp.asarray(grid.extent),
+        jnp.asarray(grid.margin),
         jnp.asarray(grid.scale),
         jnp.asarray(grid.offset),
     )

@@ -1,0 +1,1 @@
+"""Coarser levels of a scene, each made of the one before it."""
