@@ -161,7 +161,7 @@ Examples:
 @rule_option("--min-density", rule=PRUNE_DENSITY)
 @rule_option("--min-weight", rule=PRUNE_WEIGHT)
 @camera_options
-@record_options(RenderOptions)
+@record_options(RenderOptions, without=("outputs", "depth_density"))
 @record_options(EditOptions)
 @quiet_option
 @click.pass_obj

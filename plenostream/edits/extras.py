@@ -15,7 +15,7 @@ from typing import Protocol
 
 import numpy as np
 
-from plenostream.errors import BrickCorrupt, InvalidInput, printable
+from plenostream.errors import BrickCorrupt, InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.format.extra_arrays import ExtraCheck
@@ -34,8 +34,8 @@ class Named(Protocol):
     """A scene that something is made of."""
 
     @property
-    def path(self) -> Path:
-        """Where it is."""
+    def shown(self) -> str:
+        """Where it is, for messages."""
 
     @property
     def meta(self) -> SceneMeta:
@@ -69,13 +69,13 @@ def chosen_extras(scenes: Sequence[Named], grid: GridSpec) -> Extras:
     for other in scenes[1:]:
         if other.meta.learned != first.meta.learned:
             raise InvalidInput(
-                f"{_shown(first)} and {_shown(other)} have different bases "
+                f"{first.shown} and {other.shown} have different bases "
                 f"({first.meta.basis_type} and {other.meta.basis_type}): the coefficients of one mean "
                 "nothing to the other; expected scenes of one basis"
             )
         if other.meta.ndc != first.meta.ndc:
             raise InvalidInput(
-                f"{_shown(first)} and {_shown(other)} are not in the same normalised device "
+                f"{first.shown} and {other.shown} are not in the same normalised device "
                 "coordinates: a place of one is none of the other; expected scenes of one space"
             )
     with_layers = [n for n, scene in enumerate(scenes) if scene.meta.background is not None]
@@ -93,21 +93,17 @@ def _check_layers(scenes: Sequence[Named], grid: GridSpec) -> None:
     for scene in scenes:
         if scene.meta.background != scenes[0].meta.background:
             raise InvalidInput(
-                f"{_shown(scenes[0])} and {_shown(scene)} have different background layers, and a "
+                f"{scenes[0].shown} and {scene.shown} have different background layers, and a "
                 "scene has one set of them"
             )
         frame, made = (np.array([g.radius, g.center]) for g in (scene.meta.grid, grid))
         if (np.abs(made - frame) > _OFF * frame[0]).any():
             raise InvalidInput(
-                f"{_shown(scene)} has background layers, which lie around its volume (radius "
+                f"{scene.shown} has background layers, which lie around its volume (radius "
                 f"{scene.meta.grid.radius}, center {scene.meta.grid.center}): around another one "
                 f"(radius {grid.radius}, center {grid.center}) they would be others. A crop keeps "
                 "them with --keep-grid"
             )
-
-
-def _shown(scene: Named) -> str:
-    return printable(str(scene.path))
 
 
 def copy_extras(store: SceneStore, scene: Path, group: str, *, codec: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import replace
-from pathlib import Path
 
 from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options
-from plenostream.files.paths import PathLike, apart_from, local_path
+from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
 from plenostream.format.reader import open_store
 from plenostream.format.staging import Staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
@@ -41,7 +39,7 @@ def add_levels(
     """
     began = time.perf_counter()
     options = checked_options(options)
-    path = Path(os.path.abspath(local_path(scene, what="scene")))
+    path = scene_place(scene)
     apart_from([local_path(target, what="scene")], {"scene": path})
     tell: Progress = progress or (lambda step, done, total: None)
     staging = Staging(target, overwrite=options.overwrite)

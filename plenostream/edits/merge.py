@@ -100,7 +100,7 @@ def _check_edges(first: Origin, other: Origin) -> None:
     if (np.abs(ratio - 1) * other.meta.grid.size > _OFF).any():
         edges = [(1 / origin.meta.grid.scale).tolist() for origin in (first, other)]
         raise InvalidInput(
-            f"voxels of {other.path} have the edges {edges[1]}, and those of {first.path} "
+            f"voxels of {other.shown} have the edges {edges[1]}, and those of {first.shown} "
             f"{edges[0]}; expected scenes of one lattice"
         )
 
@@ -111,7 +111,7 @@ def _place(first: Origin, other: Origin) -> Triple:
     whole = np.rint(exact)
     if (np.abs(exact - whole) > _OFF).any():
         raise InvalidInput(
-            f"{other.path} lies {exact.tolist()} voxels from {first.path}; expected whole numbers, "
+            f"{other.shown} lies {exact.tolist()} voxels from {first.shown}; expected whole numbers, "
             "or a shift that says where it is to lie"
         )
     x, y, z = whole.astype(int).tolist()

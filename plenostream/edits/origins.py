@@ -14,7 +14,7 @@ from plenostream.edits.extras import chosen_extras, copy_extras
 from plenostream.edits.voxels import SceneVoxels
 from plenostream.errors import InvalidInput, printable, shown
 from plenostream.field.grid import GridSpec
-from plenostream.files.paths import PathLike, apart_from, local_path
+from plenostream.files.paths import PathLike, apart_from, local_path, scene_place, without_secrets
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import open_store
@@ -36,7 +36,8 @@ _LONGEST_LINE = 1000
 class Origin:
     """A scene that something is made of; closed again."""
 
-    path: Path
+    path: str
+    """Absolute, or a URL."""
     meta: SceneMeta
     codec: Codec
     table_bytes: int
@@ -45,7 +46,12 @@ class Origin:
     @property
     def label(self) -> str:
         """Its name, and the digest that says which one it was."""
-        return printable(f"{self.path.name} ({self.meta.tables_digest})")
+        return printable(f"{os.path.basename(self.shown)} ({self.meta.tables_digest})")
+
+    @property
+    def shown(self) -> str:
+        """Where it is, for messages."""
+        return printable(without_secrets(self.path).rstrip("/"))
 
 
 class Edit(Protocol):
@@ -63,7 +69,7 @@ def open_origin(scene: PathLike, target: PathLike) -> Origin:
     StoreError : no scene, or damaged tables.
     OutputError : `target` is the scene itself.
     """
-    path = Path(os.path.abspath(local_path(scene, what="scene")))
+    path = scene_place(scene)
     apart_from([local_path(target, what="scene")], {"scene": path})
     with open_store(path) as store:
         return Origin(

@@ -11,7 +11,7 @@ import numpy as np
 from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options, new_history, open_origin
-from plenostream.errors import InvalidInput, printable
+from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import density_rounding, density_unit
 from plenostream.files.paths import PathLike
@@ -56,7 +56,7 @@ def transform(
     old = origin.meta.grid
     if origin.meta.ndc is not None:
         raise InvalidInput(
-            f"{printable(str(origin.path))} lies in normalised device coordinates, whose places are "
+            f"{origin.shown} lies in normalised device coordinates, whose places are "
             "none of the world: a frame that is moved there is bent in the world, not moved"
         )
     grid = replace(

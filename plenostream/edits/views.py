@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from plenostream.cameras import Camera
 from plenostream.errors import BudgetError, InvalidInput, shown
 from plenostream.export.pixels import psnr
+from plenostream.files.paths import PathLike
 from plenostream.options import EditOptions, RenderOptions, StreamOptions
 from plenostream.renderer import Renderer
 from plenostream.results import Progress
@@ -58,7 +59,7 @@ class Views:
             ) from error
 
     @contextmanager
-    def drawn(self, scene: Path) -> Iterator[Draw]:
+    def drawn(self, scene: PathLike) -> Iterator[Draw]:
         """What draws them of a scene."""
         with (
             self.budgeted(),

@@ -1,4 +1,4 @@
-"""How large a picture in a file is, without decoding it where its format allows that."""
+"""Which pixels a picture in a file has, without decoding it where its format allows that."""
 
 from __future__ import annotations
 
@@ -12,18 +12,31 @@ import OpenEXR
 
 from plenostream.cameras.image_size import read_image_size
 
-__all__ = ["frame_size"]
+__all__ = ["found_pixels", "pixels_in_words"]
 
 Size = tuple[int, int]
 
 
-def frame_size(path: Path) -> Size | None:
-    """Width and height of a picture of `plenostream render`; None where it is none."""
+def found_pixels(path: Path) -> str | None:
+    """Size of a picture of `plenostream render`, and what pixels a PNG has, as `pixels_in_words` says it;
+    None where it is none."""
+    ending = path.suffix.lower()
     try:
-        return _READERS.get(path.suffix.lower(), read_image_size)(path)
+        size = _READERS.get(ending, read_image_size)(path)
+        if size is None or ending != ".png":
+            return pixels_in_words(*size) if size else None
+        with path.open("rb") as file:
+            bits, colours = file.read(26)[24:]
+        return pixels_in_words(*size, bits=bits, channels=_PNG_CHANNELS.get(colours, 0))
     except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, cv2.error):
         # Not there, cut short, another thing: the same as no picture.
         return None
+
+
+def pixels_in_words(width: int, height: int, *, bits: int = 0, channels: int = 0) -> str:
+    """A size, with what a pixel has where that is known."""
+    each = f" of {channels} x {bits} bits" if bits else ""
+    return f"{width}x{height} pixels{each}"
 
 
 def _exr_size(path: Path) -> Size:
@@ -49,6 +62,10 @@ def _webp_size(path: Path) -> Size | None:
     return None if pixels is None else (pixels.shape[1], pixels.shape[0])
 
 
+_PNG_COLOURS = {0: "grey", 2: "RGB", 6: "RGBA"}
+"""By the colour type in the header."""
+_PNG_CHANNELS = {0: 1, 2: 3, 6: 4}
+"""By the type of colour that the header has."""
 _READERS: dict[str, Callable[[Path], Size | None]] = {
     ".exr": _exr_size,
     ".npy": _array_size,

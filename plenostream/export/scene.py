@@ -14,7 +14,7 @@ from plenostream.export.mesh import write_mesh
 from plenostream.export.points import write_points
 from plenostream.export.volume import write_volume
 from plenostream.files.atomic import AsideFile, atomic_file, try_place, writing
-from plenostream.files.paths import PathLike, apart_from, local_path
+from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import ExportFormat, ExportOptions
@@ -62,7 +62,7 @@ def export_scene(
 
     Parameters
     ----------
-    scene : a scene, folder or zip
+    scene : a scene: folder, zip, or URL of a folder
     target : where to; whole or not there. Its ending says which format, or `options.format`
     options : `ExportOptions`
     progress : told of each step
@@ -79,7 +79,7 @@ def export_scene(
     where = local_path(target, what="export")
     chosen = chosen_format(where, options)
     tell: Progress = progress or (lambda step, done, total: None)
-    apart_from([where], {"scene": local_path(scene, what="scene")})
+    apart_from([where], {"scene": scene_place(scene)})
     if chosen == "ome-zarr":
         with atomic_volume(target, overwrite=options.overwrite) as folder, writing(target):
             with open_store(scene) as store:

@@ -130,7 +130,9 @@ def _check_outputs(target: Target) -> None:
     """Refuse what such a file has no place for."""
     both = target.colours == _COLOURS
     if target.kind == "jpg" and both:
-        raise InvalidInput("JPEG has no transparency; leave alpha out, or name a .png or .webp")
+        raise InvalidInput(
+            "JPEG has no transparency; leave alpha out, and --background none, or name a .png or .webp"
+        )
     if not target.film:
         return
     if "rgb" not in target.outputs or target.maps:
@@ -142,7 +144,7 @@ def _check_outputs(target: Target) -> None:
     if both and codec.transparent_pixels is None:
         raise InvalidInput(
             f"a film of {codec.name} has no transparency; name a .mov (ProRes 4444) or a .webm "
-            "(VP9), or leave alpha out"
+            "(VP9), or leave alpha out, and --background none"
         )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from plenostream.errors import InvalidInput, OutputError, printable
 from plenostream.export.film import FilmWriter, film_output
 from plenostream.export.film_codecs import film_codec
-from plenostream.export.frame_sizes import frame_size
+from plenostream.export.frame_sizes import found_pixels, pixels_in_words
 from plenostream.export.stills import StillWriter, still_output
 from plenostream.export.targets import Target, frame_files
 from plenostream.options import FileOptions
@@ -27,6 +27,8 @@ from plenostream.results import RenderResult
 
 __all__ = ["ResumedFilm", "kept_frames", "missing_frames", "resumed_film"]
 
+_CHANNELS = {("rgb",): 3, ("rgb", "alpha"): 4, ("alpha",): 1}
+"""Of a PNG, by its outputs."""
 Sizes = Mapping[int, tuple[int, int]]
 """Width and height of each frame, by its number, in the order of the film."""
 
@@ -55,13 +57,13 @@ def kept_frames(target: Target) -> Target:
         )
     if len(frame_files(target, 0).all) > 1:
         raise InvalidInput(
-            "--resume goes on with frames of one file each, and these have several (coloured ones "
-            f"among them, whose colours mean the same in one render); leave {target.maps[0]} out of "
-            "--outputs, or say --format exr or npz, which hold everything"
+            "--resume goes on with frames of one file each, and these have several; leave "
+            f"{target.maps[0]} out of --outputs, or say --format exr or npz, which hold everything"
         )
-    if target.maps and target.kind not in ("exr", "npy", "npz"):
+    ranged = [name for name in target.maps if name != "normals"]
+    if ranged and target.kind not in ("exr", "npy", "npz"):
         raise InvalidInput(
-            f"--resume cannot go on with coloured {target.maps[0]}, whose colours mean the same in "
+            f"--resume cannot go on with coloured {ranged[0]}, whose colours mean the same in "
             "all frames of one render; say --format exr, npy or npz"
         )
     return target
@@ -73,7 +75,7 @@ def missing_frames(target: Target, sizes: Sizes) -> list[int]:
     Raises
     ------
     InvalidInput : as for `kept_frames`.
-    OutputError : a frame that is there is no picture of its size: it is of another render.
+    OutputError : a frame that is there is no picture of its size and pixels: it is of another render.
     """
     kept = kept_frames(target)
     missing = []
@@ -82,14 +84,21 @@ def missing_frames(target: Target, sizes: Sizes) -> list[int]:
         if not path.exists():
             missing.append(number)
             continue
-        found = frame_size(path)
-        if found != size:
-            what = f"has {found[0]}x{found[1]} pixels" if found else "is no picture"
+        found, asked = found_pixels(path), _asked_pixels(kept, size)
+        if found != asked:
+            what = f"has {found}" if found else "is no picture"
             raise OutputError(
-                f"{printable(str(path))} {what}, and the frame {size[0]}x{size[1]}: it is of another "
-                "render; name another place, or remove it"
+                f"{printable(str(path))} {what}, and the frame has {asked}: it is of another render; "
+                "name another place, or remove it"
             )
     return missing
+
+
+def _asked_pixels(kept: Target, size: tuple[int, int]) -> str:
+    """What `found_pixels` says of a frame of this size."""
+    if kept.kind != "png":
+        return pixels_in_words(*size)
+    return pixels_in_words(*size, bits=kept.options.png_bits, channels=_CHANNELS[kept.colours])
 
 
 class ResumedFilm:

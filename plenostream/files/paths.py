@@ -22,7 +22,9 @@ __all__ = [
     "input_file",
     "local_path",
     "outside_scenes",
+    "scene_place",
     "url_of",
+    "without_secrets",
 ]
 
 PathLike = str | os.PathLike[str]
@@ -52,10 +54,21 @@ def local_path(path: PathLike, *, what: str) -> Path:
         raise InvalidInput(f"the {what} {printable(text)} has a null byte in its name")
     if (url := url_of(text)) is not None:
         raise InvalidInput(
-            f"the {what} {printable(text)} is a URL ({url.partition('://')[0]}://); only scenes to read "
-            "may be remote: name a file or folder of this machine"
+            f"the {what} {printable(without_secrets(url))} is a URL ({url.partition('://')[0]}://); only "
+            "scenes to read may be remote: name a file or folder of this machine"
         )
     return Path(text)
+
+
+def scene_place(path: PathLike) -> str:
+    """Where a scene to read is: an absolute path, or a URL.
+
+    Raises
+    ------
+    InvalidInput : no path, or an empty one.
+    """
+    url = url_of(path) if isinstance(path, str | os.PathLike) else None
+    return url or os.path.abspath(local_path(path, what="scene"))
 
 
 def url_of(path: PathLike) -> str | None:
@@ -66,6 +79,12 @@ def url_of(path: PathLike) -> str | None:
     if url is None or (url[2] == "/" and os.path.isdir(f"{url[1]}:")):
         return None
     return f"{url[1]}://{text[url.end() :]}"
+
+
+def without_secrets(text: str) -> str:
+    """`text` with what may be secret of its URLs left out: names and passwords, and queries."""
+    text = re.sub(r"(://)[^/\s]*@", r"\1", text)
+    return re.sub(r"(://[^\s?#]*)[?#][^\s)\"']*", r"\1", text)
 
 
 def file_kind(mode: int) -> str:

@@ -13,6 +13,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 _ENDING = ".kept"
 _DIGEST_BYTES = 8
+_WRITTEN_S = 3600
+"""Seconds after which a file that is being written has been given up."""
 _LEFT_OVER = 0.9
 """Share of the allowed bytes that stays when room is made."""
 
@@ -58,6 +61,7 @@ class KeptSource:
             raise OutputError(
                 f"the cache {printable(str(self._root))} cannot be made: {error.strerror}"
             ) from error
+        self._remove_left_over()
         self._held = sum(size for _, size, _ in self._files())
         self._make_room()
 
@@ -129,6 +133,13 @@ class KeptSource:
                 path.unlink()
             self._held -= size
 
+    def _remove_left_over(self) -> None:
+        """Remove what programs were killed over: nothing takes so long to be written."""
+        for path in self._root.glob("??/.*.part"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > _WRITTEN_S:
+                    path.unlink()
+
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         """When each file was last used, its bytes, and where it is."""
         for path in self._root.glob(f"??/*{_ENDING}"):
@@ -142,7 +153,8 @@ def _checked(path: Path, at_most: int) -> bytes | None:
     try:
         with path.open("rb") as file:
             packed = file.read(at_most + _DIGEST_BYTES + 1)
-            os.utime(file.fileno())
+            with contextlib.suppress(OSError):  # a folder that others fill, and that is read alone
+                os.utime(file.fileno())
     except OSError:
         return None
     blob = packed[:-_DIGEST_BYTES]

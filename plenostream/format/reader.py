@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreError
-from plenostream.files.paths import PathLike
+from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.codecs import DecodeError
 from plenostream.format.kept import KeptSource
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
-from plenostream.format.remote import open_source, without_secrets
+from plenostream.format.remote import open_source
 from plenostream.format.side_by_side import EachOf, side_by_side
 from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
@@ -55,7 +55,7 @@ def open_store(
     BrickCorrupt : a chunk of a table is missing or damaged; named.
     """
     source = open_source(path)
-    where = without_secrets(os.fspath(path))
+    where = without_secrets(url_of(path) or os.fspath(path))
     try:
         meta, checksum = read_meta(source, where=where)
         if cache is not None and source.n_at_once:

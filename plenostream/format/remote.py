@@ -10,15 +10,16 @@ from __future__ import annotations
 import os
 import re
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreNotFound, printable
-from plenostream.files.paths import PathLike, url_of
+from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.source import ByteSource, local_source
 
-__all__ = ["FsspecSource", "ObjectSource", "open_source", "without_secrets"]
+__all__ = ["FsspecSource", "ObjectSource", "open_source"]
 
 _Answer = TypeVar("_Answer")
 
@@ -44,13 +45,8 @@ def open_source(path: PathLike) -> ByteSource:
         return local_source(path)
     scheme, _, place = url.partition("://")
     source = ObjectSource if scheme.lower() in _OBJECT_STORES else FsspecSource
-    return source(f"{scheme}://{place.rstrip('/')}")
-
-
-def without_secrets(text: str) -> str:
-    """`text` with what may be secret of its URLs left out: names and passwords, and queries."""
-    text = re.sub(r"(://)[^/\s@]*@", r"\1", text)
-    return re.sub(r"(://[^\s?#]*)[?#][^\s)\"']*", r"\1", text)
+    # Keys are put behind the folder, and before a query.
+    return source(f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}")
 
 
 class ObjectSource:
@@ -188,7 +184,8 @@ class FsspecSource:
 def _errors_of_libraries() -> tuple[type[Exception], ...]:
     """What comes out of fsspec: of each system's library, errors of the system for the most part."""
     web = sys.modules.get("aiohttp")
-    return (OSError, ValueError, ImportError, RuntimeError, *([web.ClientError] if web else []))
+    own = (zipfile.BadZipFile, web.ClientError) if web else (zipfile.BadZipFile,)
+    return (OSError, ValueError, ImportError, RuntimeError, *own)
 
 
 def _refuse_long(size: int, at_most: int) -> None:

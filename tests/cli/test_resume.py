@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def drawn(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Paper:
     def render(camera: Camera) -> RenderResult:
         picture = plain(camera)
         picture.rgb[:] = (0.5 + camera.eye_world / 20).clip(0, 1)
-        return picture
+        return replace(picture, normals=picture.rgb)
 
     monkeypatch.setattr(paper, "render", render)
     return paper
@@ -99,6 +100,7 @@ def test_render_that_was_cut_off_goes_on(
         ("out", "--format", "npy"),
         ("out", "--format", "webp", "--background", "none"),
         ("out", "--format", "jpg"),
+        ("out", "--format", "webp", "--outputs", "normals"),
         ("out.mov", "--background", "none"),
         ("out.webm", "--background", "none"),
     ],
@@ -159,10 +161,40 @@ def test_frame_of_another_render_is_refused(
     assert run("render", "s", tmp_path / "out", "--orbit", 3, "--size", "32x24") == 0
     asked = ("render", "s", tmp_path / "out", "--orbit", 3, "--resume", "--size")
     assert run(*asked, "16x16") == 1
-    assert "frame_0000.png has 32x24 pixels, and the frame 16x16" in capsys.readouterr().err
+    assert (
+        "frame_0000.png has 32x24 pixels of 3 x 8 bits, and the frame has 16x16"
+        in capsys.readouterr().err
+    )
     (tmp_path / "out" / "frame_0001.png").write_bytes(b"")
     assert run(*asked, "32x24") == 1
     assert "frame_0001.png is no picture" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("film", "flags", "message"),
+    [
+        ("a.mov", (), "has 32x24 pixels of 3 x 8 bits, and the frame has 32x24 pixels of 3 x 16"),
+        (
+            "a.webm",
+            ("--background", "none"),
+            "of 3 x 8 bits, and the frame has 32x24 pixels of 4 x",
+        ),
+    ],
+)
+def test_frame_of_other_pixels_is_refused(
+    drawn: Paper,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    film: str,
+    flags: tuple[str, ...],
+    message: str,
+) -> None:
+    place = ("--orbit", 3, "--size", "32x24")
+    assert run("render", "s", f"{tmp_path}/{film}.frames/", *place) == 0
+    drawn.cameras.clear()
+    assert run("render", "s", tmp_path / film, "--resume", *place, *flags) == 1
+    assert message in capsys.readouterr().err
+    assert drawn.cameras == []
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,12 @@ def test_a_url_is_a_url_even_where_path_took_a_slash(path: Any) -> None:
         local_path(path, what="scene")
 
 
+def test_a_url_is_refused_without_its_secrets() -> None:
+    with pytest.raises(InvalidInput, match="the film s3://bucket/x is a URL") as raised:
+        local_path("s3://me:secret@bucket/x?sig=secret", what="film")
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("path", ["a:b", "C:/x", "x/s3://y", "12://x", "./s3:/x", "a b://x", " "])
 def test_other_names_with_colons_are_files(path: str) -> None:
     assert local_path(path, what="scene") == Path(path)

@@ -3,8 +3,11 @@ wrong, and no secret."""
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -14,9 +17,12 @@ import numpy as np
 import pytest
 
 import plenostream as ps
+from plenostream.edits import crop
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat, StoreNotFound
+from plenostream.export.scene import export_scene
+from plenostream.files.paths import without_secrets
 from plenostream.format.reader import open_store
-from plenostream.format.remote import open_source, without_secrets
+from plenostream.format.remote import open_source
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import zip_scene
 from plenostream.testing.web import WebFolder, serving
@@ -179,12 +185,43 @@ def test_a_cache_spares_the_requests_and_forgets_what_is_damaged(
     assert web.requests[ROWS] == 1
 
 
+def test_a_cache_that_can_only_be_read_is_used(
+    web: WebFolder, expected: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    picture(f"{web.url}/scene", cache=tmp_path)
+    monkeypatch.setattr(os, "utime", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    web.requests.clear()
+    assert np.array_equal(picture(f"{web.url}/scene", cache=tmp_path), expected)
+    assert set(web.requests) == {"scene/zarr.json"}
+
+
+def test_scenes_at_urls_are_edited_and_exported(
+    web: WebFolder, place: Path, tmp_path: Path
+) -> None:
+    url = f"{web.url.replace('://', '://me:secret@')}/scene?sig=secret"
+    for name, scene in (("local", place / "scene"), ("remote", url)):
+        crop(scene, tmp_path / name, (0, 0, 0, 9, 9, 9), units="voxels")
+        export_scene(scene, tmp_path / f"{name}.npz")
+    with open_store(tmp_path / "local") as local, open_store(tmp_path / "remote") as remote:
+        assert local.meta == remote.meta  # digests of all rows, and the history without secrets
+    assert (tmp_path / "remote.npz").read_bytes() == (tmp_path / "local.npz").read_bytes()
+
+
 def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_path: Path) -> None:
     allowed = 100_000
     kept = {"cache": tmp_path, "cache_size": allowed}
+    for name, age in ((".old.part", 4000), (".new.part", 0)):
+        (tmp_path / "ab").mkdir(exist_ok=True)
+        (tmp_path / "ab" / name).touch()
+        os.utime(tmp_path / "ab" / name, (time.time() - age,) * 2)
     for _ in range(2):
         assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
         assert sum(file.stat().st_size for file in tmp_path.rglob("*.kept")) <= allowed
+    assert [file.name for file in tmp_path.rglob("*.part")] == [".new.part"]
 
 
 @pytest.mark.parametrize(
@@ -192,20 +229,22 @@ def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_pat
     [
         ("{web}/nothing", StoreNotFound, "no zarr.json"),
         ("http://me:secret@127.0.0.1:1/s?sig=secret", StoreFormat, r"127\.0\.0\.1:1/s"),
+        (Path("http://me:secret@127.0.0.1:1/s"), StoreFormat, r"http://127\.0\.0\.1:1/s"),
+        ("zip::{web}/scene/zarr.json", InvalidInput, "not a zip file"),
         ("nonsense://bucket/s", InvalidInput, "nonsense://bucket/s cannot be opened"),
         ("s3://", InvalidInput, "s3:// cannot be opened"),
     ],
 )
 def test_a_url_that_leads_nowhere_is_one_error_without_secrets(
-    web: WebFolder, url: str, error: type[Exception], words: str
+    web: WebFolder, url: str | Path, error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words) as raised:
-        open_store(url.format(web=web.url))
+        open_store(url.format(web=web.url) if isinstance(url, str) else url)
     assert "secret" not in str(raised.value)
 
 
 def test_no_secret_is_shown() -> None:
-    told = without_secrets("GET https://me:pw@h/a/b?sig=x&t=1 failed (see http://k@h/c#frag)")
+    told = without_secrets("GET https://me:p@w@h/a/b?sig=x&t=1 failed (see http://k@h/c#frag)")
     assert told == "GET https://h/a/b failed (see http://h/c)"
 
 
