@@ -20,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
     from plenostream.errors import (
+        AddressError,
         BrickCorrupt,
         BudgetError,
         CameraError,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         InvalidInput,
         OutputError,
         PlenostreamError,
+        RenderCancelled,
         StoreError,
         StoreExists,
         StoreFormat,
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     )
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
-    from plenostream.results import FrameStats, RayResult, RenderResult
+    from plenostream.results import FrameStats, PoolUse, RayResult, RenderResult
     from plenostream.scene import Scene, open_scene
 
 _HOMES = {
@@ -73,6 +75,7 @@ _HOMES = {
     "importers.packing.report": ("ConvertReport",),
     "integrator.xla.environment": ("prepare_jax",),
     "errors": (
+        "AddressError",
         "BrickCorrupt",
         "BudgetError",
         "CameraError",
@@ -82,6 +85,7 @@ _HOMES = {
         "InvalidInput",
         "OutputError",
         "PlenostreamError",
+        "RenderCancelled",
         "StoreError",
         "StoreExists",
         "StoreFormat",
@@ -101,13 +105,14 @@ _HOMES = {
         "VolumeOptions",
     ),
     "renderer": ("Renderer",),
-    "results": ("FrameStats", "RayResult", "RenderResult"),
+    "results": ("FrameStats", "PoolUse", "RayResult", "RenderResult"),
     "format.info": ("scene_info",),
     "format.verify": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AddressError",
     "BrickCorrupt",
     "BudgetError",
     "Camera",
@@ -126,7 +131,9 @@ __all__ = [
     "InvalidInput",
     "OutputError",
     "PlenostreamError",
+    "PoolUse",
     "RayResult",
+    "RenderCancelled",
     "RenderOptions",
     "RenderPlan",
     "RenderResult",

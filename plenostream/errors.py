@@ -14,6 +14,8 @@
     |  `- BrickCorrupt                           a damaged chunk or brick; names it
     |- BudgetError                           3   what was asked for does not fit the memory named
     |- DeviceError                           1   no such backend, or out of memory in spite of the budget
+    |- AddressError                          1   nothing can listen at this address
+    |- RenderCancelled                       1   the caller wants the picture no more
     `- InternalError                        70   an invariant broke: our bug
 
 The message of each says what was wrong, where, what was got and expected, and what to try.
@@ -27,6 +29,7 @@ from functools import partial
 from typing import Any
 
 __all__ = [
+    "AddressError",
     "BrickCorrupt",
     "BudgetError",
     "CameraError",
@@ -36,6 +39,7 @@ __all__ = [
     "InvalidInput",
     "OutputError",
     "PlenostreamError",
+    "RenderCancelled",
     "StoreError",
     "StoreExists",
     "StoreFormat",
@@ -174,6 +178,14 @@ class BudgetError(PlenostreamError):
 
 class DeviceError(PlenostreamError):
     """The device or backend asked for is not there or failed."""
+
+
+class AddressError(PlenostreamError):
+    """An address of the machine at which the viewer cannot listen."""
+
+
+class RenderCancelled(PlenostreamError):
+    """A picture that its caller wanted no more (`cancel`); the renderer draws others as before."""
 
 
 class InternalError(PlenostreamError):

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from plenostream.cameras import Camera
 from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.opening import open_session
+from plenostream.engine.oversight import overseen
 from plenostream.engine.projection import ChosenNdc, choose_ndc
 from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
@@ -25,7 +26,7 @@ from plenostream.plan.budget import RenderPlan
 from plenostream.process.closing import Closing
 from plenostream.process.forks import Owner
 from plenostream.process.turns import Turns
-from plenostream.results import FrameStats, RayResult, RenderResult
+from plenostream.results import Cancel, FrameStats, PoolUse, Progress, RayResult, RenderResult
 from plenostream.rules import real_rows
 from plenostream.scene import Scene
 
@@ -106,6 +107,9 @@ class Renderer(Closing):
         self._levels = LevelSessions(scene.store, self.options, self.stream, device_bytes=allowed)
         self._session = self._levels.session(0)
 
+    def _interrupt(self) -> None:
+        (self._levels or self._session).interrupt()
+
     def _close_sessions(self) -> None:
         (self._levels or self._session).close()
 
@@ -152,6 +156,11 @@ class Renderer(Closing):
         """The coordinates that rays are brought to, and whether the scene may need some."""
         return self._ndc
 
+    @property
+    def use(self) -> PoolUse:
+        """What it holds at the moment; other threads may ask in the middle of a picture."""
+        return (self._levels or self._session).use
+
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.
 
@@ -164,43 +173,61 @@ class Renderer(Closing):
         with self._turn():
             return picture_job(self._session, camera, self._levels).plan()
 
-    def render(self, camera: Camera) -> RenderResult:
+    def render(
+        self, camera: Camera, *, cancel: Cancel | None = None, progress: Progress | None = None
+    ) -> RenderResult:
         """The picture that `camera` takes.
+
+        Parameters
+        ----------
+        cancel : says whether the picture is not wanted any more (`threading.Event().is_set`, say);
+            asked by another thread every few milliseconds
+        progress : told "drawing", how many rays are drawn, and how many there are
 
         Raises
         ------
         BudgetError : it does not fit; nothing was read. BrickCorrupt : a brick that it needs is
         damaged; the error names it. DeviceError : the device failed, or JAX was used before this
         process was forked. InvalidInput : the renderer is closed, or this very thread is drawing
-        with it (in a signal handler). StoreError : the scene is closed.
+        with it (in a signal handler). RenderCancelled : `cancel` said so; bricks that are in the
+        pool stay there, and the next picture is drawn as ever. StoreError : the scene is closed.
         """
         _require("camera", camera, Camera, "a Camera")
-        with self._turn():
+        with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began = time.perf_counter()
-            pixels, stats = picture_job(self._session, camera, self._levels).draw()
+            job = picture_job(self._session, camera, self._levels)
+            pixels, stats = job.draw(oversight)
         stats.seconds = time.perf_counter() - began
         seen = {"rgb": pixels.rgb, "alpha": pixels.alpha, "depth": pixels.depth, **pixels.aovs}
         return RenderResult(**seen, stats=stats)
 
-    def render_rays(self, origins: ArrayLike, directions: ArrayLike) -> RayResult:
+    def render_rays(
+        self,
+        origins: ArrayLike,
+        directions: ArrayLike,
+        *,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> RayResult:
         """Colours of any rays. They have no pixels: level auto draws them from level 0.
 
         Parameters
         ----------
         origins, directions : real numbers [n, 3], world space; origins up to
             `options.LARGEST_COORDINATE`, directions of any length above zero
+        cancel, progress : as of `render`
 
         Raises
         ------
         InvalidInput : shapes or values that mean nothing. Else as `render`.
         """
         start, course = _checked_rays(origins, directions)
-        with self._turn():
+        with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began, stats = time.perf_counter(), FrameStats()
             aovs = self._session.aovs
             values = np.empty((0, 5 + aovs.n_columns), np.float32)
             if len(start):
-                values, stats = RaysJob(self._session, start, course).draw()
+                values, stats = RaysJob(self._session, start, course).draw(oversight=oversight)
         rgb, alpha, depth = _cut(values)
         found = aovs.of_pixels(values[:, None, 5:])
         stats.seconds = time.perf_counter() - began

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from plenostream.errors import InvalidInput
 from plenostream.options import OUTPUTS
 
-__all__ = ["FrameStats", "Outputs", "Progress", "RayResult", "RenderResult"]
+__all__ = ["Cancel", "FrameStats", "Outputs", "PoolUse", "Progress", "RayResult", "RenderResult"]
+
+Cancel = Callable[[], bool]
+"""Says whether what is being done is not wanted any more; asked from another thread."""
 
 Progress = Callable[[str, int, int], None]
 """Told the name of a step, how much of it is done, and how much there is."""
@@ -74,6 +77,20 @@ class FrameStats:
     def to_dict(self) -> dict[str, Any]:
         """All counters as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUse:
+    """What a renderer holds and does at the moment."""
+
+    bricks: int
+    """Bricks in the pool."""
+    slots: int
+    """Bricks that the pool has room for; 0 before the first picture."""
+    bytes_read: int
+    """Compressed bytes fetched from the scene's rows so far."""
+    chunks_coming: int
+    """Chunks of the scene that are being read and decoded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,6 +35,7 @@ RANKS = {
     "scene": 3,
     "renderer": 4,
     "edits": 5,
+    "viewer": 5,
     "cli": 6,
     "__main__": 7,
 }
@@ -65,6 +66,7 @@ FENCES = {
     "skimage": {"export"},
     "torch": {"export"},
     "trimesh": {"export"},
+    "websockets": {"viewer", "testing"},
     "click": {"cli"},
     "tqdm": {"cli"},
     "hypothesis": {"testing"},

@@ -11,6 +11,7 @@ from plenostream import errors
 from plenostream.errors import BrickCorrupt, BudgetError, PlenostreamError
 
 EXIT_CODES = {
+    "AddressError": 1,
     "BrickCorrupt": 1,
     "BudgetError": 3,
     "CameraError": 1,
@@ -20,6 +21,7 @@ EXIT_CODES = {
     "InvalidInput": 2,
     "OutputError": 1,
     "PlenostreamError": 1,
+    "RenderCancelled": 1,
     "StoreError": 1,
     "StoreExists": 1,
     "StoreFormat": 1,

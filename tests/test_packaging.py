@@ -66,7 +66,9 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     assert [name.rpartition("/")[2] for name in scripts] == ["plenostream"]
     kernels = {str(path.relative_to(ROOT)) for path in FOLDER.glob("*.[ch]")}
     library = str((FOLDER.parent / library_name()).relative_to(ROOT))
-    assert names - scripts == modules | kernels | {"plenostream/py.typed", library}
+    page = {str(path.relative_to(ROOT)) for path in (package / "viewer" / "static").iterdir()}
+    assert len(page) > 5
+    assert names - scripts == modules | kernels | page | {"plenostream/py.typed", library}
 
 
 def test_installed_wheel_renders_what_svox2_renders(programs: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from plenostream.cli.plan import plan
 from plenostream.cli.points import points
 from plenostream.cli.render import render
 from plenostream.cli.sketch import inspect
+from plenostream.cli.view import view
 
 __all__ = ["commands"]
 
@@ -26,6 +27,7 @@ __all__ = ["commands"]
     epilog="""\b
 Start with:
   plenostream convert model.npz model.zarr
+  plenostream view model.zarr --open
   plenostream render model.zarr view.png --look-from 2,2,1
   plenostream render model.zarr turn.mp4 --orbit 120
 
@@ -49,7 +51,7 @@ def commands(context: click.Context) -> None:
         context.exit(2)
 
 
-_READING = (convert, render, plan, evaluate, compare, info, inspect, verify, export, points)
+_READING = (convert, view, render, plan, evaluate, compare, info, inspect, verify, export, points)
 _EDITING = (crop, levels, merge, prune, resample, transform)
 for command in (*_READING, *_EDITING):
     commands.add_command(command)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plenostream.renderer import Renderer
     from plenostream.scene import Scene
 
-__all__ = ["cameras_of", "opened_renderer", "opened_scene"]
+__all__ = ["cameras_of", "opened_renderer", "opened_scene", "opened_scene_alone"]
 
 
 @contextmanager
@@ -50,6 +50,16 @@ def opened_scene(
         options, about_ndc = take_ndc_of_data_set(options, opened.meta, ndc)
         with _renderer(opened, options, stream) as renderer:
             yield renderer, options, about_ndc
+
+
+@contextmanager
+def opened_scene_alone(
+    scene: str, flags: dict[str, Any]
+) -> Iterator[tuple[Scene, RenderOptions, StreamOptions]]:
+    """An open scene without a renderer, and the options for one."""
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    with _opened_scene(scene, stream, flags) as opened:
+        yield opened, options, stream
 
 
 def cameras_of(scene: str, options: RenderOptions, flags: dict[str, Any]) -> Viewpoints:

@@ -21,6 +21,7 @@ from plenostream.options import (
     RenderOptions,
     ResampleOptions,
     StreamOptions,
+    ViewOptions,
     VolumeOptions,
 )
 from plenostream.rules import Rule, Truth, rules_of
@@ -46,6 +47,7 @@ _Record = TypeVar(
     ResampleOptions,
     EditOptions,
     ExportOptions,
+    ViewOptions,
     FileOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -118,6 +118,7 @@ def render(
         apart_from(target_files(target, numbers), inputs | {_STATS: stats})
         apart_from([] if stats is None else [stats], inputs)
         frames: list[dict[str, Any]] = []
+        several = len(cameras) != 1
         # The record lies around the pictures: if it cannot be finished, they are there.
         with made_folders(target.place), _opened_stats(stats, overwrite=overwrite) as record:
             began = time.perf_counter()
@@ -129,15 +130,17 @@ def render(
                     overwrite=overwrite,
                     missing=numbers if resume else None,
                 ) as writer,
-                Progress(quiet=settings.quiet, unit="frames") as progress,
+                Progress(quiet=settings.quiet, unit="frames" if several else "") as progress,
             ):
-                progress.update("rendering", 0, len(cameras))
+                if several:
+                    progress.update("rendering", 0, len(cameras))
                 for number, camera in cameras:
-                    result = renderer.render(camera)
+                    result = renderer.render(camera, progress=None if several else progress.update)
                     writer.write(number, result)
                     frames.append(result.stats.to_dict())
                     del result  # before the next picture takes as much again
-                    progress.update("rendering", len(frames), len(cameras))
+                    if several:
+                        progress.update("rendering", len(frames), len(cameras))
             if stats is not None and record is not None:
                 with writing(stats):
                     record.write(stats_json(numbers, frames).encode())

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.engine.ledger import HostLedger
+from plenostream.engine.oversight import Oversight
 from plenostream.field.tiles import Pairs
 from plenostream.integrator.interface import LEFT_OUT, Integrator, Report, Sizes
 from plenostream.plan import View, plan_waves
@@ -47,6 +48,7 @@ class Frame:
         host: HostLedger,
         sizes: Sizes,
         pages: NDArray[np.int64],
+        oversight: Oversight,
         leaving: Leaving | None = None,
     ) -> None:
         """Take the `pages` that each brick's rows need."""
@@ -56,14 +58,20 @@ class Frame:
         self._supply = supply
         self._sizes = sizes
         self._pages = pages
+        self._oversight = oversight
         self._leaving = leaving
 
-    def draw(self, view: View) -> None:
+    def draw(self, view: View, *, is_all: bool = False) -> None:
         """Bring the rays through everything that `view` shows.
+
+        Parameters
+        ----------
+        is_all : whether the rays then are at their ends, so that waves say how far they are
 
         Raises
         ------
         BrickCorrupt : a brick that it needs is damaged. DeviceError : the device failed.
+        RenderCancelled : the picture is not wanted any more.
         """
         self.host.note("view", view.nbytes)
         self._supply.begin_frame(view.bricks)
@@ -72,16 +80,17 @@ class Frame:
         waves = plan_waves(view.shells, pages, n_slots=n_slots, n_pages=n_pages)
         self.counts["bricks_visible"] += len(view.bricks)
         try:
-            self._draw_waves(view, [view.bricks[places] for places in waves])
+            self._draw_waves(view, [view.bricks[places] for places in waves], is_all=is_all)
         finally:
             self._supply.end_frame()
 
-    def _draw_waves(self, view: View, waves: list[NDArray[np.int64]]) -> None:
+    def _draw_waves(self, view: View, waves: list[NDArray[np.int64]], *, is_all: bool) -> None:
         reports: deque[Report] = deque()
         alive: NDArray[np.bool_] | None = None
         for wave in waves[:_READ_AHEAD]:
             self._supply.request(wave)
         for number, wave in enumerate(waves):
+            self._oversight.lot_is_at(number / len(waves) if is_all else 0.0)
             if number >= _REPORT_DELAY:
                 alive = reports.popleft()()
                 hidden = view.hidden(wave, alive)

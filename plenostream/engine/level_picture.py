@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from plenostream.cameras import Camera
 from plenostream.engine.footprint import level_reach
 from plenostream.engine.level_sessions import LevelSessions
+from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.errors import BudgetError
 from plenostream.field.aovs import NO_AOVS
@@ -183,18 +184,19 @@ class LevelPicture:
             waves=sum(plan.waves for plan in plans.values()),
         )
 
-    def draw(self) -> tuple[Pixels, FrameStats]:
+    def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost: peaks and plans are sums over the levels that were drawn."""
         if len(self._jobs) == 1:
             ((level, job),) = self._jobs.items()
-            picture, stats = job.draw()
+            picture, stats = job.draw(oversight)
             return picture, self._stats({level: [stats]})
         pixels = Pixels.empty(self._picture_camera, NO_AOVS, self._samples)
         drawn: dict[int, list[FrameStats]] = {level: [] for level in self._jobs}
         height, columns = self._camera.height, -(-self._camera.width // TILE)
+        oversight.begin(self._camera.width * height * len(self._jobs))
         for top in range(0, height, self._rows * TILE):
             bottom = min(top + self._rows * TILE, height)
-            self._draw_band(top, bottom, pixels, drawn, first=top // TILE * columns)
+            self._draw_band(top, bottom, pixels, drawn, oversight, first=top // TILE * columns)
         return pixels.cut(self._picture_camera), self._stats(drawn)
 
     def _draw_band(
@@ -203,6 +205,7 @@ class LevelPicture:
         bottom: int,
         pixels: Pixels,
         drawn: dict[int, list[FrameStats]],
+        oversight: Oversight,
         *,
         first: int,
     ) -> None:
@@ -228,10 +231,13 @@ class LevelPicture:
                 )
             lot = job.part(top, bottom, front.alive(), lay)
             if lot is not None:
-                drawn[level].append(session.draw(job.layout, iter((lot,)), held))
+                drawn[level].append(session.draw(job.layout, iter((lot,)), held, oversight))
                 held = {}
-            elif last:
+                continue
+            oversight.begin_lot((bottom - top) * self._camera.width)
+            if last:
                 front.finish(lay)
+            oversight.end_lot()
 
     def _stats(self, drawn: dict[int, list[FrameStats]]) -> FrameStats:
         sums: Counter[str] = Counter()

@@ -8,6 +8,7 @@ from plenostream.engine.opening import open_session
 from plenostream.engine.session import Session
 from plenostream.format.reader import SceneStore, open_level
 from plenostream.options import RenderOptions, StreamOptions
+from plenostream.results import PoolUse
 
 __all__ = ["LevelSessions"]
 
@@ -61,6 +62,22 @@ class LevelSessions:
     def host_share(self, level: int) -> float:
         """The same of the host's memory, of which some is kept for putting levels together."""
         return self.share(level) * (1.0 - 1.0 / _FRONT_SHARE)
+
+    @property
+    def use(self) -> PoolUse:
+        """See `Renderer.use`; sums over the levels that were drawn."""
+        uses = [session.use for session in list(self._sessions.values())]
+        return PoolUse(
+            bricks=sum(use.bricks for use in uses),
+            slots=sum(use.slots for use in uses),
+            bytes_read=sum(use.bytes_read for use in uses),
+            chunks_coming=sum(use.chunks_coming for use in uses),
+        )
+
+    def interrupt(self) -> None:
+        """See `Session.interrupt`."""
+        for session in list(self._sessions.values()):
+            session.interrupt()
 
     def close(self) -> None:
         """Give back what all of them hold."""

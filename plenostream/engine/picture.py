@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.engine.ndc_sight import meeting_of, ndc_view
+from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.planner import Layout
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import camera_view, tile_corners
@@ -153,12 +154,13 @@ class PictureJob:
             waves=waves,
         )
 
-    def draw(self) -> tuple[Pixels, FrameStats]:
+    def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost."""
+        oversight.begin(self._camera.width * self._camera.height)
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        stats = self._session.draw(self.layout, self._lots(pixels), held)
+        stats = self._session.draw(self.layout, self._lots(pixels), held, oversight)
         return pixels.cut(self._picture_camera), stats
 
     def part(self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place) -> Lot | None:
@@ -169,7 +171,14 @@ class PictureJob:
         if not seen.any():
             return None
         rays = self.rays(top, bottom, seen=seen)
-        return Lot(rays=rays, views=iter((view,)), place=place, alone=True)
+        return Lot(
+            rays=rays,
+            n_rays=(bottom - top) * self._camera.width,
+            views=iter((view,)),
+            has_one_view=True,
+            place=place,
+            alone=True,
+        )
 
     def _bands(self) -> Iterator[tuple[int, int]]:
         """Pixel rows [top, bottom) that are drawn together."""
@@ -194,7 +203,13 @@ class PictureJob:
 
             view = self._view(top, bottom)
             rays = self.rays(top, bottom, seen=view.tiles_seen())
-            yield Lot(rays=rays, views=iter((view,)), place=place)
+            yield Lot(
+                rays=rays,
+                n_rays=(bottom - top) * self._camera.width,
+                views=iter((view,)),
+                has_one_view=True,
+                place=place,
+            )
 
     def rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile."""

@@ -16,6 +16,7 @@ from plenostream.cameras.lenses import Orthographic, Pinhole
 from plenostream.engine.level_picture import LevelPicture
 from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.ndc_sight import meeting_of
+from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.engine.rays import RaysJob, packets_of
 from plenostream.engine.session import Session
@@ -98,7 +99,7 @@ class RayPictureJob:
             waves=len(plan_waves(shells[bricks], pages, **room)),
         )
 
-    def draw(self) -> tuple[Pixels, FrameStats]:
+    def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost."""
         camera, options = self._camera, self._session.options
         place, origins, directions = self._seen_rays()
@@ -113,7 +114,7 @@ class RayPictureJob:
         if not len(place):
             return pixels, FrameStats()
         job = RaysJob(self._session, origins, directions)
-        values, stats = job.draw(held_bytes=place.nbytes + pixels.nbytes)
+        values, stats = job.draw(held_bytes=place.nbytes + pixels.nbytes, oversight=oversight)
         pixels.rgb.reshape(-1, 3)[place] = values[:, :3]
         pixels.alpha.reshape(-1)[place] = values[:, 3]
         pixels.depth.reshape(-1)[place] = values[:, 4]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import packet_view
 from plenostream.field.tiles import TILE_RAYS
@@ -80,16 +81,20 @@ class RaysJob:
         kind = session.projected(packets_of(origins[:1], directions[:1]))
         self._layout, self._at_once = session.planner.packets(kind, len(origins))
 
-    def draw(self, held_bytes: int = 0) -> tuple[NDArray[np.float32], FrameStats]:
+    def draw(
+        self, held_bytes: int = 0, oversight: Oversight = UNWATCHED
+    ) -> tuple[NDArray[np.float32], FrameStats]:
         """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost; the caller holds so many bytes
         more."""
+        oversight.begin(len(self._origins))
         aovs = self._session.aovs
         values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
         values[:, :3] = self._session.options.background_rgb
         values[:, 3:5] = 0.0
         values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
-        stats = self._session.draw(self._layout, self._lots(values), {"caller": held_bytes})
+        held = {"caller": held_bytes}
+        stats = self._session.draw(self._layout, self._lots(values), held, oversight)
         return values, stats
 
     def _lots(self, values: NDArray[np.float32]) -> Iterator[Lot]:
@@ -117,7 +122,9 @@ class RaysJob:
                     drawn[number, :, 5:] = aovs
 
                 views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
-                yield Lot(rays=rays, views=views, place=place)
+                yield Lot(
+                    rays=rays, n_rays=len(members), views=views, has_one_view=False, place=place
+                )
                 _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]
 
     def _octants(

@@ -14,6 +14,7 @@ from plenostream.engine.backdrop import Backdrop
 from plenostream.engine.frame import Frame
 from plenostream.engine.host import HostPlan, HostPlanner
 from plenostream.engine.ledger import HostLedger
+from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
 from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
@@ -35,9 +36,9 @@ from plenostream.integrator.interface import (
 )
 from plenostream.options import RenderOptions
 from plenostream.plan import PAIRS_AT_ONCE, BoxTable, View
-from plenostream.results import FrameStats
+from plenostream.results import FrameStats, PoolUse
 from plenostream.stream import BrickFetcher
-from plenostream.stream.residency import Residency
+from plenostream.stream.residency import EMPTY, Residency
 from plenostream.stream.staging import Staging, staging_bytes
 from plenostream.stream.supply import BrickSupply, pages_of
 from plenostream.stream.texels import Texels
@@ -53,8 +54,12 @@ class Lot:
     """Rays that are drawn together."""
 
     rays: RaySource
+    n_rays: int
+    """Rays that somebody asked for."""
     views: Iterator[View]
     """What they may meet; asked for once the rays are set up."""
+    has_one_view: bool
+    """Whether the first of the views is the last."""
     place: Place
     """Takes what comes of them."""
     alone: bool = False
@@ -175,7 +180,32 @@ class Session:
         self.integrator.take_counts()
         self.integrator.take_host_peaks()
 
-    def draw(self, layout: Layout, lots: Iterator[Lot], held: dict[str, int]) -> FrameStats:
+    @property
+    def use(self) -> PoolUse:
+        """See `Renderer.use`."""
+        residency, fetcher = self._kept.residency, self._kept.fetcher
+        return PoolUse(
+            bricks=0 if residency is None else int((residency.slot_of != EMPTY).sum()),
+            slots=0 if residency is None or self._kept.pool is None else self._kept.pool[0],
+            bytes_read=self._bytes_read,
+            chunks_coming=0 if fetcher is None else fetcher.n_reading,
+        )
+
+    def interrupt(self) -> None:
+        """Have `draw` end soon, with any error; called by other threads."""
+        self.integrator.interrupt()
+        staging, fetcher = self._kept.staging, self._kept.fetcher
+        if staging is not None and fetcher is not None:
+            staging.interrupt()
+            fetcher.wake()
+
+    def draw(
+        self,
+        layout: Layout,
+        lots: Iterator[Lot],
+        held: dict[str, int],
+        oversight: Oversight = UNWATCHED,
+    ) -> FrameStats:
         """Draw lots of rays, one after another; returns what it cost, wall time apart.
 
         Parameters
@@ -185,17 +215,20 @@ class Session:
         Raises
         ------
         BrickCorrupt : a brick that they need is damaged. DeviceError : the device failed.
+        RenderCancelled : they are not wanted any more.
         """
         integrator, read = self.integrator, self._bytes_read
         host = HostLedger()
         for kind, size in held.items():
             host.note(kind, size)
-        with self._frame(layout, host) as frame:
+        with self._frame(layout, host, oversight) as frame:
             for lot in lots:
+                oversight.begin_lot(lot.n_rays)
                 try:
                     integrator.begin(lot.rays, layout.sizes.n_tiles)
                     for view in lot.views:
-                        frame.draw(view)
+                        frame.draw(view, is_all=lot.has_one_view)
+                    oversight.check()
                     self._finish(lot, host, layout.host.background_bytes)
                 except BaseException:
                     if self._kept.backdrop is not None:
@@ -203,6 +236,7 @@ class Session:
                     raise
                 finally:
                     integrator.drop()
+                oversight.end_lot()
                 frame.counts["bands"] += 1
         for kind, size in integrator.take_host_peaks().items():
             host.note(kind, size)
@@ -253,7 +287,7 @@ class Session:
         return kept.backdrop
 
     @contextmanager
-    def _frame(self, layout: Layout, host: HostLedger) -> Iterator[Frame]:
+    def _frame(self, layout: Layout, host: HostLedger, oversight: Oversight) -> Iterator[Frame]:
         """Everything that drawing takes; what is kept of it is counted."""
         residency, fetcher = self._residency_of(layout), self._fetcher_of(layout.host)
         staging = self._staging()
@@ -267,7 +301,8 @@ class Session:
         )
         try:
             leaving = None if self._weights is None else self._keep_weights
-            yield Frame(self.integrator, supply, host, layout.sizes, self.pages, leaving)
+            sizes, pages = layout.sizes, self.pages
+            yield Frame(self.integrator, supply, host, sizes, pages, oversight, leaving)
         except BaseException as error:
             # An upload that fails, or is interrupted, takes the pool with it that it was given.
             if self.integrator.pool_is_lost or isinstance(error, DeviceError):

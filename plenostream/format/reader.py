@@ -96,17 +96,16 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
     """The scene or level in a source; its documents and tables are read and checked."""
     store = SceneStore(path=where, source=source, meta=meta)
 
-    def check_group(name: str) -> None:
-        check_group_node(source, name, where=where)
-
-    def read_node(spec: ArraySpec) -> StoredArray:
-        return read_array_node(source, spec, where=where)
+    def read_document(of: str | ArraySpec) -> StoredArray | None:
+        if isinstance(of, ArraySpec):
+            return read_array_node(source, of, where=where)
+        check_group_node(source, of, where=where)
+        return None
 
     with side_by_side(source.n_at_once) as each:
-        groups = each(check_group, groups_of(meta))
-        nodes = each(read_node, store.specs.values())
-        list(groups)
-        store.arrays = dict(zip(store.specs, nodes, strict=True))
+        documents: list[str | ArraySpec] = [*groups_of(meta), *store.specs.values()]
+        nodes = each(read_document, documents)
+        store.arrays = {node.spec.name: node for node in nodes if node is not None}
         store.read_tables(each)
     faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
     if faults:
@@ -299,7 +298,7 @@ class SceneStore(Closing):
     def read_arrays(self, names: Sequence[str], each: EachOf) -> dict[str, NDArray[Any]]:
         """Whole arrays, whose chunks `each` fetches (`side_by_side`); nothing is allocated for an array
         before all of its chunks have come."""
-        wanted = [(name, chunk) for name in names for chunk in range(self.specs[name].n_chunks)]
+        wanted = ((name, chunk) for name in names for chunk in range(self.specs[name].n_chunks))
         fetched = each(lambda place: self.fetch_chunk(*place), wanted)
         arrays = {}
         for name in names:

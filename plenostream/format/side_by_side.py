@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -23,16 +24,28 @@ class EachOf(Protocol):
 
 @contextmanager
 def side_by_side(n_at_once: int) -> Iterator[EachOf]:
-    """`map`, with `n_at_once` things asked for at once; in the order of asking where that is 0.
+    """`map`, with `n_at_once` things asked for at once; one after another where that is 0.
 
-    What was asked for and is not wanted any more, because of an error, is not waited for twice: the
-    context ends when what is under way has ended.
+    No more are taken from the things than are asked for: a file may claim that there are billions.
+    The context ends when what is under way has ended.
     """
     if not n_at_once:
         yield map
         return
     threads = ThreadPoolExecutor(n_at_once, thread_name_prefix="plenostream-ask")
+
+    def each(
+        function: Callable[[_Thing], _Answer], things: Iterable[_Thing], /
+    ) -> Iterator[_Answer]:
+        asked: deque[Future[_Answer]] = deque()
+        for thing in things:
+            asked.append(threads.submit(function, thing))
+            if len(asked) == n_at_once:
+                yield asked.popleft().result()
+        while asked:
+            yield asked.popleft().result()
+
     try:
-        yield threads.map
+        yield each
     finally:
         threads.shutdown(cancel_futures=True)

@@ -377,6 +377,11 @@ class Integrator(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """From another thread, at any time: have what the rays are going through end soon, with any
+        error or with values that mean nothing; `begin` makes it ready for others."""
+        ...
+
     def drop(self) -> None:
         """Let go of the rays, and of what waits."""
         ...

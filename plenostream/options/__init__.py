@@ -47,6 +47,7 @@ from plenostream.options.picture_files import (
 from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
+from plenostream.options.viewing import ViewOptions
 from plenostream.options.viewpoints import (
     CAMERA_AXES,
     CAMERA_FORMAT,
@@ -125,5 +126,6 @@ __all__ = [
     "StoreDtype",
     "StreamOptions",
     "VideoCodec",
+    "ViewOptions",
     "VolumeOptions",
 ]

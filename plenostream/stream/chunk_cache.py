@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
@@ -143,6 +143,11 @@ class ChunkCache:
             self._idle.clear()
             self._reserved.clear()
 
+    @property
+    def n_reading(self) -> int:
+        """Chunks that are being read and decoded."""
+        return self._n_reading
+
     def want(self, keys: Iterable[tuple[ChunkKey, int]], *, first: bool = False) -> None:
         """Have chunks read ahead, in order; each is wanted as many times more as its number says.
 
@@ -177,16 +182,19 @@ class ChunkCache:
             self._start_reading()
 
     @contextmanager
-    def hold(self, keys: Sequence[ChunkKey]) -> Iterator[list[NDArray[Any]]]:
+    def hold(
+        self, keys: Sequence[ChunkKey], is_dropped: Callable[[], bool] = lambda: False
+    ) -> Iterator[list[NDArray[Any]]]:
         """The values of the first of `keys`, which are waited for, and of those behind it that are
         there as well; they stay in the cache inside the `with`. One `want` of each is taken back in
         the end.
 
-        Raises whatever reading the first raised (BrickCorrupt); the next call tries again.
+        Raises whatever reading the first raised (BrickCorrupt); the next call tries again. Raises
+        CancelledError where the wait is dropped, see `wake`; the chunk is read to its end.
         """
         held = [self._use(keys[0])]
         try:
-            self._wait_for(keys[0], held[0])
+            self._wait_for(keys[0], held[0], is_dropped)
             with self._changed:
                 for key in keys[1:]:
                     entry = self._entries.get(key)
@@ -216,12 +224,19 @@ class ChunkCache:
             self._sort_in(key, entry)
         return entry
 
-    def _wait_for(self, key: ChunkKey, entry: _Entry) -> None:
+    def wake(self) -> None:
+        """Have those who wait ask whether their wait is dropped."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wait_for(self, key: ChunkKey, entry: _Entry, is_dropped: Callable[[], bool]) -> None:
         with self._changed:
             if entry.state is _State.QUEUED:
                 self._awaited.append(key)
                 self._start_reading()
             while entry.state in (_State.QUEUED, _State.READING) and not self._closed:
+                if is_dropped():
+                    raise CancelledError
                 self._changed.wait()
         self._refuse_closed()
 

@@ -65,6 +65,11 @@ class BrickFetcher(Closing):
         """What has been read so far, and what `take` found ready or not."""
         return self._chunks.counters
 
+    @property
+    def n_reading(self) -> int:
+        """Chunks that are being read and decoded."""
+        return self._chunks.n_reading
+
     def request(self, brick_ids: ArrayLike) -> None:
         """Have the chunks of bricks [k] read ahead, in this order, as far as the cache has room.
 
@@ -101,7 +106,8 @@ class BrickFetcher(Closing):
         ----------
         into : densities [N] and coefficients [N, columns] at whose beginning the rows come to lie;
             else they get arrays of their own
-        is_dropped : whether nobody wants the rows any more; asked before each wait for a chunk
+        is_dropped : whether nobody wants the rows any more; asked before each wait for a chunk, and
+            meanwhile when `wake` is called
 
         Raises
         ------
@@ -129,7 +135,7 @@ class BrickFetcher(Closing):
                 if is_dropped():
                     raise CancelledError
                 coming, n_held = order[n_held:], n_held + 1  # the first of them, whatever happens
-                with self._chunks.hold(coming) as held:
+                with self._chunks.hold(coming, is_dropped) as held:
                     n_held += len(held) - 1
                     for key, values in zip(coming, held, strict=False):
                         for low, high, at in keys[key]:
@@ -142,6 +148,10 @@ class BrickFetcher(Closing):
         self._check_digests(ids, rows)
         self._checked_at[ids] = now
         return rows
+
+    def wake(self) -> None:
+        """Have every `take` that waits ask whether its rows are wanted."""
+        self._chunks.wake()
 
     def _checked(self, brick_ids: ArrayLike) -> NDArray[np.int64]:
         ids = np.asarray(brick_ids).reshape(-1)

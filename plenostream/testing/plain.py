@@ -270,6 +270,9 @@ class PlainIntegrator:
         )
         place(tiles, rgb, depth[..., 0], alpha[..., 0], aovs)
 
+    def interrupt(self) -> None:
+        pass
+
     def drop(self) -> None:
         self._coming = iter(())
 

@@ -16,7 +16,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.field.precision import ChosenPrecision
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.results import FrameStats, RenderResult
+from plenostream.results import FrameStats, Progress, RenderResult
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Paper:
         self.options, self.stream = options, stream
         yield self
 
-    def render(self, camera: Camera) -> RenderResult:
+    def render(self, camera: Camera, *, progress: Progress | None = None) -> RenderResult:
         if self.error is not None and len(self.cameras) == self.fails_at:
             raise self.error
         self.cameras.append(camera)

@@ -12,11 +12,11 @@ from typing import Any
 
 import click
 
-from plenostream.cli.parameters import record_options, take_record
+from plenostream.cli.parameters import record_options, rule_option, take_record
 from plenostream.cli.viewpoints import camera_options, choose_cameras
 from plenostream.errors import PlenostreamError
 from plenostream.integrator.xla.environment import prepare_jax
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options import SIZE, RenderOptions, StreamOptions
 
 # What measures is imported by the commands: JAX reads the environment when it is imported.
 
@@ -212,6 +212,41 @@ def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
     found = measure_levels(place, camera, options=options, stream=stream, rounds=rounds, say=_say)
     _save(target, as_json(found))
     click.echo("\n".join(table_lines({os.path.basename(place): list(level_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@rule_option("--size", rule=SIZE, default=(512, 512), shown="512x512")
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Of moving."
+)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def view(
+    place: str,
+    size: tuple[int, int],
+    seconds: float,
+    rounds: int,
+    target: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure the viewer: pictures a second of a camera that moves around a SCENE, and how soon they
+    come.
+
+    A visitor without a browser says 60 views a second, and takes the pictures in.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax(stream.device_bytes)
+    from benchmarks.table import as_json, table_lines
+    from benchmarks.viewing import measure_viewing, viewing_rows
+
+    found = measure_viewing(
+        place, size=size, seconds=seconds, rounds=rounds, options=options, stream=stream, say=_say
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(viewing_rows(found, size))})))
 
 
 def _cameras(place: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:

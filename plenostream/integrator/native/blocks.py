@@ -121,7 +121,9 @@ def map_blocks(boxes: Boxes, bricks: BrickGrid, kernels: Kernels) -> BlockMap:
     distance = np.full(units, _FARTHEST, np.uint8)
     for ends in _ends_of_boxes(boxes):
         distance[tuple((ends >> bits).T)] = 0
-    kernels.measure(distance.ctypes.data, np.array(units, np.int32).ctypes.data)
+    # Held by name: an address holds nothing, and other threads take freed memory meanwhile.
+    shape = np.array(units, np.int32)
+    kernels.measure(distance.ctypes.data, shape.ctypes.data)
     side = bricks.blocks_per_axis
     brick_at = np.full(bricks.shape, _EMPTY, np.int32)
     brick_at[tuple((boxes.block // side).T)] = boxes.brick

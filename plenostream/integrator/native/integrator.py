@@ -255,6 +255,12 @@ class NativeIntegrator:
         if missing >= 0:
             raise InternalError(f"a ray still waits for brick {missing}, and no wave had it")
 
+    def interrupt(self) -> None:
+        """See `Integrator`."""
+        tiles = self._tiles
+        if tiles is not None:
+            tiles.record.stop = 1
+
     def drop(self) -> None:
         """See `Integrator`."""
         if self._tiles is not None:

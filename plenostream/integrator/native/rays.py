@@ -67,6 +67,7 @@ class RayTiles:
         if rays.n_tiles > self.n_tiles:
             raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
         self.record.n_tiles = rays.n_tiles
+        self.record.stop = 0
         seen = np.arange(rays.n_tiles) if rays.seen is None else np.flatnonzero(rays.seen)
         self._n_seen = len(seen)
         self._seen[: len(seen)] = seen
@@ -82,6 +83,8 @@ class RayTiles:
     def make(self, rays: RaySource) -> None:
         """Make rays, as long as there is a part that no other thread makes."""
         for first in self._parts:
+            if self.record.stop:
+                return
             tiles = self._seen[first : min(first + _AT_ONCE, self._n_seen)]
             mine = slice(first, first + len(tiles)) if rays.seen is None else tiles
             world, record = _made(rays, mine)
@@ -111,6 +114,8 @@ class RayTiles:
         waits = np.empty(1, np.int32)
         out = [a.ctypes.data for a in (rgb, depth, alpha, aovs, waits)]
         for first in self._parts:
+            if self.record.stop:
+                break
             n = min(_AT_ONCE, self.record.n_tiles - first)
             drawn = self._drawn[first:].ctypes.data
             behind = background.ctypes.data

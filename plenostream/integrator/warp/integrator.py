@@ -84,6 +84,7 @@ class WarpIntegrator(JaxIntegrator):
         self, worker: Worker, program: Program, pool: Any, slots: NDArray[np.int32]
     ) -> None:
         """Runs in the worker's thread."""
+        worker.check()
         state, worker.state = worker.state, None
         worker.state = program(
             state,

@@ -105,6 +105,7 @@ class XlaIntegrator(JaxIntegrator):
         blocks: NDArray[np.int32],
     ) -> None:
         """Runs in the worker's thread."""
+        worker.check()
         put = self.device.put
         padded = np.zeros((CALL_BLOCKS, 2), np.int32)
         padded[: len(blocks)] = blocks

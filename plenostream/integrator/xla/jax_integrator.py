@@ -199,6 +199,7 @@ class JaxIntegrator(ABC):
         """See `Integrator`."""
         n_parts = len(self.workers.all)
         self._n_tiles, self._n_real = n_tiles, rays.n_tiles
+        self.workers.go_on()
         if self._kept is None:
             self._kept = self._wave_scalars(), self._grid_arrays()
         grid = self._kept[1]
@@ -321,6 +322,10 @@ class JaxIntegrator(ABC):
         ]:
             placed.result()
         return [int(count) for count in composed.counters]
+
+    def interrupt(self) -> None:
+        """See `Integrator`; what runs on a device is not stopped, what waits for it is left out."""
+        self.workers.interrupt()
 
     def drop(self) -> None:
         """See `Integrator`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,12 @@ class Worker:
         self._waiting: deque[tuple[Future[Any], int]] = deque()
         self.rays: RayConstants | None = None
         self.state: Any = None
+        self.is_interrupted = False
+
+    def check(self) -> None:
+        """Raise CancelledError where nobody waits any more for what the rays meet."""
+        if self.is_interrupted:
+            raise CancelledError
 
     def submit(self, task: Callable[..., Any], *args: Any) -> Future[Any]:
         """Run `task` after all others of this worker; waits while too many are queued."""
@@ -66,6 +72,16 @@ class Workers:
 
     def __init__(self, n_parts: int) -> None:
         self.all = [Worker(part) for part in range(n_parts)]
+
+    def interrupt(self) -> None:
+        """From another thread: rays go no further. Changes of the pool, which outlives them, do."""
+        for worker in self.all:
+            worker.is_interrupted = True
+
+    def go_on(self) -> None:
+        """There are other rays."""
+        for worker in self.all:
+            worker.is_interrupted = False
 
     def drop(self) -> None:
         """Let all let go of their rays."""
