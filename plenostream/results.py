@@ -118,8 +118,9 @@ class Outputs:
 
     @property
     def mean_depth(self) -> NDArray[np.float32]:
-        """[...]: depth divided by what its weights add up to, which is alpha unless there are
-        background layers, an opaque end or nvol; NaN where that is 0."""
+        """[...]: depth divided by what its weights add up to; NaN where that is 0. Where mean-depth was
+        not asked for, it is divided by alpha: the same, unless there are background layers, an opaque
+        end or nvol, which alpha counts."""
         weight = self.alpha if self.depth_weight is None else self.depth_weight
         mean = np.full_like(self.depth, np.nan)
         return np.divide(self.depth, weight, out=mean, where=weight > 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 import plenostream as ps
 from plenostream import reference
-from plenostream.edits import add_levels
+from plenostream.edits import add_levels, prune
 from plenostream.engine.footprint import level_reach
 from plenostream.errors import BudgetError, InvalidInput
 from plenostream.format.reader import open_level, open_store
 from plenostream.plan import bricks_drawn
-from plenostream.testing.checkpoints import constant_checkpoint, random_checkpoint
+from plenostream.testing.checkpoints import CheckpointArrays, constant_checkpoint, random_checkpoint
+from plenostream.testing.extras import layer_arrays, save_with
 from plenostream.testing.pictures import fragile_rays, open_renderer, rays_around, rays_of
 from plenostream.testing.scenes import write_checkpoint_plain
 
@@ -26,13 +28,17 @@ SIZE = (33, 17, 25)
 """Of which the last voxel is one of level 2's, too: beyond it positions of all levels are clamped."""
 
 
+def checkpoint() -> CheckpointArrays:
+    arrays = random_checkpoint(3, size=SIZE, active_share=0.3, radius=(1.0, 0.6, 0.9))
+    arrays.density[::4] *= -1
+    return arrays
+
+
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Uneven voxels; two levels."""
     folder = tmp_path_factory.mktemp("levels")
-    arrays = random_checkpoint(3, size=SIZE, active_share=0.3, radius=(1.0, 0.6, 0.9))
-    arrays.density[::4] *= -1
-    write_checkpoint_plain(folder / "plain", arrays, brick_size=8)
+    write_checkpoint_plain(folder / "plain", checkpoint(), brick_size=8)
     add_levels(folder / "plain", folder / "scene", levels=2)
     return folder / "scene"
 
@@ -173,6 +179,28 @@ def test_each_place_is_drawn_from_the_level_that_is_fine_enough(scene: Path) -> 
     for name, values in expected.items():
         off = np.abs(getattr(got, name).reshape(values.shape) - values) > 2e-4
         assert off.mean() < 0.005, name  # samples on the face of a brick may go either way
+
+
+@pytest.mark.parametrize("level", [{"level": 1}, {"level": "auto", "pixel_footprint": FOOTPRINT}])
+def test_background_layers_lie_behind_all_levels(
+    scene: Path, tmp_path: Path, level: dict[str, Any]
+) -> None:
+    save_with(tmp_path / "x.npz", checkpoint(), **layer_arrays(4))
+    ps.convert(tmp_path / "x.npz", tmp_path / "both", ps.ConvertOptions(levels=2, brick_size=8))
+    prune(tmp_path / "both", tmp_path / "layers", min_density=1e6)
+    options = {"background": 0.0, **level}
+    pictures = []
+    for path, how in (
+        (scene, options),
+        (tmp_path / "layers", options | {"level": 0}),
+        (tmp_path / "both", options),
+    ):
+        with open_renderer(path, options=how) as renderer:
+            pictures.append(renderer.render(CAMERA))
+    front, behind, both = pictures
+    left = 1 - front.alpha[..., None]
+    np.testing.assert_allclose(both.rgb, front.rgb + left * behind.rgb, atol=1e-4)
+    assert both.rgb.mean() > front.rgb.mean() + 0.01
 
 
 def test_no_footprint_is_the_scene_and_a_wide_one_the_coarsest_level(scene: Path) -> None:

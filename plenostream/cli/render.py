@@ -88,7 +88,7 @@ def render(
     frame_0000.png and so on, numbered as in the camera file. Outputs that have no place in OUT come
     beside it, as view_depth.png and view_depth.npy. docs/usage.md has units and conventions.
     """
-    from plenostream.export.targets import choose_target, target_files
+    from plenostream.export.targets import check_sizes, choose_target, target_files
     from plenostream.export.unfinished import missing_frames
     from plenostream.files.atomic import made_folders, try_place, writing
 
@@ -106,6 +106,7 @@ def render(
         written = replace(written, fps=written.fps or viewpoints.fps)
         target = choose_target(out, outputs=outputs, n_frames=len(cameras), options=written)
         sizes = {number: (camera.width, camera.height) for number, camera in cameras}
+        check_sizes(target, sizes.values())
         if resume:
             if overwrite and not target.film:
                 raise InvalidInput(

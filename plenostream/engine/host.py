@@ -120,7 +120,7 @@ class HostPlanner:
         self._texels = (0, 0)
         self._background = 0
         if background:
-            self._texels = least_texel_bytes(store), most_texel_bytes(store)
+            self._texels = least_texel_bytes(store.root), most_texel_bytes(store.root)
             self._background = self._texels[0] + backdrop_bytes(n_threads)
         self._least_cache = smallest_cache_bytes(store)
         # More than this is never used: all chunks, and each thread reading one.

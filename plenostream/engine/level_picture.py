@@ -146,8 +146,8 @@ class LevelPicture:
         share = (sessions.host_share if of_host else sessions.share)(level)
         smallest = int(error.smallest_bytes / share) + 1
         return BudgetError(
-            f"level {level} gets {share:.0%} of what is allowed, which is too little: {error}. Allow "
-            f"{format_bytes(smallest)} for all levels, or name one of them",
+            f"level {level} gets {share:.0%} of what is allowed, which is too little: {error} For all "
+            f"levels that is {format_bytes(smallest)}; or name one of them",
             planned_bytes=error.planned_bytes,
             allowed_bytes=sessions.host_bytes if of_host else sessions.device_bytes,
             smallest_bytes=smallest,

@@ -86,8 +86,10 @@ def _measured(picture: RenderResult, name: str) -> tuple[NDArray[np.float32], ND
         cost = picture.channel(name)
         return cost, np.ones_like(cost)
     if name in ("depth", "mean-depth"):
-        # The expected depth is that of what is seen times how much is seen.
+        # The expected depth is that of what is seen times how much is seen; layers behind it, which
+        # alpha counts, have none.
         mean = picture.mean_depth
-        return mean, np.where(np.isfinite(mean), picture.alpha, np.float32(0))
+        weight = picture.alpha if picture.depth_weight is None else picture.depth_weight
+        return mean, np.where(np.isfinite(mean), weight, np.float32(0))
     values = picture.channel(name)
     return values, np.isfinite(values).astype(np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +18,7 @@ __all__ = [
     "FrameFiles",
     "Target",
     "Writer",
+    "check_sizes",
     "choose_target",
     "frame_files",
     "target_files",
@@ -35,6 +36,8 @@ _KINDS = {
     ".npz": "npz",
     **{ending: ending[1:] for ending in FILM_ENDINGS},
 }
+_MOST_PIXELS = {"jpg": 65_500, "webp": 16_383}
+"""Along an edge."""
 _LIGHT = ("exr", "npy", "npz")
 """Kinds whose colours may be linear light: those with the values as they are."""
 
@@ -124,6 +127,17 @@ def choose_target(
     _check_outputs(target)
     _check_options(target)
     return target
+
+
+def check_sizes(target: Target, sizes: Iterable[tuple[int, int]]) -> None:
+    """Refuse (InvalidInput) frames of a width and height that such a file cannot have."""
+    most = _MOST_PIXELS.get(target.kind)
+    for width, height in sizes:
+        if most is not None and max(width, height) > most:
+            raise InvalidInput(
+                f"a .{target.kind} has up to {most} pixels along an edge, and a frame {width}x{height}; "
+                "name a .png"
+            )
 
 
 def _check_outputs(target: Target) -> None:

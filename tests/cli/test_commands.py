@@ -94,6 +94,14 @@ class TestRender:
         assert "frames/s" in told.out
         assert "rendering: 3 of 3" in told.err
 
+    def test_refuses_more_pixels_than_a_format_has_before_the_work(
+        self, paper: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        size = ("--orbit", 1, "--size", "16384x1")
+        assert run("render", "s", tmp_path / "a.webp", *size) == 2
+        assert "has up to 16383 pixels along an edge" in capsys.readouterr().err
+        assert paper.cameras == []
+
     def test_replaces_nothing_unless_told(
         self, paper: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

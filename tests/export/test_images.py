@@ -6,6 +6,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from PIL import Image
 
 from plenostream.errors import InvalidInput, OutputError
 from plenostream.export.film import film_output
+from plenostream.export.painting import Painter
 from plenostream.export.photographs import read_picture
 from plenostream.export.pixels import colour_8bit
 from plenostream.export.stills import still_output, write_picture
@@ -54,6 +56,17 @@ def frame() -> Frame:
     rgb = alpha[..., None] * colour + (1 - alpha[..., None]) * np.float32(0.25)
     depth = alpha * (2 + columns).astype(np.float32)
     return {"rgb": rgb, "alpha": alpha, "depth": depth}
+
+
+def test_colours_of_depth_go_by_what_it_is_of_and_not_by_layers_behind(frame: Frame) -> None:
+    plain = picture(frame)
+    opaque = np.ones_like(plain.alpha)
+    layers = replace(plain, alpha=opaque, depth_weight=plain.alpha)
+    maps = [
+        Painter(background=0.0, options=FileOptions()).map_of(seen, "mean-depth")
+        for seen in (plain, layers)
+    ]
+    np.testing.assert_array_equal(*maps)
 
 
 @pytest.fixture
