@@ -103,11 +103,7 @@ class Texels:
         if self._chunk_in[slot] >= 0:
             self.layers.slot_of[self._chunk_in[slot]] = -1
             self._chunk_in[slot] = -1
-<<<<<<< HEAD
         values = self._store.read_chunk(_DATA, chunk)
-=======
-        values, _ = self._store.fetch_and_decode(_DATA, chunk)
->>>>>>> part-review
         self.layers.texels[slot, : len(values)] = values
         self._chunk_in[slot] = chunk
         self.layers.slot_of[chunk] = slot
