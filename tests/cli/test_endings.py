@@ -102,10 +102,10 @@ def test_interrupt_signal_ends_a_film_with_130_and_no_file(tmp_path: Path) -> No
         from paper import Paper
 
         class Slow(Paper):
-            def render(self, camera):
+            def render(self, camera, **told):
                 print("rendering", flush=True)
                 time.sleep(0.2)
-                return super().render(camera)
+                return super().render(camera, **told)
 
         # A suite started in the background ignores Ctrl-C, and so would its children.
         signal.signal(signal.SIGINT, signal.default_int_handler)

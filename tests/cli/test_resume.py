@@ -22,7 +22,7 @@ def drawn(paper: Paper, monkeypatch: pytest.MonkeyPatch) -> Paper:
     """Paper whose pictures tell where the camera stands."""
     plain = paper.render
 
-    def render(camera: Camera) -> RenderResult:
+    def render(camera: Camera, **told: object) -> RenderResult:
         picture = plain(camera)
         picture.rgb[:] = (0.5 + camera.eye_world / 20).clip(0, 1)
         return replace(picture, normals=picture.rgb)
