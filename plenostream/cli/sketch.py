@@ -19,7 +19,7 @@ from plenostream.cli.parameters import (
 from plenostream.cli.progress import Progress
 from plenostream.cli.viewpoints import Viewpoints, camera_options, choose_cameras
 from plenostream.errors import InvalidInput, printable, shown
-from plenostream.files.paths import without_secrets
+from plenostream.files.paths import scene_name
 from plenostream.options import PIXEL, RenderOptions
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def inspect(
     if place is None:
         from plenostream.sketch.window import show_sketch
 
-        show_sketch(sketch, title=f"plenostream: {without_secrets(scene)}")
+        show_sketch(sketch, title=f"plenostream: {scene_name(scene)}")
 
 
 def _picture_place(scene: str, out: str | None, *, overwrite: bool) -> Path | None:
@@ -109,8 +109,7 @@ def _picture_place(scene: str, out: str | None, *, overwrite: bool) -> Path | No
     if out is None:
         if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
             return None
-        name = Path(without_secrets(scene)).name
-        out = f"{name.removesuffix('.zarr')}.inspect.png"
+        out = f"{scene_name(scene).removesuffix('.zarr')}.inspect.png"
     if Path(out).suffix.lower() != ".png":
         raise InvalidInput(f"--out is {shown(out)}; expected a name that ends in .png")
     checked_output(out, overwrite=overwrite, what="picture")

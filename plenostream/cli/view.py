@@ -21,6 +21,7 @@ from plenostream.cli.parameters import (
 )
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
 from plenostream.errors import InvalidInput, printable
+from plenostream.files.paths import scene_name
 from plenostream.options import FOV, SIZE, RenderOptions, StreamOptions, ViewOptions
 
 __all__ = ["view"]
@@ -68,17 +69,12 @@ def view(scene: str, cameras: str | None, open_browser: bool, **flags: Any) -> N
     views = _views(cameras, {name: flags.pop(name) for name in (*FILE_OPTIONS, "fov", "size")})
     with opened_scene_alone(scene, flags) as (opened, options, stream):
         with Viewer(
-            _name(scene), opened, views, options=options, stream=stream, view=listening
+            scene_name(scene), opened, views, options=options, stream=stream, view=listening
         ) as viewer:
             click.echo("\n".join(_lines(viewer.url, viewer.port, listening)))
             if open_browser:
                 webbrowser.open(viewer.url)
             viewer.wait()
-
-
-def _name(scene: str) -> str:
-    """The last part of a path or URL, without what may be secret in it."""
-    return scene.partition("?")[0].rstrip("/").rpartition("/")[2]
 
 
 def _views(path: str | None, asked: dict[str, Any]) -> list[Camera]:

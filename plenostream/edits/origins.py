@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +13,14 @@ from plenostream.edits.extras import chosen_extras, copy_extras
 from plenostream.edits.voxels import SceneVoxels
 from plenostream.errors import InvalidInput, printable, shown
 from plenostream.field.grid import GridSpec
-from plenostream.files.paths import PathLike, apart_from, local_path, scene_place, without_secrets
+from plenostream.files.paths import (
+    PathLike,
+    apart_from,
+    local_path,
+    scene_name,
+    scene_place,
+    without_secrets,
+)
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import open_store
@@ -46,7 +52,7 @@ class Origin:
     @property
     def label(self) -> str:
         """Its name, and the digest that says which one it was."""
-        return printable(f"{os.path.basename(self.shown)} ({self.meta.tables_digest})")
+        return printable(f"{scene_name(self.path)} ({self.meta.tables_digest})")
 
     @property
     def shown(self) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "input_file",
     "local_path",
     "outside_scenes",
+    "scene_name",
     "scene_place",
     "url_of",
     "without_secrets",
@@ -58,6 +59,11 @@ def local_path(path: PathLike, *, what: str) -> Path:
             "scenes to read may be remote: name a file or folder of this machine"
         )
     return Path(text)
+
+
+def scene_name(path: PathLike) -> str:
+    """The last part of where a scene is, without what may be secret."""
+    return without_secrets(url_of(path) or os.fspath(path)).rstrip("/").rpartition("/")[2]
 
 
 def scene_place(path: PathLike) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plenostream.errors import CheckpointError, InvalidInput, OutputError
-from plenostream.files.paths import apart_from, input_file, local_path, outside_scenes
+from plenostream.files.paths import apart_from, input_file, local_path, outside_scenes, scene_name
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,7 @@ def test_a_url_is_refused_without_its_secrets() -> None:
     with pytest.raises(InvalidInput, match="the film s3://bucket/x is a URL") as raised:
         local_path("s3://me:secret@bucket/x?sig=secret", what="film")
     assert "secret" not in str(raised.value)
+    assert scene_name("s3://me:secret@bucket/?sig=secret") == "bucket"
 
 
 @pytest.mark.parametrize("path", ["a:b", "C:/x", "x/s3://y", "12://x", "./s3:/x", "a b://x", " "])
