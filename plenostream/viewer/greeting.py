@@ -46,7 +46,7 @@ def greeting(
         "in_ndc": in_ndc,
         "outputs": list(OUTPUTS),
         "background": list(renderer.options.background_rgb),
-        "step": renderer.options.step_size,
+        "levels": ["auto", *range(len(scene.meta.levels) + 1)] if scene.meta.levels else [],
         "up": _up(cameras),
         "first": _told(first),
         "cameras": [_told(camera) for camera in cameras],

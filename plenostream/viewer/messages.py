@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,13 +21,14 @@ from plenostream.options import FOV, FRAMES, SIZE, RenderOptions
 from plenostream.rules import Choice, Colour, Whole, rules_of
 
 __all__ = [
+    "CHANGEABLE",
     "LARGEST_MESSAGE",
     "OUTPUTS",
+    "Change",
     "Message",
     "Path",
     "Pick",
     "Seen",
-    "Step",
     "Thumbnail",
     "View",
     "pinhole",
@@ -46,7 +48,8 @@ _NUMBER = Whole(least=0, most=1 << 31, unit="", help="Number of a view, or of a 
 _PIXEL = Whole(least=0, most=_MOST_EDGE - 1, unit="pixels", help="Column or row.")
 _OUTPUT = Choice(choices=OUTPUTS, help="What is shown.")
 _BACKGROUND = Colour(help="Colour behind everything.")
-_STEP = rules_of(RenderOptions)["step_size"]
+CHANGEABLE = {"step": "step_size", "level": "level"}
+"""What messages call the options that a visitor may change for all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -113,13 +116,15 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Another distance of samples, for all visitors."""
+class Change:
+    """Another value of an option of the renderer, for all visitors."""
 
-    step_size: float
+    option: str
+    """A field of `RenderOptions`: one of those in `CHANGEABLE`."""
+    value: float | int | str
 
 
-Message = View | Seen | Pick | Thumbnail | Path | Step
+Message = View | Seen | Pick | Thumbnail | Path | Change
 
 
 def read_message(text: str | bytes) -> Message:
@@ -185,6 +190,11 @@ def _path(said: Mapping[str, Any]) -> Path:
     return Path(keys=tuple(_camera(key, size) for key in keys), n=n)
 
 
+def _change(name: str, said: Mapping[str, Any]) -> Change:
+    option = CHANGEABLE[name]
+    return Change(option=option, value=rules_of(RenderOptions)[option].check(name, said.get(name)))
+
+
 def _camera(said: Mapping[str, Any], size: tuple[int, int]) -> Camera:
     pose = np.array([_real(value) for value in _tuple(said.get("pose"), 12)]).reshape(3, 4)
     return pinhole(pose, FOV.check("fov", said.get("fov")), size)
@@ -218,5 +228,5 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], Message]] = {
     "pick": _pick,
     "thumbnail": lambda said: Thumbnail(camera=_NUMBER.check("camera", said.get("camera"))),
     "path": _path,
-    "step": lambda said: Step(step_size=_STEP.check("step", said.get("step"))),
+    **{name: partial(_change, name) for name in CHANGEABLE},
 }

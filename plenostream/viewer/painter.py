@@ -22,7 +22,7 @@ from plenostream.errors import InvalidInput, PlenostreamError, RenderCancelled
 from plenostream.renderer import Renderer
 from plenostream.results import FrameStats, RenderResult
 from plenostream.scene import Scene
-from plenostream.viewer.messages import Message, Path, Pick, Step, Thumbnail, View
+from plenostream.viewer.messages import CHANGEABLE, Change, Message, Path, Pick, Thumbnail, View
 from plenostream.viewer.shown import Colouring, depths_in_view, packed, picture_jpeg
 from plenostream.viewer.visitor import CoarseJob, Job, PatchJob, Visitor
 
@@ -97,9 +97,10 @@ class Painter:
             self._changed.notify_all()
 
     @property
-    def step_size(self) -> float:
-        """Grid units between samples."""
-        return self._renderer.options.step_size
+    def changeable(self) -> dict[str, Any]:
+        """The options that visitors may change, by the names of `CHANGEABLE`."""
+        options = self._renderer.options
+        return {name: getattr(options, option) for name, option in CHANGEABLE.items()}
 
     def status(self) -> dict[str, Any]:
         """What the renderer holds, and what the last picture took."""
@@ -163,7 +164,7 @@ class Painter:
             elif isinstance(job, Path):
                 self._path(visitor, job)
             else:
-                self._change_step(job)
+                self._change(job)
         except PlenostreamError as error:
             if isinstance(job, CoarseJob | PatchJob):
                 with self._changed:
@@ -297,11 +298,12 @@ class Painter:
         with self._changed:
             self._renderer = other
 
-    def _change_step(self, job: Step) -> None:
-        """Another renderer, since samples lie elsewhere; raises InvalidInput for a step too short."""
-        self._replace(step_size=job.step_size)
+    def _change(self, job: Change) -> None:
+        """Another renderer, since samples lie elsewhere; raises InvalidInput for a value that does not
+        go with the scene."""
+        self._replace(**{job.option: job.value})
         with self._changed:
             self._thumbnails.clear()
             for visitor in self._visitors:
                 visitor.draw_again()
-                visitor.send(json.dumps({"kind": "step", "step": job.step_size}))
+                visitor.send(json.dumps({"kind": "options"} | self.changeable))

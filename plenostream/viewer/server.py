@@ -207,7 +207,7 @@ class Viewer(Closing):
 
         visitor = Visitor(send)
         self._n_visitors += 1
-        put(json.dumps(self._greeting | {"step": self._painter.step_size}))
+        put(json.dumps(self._greeting | self._painter.changeable))
         self._painter.enter(visitor)
         tasks = [
             asyncio.create_task(self._hand_on(connection, outgoing)),

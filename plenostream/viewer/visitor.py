@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from plenostream.errors import InvalidInput
-from plenostream.viewer.messages import Message, Path, Pick, Seen, Step, Thumbnail, View
+from plenostream.viewer.messages import Change, Message, Path, Pick, Seen, Thumbnail, View
 from plenostream.viewer.pacing import Pace, Patch, patches_of
 
 __all__ = ["CoarseJob", "Job", "PatchJob", "Visitor"]
@@ -39,7 +39,7 @@ class PatchJob:
     """Patches that follow."""
 
 
-Job = CoarseJob | PatchJob | Pick | Thumbnail | Path | Step
+Job = CoarseJob | PatchJob | Pick | Thumbnail | Path | Change
 
 
 class Visitor:

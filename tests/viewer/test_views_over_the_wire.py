@@ -107,11 +107,17 @@ def test_step_is_changed_for_all(client: Any, viewer: Any) -> None:
     before = laid(client.pictures_until_exact(number))
     with visiting.VisitingClient(viewer.url) as other:
         other.say(kind="step", step=3.0)
-        assert client.told("step")["step"] == 3.0
+        assert client.told("options")["step"] == 3.0
         after = laid(client.pictures_until_exact(number))
         assert np.abs(after - before).max() > 0.02
         other.say(kind="step", step=0.5)
-        assert [other.told("step")["step"] for _ in range(2)] == [3.0, 0.5]
+        assert [other.told("options")["step"] for _ in range(2)] == [3.0, 0.5]
+
+
+def test_level_that_a_scene_has_not_is_said_and_nothing_changes(client: Any, viewer: Any) -> None:
+    client.say(kind="level", level=1)
+    assert "level" in client.told("error")["text"]
+    assert viewer._painter.changeable["level"] == 0
 
 
 def test_view_that_does_not_fit_is_said_and_the_next_is_drawn(

@@ -111,7 +111,9 @@ function showPicture(head, image) {
   if (head.left === null) times.push(now);
   while (times.length && now - times[0] > 2000) times.shift();
   const drawn = head.left === null ? head.drawn : head.size;
-  const state = head.exact ? "exact" : head.left === null ? "coarse" : `refining, ${head.left} parts to go`;
+  const level = element("level").value || "0";
+  const fine = level === "0" ? "exact" : `level ${level}, fine`;
+  const state = head.exact ? fine : head.left === null ? "coarse" : `refining, ${head.left} parts to go`;
   element("shown").textContent = `${width}x${height}, drawn at ${drawn.join("x")}, ${state}`;
   Object.assign(document.body.dataset, { view: head.view, exact: String(head.exact), divisor: head.divisor });
 }
@@ -124,7 +126,7 @@ function told(message) {
   else if (message.kind === "status") showStatus(message, times.length / 2);
   else if (message.kind === "picked" && message.point) { camera.lookAt(message.point); moved(); }
   else if (message.kind === "path") playing = { frames: message.frames, began: performance.now() };
-  else if (message.kind === "step") element("step").value = message.step;
+  else if (message.kind === "options") showOptions(message);
   else if (message.kind === "error") notice(message.text, "error");
 }
 
@@ -138,10 +140,18 @@ function greet(message) {
   scene = message;
   element("notice").hidden = true;
   element("notice").dataset.kind = "";
-  element("step").value = scene.step;
+  element("level").replaceChildren(...scene.levels.map((level) => new Option(level)));
+  element("level-label").hidden = scene.levels.length === 0;
+  showOptions(scene);
   document.body.dataset.connected = "true";
   if (!again) start();
   changed();
+}
+
+// What any visitor may change for all.
+function showOptions({ step, level }) {
+  element("step").value = step;
+  element("level").value = level;
 }
 
 function start() {
@@ -346,6 +356,10 @@ onChange("up", (event) => {
 onChange("step", (event) => {
   const step = Number(event.target.value);
   if (step > 0 && step <= 8) stream.say({ kind: "step", step });
+});
+onChange("level", (event) => {
+  const level = event.target.value;
+  stream.say({ kind: "level", level: level === "auto" ? level : Number(level) });
 });
 for (const id of ["command", "pose", "path-command", "crop-command"]) {
   element(id).addEventListener("focus", (event) => {
