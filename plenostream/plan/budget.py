@@ -175,7 +175,8 @@ def _fewer_threads(n_threads: int, thread_bytes: int, excess_bytes: int) -> list
     # Rounded budgets: what is freed has to make up for a step of theirs too.
     fewer = -(-(excess_bytes + _ROUND) // thread_bytes) if thread_bytes else n_threads
     left = n_threads - fewer
-    return [f"use {left} threads or fewer (n_threads, --threads)"] if left > 0 else []
+    said = "1 thread" if left == 1 else f"{left} threads or fewer"
+    return [f"use {said} (n_threads, --threads)"] if left > 0 else []
 
 
 def _remedies(remedies: list[str]) -> str:
