@@ -28,9 +28,14 @@ def scene(tiny: CheckpointArrays, make_scene: Callable[..., Path]) -> Path:
 
 def test_prints_where_it_is_and_ctrl_c_ends_all_at_once(scene: Path) -> None:
     command = [sys.executable, "-m", "plenostream", "view", str(scene), "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--share-token"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # A suite started in the background ignores Ctrl-C, and so would its children.
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        process = subprocess.Popen(
+            [*command, "--share-token"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         assert process.stdout is not None
         said = [process.stdout.readline() for _ in range(5)]
