@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,9 @@ _BT709 = 1
 
 _HANDED = {(8, 3): "rgb24", (8, 4): "rgba", (16, 3): "rgb48le", (16, 4): "rgba64le"}
 """FFmpeg's names of the frames that it is handed, by bits and channels."""
+
+_LONGEST_REORDERING_S = 10_000
+"""Seconds between decoding and showing a frame, at most: at the slowest speed, a hundred frames."""
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ def film_output(
             writer = FilmWriter(target, codec, aside, container, stream, background=behind)
             yield writer
             with _translated(target.path, aside):
-                container.mux(stream.encode())
+                container.mux(_timed(stream.encode()))
                 container.close()
         finally:
             # After an error, what more FFmpeg has to say hides why it is being closed.
@@ -116,7 +119,7 @@ class FilmWriter:
             dst_color_range=ColorRange.MPEG,
         )
         with _translated(self._target.path, self._file):
-            self._container.mux(self._stream.encode(frame))
+            self._container.mux(_timed(self._stream.encode(frame)))
 
     def notes(self) -> list[str]:
         """What was done to odd sizes, and how alpha is meant."""
@@ -170,6 +173,19 @@ def _added_stream(
     if codec.tag is not None:
         context.codec_tag = codec.tag
     return stream
+
+
+def _timed(packets: Iterable[av.Packet[Any]]) -> list[av.Packet[Any]]:
+    """Packets with a time of decoding: x265 leaves in it what was in memory for films of one or two
+    frames, which are decoded as they are shown."""
+    told = []
+    for packet in packets:
+        if packet.pts is not None and packet.time_base is not None:
+            early = None if packet.dts is None else (packet.pts - packet.dts) * packet.time_base
+            if early is None or not 0 <= early <= _LONGEST_REORDERING_S:
+                packet.dts = packet.pts
+        told.append(packet)
+    return told
 
 
 @contextlib.contextmanager
