@@ -151,10 +151,10 @@ set_up_alone() {
   rm -f "$venv"/.stamp-*
   case $level in
     dev)
-      say "set-up: installing plenostream, what it needs, tools, open3d and Warp (2.7 GB; a minute or more)"
+      say "set-up: installing plenostream, what it needs, tools, open3d and Warp (3 GB; a minute or more)"
       install_dev || fail "$no_packages" ;;
     fast)
-      say "set-up: installing plenostream, what it needs, tools and Warp (1.6 GB; a minute or more)"
+      say "set-up: installing plenostream, what it needs, tools and Warp (1.8 GB; a minute or more)"
       pip_install dev || fail "$no_packages" ;;
     *)
       say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreError
 from plenostream.files.paths import PathLike, url_of, without_secrets
+from plenostream.format.asking import EachOf, asked_at_once
 from plenostream.format.codecs import DecodeError
 from plenostream.format.kept import KeptSource
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_meta
 from plenostream.format.remote import open_source
-from plenostream.format.side_by_side import EachOf, side_by_side
 from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
@@ -102,7 +102,7 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
         check_group_node(source, of, where=where)
         return None
 
-    with side_by_side(source.n_at_once) as each:
+    with asked_at_once(source.n_at_once) as each:
         documents: list[str | ArraySpec] = [*groups_of(meta), *store.specs.values()]
         nodes = each(read_document, documents)
         store.arrays = {node.spec.name: node for node in nodes if node is not None}
@@ -175,7 +175,7 @@ class SceneStore(Closing):
 
     def stored_bytes(self, name: str) -> int:
         """Bytes that an array takes where it is stored; BrickCorrupt when a chunk is not there."""
-        with side_by_side(self.source.n_at_once) as each:
+        with asked_at_once(self.source.n_at_once) as each:
             chunks = range(self.specs[name].n_chunks)
             return sum(each(lambda chunk: self.chunk_stored_bytes(name, chunk), chunks))
 
@@ -292,11 +292,11 @@ class SceneStore(Closing):
 
     def read_array(self, name: str) -> NDArray[Any]:
         """A whole array, as `read_arrays`."""
-        with side_by_side(self.source.n_at_once) as each:
+        with asked_at_once(self.source.n_at_once) as each:
             return self.read_arrays([name], each)[name]
 
     def read_arrays(self, names: Sequence[str], each: EachOf) -> dict[str, NDArray[Any]]:
-        """Whole arrays, whose chunks `each` fetches (`side_by_side`); nothing is allocated for an array
+        """Whole arrays, whose chunks `each` fetches (`asked_at_once`); nothing is allocated for an array
         before all of its chunks have come."""
         wanted = ((name, chunk) for name in names for chunk in range(self.specs[name].n_chunks))
         fetched = each(lambda place: self.fetch_chunk(*place), wanted)

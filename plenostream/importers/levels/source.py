@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BrickGrid
+from plenostream.format.asking import asked_at_once
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta
 from plenostream.format.reader import SceneStore
-from plenostream.format.side_by_side import side_by_side
 from plenostream.format.source import FolderSource
 from plenostream.importers.levels.halving import BELOW_ZERO, Halving, weighed
 from plenostream.importers.packing.cutting import BrickBox
@@ -52,7 +52,7 @@ class HalvedVoxels:
         with self._lock:
             if self._rows is None:
                 store = SceneStore(path=str(finer), source=FolderSource(finer), meta=meta)
-                with side_by_side(0) as each:
+                with asked_at_once(0) as each:
                     store.read_tables(each)
                 self._rows = BrickRows(store, n_chunks=n_chunks)
             return self._rows

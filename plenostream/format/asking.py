@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
-__all__ = ["EachOf", "side_by_side"]
+__all__ = ["EachOf", "asked_at_once"]
 
 _Thing = TypeVar("_Thing")
 _Answer = TypeVar("_Answer")
@@ -23,7 +23,7 @@ class EachOf(Protocol):
 
 
 @contextmanager
-def side_by_side(n_at_once: int) -> Iterator[EachOf]:
+def asked_at_once(n_at_once: int) -> Iterator[EachOf]:
     """`map`, with `n_at_once` things asked for at once; one after another where that is 0.
 
     No more are taken from the things than are asked for: a file may claim that there are billions.
