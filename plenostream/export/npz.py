@@ -6,8 +6,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.files.atomic import AsideFile
+from plenostream.process.closing import Closing
 
 __all__ = ["NpzWriter"]
 
@@ -22,22 +22,15 @@ _WHEN = (1980, 1, 1, 0, 0, 0)
 """Time of the archive's members: the same arrays give the same bytes."""
 
 
-class NpzWriter:
+class NpzWriter(Closing):
     """An archive of arrays in C order and little endian, not compressed; a context manager."""
 
     def __init__(self, file: AsideFile) -> None:
         """Take the `file` that it is written to, from where that stands."""
         self._archive = zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Write the archive's directory."""
         self._archive.close()
 
     def write(

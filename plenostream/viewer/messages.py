@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from plenostream.cameras import Camera
 from plenostream.errors import InvalidInput, shown
 from plenostream.options import FOV, FRAMES, SIZE, RenderOptions
-from plenostream.rules import Choice, Colour, Whole, rules_of
+from plenostream.rules import Choice, Colour, Number, Whole, rules_of
 
 __all__ = [
     "CHANGEABLE",
@@ -50,6 +50,11 @@ _OUTPUT = Choice(choices=OUTPUTS, help="What is shown.")
 _BACKGROUND = Colour(help="Colour behind everything.")
 CHANGEABLE = {"step": "step_size", "level": "level"}
 """What messages call the options that a visitor may change for all."""
+_CHANGES = {
+    # The page's bounds: with the option's own, a visitor could have all others wait for hours.
+    "step": Number(least=0.05, most=8.0, unit="voxels", help="Distance between samples."),
+    "level": rules_of(RenderOptions)["level"],
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -191,8 +196,7 @@ def _path(said: Mapping[str, Any]) -> Path:
 
 
 def _change(name: str, said: Mapping[str, Any]) -> Change:
-    option = CHANGEABLE[name]
-    return Change(option=option, value=rules_of(RenderOptions)[option].check(name, said.get(name)))
+    return Change(option=CHANGEABLE[name], value=_CHANGES[name].check(name, said.get(name)))
 
 
 def _camera(said: Mapping[str, Any], size: tuple[int, int]) -> Camera:

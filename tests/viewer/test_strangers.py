@@ -160,6 +160,8 @@ def nonsense() -> dict[str, str | bytes]:
             {"kind": "path", "keys": many[:2], "frames": 10**6, "size": [8, 8]}
         ),
         "step of nothing": '{"kind": "step", "step": 0}',
+        "step that takes hours": '{"kind": "step", "step": 0.001}',
+        "level of another kind": '{"kind": "level", "level": [1]}',
         "pick beyond": '{"kind": "pick", "at": [4096, 0]}',
         "too long": json.dumps({"kind": "seen", "more": "a" * 70_000}),
     }  # fmt: skip
