@@ -184,12 +184,13 @@ def gyroid_file(gyroid: CheckpointArrays, tmp_path_factory: pytest.TempPathFacto
 def make_scene(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """`make_scene(checkpoint, brick_size=16)`: the scene of a checkpoint (arrays or a file).
 
-    Each file is converted once a session and brick size.
+    Each file is converted once a session, brick size and size of chunks.
     """
-    made: dict[tuple[CheckpointArrays | Path, int], Path] = {}
+    made: dict[tuple[CheckpointArrays | Path, int, int], Path] = {}
 
     def make(checkpoint: CheckpointArrays | Path, *, brick_size: int = 16) -> Path:
-        key = (checkpoint, brick_size)
+        # Modules with `small_chunks` have scenes of their own.
+        key = (checkpoint, brick_size, layout.BRICKS_PER_CHUNK)
         if key not in made:
             import plenostream as ps
 

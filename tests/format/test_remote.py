@@ -108,11 +108,11 @@ def test_an_object_store_gives_the_picture_of_the_folder(
 def test_opening_asks_once_for_each_document_and_table(web: WebFolder) -> None:
     with open_store(f"{web.url}/scene") as store:
         tables = sum(spec.n_chunks for name, spec in store.specs.items() if "bricks/" in name)
-        documents = len(store.specs) + 2
-    asked = web.requests
-    assert asked["scene/zarr.json"] <= 2  # whether it is there, and what it says
-    others = sum(n for key, n in asked.items() if key != "scene/zarr.json")
-    assert others == tables + documents
+        documents = len(store.specs) + 3
+    asked = dict(web.requests)
+    assert asked.pop("scene/zarr.json") <= 2  # whether it is there, and what it says
+    assert set(asked.values()) == {1}, asked
+    assert len(asked) + 1 == tables + documents, asked
 
 
 def test_what_is_asked_for_comes_side_by_side(web: WebFolder) -> None:
