@@ -163,6 +163,10 @@ class PictureJob:
         stats = self._session.draw(self.layout, self._lots(pixels), held, oversight)
         return pixels.cut(self._picture_camera), stats
 
+    def tiles_seen(self, top: int, bottom: int) -> NDArray[np.bool_]:
+        """Which tiles of the pixel rows [top, bottom) may show something."""
+        return self._view(top, bottom).tiles_seen()
+
     def part(self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place) -> Lot | None:
         """The rays of the pixel rows [top, bottom), drawn by themselves; None where no tile that is
         `alive` [tiles] sees anything. There are no more rows than in a band."""

@@ -67,8 +67,8 @@ class Lot:
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
-    """What an integrator knows of a scene with this basis (`basis_of`)."""
-    counts = np.diff(store.tables.row_start)[store.tables.occupied]
+    """What an integrator knows of the boxes of a scene with this basis (`basis_of`)."""
+    counts = np.diff(store.tables.row_start)[table.bricks]
     return SceneShape(
         grid=store.meta.grid,
         bricks=store.meta.bricks,
@@ -127,8 +127,10 @@ class Session:
         *,
         host_bytes: int,
         weights: RowWeights | None = None,
+        resident: bool = False,
     ) -> None:
-        """Keep the weights of samples in `weights`; allocates nothing on the device."""
+        """Keep the weights of samples in `weights`; allocates nothing on the device. With `resident`, a
+        pool that does not hold all that has boxes in the `table` is refused."""
         self.store = store
         self.options = options
         self.table = table
@@ -150,7 +152,7 @@ class Session:
             n_aovs=self.aovs.n_columns,
         )
         self.host_planner = host
-        self.planner = Planner(store, integrator, host)
+        self.planner = Planner(store, table, integrator, host, resident=resident)
         self.pages = pages_of(store.tables.row_start)
         self._kept = _Kept()
 
