@@ -93,8 +93,10 @@ CASES: dict[str, tuple[ps.Camera, dict[str, Any]]] = {
         ps.look_at_camera((0.1, 0.2, -2.0), (0, 0, 1), size=(72, 56), fov_degrees=50),
         {"ndc": (72.0, 56.0, 60.0, 60.0)},
     ),
-    "rays that meet in the volume": (INSIDE, {"ndc": (72.0, 56.0, 60.0, 60.0)}),
-    "a ray that is stopped early": (OUTSIDE, {"stop_thresh": 1e-5}),
+    "rays that meet in the volume": (
+        ps.look_at_camera((0.1, 0.2, 3.0), (0, 0, 9), size=(72, 56), fov_degrees=50),
+        {"ndc": (72.0, 56.0, 60.0, 60.0)},
+    ),
 }
 
 
@@ -108,6 +110,20 @@ def test_what_moves_a_ray_or_ends_it_moves_no_sample_of_a_subvolume(
     assert expected.alpha.max() > 0.1
     with Parts(scene, 5, **options) as parts:
         assert_same(parts.picture(camera), expected)
+
+
+def test_a_ray_that_is_stopped_early_differs_by_what_was_left(
+    gyroid: CheckpointArrays, make_scene: Callable[..., Path]
+) -> None:
+    scene, options = make_scene(gyroid, brick_size=8), {"stop_thresh": 0.02}
+    with open_renderer(scene, options=options, precision="float32") as renderer:
+        expected = renderer.render(OUTSIDE)
+    with Parts(scene, 5, **options) as parts:
+        found = parts.picture(OUTSIDE)
+    for name, brightest in {"rgb": 2.0, "alpha": 0.0, "depth": 5.0}.items():
+        difference = np.abs(found[name] - getattr(expected, name)).max()
+        assert difference <= 0.02 * brightest + 2e-5, name
+        assert (difference > 2e-5) == (name != "alpha"), "nothing was stopped"
 
 
 def test_arbitrary_rays_of_all_octants_and_eyes_on_planes(
