@@ -19,7 +19,14 @@ from plenostream.process.closing import Closing
 from plenostream.renderer import Renderer
 from plenostream.scene import Scene, open_scene
 
-__all__ = ["Job", "is_unwanted", "opened_scene", "renderer_of"]
+__all__ = [
+    "Job",
+    "is_unwanted",
+    "opened_scene",
+    "refuse_other_versions",
+    "renderer_of",
+    "with_fair_threads",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +65,7 @@ def renderer_of(job: Job) -> Renderer:
     ClusterError : this process is of another version than the job. Else as `opened_scene` and
     `Renderer`.
     """
-    if job.version != this_version():
-        raise ClusterError(
-            f"the worker {get_worker().address} has {this_version()}, and the job {job.version}; "
-            "both have to be the same"
-        )
+    refuse_other_versions(job)
 
     def make() -> _Opened:
         stream = with_fair_threads(job)
@@ -75,6 +78,15 @@ def renderer_of(job: Job) -> Renderer:
             raise
 
     return held(job, make).renderer
+
+
+def refuse_other_versions(job: Job) -> None:
+    """Raise ClusterError where this process is of another version than the job."""
+    if job.version != this_version():
+        raise ClusterError(
+            f"the worker {get_worker().address} has {this_version()}, and the job {job.version}; "
+            "both have to be the same"
+        )
 
 
 def with_fair_threads(job: Job) -> StreamOptions:
