@@ -18,7 +18,9 @@ from plenostream.cluster.jobs import Job
 from plenostream.cluster.opening import check_versions, workers_by_host
 from plenostream.cluster.sharing import ClusterPlan, Share, require_room, share_out
 from plenostream.errors import InvalidInput
+from plenostream.field.precision import ChosenPrecision
 from plenostream.files.paths import PathLike, local_path, scene_place
+from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
 from plenostream.results import Cancel, FrameStats, Progress, RenderResult
@@ -69,6 +71,7 @@ class ClusterRenderer(Closing):
         self.options = RenderOptions() if options is None else options
         self.stream = StreamOptions() if stream is None else stream
         self._client = client
+        self._chosen: WorkerPlan | None = None
         client.wait_for_workers(1)
         check_versions(client)
         self._beside = workers_by_host(client)
@@ -86,6 +89,21 @@ class ClusterRenderer(Closing):
         """Have the workers close what they opened; may be called again."""
         if self._client.status == "running":
             self._client.run(let_go_soon, self._job, wait=False, on_error="ignore")
+
+    @property
+    def backend(self) -> ChosenBackend:
+        """The integrator of the worker that planned first, and why it is that one."""
+        return self._planned().backend
+
+    @property
+    def precision(self) -> ChosenPrecision:
+        """The type of densities and coefficients on its device, and why it is that one."""
+        return self._planned().precision
+
+    def _planned(self) -> WorkerPlan:
+        if self._chosen is None:
+            raise InvalidInput("nothing is planned yet, and workers choose for themselves")
+        return self._chosen
 
     def plan(self, cameras: Sequence[Camera]) -> ClusterPlan:
         """What pictures of `cameras` will take of each worker, and what travels.
@@ -106,6 +124,7 @@ class ClusterRenderer(Closing):
         (found,) = in_order(self._client, plan, [(self._job, asked)], most=1)
         worker: WorkerPlan = _taken(found)
         require_room(worker, self._beside)
+        self._chosen = worker
         return ClusterPlan(share=share, worker=worker)
 
     def render(
@@ -124,7 +143,8 @@ class ClusterRenderer(Closing):
     ) -> Iterator[RenderResult]:
         """The pictures that `cameras` take, in order, as they come.
 
-        Few are under way at a time: the next ones are begun when these were taken.
+        Few are under way at a time: the next ones are begun when these were taken. Where nothing was
+        planned before, `plan` comes first.
 
         Parameters
         ----------
@@ -137,6 +157,8 @@ class ClusterRenderer(Closing):
         StoreFormat : a worker does not see the scene. RenderCancelled : `cancel` said so. Else as
         `Renderer` and `Renderer.render`.
         """
+        if self._chosen is None and cameras:
+            self.plan(cameras)
         share = self._share(cameras)
         calls = (
             (self._job, camera.region(0, top, camera.width, bottom - top))
