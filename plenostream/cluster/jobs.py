@@ -6,12 +6,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from distributed import get_worker
+from distributed import Client, get_worker
 
 from plenostream.cluster.holding import held
-from plenostream.cluster.opening import host_of, this_version
+from plenostream.cluster.opening import check_versions, host_of, this_version, workers_by_host
 from plenostream.errors import ClusterError, StoreFormat, StoreNotFound
-from plenostream.files.paths import without_secrets
+from plenostream.files.paths import PathLike, local_path, scene_place, without_secrets
 from plenostream.format.layout import SceneMeta
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
@@ -22,6 +22,7 @@ from plenostream.scene import Scene, open_scene
 __all__ = [
     "Job",
     "is_unwanted",
+    "make_job",
     "opened_scene",
     "refuse_other_versions",
     "renderer_of",
@@ -44,6 +45,30 @@ class Job:
     beside: Mapping[str, int] = field(default_factory=dict, repr=False)
     """Workers on each machine, which share its cores."""
     version: str = field(default_factory=this_version, repr=False)
+
+
+def make_job(
+    client: Client,
+    path: PathLike,
+    scene: Scene,
+    options: RenderOptions,
+    stream: StreamOptions,
+    *,
+    cache: PathLike | None,
+    cache_size: int | str,
+) -> Job:
+    """What the workers of `client` are told; waits until there is one. Raises as `ClusterRenderer`."""
+    client.wait_for_workers(1)
+    check_versions(client)
+    return Job(
+        scene=scene_place(path),
+        meta=scene.meta,
+        options=options,
+        stream=stream,
+        cache=None if cache is None else os.path.abspath(local_path(cache, what="cache")),
+        cache_size=cache_size,
+        beside=workers_by_host(client),
+    )
 
 
 class _Opened(Closing):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -14,12 +13,11 @@ from plenostream.cameras import Camera
 from plenostream.cluster.drawing import Drawn, Refused, WorkerPlan, draw, plan
 from plenostream.cluster.holding import let_go_soon
 from plenostream.cluster.in_order import in_order
-from plenostream.cluster.jobs import Job
-from plenostream.cluster.opening import check_versions, workers_by_host
+from plenostream.cluster.jobs import make_job
 from plenostream.cluster.sharing import ClusterPlan, Share, require_room, share_out
 from plenostream.errors import InvalidInput
 from plenostream.field.precision import ChosenPrecision
-from plenostream.files.paths import PathLike, local_path, scene_place
+from plenostream.files.paths import PathLike
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
@@ -29,7 +27,7 @@ from plenostream.scene import Scene
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["ClusterRenderer"]
+__all__ = ["ClusterRenderer", "Making", "together"]
 
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which the largest of a picture's parts is told; those of time, and all others, add up."""
@@ -72,18 +70,10 @@ class ClusterRenderer(Closing):
         self.stream = StreamOptions() if stream is None else stream
         self._client = client
         self._chosen: WorkerPlan | None = None
-        client.wait_for_workers(1)
-        check_versions(client)
-        self._beside = workers_by_host(client)
-        self._job = Job(
-            scene=scene_place(path),
-            meta=scene.meta,
-            options=self.options,
-            stream=self.stream,
-            cache=None if cache is None else os.path.abspath(local_path(cache, what="cache")),
-            cache_size=cache_size,
-            beside=self._beside,
+        self._job = make_job(
+            client, path, scene, self.options, self.stream, cache=cache, cache_size=cache_size
         )
+        self._beside = self._job.beside
 
     def close(self) -> None:
         """Have the workers close what they opened; may be called again."""
@@ -168,7 +158,7 @@ class ClusterRenderer(Closing):
         drawn = in_order(self._client, draw, calls, most=share.most, cancel=cancel)
         total, done = sum(camera.width * camera.height for camera in cameras), 0
         for camera, parts in zip(cameras, share.parts, strict=True):
-            making = _Making(camera)
+            making = Making(camera)
             for top, bottom in parts:
                 making.put(top, _taken(next(drawn)))
                 done += camera.width * (bottom - top)
@@ -193,7 +183,7 @@ def _taken(found: Any) -> Any:
     return found
 
 
-class _Making:
+class Making:
     """A picture whose parts come one after another."""
 
     def __init__(self, camera: Camera) -> None:
@@ -216,10 +206,10 @@ class _Making:
         """The picture."""
         nothing = np.broadcast_to(np.float32(np.nan), (*self._size, 3))
         absent = {"rgb": nothing, "alpha": nothing[..., 0], "depth": nothing[..., 0]}
-        return RenderResult(**absent | self._arrays, stats=_together(self._stats))
+        return RenderResult(**absent | self._arrays, stats=together(self._stats))
 
 
-def _together(parts: Sequence[FrameStats]) -> FrameStats:
+def together(parts: Sequence[FrameStats]) -> FrameStats:
     """The counters of a picture from those of its parts."""
     whole = FrameStats()
     for counter in fields(FrameStats):

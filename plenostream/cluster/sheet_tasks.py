@@ -28,10 +28,11 @@ from plenostream.engine.subvolumes import (
     SubvolumePlan,
     Subvolumes,
     brick_bytes,
-    subvolume_plan,
 )
 from plenostream.errors import DeviceError, PlenostreamError, RenderCancelled
+from plenostream.field.precision import ChosenPrecision
 from plenostream.format.reader import SceneStore, open_level
+from plenostream.integrator.backends import ChosenBackend
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.plan import Cut, Split, split_bricks
 from plenostream.process.closing import Closing
@@ -39,16 +40,19 @@ from plenostream.results import FrameStats
 from plenostream.scene import Scene
 
 __all__ = [
+    "Count",
     "Finished",
     "Kept",
     "Piece",
+    "Planned",
     "ScenesSplit",
+    "count_subvolumes",
     "draw_sheet",
     "fewest_subvolumes",
     "finish_band",
     "join_sheets",
     "joining_of",
-    "plan_subvolume",
+    "plan_subvolumes",
     "split_scene",
 ]
 
@@ -88,6 +92,27 @@ class ScenesSplit:
     """How a scene is split for some workers."""
 
     split: Split
+    allowed_bytes: int
+    """Of a worker's device."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """What a worker takes for each of its subvolumes."""
+
+    plans: list[SubvolumePlan]
+    backend: ChosenBackend
+    precision: ChosenPrecision
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many subvolumes a scene needs."""
+
+    fewest: int
+    """0: there is no split that fits."""
+    total_bytes: int
+    """Of all bricks on a device."""
     allowed_bytes: int
     """Of a worker's device."""
 
@@ -146,25 +171,37 @@ def _done(do: Callable[[], T]) -> T | Refused:
         return Refused(error)
 
 
-def split_scene(
-    job: Job, camera: Camera, n: int, room: int | None = None
-) -> ScenesSplit | int | Refused:
-    """A split of the job's scene into `n` subvolumes; or, where `room` is what a worker has for bricks in
-    bytes, the fewest subvolumes, `n` at least, of which none takes more: 0 if there are none."""
+def split_scene(job: Job, n: int) -> ScenesSplit | Refused:
+    """A split of the job's scene into `n` subvolumes."""
 
-    def do() -> ScenesSplit | int:
-        refuse_other_versions(job)
-        with opened_scene(job) as scene:
-            store, stream = _store(job, scene), with_fair_threads(job)
-            prepare_jax(stream.device_bytes)
-            bricks = brick_bytes(store, job.options, stream, camera)
-            shape = store.meta.bricks.shape
-            if room is not None:
-                return fewest_subvolumes(bricks, n, room, shape)
-            split = split_bricks(bricks.index, bricks.n_bytes, n, shape)
-            return ScenesSplit(split, bricks.allowed_bytes)
+    def do() -> ScenesSplit:
+        bricks, shape = _bricks(job)
+        split = split_bricks(bricks.index, bricks.n_bytes, n, shape)
+        return ScenesSplit(split, bricks.allowed_bytes)
 
     return _done(do)
+
+
+def count_subvolumes(job: Job, *, least: int, room: int | None = None) -> Count | Refused:
+    """How many subvolumes there have to be, `least` at least, of which none takes more than `room` bytes
+    of a device, or half of what a worker is allowed; see `fewest_subvolumes`."""
+
+    def do() -> Count:
+        bricks, shape = _bricks(job)
+        most = bricks.allowed_bytes // 2 if room is None else room
+        fewest = fewest_subvolumes(bricks, least, most, shape)
+        return Count(fewest, int(bricks.n_bytes.sum()), bricks.allowed_bytes)
+
+    return _done(do)
+
+
+def _bricks(job: Job) -> tuple[BrickBytes, tuple[int, int, int]]:
+    """What is in the job's scene, and the grid of its bricks."""
+    refuse_other_versions(job)
+    with opened_scene(job) as scene:
+        store, stream = _store(job, scene), with_fair_threads(job)
+        prepare_jax(stream.device_bytes)
+        return brick_bytes(store, job.options, stream), store.meta.bricks.shape
 
 
 def fewest_subvolumes(
@@ -179,13 +216,12 @@ def fewest_subvolumes(
     return 0
 
 
-def plan_subvolume(job: Job, kept: Kept, camera: Camera) -> list[SubvolumePlan] | Refused:
+def plan_subvolumes(job: Job, kept: Kept, camera: Camera) -> Planned | Refused:
     """What this worker takes to keep its subvolumes and to draw its part of a picture."""
 
-    def do() -> list[SubvolumePlan]:
+    def do() -> Planned:
         opened = _opened(job, kept)
-        room = opened.sheet_bytes // len(opened.sessions)
-        return [subvolume_plan(session, camera, room=room) for session in opened.sessions]
+        return Planned(opened.plan(camera), opened.backend, opened.precision)
 
     return _done(do)
 

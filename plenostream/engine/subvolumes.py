@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,6 +14,7 @@ from plenostream.engine.joining import Joining
 from plenostream.engine.opening import open_session
 from plenostream.engine.picture import PictureJob
 from plenostream.engine.ray_picture import RayPictureJob
+from plenostream.engine.rays import packets_of
 from plenostream.engine.session import Session
 from plenostream.engine.sheets import sheet_bytes
 from plenostream.errors import BudgetError
@@ -59,8 +60,6 @@ class SubvolumePlan:
     """Of the sheets of a picture, if every tile shows something that may."""
     band_rows: int
     """Rows of tiles that it draws together, at most."""
-    backend: str
-    precision: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,25 +85,27 @@ class Subvolumes(Closing):
         store: SceneStore,
         options: RenderOptions,
         stream: StreamOptions,
-        boxes: Sequence[NDArray[np.int64]],
-        n_bytes: Sequence[int],
+        boxes: Iterable[NDArray[np.int64]],
+        n_bytes: Iterable[int],
     ) -> None:
         """Keep the bricks in `boxes` [2, 3] of a scene or level, which take `n_bytes`; allocates
         nothing on the device. Raises as `open_session`."""
+        self._host_bytes = stream.host_bytes
         self.sheet_bytes = stream.host_bytes // _SHEET_SHARE
         self.sessions: list[Session] = []
         left = stream.host_bytes - self.sheet_bytes
-        device = stream.device_bytes
-        if len(boxes) > 1 and device is None:
-            whole, *_ = open_session(store, options, stream)
-            device = whole.integrator.allowed_bytes
-            whole.close()
+        # What a device grants is known when an integrator is opened on it.
+        whole, self.precision, self.backend = open_session(store, options, stream)
+        self._device_bytes = whole.integrator.allowed_bytes
+        whole.close()
+        parts = list(zip(boxes, n_bytes, strict=True))
+        total = sum(mine for _, mine in parts)
         try:
-            for box, mine in zip(boxes, n_bytes, strict=True):
-                share = (1.0 / len(boxes) + mine / sum(n_bytes)) / 2.0
+            for box, mine in parts:
+                share = (1.0 / len(parts) + mine / total) / 2.0
                 within = replace(
                     stream,
-                    device_memory=device if device is None else int(device * share),
+                    device_memory=int(self._device_bytes * share),
                     host_memory=int(left * share),
                 )
                 session, *_ = open_session(store, options, within, within=box)
@@ -117,6 +118,40 @@ class Subvolumes(Closing):
         """Give back what all of them hold."""
         for session in self.sessions:
             session.close()
+
+    def plan(self, camera: Camera) -> list[SubvolumePlan]:
+        """What a picture will take of each.
+
+        Raises
+        ------
+        BudgetError : bricks, a row of tiles and its sheets do not fit; in terms of what the whole worker
+        is allowed.
+        """
+        room, plans = self.sheet_bytes // len(self.sessions), []
+        for session in self.sessions:
+            try:
+                plans.append(subvolume_plan(session, camera, room=room))
+            except BudgetError as error:
+                raise self._of_worker(error, session) from error
+        return plans
+
+    def _of_worker(self, error: BudgetError, session: Session) -> BudgetError:
+        """A session's error in terms of what all of them are allowed."""
+        whole, part = self._host_bytes, session.host_bytes
+        if error.allowed_bytes == session.integrator.allowed_bytes:
+            whole, part = self._device_bytes, session.integrator.allowed_bytes
+        elif error.allowed_bytes != session.host_bytes:
+            whole, part = len(self.sessions), 1
+        if whole == part:
+            return error
+        smallest = -(-error.smallest_bytes * whole // part)
+        return BudgetError(
+            f"{error} That is {part / whole:.0%} of what this worker is allowed, which has to be "
+            f"{format_least_bytes(smallest)}.",
+            planned_bytes=smallest,
+            allowed_bytes=error.allowed_bytes * whole // part,
+            smallest_bytes=smallest,
+        )
 
 
 def subvolume_plan(session: Session, camera: Camera, *, room: int) -> SubvolumePlan:
@@ -158,8 +193,6 @@ def subvolume_plan(session: Session, camera: Camera, *, room: int) -> SubvolumeP
             _tiles_seen(session, joining, camera, rows), session.aovs.n_columns
         ),
         band_rows=rows,
-        backend=session.integrator.name,
-        precision=session.integrator.precision,
     )
 
 
@@ -190,14 +223,12 @@ def _chunk_bytes(session: Session) -> int:
     return total
 
 
-def brick_bytes(
-    store: SceneStore, options: RenderOptions, stream: StreamOptions, camera: Camera
-) -> BrickBytes:
+def brick_bytes(store: SceneStore, options: RenderOptions, stream: StreamOptions) -> BrickBytes:
     """What keeping each brick of a scene or level takes on a device; raises as `open_session`."""
     session, *_ = open_session(store, options, stream)
     try:
-        (_, band), *_ = Joining(store.meta, options).bands(camera, 1)
-        costs = session.integrator.device_costs(band.rays)
+        any_rays = packets_of(np.ones((1, 3)), np.ones((1, 3)))
+        costs = session.integrator.device_costs(session.projected(any_rays))
         drawn = session.table.bricks
         n_bytes = costs.slot_bytes + session.pages[drawn] * costs.page_bytes
         index = store.tables.index[drawn]

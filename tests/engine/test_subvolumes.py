@@ -35,7 +35,7 @@ class Parts:
         self.scene = ps.open_scene(scene)
         store = self.scene.store
         self.joining = Joining(store.meta, self.options)
-        costs = brick_bytes(store, self.options, stream, OUTSIDE)
+        costs = brick_bytes(store, self.options, stream)
         self.split = split_bricks(costs.index, costs.n_bytes, n, store.meta.bricks.shape)
         self.kept = Subvolumes(store, self.options, stream, self.split.boxes, self.split.n_bytes)
 
@@ -146,7 +146,8 @@ def test_arbitrary_rays_of_all_octants_and_eyes_on_planes(
 
 
 def test_layers_lie_behind_all_subvolumes(tmp_path: Path, gyroid: CheckpointArrays) -> None:
-    save_with(tmp_path / "x.npz", gyroid, **layer_arrays(4))
+    layers: dict[str, Any] = layer_arrays(4)
+    save_with(tmp_path / "x.npz", gyroid, **layers)
     ps.convert(tmp_path / "x.npz", tmp_path / "scene", ps.ConvertOptions(brick_size=8))
     with open_renderer(tmp_path / "scene", precision="float32") as renderer:
         expected = renderer.render(OUTSIDE)

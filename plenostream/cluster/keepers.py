@@ -1,0 +1,129 @@
+"""The workers that each keep a subvolume: what is asked of them, and what becomes of one that is lost."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from distributed import Client, Future, wait
+
+from plenostream.cluster.holding import let_go_soon
+from plenostream.cluster.jobs import Job
+from plenostream.cluster.sheet_tasks import draw_sheet, finish_band, join_sheets
+from plenostream.cluster.splitting import kept_by, placed
+from plenostream.engine.bands import Band, RayBand
+from plenostream.errors import ClusterError, RenderCancelled
+from plenostream.plan import Cut, Split, fold
+from plenostream.results import Cancel
+
+__all__ = ["Keepers"]
+
+_log = logging.getLogger(__name__)
+
+_RETRIES = 2
+"""Times that a call which raised is tried again, as of `in_order`."""
+_LOOK_S = 0.1
+"""Seconds between looks at whether pictures are wanted, and all workers there."""
+_PATIENCE_S = 15.0
+"""Seconds in which another worker may come for one that was lost, before others take over."""
+
+
+class Keepers:
+    """Which worker keeps what of a split scene. Calls go to the worker that keeps what they need."""
+
+    def __init__(self, client: Client, job: Job, split: Split) -> None:
+        self._client, self._job, self._split = client, job, split
+        self.where = placed(split, self._workers())
+        """Address of the worker of each subvolume."""
+        self.kept = kept_by(split, self.where)
+        """What each worker keeps."""
+        self._number = 0
+
+    def _workers(self) -> list[str]:
+        return sorted(self._client.nthreads())
+
+    def close(self) -> None:
+        """Have the workers close what they opened."""
+        for worker, kept in self.kept.items():
+            self._client.run(
+                let_go_soon, (self._job, kept), workers=[worker], wait=False, on_error="ignore"
+            )
+
+    def draw(self, band: Band) -> Future:
+        """Have a band drawn by all workers, put together and finished."""
+        self._number += 1
+        asked: Any = band
+        if isinstance(band, RayBand):
+            # Data goes to workers directly, and not with each task through the scheduler.
+            asked = self._client.scatter(band, broadcast=True, hash=False)
+
+        def sheet_of(number: int) -> tuple[Future, str]:
+            at = self.where[number]
+            return self.ask(draw_sheet, self.kept[at], number, asked, at=at), at
+
+        def join(cut: Cut, low: tuple[Future, str], high: tuple[Future, str]) -> tuple[Future, str]:
+            at = low[1]
+            return self.ask(join_sheets, asked, cut, low[0], high[0], at=at), at
+
+        sheet, at = fold(self._split.root, sheet_of, join)
+        return self.ask(finish_band, self.kept[at], asked, sheet, at=at)
+
+    def ask(self, function: Callable[..., Any], *arguments: Any, at: str) -> Future:
+        """A call at one worker, and at no other."""
+        return self._client.submit(
+            function,
+            self._job,
+            *arguments,
+            workers=[at],
+            allow_other_workers=False,
+            pure=False,
+            retries=_RETRIES,
+            priority=-self._number,
+        )
+
+    def came(self, futures: list[Future], cancel: Cancel | None) -> bool:
+        """Wait for the calls to end, well or not; False where a worker that keeps something is lost.
+
+        Raises
+        ------
+        RenderCancelled : `cancel` said so. ClusterError : the scheduler is gone.
+        """
+        looked = time.monotonic()
+        while not all(future.done() for future in futures):
+            with suppress(TimeoutError):
+                wait(futures, timeout=_LOOK_S)
+            if cancel is not None and cancel():
+                raise RenderCancelled("the pictures are not wanted any more")
+            if self._client.status != "running":
+                raise ClusterError("the cluster was lost: its scheduler cannot be reached any more")
+            if time.monotonic() - looked > _LOOK_S:
+                looked = time.monotonic()
+                if self._lost():
+                    return False
+        return not any(future.cancelled() or future.status == "lost" for future in futures)
+
+    def _lost(self) -> list[str]:
+        """Workers that keep something and are not there any more."""
+        there = self._client.nthreads()
+        return [at for at in self.kept if at not in there]
+
+    def replace_lost(self, cancel: Cancel | None) -> None:
+        """Give what lost workers kept to new ones, or after a while to those that are left."""
+        lost, ends = self._lost(), time.monotonic() + _PATIENCE_S
+        while True:
+            workers = self._workers()
+            spare = [at for at in workers if at not in self.kept]
+            if len(spare) >= len(lost) or time.monotonic() > ends:
+                break
+            if cancel is not None and cancel():
+                raise RenderCancelled("the pictures are not wanted any more")
+            time.sleep(_LOOK_S)
+        if not workers:
+            raise ClusterError("all workers of the cluster were lost, and no other has come")
+        self.where = placed(self._split, workers, self.where)
+        self.kept = kept_by(self._split, self.where)
+        for at in lost:
+            _log.warning("worker %s was lost; what it kept of the scene goes to others", at)
