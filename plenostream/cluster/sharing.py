@@ -149,6 +149,10 @@ class ClusterPlan:
             "travels between them",
         ]
 
+    def worker_lines(self) -> list[str]:
+        """The plan of a worker as text, a line each."""
+        return self.worker.plan.lines()
+
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"

@@ -164,3 +164,7 @@ class SplitPlan:
             "the scene, nothing travels between them"
         )
         return lines
+
+    def worker_lines(self) -> list[str]:
+        """Nothing more: all workers are in `lines`."""
+        return []

@@ -44,7 +44,6 @@ from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
 from plenostream.renderer import checked_rays
 from plenostream.results import Cancel, Progress, RayResult, RenderResult
-from plenostream.rules.bytesize import format_least_bytes
 from plenostream.scene import Scene
 
 __all__ = ["SubvolumeRenderer"]
@@ -246,15 +245,15 @@ class SubvolumeRenderer(Closing):
             if len(self._keepers.kept[at].numbers) == 1
             else "what a lost one kept, too"
         )
-        remedies = [f"allow each worker {format_least_bytes(smallest)}"]
+        remedies = []
         if error.allowed_bytes == self._allowed and len(self._keepers.kept[at].numbers) == 1:
             (mine,) = self._keepers.kept[at].n_bytes
             room = self._allowed - (smallest - mine)
             count: Count = self._asked(count_subvolumes, self._job, least=n + 1, room=room)
-            remedies += [f"use {count.fewest} workers"] * (count.fewest > 0)
+            remedies += [f"Or use {count.fewest} workers."] * (count.fewest > 0)
         raise BudgetError(
             f"the scene's bricks are split among {n} workers, and {at} cannot keep {what}: {error} "
-            f"So {', or '.join(remedies)}; or draw by frames (--split frames), which streams bricks.",
+            f"{' '.join([*remedies, 'Or draw by frames (--split frames), which streams bricks.'])}",
             planned_bytes=error.planned_bytes,
             allowed_bytes=error.allowed_bytes,
             smallest_bytes=smallest,

@@ -97,8 +97,9 @@ class TileBand:
         n_columns = session.aovs.n_columns
         if lot is None:
             return maker.sheet(n_columns), FrameStats()
-        held = {"sheet": 2 * sheet_bytes(len(alive), n_columns)}
-        stats = session.draw(job.layout, iter((lot,)), held, oversight)
+        held = 2 * sheet_bytes(len(alive), n_columns)
+        stats = session.draw(job.layout, iter((lot,)), {"sheet": held}, oversight)
+        _count_held(stats, held)
         return maker.sheet(n_columns), stats
 
     def finish(self, session: Session, sheet: Sheet) -> Arrays:
@@ -136,6 +137,7 @@ class RayBand:
         n_tiles = -(-n // TILE_RAYS)
         held = 2 * sheet_bytes(n_tiles, n_columns)
         values, stats = job.draw(held, oversight)
+        _count_held(stats, held)
         whole = np.zeros((n_tiles * TILE_RAYS, values.shape[1]), np.float32)
         whole[:n] = values
         tiles = whole.reshape(n_tiles, TILE_RAYS, -1)
@@ -203,6 +205,12 @@ class PixelBand:
 
 
 _PIXEL_SHAPES: dict[str, tuple[int, ...]] = {"rgb": (3,), "alpha": (), "depth": ()}
+
+
+def _count_held(stats: FrameStats, n_bytes: int) -> None:
+    """Add sheets, for which memory is kept apart, to what was planned of a session's."""
+    stats.planned_host_bytes += n_bytes
+    stats.allowed_host_bytes += n_bytes
 
 
 def _put_behind(
