@@ -65,18 +65,16 @@ def draw(job: Job, camera: Camera) -> Drawn | Refused:
 
     Raises
     ------
-    MemoryError, DeviceError : the machine failed, and another may not. The renderer is closed, so that
-    the next try begins anew.
+    MemoryError, DeviceError : the machine failed, and another may not. RenderCancelled : nobody wants
+    it any more. In all of these cases the renderer is closed: the next try begins anew, and a client
+    that is gone has nobody close it.
     """
     try:
         result = renderer_of(job).render(camera, cancel=is_unwanted())
-    except (MemoryError, DeviceError):
+    except (MemoryError, DeviceError, RenderCancelled):
         let_go()
         raise
     except PlenostreamError as error:
-        if isinstance(error, RenderCancelled):
-            # The last that this client wanted: it may be gone, and nobody else asks for the room.
-            let_go(job)
         return Refused(error)
     arrays = {name: getattr(result, name) for name in sent_channels(job.options.outputs)}
     return Drawn(arrays, result.stats)

@@ -8,6 +8,7 @@ longer than those after it, or where results are taken more slowly than they com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import time
@@ -32,8 +33,8 @@ _RETRIES = 2
 a result, see `drawing`."""
 _LOOK_S = 0.1
 """Seconds between looks at whether the results are still wanted."""
-_ALONE_S = 5.0
-"""Seconds without a result after which it is looked whether there is any worker."""
+_WORKERS_S = 2.0
+"""Seconds between looks at which workers there are."""
 _FETCH_S = 20.0
 """Seconds after which a result that does not come is asked for again: its worker may have been lost."""
 
@@ -65,6 +66,7 @@ def in_order(
     under_way: dict[int, Future] = {}
     there: dict[int, Any] = {}
     numbered = enumerate(calls)
+    workers = _Workers(client)
     name = f"plenostream-{function.__name__}-{uuid.uuid4().hex[:12]}"
     wanted = 0
     try:
@@ -82,8 +84,8 @@ def in_order(
             if not under_way and not there:
                 return
             while wanted not in there:
-                number = _next_of(finished, client, cancel)
-                there[number] = _fetched(under_way[number], client, cancel)
+                number = _next_of(finished, workers, cancel)
+                there[number] = _fetched(under_way[number], cancel)
                 del under_way[number]
             yield there.pop(wanted)
             wanted += 1
@@ -102,22 +104,36 @@ def _refuse_unwanted(cancel: Cancel | None) -> None:
         raise RenderCancelled("the pictures are not wanted any more")
 
 
-def _next_of(finished: queue.SimpleQueue[int], client: Client, cancel: Cancel | None) -> int:
+class _Workers:
+    """Those that there are, so that it is said when one is gone."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._known: set[str] = set()
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Say which are gone since the last look, now and then."""
+        if time.monotonic() - self._looked < _WORKERS_S or self._client.status != "running":
+            return
+        self._looked, there = time.monotonic(), set(self._client.nthreads())
+        for address in sorted(self._known - there):
+            _log.warning("the worker %s is gone; what it was doing is done again", address)
+        if self._known and not there:
+            _log.warning("the cluster has no workers; waiting for one")
+        self._known = there
+
+
+def _next_of(finished: queue.SimpleQueue[int], workers: _Workers, cancel: Cancel | None) -> int:
     """The number of the next call that is done, well or not."""
-    looked, alone = time.monotonic(), False
     while True:
-        try:
+        _refuse_unwanted(cancel)
+        workers.look()
+        with contextlib.suppress(queue.Empty):
             return finished.get(timeout=_LOOK_S)
-        except queue.Empty:
-            _refuse_unwanted(cancel)
-            if time.monotonic() - looked > _ALONE_S and client.status == "running":
-                looked = time.monotonic()
-                if not client.nthreads() and not alone:
-                    alone = True
-                    _log.warning("the cluster has no workers; waiting for one")
 
 
-def _fetched(future: Future, client: Client, cancel: Cancel | None) -> Any:
+def _fetched(future: Future, cancel: Cancel | None) -> Any:
     """The result of a call that was done. Where its worker has been lost since, it is done again."""
     while True:
         try:
@@ -136,6 +152,6 @@ def _fetched(future: Future, client: Client, cancel: Cancel | None) -> Any:
             if future.status == "error":
                 raise
             raise ClusterError(
-                f"the cluster was lost: its scheduler ended, or cannot be reached any more "
-                f"({client.status}, {type(error).__name__})"
+                "the cluster was lost: its scheduler ended, or cannot be reached any more "
+                f"({type(error).__name__})"
             ) from None

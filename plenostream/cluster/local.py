@@ -14,9 +14,10 @@ from plenostream.process.leftovers import temporary_folder
 
 __all__ = ["local_cluster"]
 
-_STALLED = "60s"
+STALLED = "60s"
 """After which a worker that says nothing is ended, and its work done again by others."""
 _THIS_MACHINE = "tcp://127.0.0.1"
+_ANY_PORT = "127.0.0.1:0"
 
 
 @contextmanager
@@ -44,6 +45,7 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
             "nthreads": 1,
             "host": _THIS_MACHINE,
             "dashboard": False,
+            "dashboard_address": _ANY_PORT,
             "memory_limit": 0,
             "local_directory": folder,
             "silence_logs": logging.CRITICAL,
@@ -54,7 +56,12 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
         }
         scheduler = {
             "cls": Scheduler,
-            "options": {"host": _THIS_MACHINE, "dashboard": False, "worker_ttl": _STALLED},
+            "options": {
+                "host": _THIS_MACHINE,
+                "dashboard": False,
+                "dashboard_address": _ANY_PORT,
+                "worker_ttl": STALLED,
+            },
         }
         with SpecCluster(
             workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL

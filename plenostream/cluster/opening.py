@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import dask.config
+
 from plenostream import __version__
 from plenostream.cluster.local import local_cluster
 from plenostream.errors import ClusterError, InvalidInput, printable
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_versions", "open_client", "workers_by_host"]
 
+_LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado.application")
 _PATIENCE_S = 15
 """Seconds in which a scheduler answers, or is not there."""
 
@@ -39,6 +42,7 @@ def open_client(options: ClusterOptions, *, device: str | None = None) -> Iterat
     """
     if not options.is_asked:
         raise InvalidInput("no cluster is asked for; say scheduler or workers")
+    _quieten()
     try:
         import distributed
     except ModuleNotFoundError:
@@ -61,6 +65,15 @@ def open_client(options: ClusterOptions, *, device: str | None = None) -> Iterat
         ) from None
     with client:
         yield client
+
+
+def _quieten() -> None:
+    """Have Dask log nothing, unless somebody has said what: what a user should know of it, we say.
+
+    It sets its loggers up when it is imported, by Dask's configuration.
+    """
+    if "logging" not in dask.config.config:
+        dask.config.set({"logging": dict.fromkeys(_LOGGERS, "critical")})
 
 
 def _first_line(error: BaseException) -> str:
