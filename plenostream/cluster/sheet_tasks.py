@@ -41,7 +41,7 @@ from plenostream.scene import Scene
 
 __all__ = [
     "Count",
-    "Finished",
+    "FinishedBand",
     "Kept",
     "Piece",
     "Planned",
@@ -253,7 +253,7 @@ def join_sheets(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Finished:
+class FinishedBand:
     """Rows of a picture, or rays: the arrays that are wanted, by the fields of `Outputs`."""
 
     arrays: dict[str, NDArray[np.float32]]
@@ -261,14 +261,14 @@ class Finished:
     moved_bytes: int
 
 
-def finish_band(job: Job, kept: Kept, band: Band, piece: Piece | Refused) -> Finished | Refused:
+def finish_band(job: Job, kept: Kept, band: Band, piece: Piece | Refused) -> FinishedBand | Refused:
     """The rows of the picture that a band is of, background and all."""
 
-    def do() -> Finished | Refused:
+    def do() -> FinishedBand | Refused:
         if isinstance(piece, Refused):
             return piece
         arrays = band.finish(_opened(job, kept).sessions[0], piece.sheet)
         wanted = sent_channels(job.options.outputs)
-        return Finished({name: arrays[name] for name in wanted}, piece.stats, piece.moved_bytes)
+        return FinishedBand({name: arrays[name] for name in wanted}, piece.stats, piece.moved_bytes)
 
     return _done(do)

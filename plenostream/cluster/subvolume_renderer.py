@@ -24,7 +24,7 @@ from plenostream.cluster.keepers import Keepers
 from plenostream.cluster.renderer import Making, together
 from plenostream.cluster.sheet_tasks import (
     Count,
-    Finished,
+    FinishedBand,
     Planned,
     ScenesSplit,
     count_subvolumes,
@@ -261,7 +261,7 @@ class SubvolumeRenderer(Closing):
 
     def _drawn(
         self, bands: Iterator[Band], cancel: Cancel | None
-    ) -> Iterator[tuple[Band, Finished]]:
+    ) -> Iterator[tuple[Band, FinishedBand]]:
         """The bands, finished, in order, `_UNDER_WAY` at a time; those that a lost worker had a part in
         are drawn again."""
         waiting: deque[tuple[Band, Future]] = deque()
@@ -280,7 +280,7 @@ class SubvolumeRenderer(Closing):
                         for smaller in self._as_planned(band, cancel):
                             waiting.append((smaller, self._keepers.draw(smaller)))
                 band, future = waiting.popleft()
-                finished: Finished = _taken(future.result())
+                finished: FinishedBand = _taken(future.result())
                 self.moved_bytes += finished.moved_bytes
                 yield band, finished
         finally:

@@ -21,9 +21,10 @@ from plenostream.engine.rays import RaysJob, packets_of
 from plenostream.engine.session import Session
 from plenostream.engine.sheets import Sheet, SheetMaker, sheet_bytes
 from plenostream.engine.sight import tile_corners
+from plenostream.field.finished import Finished, Place
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import Place, RaySource
+from plenostream.integrator.interface import RaySource
 from plenostream.results import FrameStats
 
 __all__ = ["Band", "PixelBand", "RayBand", "TileBand", "rises"]
@@ -93,7 +94,7 @@ class TileBand:
         job, maker = PictureJob(session, self.camera), SheetMaker()
         alive = np.ones(self.rays.n_tiles, bool)
         oversight.begin(len(alive) * TILE_RAYS)
-        lot = job.part(self.top, self.bottom, alive, maker.place)
+        lot = job.part(self.top, self.bottom, alive, maker.take)
         n_columns = session.aovs.n_columns
         if lot is None:
             return maker.sheet(n_columns), FrameStats()
@@ -141,8 +142,14 @@ class RayBand:
         whole = np.zeros((n_tiles * TILE_RAYS, values.shape[1]), np.float32)
         whole[:n] = values
         tiles = whole.reshape(n_tiles, TILE_RAYS, -1)
-        columns = (tiles[..., :3], tiles[..., 4], tiles[..., 3], tiles[..., 5:])
-        maker.place(np.arange(n_tiles), *columns)
+        rays = Finished(
+            tile=np.arange(n_tiles),
+            rgb=tiles[..., :3],
+            depth=tiles[..., 4],
+            alpha=tiles[..., 3],
+            aovs=tiles[..., 5:],
+        )
+        maker.take(rays)
         return maker.sheet(n_columns), stats
 
     def finish(self, session: Session, sheet: Sheet) -> Arrays:
@@ -150,15 +157,9 @@ class RayBand:
         n, aovs = len(self.origins), session.aovs
         tiles = np.zeros((-(-n // TILE_RAYS), TILE_RAYS, 5 + aovs.n_columns), np.float32)
 
-        def place(
-            number: NDArray[np.int64],
-            rgb: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            alpha: NDArray[np.float32],
-            gathered: NDArray[np.float32],
-        ) -> None:
-            parts = (rgb, alpha[..., None], depth[..., None], gathered)
-            tiles[number] = np.concatenate(parts, -1)
+        def place(some: Finished) -> None:
+            parts = (some.rgb, some.alpha[..., None], some.depth[..., None], some.aovs)
+            tiles[some.tile] = np.concatenate(parts, -1)
 
         if n:
             texels = session.planner.packets(self.rays, n)[0].host.background_bytes
@@ -223,5 +224,12 @@ def _put_behind(
         first, last = np.searchsorted(sheet.number, (start, start + len(number)))
         tiles = Sheet.clear(number, sheet.aovs.shape[-1])
         tiles.put(sheet.number[first:last] - start, sheet.some(slice(first, last)))
-        rgb = tiles.rgb + tiles.trans[..., None] * behind
-        put(number, rgb, tiles.depth, 1.0 - tiles.trans, tiles.aovs)
+        put(
+            Finished(
+                tile=number,
+                rgb=tiles.rgb + tiles.trans[..., None] * behind,
+                depth=tiles.depth,
+                alpha=1.0 - tiles.trans,
+                aovs=tiles.aovs,
+            )
+        )

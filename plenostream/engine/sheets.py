@@ -15,8 +15,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import Place
 
 __all__ = ["Sheet", "SheetMaker", "laid_over", "sheet_bytes"]
 
@@ -74,24 +74,15 @@ class SheetMaker:
         self._parts: list[Sheet] = []
         self._lock = threading.Lock()
 
-    @property
-    def place(self) -> Place:
-        """Takes tiles that were finished on black, from several threads at once."""
-        return self._take
-
-    def _take(
-        self,
-        number: NDArray[np.int64],
-        rgb: NDArray[np.float32],
-        depth: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        aovs: NDArray[np.float32],
-    ) -> None:
+    def take(self, some: Finished) -> None:
+        """A `Place`: tiles that were finished on black, from several threads at once."""
         # A sample may be so thin that float32 has no transmittance for it, and yet have a colour.
-        seen = np.flatnonzero((alpha > 0.0).any(1) | (rgb > 0.0).any((1, 2)))
-        taken = (rgb[seen], depth[seen], 1.0 - alpha[seen], aovs[seen])
+        seen = np.flatnonzero((some.alpha > 0.0).any(1) | (some.rgb > 0.0).any((1, 2)))
+        trans = 1.0 - some.alpha[seen]
+        number = some.tile[seen].astype(np.int64)
+        part = Sheet(number, some.rgb[seen], some.depth[seen], trans, some.aovs[seen])
         with self._lock:
-            self._parts.append(Sheet(number[seen].astype(np.int64), *taken))
+            self._parts.append(part)
 
     def sheet(self, n_columns: int) -> Sheet:
         """All that came, with so many columns of AOVs."""
