@@ -114,7 +114,6 @@ _HOMES = {
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
-        "SubvolumeRenderer",
         "VolumeOptions",
     ),
     "renderer": ("Renderer",),
