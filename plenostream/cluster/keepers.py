@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from distributed import Client, Future, wait
@@ -19,7 +20,7 @@ from plenostream.errors import ClusterError, RenderCancelled
 from plenostream.plan import Cut, Split, fold
 from plenostream.results import Cancel
 
-__all__ = ["Keepers"]
+__all__ = ["Keepers", "Tasks"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +32,22 @@ _PATIENCE_S = 15.0
 """Seconds in which another worker may come for one that was lost, before others take over."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tasks:
+    """What workers are asked for."""
+
+    draw: Callable[..., Any] = draw_sheet
+    join: Callable[..., Any] = join_sheets
+    finish: Callable[..., Any] = finish_band
+
+
 class Keepers:
     """Which worker keeps what of a split scene. Calls go to the worker that keeps what they need."""
 
-    def __init__(self, client: Client, job: Job, split: Split) -> None:
+    def __init__(self, client: Client, job: Job, split: Split, tasks: Tasks | None = None) -> None:
+        """Give the workers that there are what they keep; `tasks` in place of those that draw."""
         self._client, self._job, self._split = client, job, split
+        self._tasks = Tasks() if tasks is None else tasks
         self.where = placed(split, self._workers())
         """Address of the worker of each subvolume."""
         self.kept = kept_by(split, self.where)
@@ -62,14 +74,14 @@ class Keepers:
 
         def sheet_of(number: int) -> tuple[Future, str]:
             at = self.where[number]
-            return self.ask(draw_sheet, self.kept[at], number, asked, at=at), at
+            return self.ask(self._tasks.draw, self.kept[at], number, asked, at=at), at
 
         def join(cut: Cut, low: tuple[Future, str], high: tuple[Future, str]) -> tuple[Future, str]:
             at = low[1]
-            return self.ask(join_sheets, asked, cut, low[0], high[0], at=at), at
+            return self.ask(self._tasks.join, asked, cut, low[0], high[0], at=at), at
 
         sheet, at = fold(self._split.root, sheet_of, join)
-        return self.ask(finish_band, self.kept[at], asked, sheet, at=at)
+        return self.ask(self._tasks.finish, self.kept[at], asked, sheet, at=at)
 
     def ask(self, function: Callable[..., Any], *arguments: Any, at: str) -> Future:
         """A call at one worker, and at no other."""

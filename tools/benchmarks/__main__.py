@@ -216,6 +216,73 @@ def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
 
 @bench.command()
 @click.argument("place", metavar="SCENE")
+@camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what a SCENE costs that workers of one core keep together, each a set of its bricks.
+
+    Films by each of the numbers of --workers take turns; what is compared with is the first. Eight views
+    around the scene unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.subvolumes import measure_subvolumes, subvolume_rows
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_subvolumes(
+        place,
+        _cameras(place, flags, orbit=8),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(subvolume_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@click.option("--workers", metavar="NUMBERS", default="1,10,100", show_default=True)
+@click.option("--copies", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--pictures", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@rule_option("--size", rule=SIZE, default=(1920, 1080), shown="1920x1080")
+@_json_option
+def simulate(
+    place: str,
+    workers: str,
+    copies: int,
+    pictures: int,
+    size: tuple[int, int],
+    target: Path | None,
+) -> None:
+    """Plan a SCENE, --copies times as long along each axis, for clusters of these numbers of workers.
+
+    Bricks are split, and pictures planned, as they would be; a scheduler of Dask hands out the tasks of
+    --pictures to workers that do nothing but send what they would.
+    """
+    prepare_jax()
+    from benchmarks.simulation import simulate_split, simulation_lines
+
+    found = simulate_split(
+        place,
+        workers=[int(number) for number in workers.split(",")],
+        copies=copies,
+        pictures=pictures,
+        size=size,
+        say=_say,
+    )
+    _save(target, [each.to_dict() for each in found])
+    click.echo("\n".join(simulation_lines(found)))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
 @rule_option("--size", rule=SIZE, default=(512, 512), shown="512x512")
 @click.option(
     "--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Of moving."
