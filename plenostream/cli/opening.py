@@ -142,7 +142,5 @@ def _opened_drawing(scene: Scene, options: RenderOptions, asked: _Asked) -> Iter
         # Not before: that library is an extra, and `open_client` says so.
         from plenostream.cluster.renderer import ClusterRenderer
 
-        with ClusterRenderer(
-            client, asked.scene, scene, options, asked.stream, **asked.kept
-        ) as cluster:
+        with ClusterRenderer(client, scene, options, asked.stream) as cluster:
             yield Drawing(cluster=cluster)

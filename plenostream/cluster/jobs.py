@@ -17,7 +17,7 @@ from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
 from plenostream.renderer import Renderer
-from plenostream.scene import Scene, open_scene
+from plenostream.scene import Scene, ScenePlace, open_scene
 
 __all__ = ["Job", "is_unwanted", "opened_scene", "renderer_of"]
 
@@ -26,14 +26,12 @@ __all__ = ["Job", "is_unwanted", "opened_scene", "renderer_of"]
 class Job:
     """A scene and how it is drawn. It travels with each task, and is small."""
 
-    scene: str = field(repr=False)
-    """Path or URL, the same for all workers; it may hold secrets, and tasks are shown by their repr."""
+    place: ScenePlace
+    """The same for all workers."""
     meta: SceneMeta = field(repr=False)
     """What the scene says about itself where the job was made."""
     options: RenderOptions
     stream: StreamOptions
-    cache: str | None = field(default=None, repr=False)
-    cache_size: int | str = "20GB"
     beside: Mapping[str, int] = field(default_factory=dict, repr=False)
     """Workers on each machine, which share its cores."""
     version: str = field(default_factory=this_version, repr=False)
@@ -95,7 +93,7 @@ def opened_scene(job: Job) -> Scene:
     """
     where = f"the worker {get_worker().address}"
     try:
-        scene = open_scene(job.scene, cache=job.cache, cache_size=job.cache_size)
+        scene = open_scene(job.place.path, cache=job.place.cache, cache_size=job.place.cache_size)
     except StoreNotFound as error:
         raise StoreNotFound(
             f"{error} ({where} looked for it: all workers need the same path or URL)"
@@ -103,7 +101,7 @@ def opened_scene(job: Job) -> Scene:
     if scene.meta != job.meta:
         scene.close()
         raise StoreFormat(
-            f"{where} finds another scene at {without_secrets(job.scene)} than was asked for; "
+            f"{where} finds another scene at {without_secrets(job.place.path)} than was asked for; "
             "name a path or URL at which all machines find the same"
         )
     return scene
