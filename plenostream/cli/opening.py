@@ -144,12 +144,6 @@ def _opened_drawing(scene: Scene, options: RenderOptions, asked: _Asked) -> Iter
         from plenostream.cluster.choosing import open_cluster_renderer
 
         with open_cluster_renderer(
-            client,
-            asked.scene,
-            scene,
-            options,
-            asked.stream,
-            split=asked.cluster.split,
-            **asked.kept,
+            client, scene, options, asked.stream, split=asked.cluster.split
         ) as cluster:
             yield Drawing(cluster=cluster)

@@ -11,13 +11,13 @@ from distributed import Client, get_worker
 from plenostream.cluster.holding import held
 from plenostream.cluster.opening import check_versions, host_of, this_version, workers_by_host
 from plenostream.errors import ClusterError, StoreFormat, StoreNotFound
-from plenostream.files.paths import PathLike, local_path, scene_place, without_secrets
+from plenostream.files.paths import without_secrets
 from plenostream.format.layout import SceneMeta
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
 from plenostream.renderer import Renderer
-from plenostream.scene import Scene, open_scene
+from plenostream.scene import Scene, ScenePlace, open_scene
 
 __all__ = [
     "Job",
@@ -34,39 +34,26 @@ __all__ = [
 class Job:
     """A scene and how it is drawn. It travels with each task, and is small."""
 
-    scene: str = field(repr=False)
-    """Path or URL, the same for all workers; it may hold secrets, and tasks are shown by their repr."""
+    place: ScenePlace
+    """The same for all workers."""
     meta: SceneMeta = field(repr=False)
     """What the scene says about itself where the job was made."""
     options: RenderOptions
     stream: StreamOptions
-    cache: str | None = field(default=None, repr=False)
-    cache_size: int | str = "20GB"
     beside: Mapping[str, int] = field(default_factory=dict, repr=False)
     """Workers on each machine, which share its cores."""
     version: str = field(default_factory=this_version, repr=False)
 
 
-def make_job(
-    client: Client,
-    path: PathLike,
-    scene: Scene,
-    options: RenderOptions,
-    stream: StreamOptions,
-    *,
-    cache: PathLike | None,
-    cache_size: int | str,
-) -> Job:
+def make_job(client: Client, scene: Scene, options: RenderOptions, stream: StreamOptions) -> Job:
     """What the workers of `client` are told; waits until there is one. Raises as `ClusterRenderer`."""
     client.wait_for_workers(1)
     check_versions(client)
     return Job(
-        scene=scene_place(path),
+        place=scene.place,
         meta=scene.meta,
         options=options,
         stream=stream,
-        cache=None if cache is None else os.path.abspath(local_path(cache, what="cache")),
-        cache_size=cache_size,
         beside=workers_by_host(client),
     )
 
@@ -132,7 +119,7 @@ def opened_scene(job: Job) -> Scene:
     """
     where = f"the worker {get_worker().address}"
     try:
-        scene = open_scene(job.scene, cache=job.cache, cache_size=job.cache_size)
+        scene = open_scene(job.place.path, cache=job.place.cache, cache_size=job.place.cache_size)
     except StoreNotFound as error:
         raise StoreNotFound(
             f"{error} ({where} looked for it: all workers need the same path or URL)"
@@ -140,7 +127,7 @@ def opened_scene(job: Job) -> Scene:
     if scene.meta != job.meta:
         scene.close()
         raise StoreFormat(
-            f"{where} finds another scene at {without_secrets(job.scene)} than was asked for; "
+            f"{where} finds another scene at {without_secrets(job.place.path)} than was asked for; "
             "name a path or URL at which all machines find the same"
         )
     return scene

@@ -13,8 +13,9 @@ from typing import Any
 from dask.base import annotate
 from distributed import Client, Future, wait
 
-from plenostream.cluster.holding import let_go_soon
+from plenostream.cluster.holding import let_go
 from plenostream.cluster.jobs import Job
+from plenostream.cluster.renderer import CLOSING_S
 from plenostream.cluster.sheet_tasks import draw_sheet, finish_band, join_sheets
 from plenostream.cluster.splitting import kept_by, placed
 from plenostream.engine.bands import Band, RayBand
@@ -61,10 +62,14 @@ class Keepers:
 
     def close(self) -> None:
         """Have the workers close what they opened."""
-        for worker, kept in self.kept.items():
-            self._client.run(
-                let_go_soon, (self._job, kept), workers=[worker], wait=False, on_error="ignore"
-            )
+        there = self._client.nthreads()
+        asked = [
+            self._client.submit(let_go, (self._job, kept), workers=[at], pure=False, priority=1)
+            for at, kept in self.kept.items()
+            if at in there
+        ]
+        with suppress(TimeoutError):
+            wait(asked, timeout=CLOSING_S)
 
     def draw(self, band: Band) -> Future:
         """Have a band drawn by all workers, put together and finished.

@@ -38,7 +38,6 @@ from plenostream.engine.joining import refuse_what_does_not_join
 from plenostream.errors import BudgetError, ClusterError, InvalidInput
 from plenostream.field.precision import ChosenPrecision
 from plenostream.field.tiles import TILE
-from plenostream.files.paths import PathLike
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
@@ -66,13 +65,9 @@ class SubvolumeRenderer(Closing):
     def __init__(
         self,
         client: Client,
-        path: PathLike,
         scene: Scene,
         options: RenderOptions | None = None,
         stream: StreamOptions | None = None,
-        *,
-        cache: PathLike | None = None,
-        cache_size: int | str = "20GB",
     ) -> None:
         """As of `ClusterRenderer`; a worker splits the scene.
 
@@ -87,9 +82,7 @@ class SubvolumeRenderer(Closing):
         self.moved_bytes = 0
         """Of sheets that went from worker to worker so far."""
         self._client = client
-        self._job = make_job(
-            client, path, scene, self.options, self.stream, cache=cache, cache_size=cache_size
-        )
+        self._job = make_job(client, scene, self.options, self.stream)
         self._joining = joining_of(self._job)
         found: ScenesSplit = self._asked(split_scene, self._job, len(client.nthreads()))
         self._split, self._allowed = found.split, found.allowed_bytes

@@ -47,7 +47,7 @@ def on_cluster(
 ) -> Iterator[SubvolumeRenderer]:
     with (
         ps.open_scene(path) as scene,
-        SubvolumeRenderer(client, path, scene, OPTIONS, stream) as renderer,
+        SubvolumeRenderer(client, scene, OPTIONS, stream) as renderer,
     ):
         yield renderer
 

@@ -108,7 +108,7 @@ def simulate_split(
         large = _many_copies(scene.store, copies)
         camera = orbit_cameras(large.grid, 1, size=size)[0]
         meta = replace(scene.meta, grid=large.grid, ndc=None)
-        job = Job(scene=place, meta=meta, options=options, stream=StreamOptions())
+        job = Job(place=scene.place, meta=meta, options=options, stream=StreamOptions())
         found = []
         for n in workers:
             say(f"{n} worker(s), {len(large.index)} bricks")

@@ -67,7 +67,7 @@ def measure_subvolumes(
             say(f"starting {n} worker(s)")
             clients[n] = stack.enter_context(open_client(ClusterOptions(workers=n)))
             renderers[n] = stack.enter_context(
-                SubvolumeRenderer(clients[n], place, scene, options, one_core)
+                SubvolumeRenderer(clients[n], scene, options, one_core)
             )
         films = {n: list(renderer.pictures(cameras)) for n, renderer in renderers.items()}
         moved = {n: renderer.moved_bytes // len(cameras) for n, renderer in renderers.items()}
