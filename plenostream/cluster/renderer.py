@@ -159,7 +159,7 @@ class ClusterRenderer(Closing):
             in_order(self._client, draw, calls, most=share.most, cancel=cancel)
         ) as drawn:
             for camera, parts in zip(cameras, share.parts, strict=True):
-                making = _Making(camera)
+                making = Making(camera)
                 for top, bottom in parts:
                     making.put(top, _taken(next(drawn)))
                     done += camera.width * (bottom - top)
