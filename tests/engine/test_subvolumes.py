@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import plenostream as ps
+from plenostream.cameras.lenses import Fisheye, Orthographic
 from plenostream.engine.bands import Band, RayBand
 from plenostream.engine.joining import Joining, refuse_what_does_not_join
 from plenostream.engine.sheets import Sheet
@@ -85,6 +86,16 @@ def test_subvolumes_go_together_to_the_picture(
 
 
 CASES: dict[str, tuple[ps.Camera, dict[str, Any]]] = {
+    "a fisheye among the bricks": (
+        ps.Camera(
+            INSIDE.c2w, 25.0, 22.0, 36.5, 28.0, 72, 56, Fisheye(k=(0.08, -0.03, 0.01, -0.002))
+        ),
+        {},
+    ),
+    "rays that are parallel": (
+        ps.Camera(OUTSIDE.c2w, 30.0, 25.0, 36.5, 28.0, 72, 56, Orthographic()),
+        {},
+    ),
     "an opaque last sample": (OUTSIDE, {"last_sample_opaque": True}),
     "clips before the eye": (OUTSIDE, {"near_clip": 0.7, "far_cap": 60.0}),
     "ellipsoids in front of the eye": (OUTSIDE, {"spheric_clip": True, "near_clip": 0.6}),
