@@ -19,6 +19,7 @@ from plenostream.engine.joining import Joining, refuse_what_does_not_join
 from plenostream.engine.sheets import Sheet
 from plenostream.engine.subvolumes import Subvolumes, brick_bytes, subvolume_plan
 from plenostream.errors import BudgetError, InvalidInput
+from plenostream.format.reader import open_level
 from plenostream.plan import bricks_within, fold, split_bricks
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.extras import layer_arrays, save_with
@@ -34,7 +35,7 @@ class Parts:
     def __init__(self, scene: Path, n: int, **options: Any) -> None:
         self.options, stream = ps.RenderOptions(**options), ps.StreamOptions(precision="float32")
         self.scene = ps.open_scene(scene)
-        store = self.scene.store
+        store = open_level(self.scene.store, options.get("level", 0))
         self.joining = Joining(store.meta, self.options)
         costs = brick_bytes(store, self.options, stream)
         self.split = split_bricks(costs.index, costs.n_bytes, n, store.meta.bricks.shape)
@@ -156,14 +157,19 @@ def test_arbitrary_rays_of_all_octants_and_eyes_on_planes(
             assert_same(parts.picture(camera), renderer.render(camera))
 
 
-def test_layers_lie_behind_all_subvolumes(tmp_path: Path, gyroid: CheckpointArrays) -> None:
+def test_layers_lie_behind_all_subvolumes_of_any_level(
+    tmp_path: Path, gyroid: CheckpointArrays
+) -> None:
     layers: dict[str, Any] = layer_arrays(4)
     save_with(tmp_path / "x.npz", gyroid, **layers)
-    ps.convert(tmp_path / "x.npz", tmp_path / "scene", ps.ConvertOptions(brick_size=8))
-    with open_renderer(tmp_path / "scene", precision="float32") as renderer:
-        expected = renderer.render(OUTSIDE)
-    with Parts(tmp_path / "scene", 3) as parts:
-        assert_same(parts.picture(OUTSIDE), expected)
+    ps.convert(tmp_path / "x.npz", tmp_path / "scene", ps.ConvertOptions(brick_size=8, levels=1))
+    for level in (0, 1):
+        with open_renderer(
+            tmp_path / "scene", options={"level": level}, precision="float32"
+        ) as renderer:
+            expected = renderer.render(OUTSIDE)
+        with Parts(tmp_path / "scene", 3, level=level) as parts:
+            assert_same(parts.picture(OUTSIDE), expected)
 
 
 @given(st.data())
