@@ -13,7 +13,7 @@ import logging
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError
 from functools import partial
 from itertools import islice
@@ -46,7 +46,7 @@ def in_order(
     *,
     most: int,
     cancel: Cancel | None = None,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """The results of `function` for the arguments in `calls`, in their order.
 
     Results go from workers to this process directly where they reach each other. When the iterator is

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from plenostream.errors import InvalidInput
 from plenostream.integrator.xla.environment import gpus_here
-from plenostream.process.leftovers import temporary_folder
+from plenostream.process.leftovers import other_processes, temporary_folder
 
 __all__ = ["local_cluster"]
 
@@ -40,6 +42,7 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
             f"workers is {n}, and {len(gpus)} GPUs can draw here, one for each; say --workers "
             f"{len(gpus)}, or --device cpu"
         )
+    _track_quietly()
     with tempfile.TemporaryDirectory(prefix="plenostream-") as folder, temporary_folder(folder):
         common = {
             "nthreads": 1,
@@ -66,7 +69,25 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
         with SpecCluster(
             workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL
         ) as cluster:
-            yield cluster
+
+            def pids() -> list[int]:
+                found = [nanny.pid for nanny in cluster.workers.values()]
+                return [pid for pid in found if pid is not None]
+
+            with other_processes(pids):
+                yield cluster
+
+
+def _track_quietly() -> None:
+    """Start the process that removes semaphores of processes that were killed, without its warnings.
+
+    It outlives Ctrl-C, and would have the last word on a terminal.
+    """
+    sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.warnoptions.pop()
 
 
 def _environment(gpus: list[str], number: int) -> dict[str, str]:

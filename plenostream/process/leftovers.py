@@ -10,15 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
     "child_process",
     "clear_away",
     "folder_if_empty",
+    "other_processes",
     "temporary_file",
     "temporary_folder",
 ]
@@ -67,6 +69,19 @@ def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
     def end() -> None:
         process.kill()
         process.wait()
+
+    with _entry(end):
+        yield
+
+
+@contextlib.contextmanager
+def other_processes(pids: Callable[[], Iterable[int]]) -> Iterator[None]:
+    """Processes of ours that write into what is removed after them; `pids` says which there are now."""
+
+    def end() -> None:
+        for pid in pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     with _entry(end):
         yield

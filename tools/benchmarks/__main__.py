@@ -169,6 +169,37 @@ def scene(
 @bench.command()
 @click.argument("place", metavar="SCENE")
 @camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def cluster(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say how much faster workers of one core draw a film of a SCENE than the first number of them.
+
+    Films by each of the numbers of --workers take turns. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.cluster import cluster_rows, measure_cluster
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_cluster(
+        place,
+        _cameras(place, flags, orbit=_ORBIT),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(cluster_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
 @click.option("--drawn", type=click.IntRange(1), default=3, show_default=True, help="Frames.")
 @record_options(RenderOptions)
 @record_options(StreamOptions)
