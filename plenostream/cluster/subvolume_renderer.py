@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -264,14 +264,13 @@ class SubvolumeRenderer(Closing):
                     waiting.append((band, self._keepers.draw(band)))
                 if not waiting:
                     return
-                while not self._keepers.came([waiting[0][1]], cancel):
+                if not self._keepers.came([waiting[0][1]], cancel):
                     self._client.cancel([future for _, future in waiting])
                     again = [band for band, _ in waiting]
                     waiting.clear()
                     self._replace_lost(cancel)
-                    for band in again:
-                        for smaller in self._as_planned(band, cancel):
-                            waiting.append((smaller, self._keepers.draw(smaller)))
+                    bands = chain(self._as_planned(again, cancel), bands)
+                    continue
                 band, future = waiting.popleft()
                 finished: FinishedBand = _taken(future.result())
                 self.moved_bytes += finished.moved_bytes
@@ -284,14 +283,15 @@ class SubvolumeRenderer(Closing):
         self._keepers.replace_lost(cancel)
         self._plans.clear()
 
-    def _as_planned(self, band: Band, cancel: Cancel | None) -> Iterator[Band]:
-        """A band in parts that the workers that there are now can draw."""
-        if not isinstance(band, TileBand | PixelBand):
-            yield band
-            return
-        height = self._plan_of(band.camera, cancel).band_rows * TILE
-        for top in range(band.top, band.bottom, height):
-            yield replace(band, top=top, bottom=min(top + height, band.bottom))
+    def _as_planned(self, bands: Iterable[Band], cancel: Cancel | None) -> Iterator[Band]:
+        """Bands in parts that the workers that there are now can draw."""
+        for band in bands:
+            if not isinstance(band, TileBand | PixelBand):
+                yield band
+                continue
+            height = self._plan_of(band.camera, cancel).band_rows * TILE
+            for top in range(band.top, band.bottom, height):
+                yield replace(band, top=top, bottom=min(top + height, band.bottom))
 
 
 def _taken(found: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from benchmarks.timing import Say, Timing, take_turns
 from plenostream.cameras import Camera
 from plenostream.cluster.opening import open_client
 from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
+from plenostream.errors import InvalidInput
 from plenostream.options import ClusterOptions, RenderOptions, StreamOptions
 from plenostream.results import RenderResult
 from plenostream.rules.bytesize import format_bytes
@@ -57,7 +59,15 @@ def measure_subvolumes(
     rounds: int,
     say: Say,
 ) -> dict[int, SplitFilm]:
-    """Draw a film with each number of workers, in turns, the first of them the one to compare with."""
+    """Draw a film with each number of workers, in turns, the first of them the one to compare with.
+
+    Raises
+    ------
+    InvalidInput : more workers than cores.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if max(workers) > len(cores):
+        raise InvalidInput(f"{max(workers)} workers take a core each, and there are {len(cores)}")
     one_core = replace(stream, n_threads=1)
     with ExitStack() as stack:
         scene = stack.enter_context(open_scene(place))
@@ -65,7 +75,11 @@ def measure_subvolumes(
         clients: dict[int, Client] = {}
         for n in workers:
             say(f"starting {n} worker(s)")
-            clients[n] = stack.enter_context(open_client(ClusterOptions(workers=n)))
+            client = clients[n] = stack.enter_context(
+                open_client(ClusterOptions(workers=n), device="cpu")
+            )
+            for core, address in zip(cores, client.nthreads(), strict=False):
+                client.run(os.sched_setaffinity, 0, {core}, workers=[address])
             renderers[n] = stack.enter_context(
                 SubvolumeRenderer(clients[n], scene, options, one_core)
             )
