@@ -12,7 +12,7 @@ from typing import Any
 
 from plenostream.errors import InvalidInput
 from plenostream.integrator.xla.environment import gpus_here
-from plenostream.process.leftovers import other_processes, temporary_folder
+from plenostream.process.leftovers import child_processes, temporary_folder
 
 __all__ = ["local_cluster"]
 
@@ -43,7 +43,17 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
             f"{len(gpus)}, or --device cpu"
         )
     _track_quietly()
-    with tempfile.TemporaryDirectory(prefix="plenostream-") as folder, temporary_folder(folder):
+    started: list[SpecCluster] = []
+
+    def give_up() -> None:
+        for nanny in [nanny for cluster in started for nanny in cluster.workers.values()]:
+            nanny.close_gracefully()  # or it would start its worker again
+
+    with (
+        tempfile.TemporaryDirectory(prefix="plenostream-") as folder,
+        temporary_folder(folder),
+        child_processes(give_up),
+    ):
         common = {
             "nthreads": 1,
             "host": _THIS_MACHINE,
@@ -69,13 +79,8 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
         with SpecCluster(
             workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL
         ) as cluster:
-
-            def pids() -> list[int]:
-                found = [nanny.pid for nanny in cluster.workers.values()]
-                return [pid for pid in found if pid is not None]
-
-            with other_processes(pids):
-                yield cluster
+            started.append(cluster)
+            yield cluster
 
 
 def _track_quietly() -> None:
