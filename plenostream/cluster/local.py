@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -86,13 +87,16 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
 def _track_quietly() -> None:
     """Start the process that removes semaphores of processes that were killed, without its warnings.
 
-    It outlives Ctrl-C, and would have the last word on a terminal.
+    It outlives Ctrl-C, and would have the last word on a terminal. Starting it unblocks signals in the
+    thread that does: so it is done here, and `interrupts` keeps its own.
     """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
     try:
         resource_tracker.ensure_running()
     finally:
         sys.warnoptions.pop()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _environment(gpus: list[str], number: int) -> dict[str, str]:
