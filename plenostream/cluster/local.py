@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+import dask.config
+
 from plenostream.errors import InvalidInput
 from plenostream.integrator.xla.environment import gpus_here
 from plenostream.process.leftovers import child_processes, temporary_folder
@@ -54,6 +56,7 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
         tempfile.TemporaryDirectory(prefix="plenostream-") as folder,
         temporary_folder(folder),
         child_processes(give_up),
+        dask.config.set({"temporary-directory": folder}),
     ):
         common = {
             "nthreads": 1,
@@ -61,7 +64,6 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
             "dashboard": False,
             "dashboard_address": _ANY_PORT,
             "memory_limit": 0,
-            "local_directory": folder,
             "silence_logs": logging.CRITICAL,
         }
         workers = {
