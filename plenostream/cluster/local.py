@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+import dask.config
+
 from plenostream.errors import InvalidInput
 from plenostream.integrator.xla.environment import gpus_here
-from plenostream.process.leftovers import other_processes, temporary_folder
+from plenostream.process.leftovers import child_processes, temporary_folder
 
 __all__ = ["local_cluster"]
 
@@ -43,14 +46,24 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
             f"{len(gpus)}, or --device cpu"
         )
     _track_quietly()
-    with tempfile.TemporaryDirectory(prefix="plenostream-") as folder, temporary_folder(folder):
+    started: list[SpecCluster] = []
+
+    def give_up() -> None:
+        for nanny in [nanny for cluster in started for nanny in cluster.workers.values()]:
+            nanny.close_gracefully()  # or it would start its worker again
+
+    with (
+        tempfile.TemporaryDirectory(prefix="plenostream-") as folder,
+        temporary_folder(folder),
+        child_processes(give_up),
+        dask.config.set({"temporary-directory": folder}),
+    ):
         common = {
             "nthreads": 1,
             "host": _THIS_MACHINE,
             "dashboard": False,
             "dashboard_address": _ANY_PORT,
             "memory_limit": 0,
-            "local_directory": folder,
             "silence_logs": logging.CRITICAL,
         }
         workers = {
@@ -69,25 +82,23 @@ def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
         with SpecCluster(
             workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL
         ) as cluster:
-
-            def pids() -> list[int]:
-                found = [nanny.pid for nanny in cluster.workers.values()]
-                return [pid for pid in found if pid is not None]
-
-            with other_processes(pids):
-                yield cluster
+            started.append(cluster)
+            yield cluster
 
 
 def _track_quietly() -> None:
     """Start the process that removes semaphores of processes that were killed, without its warnings.
 
-    It outlives Ctrl-C, and would have the last word on a terminal.
+    It outlives Ctrl-C, and would have the last word on a terminal. Starting it unblocks signals in the
+    thread that does: so it is done here, and `interrupts` keeps its own.
     """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     sys.warnoptions.append("ignore::UserWarning:multiprocessing.resource_tracker")
     try:
         resource_tracker.ensure_running()
     finally:
         sys.warnoptions.pop()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def _environment(gpus: list[str], number: int) -> dict[str, str]:

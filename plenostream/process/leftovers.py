@@ -8,19 +8,19 @@ is entered and ends the process (`interrupts`), while other threads may still be
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import shutil
-import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 __all__ = [
     "child_process",
+    "child_processes",
     "clear_away",
     "folder_if_empty",
-    "other_processes",
     "temporary_file",
     "temporary_folder",
 ]
@@ -75,13 +75,15 @@ def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def other_processes(pids: Callable[[], Iterable[int]]) -> Iterator[None]:
-    """Processes of ours that write into what is removed after them; `pids` says which there are now."""
+def child_processes(give_up: Callable[[], None]) -> Iterator[None]:
+    """The processes that `multiprocessing` starts meanwhile, which write into what is removed after
+    them; `give_up` has nobody start them again."""
 
     def end() -> None:
-        for pid in pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        give_up()
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
 
     with _entry(end):
         yield

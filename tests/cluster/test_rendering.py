@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 import plenostream as ps
@@ -345,6 +346,28 @@ def test_ctrl_c_ends_the_cluster_work(client: Any, scene: Path, tmp_path: Path) 
         assert process.stderr is not None
         assert process.stderr.read().endswith("plenostream: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_workers_of_this_machine_and_leaves_nothing(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    command = [sys.executable, "-m", "plenostream", "render", scene, tmp_path / "a.png", *SLOW]
+    with subprocess.Popen([*command, "--workers", "1", "-q"]) as process:
+        own = psutil.Process(process.pid)
+        seconds_until(lambda: len(own.children()) > 1)
+        started = own.children()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 128 + signal.SIGTERM
+        assert seconds_until(lambda: not any(map(runs, started))) < BUSY_S
+    assert list(tmp_path.iterdir()) == []
+
+
+def runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 @pytest.mark.parametrize(
