@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,7 @@ from plenostream.cluster.renderer import CLOSING_S
 from plenostream.cluster.sheet_tasks import draw_sheet, finish_band, join_sheets
 from plenostream.cluster.splitting import kept_by, placed
 from plenostream.engine.bands import Band, RayBand
-from plenostream.errors import ClusterError, RenderCancelled
+from plenostream.errors import ClusterError, InternalError, RenderCancelled
 from plenostream.plan import Cut, Split, fold
 from plenostream.results import Cancel
 
@@ -31,6 +33,8 @@ _RETRIES = 2
 """Times that a call which raised is tried again, as of `in_order`."""
 _LOOK_S = 0.1
 """Seconds between looks at whether pictures are wanted, and all workers there."""
+_FETCH_S = 5.0
+"""Seconds after which a result that does not come is looked after: its worker may have been lost."""
 _PATIENCE_S = 15.0
 """Seconds in which another worker may come for one that was lost, before others take over."""
 
@@ -118,17 +122,19 @@ class Keepers:
             priority=-self._number,
         )
 
-    def came(self, futures: list[Future], cancel: Cancel | None) -> bool:
-        """Wait for the calls to end, well or not; False where a worker that keeps something is lost.
+    def results(self, futures: Sequence[Future], cancel: Cancel | None) -> list[Any] | None:
+        """What the calls give, once all are done; None where a worker that keeps something is lost.
 
         Raises
         ------
-        RenderCancelled : `cancel` said so. ClusterError : the scheduler is gone.
+        RenderCancelled : `cancel` said so. ClusterError : the scheduler is gone. Whatever a call raised,
+        when it was tried again.
         """
         looked = time.monotonic()
-        while not all(future.done() for future in futures):
+        while True:
             with suppress(TimeoutError):
                 wait(futures, timeout=_LOOK_S)
+                return [_fetched(future) for future in futures]
             if cancel is not None and cancel():
                 raise RenderCancelled("the pictures are not wanted any more")
             if self._client.status != "running":
@@ -136,8 +142,7 @@ class Keepers:
             if time.monotonic() - looked > _LOOK_S:
                 looked = time.monotonic()
                 if self._lost():
-                    return False
-        return not any(future.cancelled() or future.status == "lost" for future in futures)
+                    return None
 
     def _lost(self) -> list[str]:
         """Workers that keep something and are not there any more."""
@@ -161,3 +166,16 @@ class Keepers:
         self.kept = kept_by(self._split, self.where)
         for at in lost:
             _log.warning("worker %s was lost; what it kept of the scene goes to others", at)
+
+
+def _fetched(future: Future) -> Any:
+    """The result of a call that was done; raises TimeoutError where it is not any more, since the worker that
+    had it was lost."""
+    try:
+        return future.result(timeout=_FETCH_S)
+    except TimeoutError:
+        if future.status == "error":  # it is what the call raised
+            raise InternalError("a call on the cluster timed out") from None
+        raise
+    except (CancelledError, asyncio.CancelledError, OSError):
+        raise ClusterError("the cluster was lost: its scheduler gave up what it was at") from None

@@ -204,20 +204,22 @@ class SubvolumeRenderer(Closing):
 
     def _planned(self, camera: Camera, cancel: Cancel | None) -> SplitPlan:
         while True:
-            asked = {
-                at: self._keepers.ask(plan_subvolumes, kept, camera, at=at)
-                for at, kept in self._keepers.kept.items()
-            }
-            if self._keepers.came(list(asked.values()), cancel):
-                found = {at: future.result() for at, future in asked.items()}
+            kept = self._keepers.kept
+            asked = [
+                self._keepers.ask(plan_subvolumes, mine, camera, at=at) for at, mine in kept.items()
+            ]
+            told = self._keepers.results(asked, cancel)
+            if told is not None:
                 break
-            self._client.cancel(list(asked.values()))
+            self._client.cancel(asked)
             self._replace_lost(cancel)
+        found: dict[str, Planned | Refused] = dict(zip(kept, told, strict=True))
         self._refuse_small(found)
-        self._last = _alike({at: _taken(planned) for at, planned in found.items()})
+        drawing: dict[str, Planned] = {at: _taken(planned) for at, planned in found.items()}
+        self._last = _alike(drawing)
         plans = {
             number: plan
-            for at, planned in found.items()
+            for at, planned in drawing.items()
             for number, plan in zip(self._keepers.kept[at].numbers, planned.plans, strict=True)
         }
         return SplitPlan.of(self._split, self._keepers.where, plans, camera, self.options)
@@ -264,15 +266,16 @@ class SubvolumeRenderer(Closing):
                     waiting.append((band, self._keepers.draw(band)))
                 if not waiting:
                     return
-                if not self._keepers.came([waiting[0][1]], cancel):
+                told = self._keepers.results([waiting[0][1]], cancel)
+                if told is None:
                     self._client.cancel([future for _, future in waiting])
                     again = [band for band, _ in waiting]
                     waiting.clear()
                     self._replace_lost(cancel)
                     bands = chain(self._as_planned(again, cancel), bands)
                     continue
-                band, future = waiting.popleft()
-                finished: FinishedBand = _taken(future.result())
+                band, _ = waiting.popleft()
+                finished: FinishedBand = _taken(told[0])
                 self.moved_bytes += finished.moved_bytes
                 yield band, finished
         finally:

@@ -85,8 +85,6 @@ class Simulated:
     """Processor time of the scheduler, a picture."""
     scheduler_bytes: int
     """That it reads and writes, a picture."""
-    seconds: float
-    """From asking for a picture to having it, where drawing takes no time."""
 
     def to_dict(self) -> dict[str, Any]:
         """The figures as JSON values."""
@@ -198,15 +196,12 @@ def _schedule(job: Job, split: Split, camera: Camera, pictures: int) -> dict[str
         keepers.draw(band).result()
         client.run_on_scheduler(_count_bytes)
         before = client.run_on_scheduler(_cost)
-        began = time.perf_counter()
         for _ in range(pictures):
             keepers.draw(band).result()
-        took = time.perf_counter() - began
         after = client.run_on_scheduler(_cost)
     return {
         "scheduler_seconds": (after[0] - before[0]) / pictures,
         "scheduler_bytes": (after[1] - before[1]) // pictures,
-        "seconds": took / pictures,
     }
 
 
@@ -273,7 +268,7 @@ def simulation_lines(found: Sequence[Simulated]) -> list[str]:
     """The figures as a table of Markdown, a row a cluster."""
     head = (
         "workers", "bricks of each", "split in", "balance", "kept, the most", "chunks read", "read, decoded",
-        "sheets moved", "sent here", "tasks", "scheduler, CPU", "through it", "picture, undrawn",
+        "sheets moved", "sent here", "tasks", "scheduler, CPU", "through it",
     )  # fmt: skip
     rows = [
         (
@@ -289,7 +284,6 @@ def simulation_lines(found: Sequence[Simulated]) -> list[str]:
             str(each.tasks),
             f"{each.scheduler_seconds * 1e3:.3g} ms",
             format_bytes(each.scheduler_bytes),
-            f"{each.seconds * 1e3:.3g} ms",
         )
         for each in found
     ]
