@@ -167,7 +167,7 @@ def require_room(worker: WorkerPlan, beside: Mapping[str, int]) -> None:
     """
     n = max(beside.values(), default=1)
     plan = worker.plan
-    # On a GPU the device has its own memory.
+    # A GPU has its own memory. `xla` draws on either, and is not refused for what may be a GPU's.
     on_host = worker.backend.name == "native"
     needed = plan.planned_host_bytes + (plan.planned_device_bytes if on_host else 0)
     if n * needed <= worker.machine_bytes:

@@ -263,6 +263,8 @@ def test_errors_of_workers_are_those_of_this_machine(
         ):
             assert run("render", where, *flags) == 1
             told.append(capsys.readouterr().err)
+        # Not while a worker still reads: it would wait long for a server that is gone.
+        seconds_until(lambda: n_busy(client) == 0)
     here, same, remote = told
     assert same == here
     assert remote == here.replace(str(tmp_path), web.url)
