@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.cluster.drawing import Refused, sent_channels
+from plenostream.cluster.drawing import Refused, bytes_of_this_machine, sent_channels
 from plenostream.cluster.holding import held, let_go
 from plenostream.cluster.jobs import (
     Job,
@@ -103,6 +103,14 @@ class Planned:
     plans: list[SubvolumePlan]
     backend: ChosenBackend
     precision: ChosenPrecision
+    machine_bytes: int
+    """Memory of the worker's machine."""
+
+    @property
+    def needed_bytes(self) -> int:
+        """Of that memory; on a GPU the device has its own."""
+        on_host = self.backend.name == "native"
+        return sum(plan.host_bytes + plan.device_bytes * on_host for plan in self.plans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +229,9 @@ def plan_subvolumes(job: Job, kept: Kept, camera: Camera) -> Planned | Refused:
 
     def do() -> Planned:
         opened = _opened(job, kept)
-        return Planned(opened.plan(camera), opened.backend, opened.precision)
+        return Planned(
+            opened.plan(camera), opened.backend, opened.precision, bytes_of_this_machine()
+        )
 
     return _done(do)
 

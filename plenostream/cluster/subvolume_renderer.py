@@ -22,6 +22,7 @@ from plenostream.cluster.drawing import Drawn, Refused
 from plenostream.cluster.jobs import make_job
 from plenostream.cluster.keepers import Keepers
 from plenostream.cluster.renderer import Making, together
+from plenostream.cluster.sharing import require_room_for
 from plenostream.cluster.sheet_tasks import (
     Count,
     FinishedBand,
@@ -217,6 +218,8 @@ class SubvolumeRenderer(Closing):
         self._refuse_small(found)
         drawing: dict[str, Planned] = {at: _taken(planned) for at, planned in found.items()}
         self._last = _alike(drawing)
+        most = max(drawing.values(), key=lambda planned: planned.needed_bytes)
+        require_room_for(most.needed_bytes, most.machine_bytes, self._job.beside)
         plans = {
             number: plan
             for at, planned in drawing.items()
