@@ -32,13 +32,17 @@ INSIDE = ps.look_at_camera((0.2, -0.3, 0.1), (1, 0.4, 0), size=(72, 56), fov_deg
 class Parts:
     """A scene drawn as a cluster would draw it, one subvolume after another."""
 
-    def __init__(self, scene: Path, n: int, **options: Any) -> None:
+    def __init__(self, scene: Path, n: int, *, seed: int | None = None, **options: Any) -> None:
+        """With a `seed`, bricks are split as if they took any number of bytes."""
         self.options, stream = ps.RenderOptions(**options), ps.StreamOptions(precision="float32")
         self.scene = ps.open_scene(scene)
         store = open_level(self.scene.store, options.get("level", 0))
         self.joining = Joining(store.meta, self.options)
         costs = brick_bytes(store, self.options, stream)
-        self.split = split_bricks(costs.index, costs.n_bytes, n, store.meta.bricks.shape)
+        n_bytes = costs.n_bytes
+        if seed is not None:
+            n_bytes = np.random.default_rng(seed).integers(1, 1000, len(n_bytes)) ** 2
+        self.split = split_bricks(costs.index, n_bytes, n, store.meta.bricks.shape)
         self.kept = Subvolumes(store, self.options, stream, self.split.boxes, self.split.n_bytes)
 
     def __enter__(self) -> Parts:
@@ -122,6 +126,24 @@ def test_what_moves_a_ray_or_ends_it_moves_no_sample_of_a_subvolume(
     assert expected.alpha.max() > 0.1
     with Parts(scene, 5, **options) as parts:
         assert_same(parts.picture(camera), expected)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_split_is_seen_from_anywhere(
+    gyroid: CheckpointArrays, make_scene: Callable[..., Path], seed: int
+) -> None:
+    scene, rng = make_scene(gyroid, brick_size=8), np.random.default_rng(seed)
+    with (
+        Parts(scene, int(rng.integers(2, 20)), seed=seed) as parts,
+        open_renderer(scene, precision="float32") as renderer,
+    ):
+        for _ in range(4):
+            eye, target = rng.uniform(-1.5, 1.5, 3), rng.uniform(-0.8, 0.8, 3)
+            # Some eyes lie on a plane between bricks, along some axes.
+            faces = parts.scene.grid.grid_to_world(rng.integers(0, 6, 3) * 8.0)
+            eye = np.where(rng.random(3) < 0.3, faces, eye)
+            camera = ps.look_at_camera(tuple(eye), tuple(target), size=(24, 24), fov_degrees=80)
+            assert_same(parts.picture(camera), renderer.render(camera))
 
 
 def test_a_ray_that_is_stopped_early_differs_by_what_was_left(
