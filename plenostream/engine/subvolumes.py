@@ -93,26 +93,30 @@ class Subvolumes(Closing):
         self._host_bytes = stream.host_bytes
         self.sheet_bytes = stream.host_bytes // _SHEET_SHARE
         self.sessions: list[Session] = []
-        left = stream.host_bytes - self.sheet_bytes
-        # What a device grants is known when an integrator is opened on it.
-        whole, self.precision, self.backend = open_session(store, options, stream)
-        self._device_bytes = whole.integrator.allowed_bytes
-        whole.close()
         parts = list(zip(boxes, n_bytes, strict=True))
         total = sum(mine for _, mine in parts)
+        device = stream.device_bytes
+        if device is None and len(parts) > 1:
+            # What a device grants is known when an integrator is opened on it.
+            whole, *_ = open_session(store, options, stream)
+            device = whole.integrator.allowed_bytes
+            whole.close()
         try:
             for box, mine in parts:
                 share = (1.0 / len(parts) + mine / total) / 2.0
                 within = replace(
                     stream,
-                    device_memory=int(self._device_bytes * share),
-                    host_memory=int(left * share),
+                    device_memory=None if device is None else int(device * share),
+                    host_memory=int((stream.host_bytes - self.sheet_bytes) * share),
                 )
-                session, *_ = open_session(store, options, within, within=box)
+                session, self.precision, self.backend = open_session(
+                    store, options, within, within=box
+                )
                 self.sessions.append(session)
         except BaseException:
             self.close()
             raise
+        self._device_bytes = device or self.sessions[0].integrator.allowed_bytes
 
     def close(self) -> None:
         """Give back what all of them hold."""
