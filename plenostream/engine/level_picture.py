@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 import numpy as np
@@ -33,6 +34,7 @@ _FRONT_RAY = 2 * 20
 """Bytes of a ray while levels are put together: colour, depth and alpha, and what is added."""
 _TILES_AT_ONCE = 256
 """Tiles that are handed on together in the end."""
+_BLACK = np.zeros(3, np.float32)
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which a level's largest counts, and not their sum over its bands."""
 
@@ -40,18 +42,22 @@ _LARGEST = ("peak_", "planned_", "allowed_")
 class _Front:
     """What was drawn of some tiles so far, on black."""
 
-    def __init__(self, n_tiles: int) -> None:
+    def __init__(self, n_tiles: int, place: Place, behind: NDArray[np.float32]) -> None:
+        """Take what takes the tiles in the end, and the colour [3] that they then have behind them."""
         self._rgb = np.zeros((n_tiles, TILE_RAYS, 3), np.float32)
         self._depth, self._left = (np.zeros((n_tiles, TILE_RAYS), np.float32) for _ in range(2))
         self._left += 1.0
+        self._met, self._placed = np.zeros((2, n_tiles), np.bool_)
+        self._place, self._behind = place, behind
 
     @property
     def nbytes(self) -> int:
-        return self._rgb.nbytes + self._depth.nbytes + self._left.nbytes
+        arrays = (self._rgb, self._depth, self._left, self._met, self._placed)
+        return sum(array.nbytes for array in arrays)
 
-    def alive(self) -> NDArray[np.bool_]:
-        """Tiles through which light comes."""
-        return np.asarray((self._left > 0.0).any(axis=1))
+    def open(self) -> NDArray[np.bool_]:
+        """Rays [tiles, 64] through which light comes."""
+        return self._left > 0.0
 
     def lay_behind(
         self,
@@ -66,31 +72,35 @@ class _Front:
         self._rgb[number] += left[..., None] * rgb
         self._depth[number] += left * depth
         self._left[number] = left * (1.0 - alpha)
+        self._met[number] = True
 
-    def finishing(self, place: Place, behind: NDArray[np.float32]) -> Place:
-        """What takes the tiles of the last level and gives all to `place`, with a colour [3] behind."""
+    def lay_last(
+        self,
+        number: NDArray[np.int64],
+        rgb: NDArray[np.float32],
+        depth: NDArray[np.float32],
+        alpha: NDArray[np.float32],
+        aovs: NDArray[np.float32],
+    ) -> None:
+        """A `Place`: tiles of the last level, before the colour that is behind everything."""
+        self._placed[number] = True
+        if self._met[number].any():
+            left = self._left[number]
+            rgb = self._rgb[number] + left[..., None] * rgb
+            depth = self._depth[number] + left * depth
+            alpha = 1.0 - left * (1.0 - alpha)
+        self._place(number, rgb, depth, alpha, aovs)
 
-        def put(
-            number: NDArray[np.int64],
-            rgb: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            alpha: NDArray[np.float32],
-            aovs: NDArray[np.float32],
-        ) -> None:
-            left, through = self._left[number], 1.0 - alpha
-            opaque = np.asarray(1.0 - left * through, np.float32)
-            colour = self._rgb[number] + left[..., None] * (rgb + through[..., None] * behind)
-            place(number, colour, self._depth[number] + left * depth, opaque, aovs)
-
-        return put
-
-    def finish(self, put: Place) -> None:
-        """Give `finishing`'s `put` a last level that shows nothing."""
-        none = np.zeros((_TILES_AT_ONCE, TILE_RAYS, 3), np.float32)
-        for first in range(0, len(self._left), _TILES_AT_ONCE):
-            number = np.arange(first, min(first + _TILES_AT_ONCE, len(self._left)))
-            rgb = none[: len(number)]
-            put(number, rgb, rgb[..., 0], rgb[..., 0], rgb[..., :0])
+    def finish(self, *, with_empty: bool) -> None:
+        """Place the tiles that the last level does not show; `with_empty` those of no level, too."""
+        rest = ~self._placed if with_empty else self._met & ~self._placed
+        none = np.empty((_TILES_AT_ONCE, TILE_RAYS, 0), np.float32)
+        tiles = np.flatnonzero(rest)
+        for first in range(0, len(tiles), _TILES_AT_ONCE):
+            number = tiles[first : first + _TILES_AT_ONCE]
+            left = self._left[number]
+            colour = self._rgb[number] + left[..., None] * self._behind
+            self._place(number, colour, self._depth[number], 1.0 - left, none[: len(number)])
 
 
 class LevelPicture:
@@ -101,7 +111,10 @@ class LevelPicture:
         self._sessions, self._picture_camera = sessions, camera
         self._samples = n = sessions.options.samples
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
-        self._jobs = dict(self._planned())
+        drawn = dict(self._drawn())
+        self._jobs = {
+            level: self._job(level, ~bricks, len(drawn) > 1) for level, bricks in drawn.items()
+        }
         self._rows = min(job.layout.band_rows for job in self._jobs.values())
         tiles = self._rows * -(-self._camera.width // TILE)
         self._front_bytes = tiles * TILE_RAYS * _FRONT_RAY
@@ -116,8 +129,9 @@ class LevelPicture:
                 smallest_bytes=smallest,
             )
 
-    def _planned(self) -> Iterator[tuple[int, PictureJob]]:
-        """The levels that have a brick to draw, the nearest first; the coarsest in any case."""
+    def _drawn(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """The levels that have a brick to draw, the nearest first, with the bricks [n] that are drawn;
+        the coarsest in any case."""
         sessions, grid = self._sessions, self._sessions.stores[0].meta.grid
         n_levels = len(sessions.stores) - 1
         footprint = sessions.options.pixel_footprint
@@ -134,10 +148,14 @@ class LevelPicture:
             )
             if (drawn & store.tables.occupied).any() or (level == n_levels and not found):
                 found = True
-                try:
-                    yield level, PictureJob(sessions.session(level), self._picture_camera, ~drawn)
-                except BudgetError as error:
-                    raise self._of_all(error, level) from error
+                yield level, drawn
+
+    def _job(self, level: int, left_out: NDArray[np.bool_], in_parts: bool) -> PictureJob:
+        session, camera = self._sessions.session(level), self._picture_camera
+        try:
+            return PictureJob(session, camera, left_out, in_parts=in_parts)
+        except BudgetError as error:
+            raise self._of_all(error, level) from error
 
     def _of_all(self, error: BudgetError, level: int) -> BudgetError:
         """A level's error in terms of what all levels are allowed."""
@@ -191,6 +209,7 @@ class LevelPicture:
             picture, stats = job.draw(oversight)
             return picture, self._stats({level: [stats]})
         pixels = Pixels.empty(self._picture_camera, NO_AOVS, self._samples)
+        pixels.fill(np.array(self._sessions.options.background_rgb, np.float32))
         drawn: dict[int, list[FrameStats]] = {level: [] for level in self._jobs}
         height, columns = self._camera.height, -(-self._camera.width // TILE)
         oversight.begin(self._camera.width * height * len(self._jobs))
@@ -210,8 +229,8 @@ class LevelPicture:
         first: int,
     ) -> None:
         """Draw the pixel rows [top, bottom), whose first tile is number `first`."""
-        front = _Front(-(-(bottom - top) // TILE) * -(-self._camera.width // TILE))
-        held = {"picture": 2 * pixels.nbytes + front.nbytes}
+        layers = self._sessions.stores[0].meta.background is not None
+        held = {"picture": 2 * pixels.nbytes}
 
         def place(
             number: NDArray[np.int64],
@@ -222,22 +241,26 @@ class LevelPicture:
         ) -> None:
             pixels.put(first + number, rgb, depth, alpha, aovs)
 
-        for level, job in self._jobs.items():
-            session = self._sessions.session(level)
-            lay: Place = front.lay_behind
-            if last := level == max(self._jobs):
-                lay = front.finishing(
-                    *session.behind(job.rays(top, bottom), place, job.layout.host.background_bytes)
-                )
-            lot = job.part(top, bottom, front.alive(), lay)
-            if lot is not None:
-                drawn[level].append(session.draw(job.layout, iter((lot,)), held, oversight))
-                held = {}
-                continue
-            oversight.begin_lot((bottom - top) * self._camera.width)
-            if last:
-                front.finish(lay)
-            oversight.end_lot()
+        farthest = self._jobs[max(self._jobs)]
+        rays, room = farthest.rays(top, bottom), farthest.layout.host.background_bytes
+        put, behind = self._sessions.session(max(self._jobs)).behind(rays, place, room)
+        front = _Front(rays.n_tiles, put, behind)
+        held["levels"] = front.nbytes
+        with ThreadPoolExecutor(1, thread_name_prefix="plenostream-levels") as ahead:
+            # What a level shows is found out while the one before is drawn.
+            views = [ahead.submit(job.view, top, bottom) for job in self._jobs.values()]
+            for view, (level, job) in zip(views, self._jobs.items(), strict=True):
+                last = job is farthest
+                lay, colour = (front.lay_last, behind) if last else (front.lay_behind, _BLACK)
+                lot = job.part(view.result(), top, bottom, front.open(), lay, colour)
+                if lot is not None:
+                    session = self._sessions.session(level)
+                    drawn[level].append(session.draw(job.layout, iter((lot,)), held, oversight))
+                    held = {}
+                    continue
+                oversight.begin_lot((bottom - top) * self._camera.width)
+                oversight.end_lot()
+        front.finish(with_empty=layers)
 
     def _stats(self, drawn: dict[int, list[FrameStats]]) -> FrameStats:
         sums: Counter[str] = Counter()
