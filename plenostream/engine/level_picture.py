@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,8 @@ from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.errors import BudgetError
 from plenostream.field.aovs import NO_AOVS
+from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE, TILE_RAYS
-from plenostream.integrator.interface import Place
 from plenostream.plan import bricks_drawn
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
@@ -59,37 +60,26 @@ class _Front:
         """Rays [tiles, 64] through which light comes."""
         return self._left > 0.0
 
-    def lay_behind(
-        self,
-        number: NDArray[np.int64],
-        rgb: NDArray[np.float32],
-        depth: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        aovs: NDArray[np.float32],
-    ) -> None:
-        """A `Place`: tiles of the next level; no two threads have the same."""
-        left = self._left[number]
-        self._rgb[number] += left[..., None] * rgb
-        self._depth[number] += left * depth
-        self._left[number] = left * (1.0 - alpha)
-        self._met[number] = True
+    def lay_behind(self, some: Finished) -> None:
+        """A `Place`: tiles of the next level."""
+        left = self._left[some.tile]
+        self._rgb[some.tile] += left[..., None] * some.rgb
+        self._depth[some.tile] += left * some.depth
+        self._left[some.tile] = left * (1.0 - some.alpha)
+        self._met[some.tile] = True
 
-    def lay_last(
-        self,
-        number: NDArray[np.int64],
-        rgb: NDArray[np.float32],
-        depth: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        aovs: NDArray[np.float32],
-    ) -> None:
+    def lay_last(self, some: Finished) -> None:
         """A `Place`: tiles of the last level, before the colour that is behind everything."""
-        self._placed[number] = True
-        if self._met[number].any():
-            left = self._left[number]
-            rgb = self._rgb[number] + left[..., None] * rgb
-            depth = self._depth[number] + left * depth
-            alpha = 1.0 - left * (1.0 - alpha)
-        self._place(number, rgb, depth, alpha, aovs)
+        self._placed[some.tile] = True
+        if self._met[some.tile].any():
+            left = self._left[some.tile]
+            some = replace(
+                some,
+                rgb=self._rgb[some.tile] + left[..., None] * some.rgb,
+                depth=self._depth[some.tile] + left * some.depth,
+                alpha=np.asarray(1.0 - left * (1.0 - some.alpha), np.float32),
+            )
+        self._place(some)
 
     def finish(self, *, with_empty: bool) -> None:
         """Place the tiles that the last level does not show; `with_empty` those of no level, too."""
@@ -97,10 +87,17 @@ class _Front:
         none = np.empty((_TILES_AT_ONCE, TILE_RAYS, 0), np.float32)
         tiles = np.flatnonzero(rest)
         for first in range(0, len(tiles), _TILES_AT_ONCE):
-            number = tiles[first : first + _TILES_AT_ONCE]
-            left = self._left[number]
-            colour = self._rgb[number] + left[..., None] * self._behind
-            self._place(number, colour, self._depth[number], 1.0 - left, none[: len(number)])
+            tile = tiles[first : first + _TILES_AT_ONCE]
+            left = self._left[tile]
+            self._place(
+                Finished(
+                    tile=tile,
+                    rgb=self._rgb[tile] + left[..., None] * self._behind,
+                    depth=self._depth[tile],
+                    alpha=1.0 - left,
+                    aovs=none[: len(tile)],
+                )
+            )
 
 
 class LevelPicture:
@@ -232,18 +229,11 @@ class LevelPicture:
         layers = self._sessions.stores[0].meta.background is not None
         held = {"picture": 2 * pixels.nbytes}
 
-        def place(
-            number: NDArray[np.int64],
-            rgb: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            alpha: NDArray[np.float32],
-            aovs: NDArray[np.float32],
-        ) -> None:
-            pixels.put(first + number, rgb, depth, alpha, aovs)
-
         farthest = self._jobs[max(self._jobs)]
         rays, room = farthest.rays(top, bottom), farthest.layout.host.background_bytes
-        put, behind = self._sessions.session(max(self._jobs)).behind(rays, place, room)
+        put, behind = self._sessions.session(max(self._jobs)).behind(
+            rays, partial(pixels.put, first=first), room
+        )
         front = _Front(rays.n_tiles, put, behind)
         held["levels"] = front.nbytes
         with ThreadPoolExecutor(1, thread_name_prefix="plenostream-levels") as ahead:
