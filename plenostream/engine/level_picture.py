@@ -6,6 +6,7 @@ the levels show is laid one behind the other: no integrator knows of it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -108,6 +109,9 @@ class LevelPicture:
         self._sessions, self._picture_camera = sessions, camera
         self._samples = n = sessions.options.samples
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
+        grid = sessions.stores[0].meta.grid
+        n_levels, footprint = len(sessions.stores) - 1, sessions.options.pixel_footprint
+        self._reach = level_reach(self._picture_camera, grid, n_levels, footprint)
         drawn = dict(self._drawn())
         self._jobs = {
             level: self._job(level, ~bricks, len(drawn) > 1) for level, bricks in drawn.items()
@@ -131,8 +135,6 @@ class LevelPicture:
         the coarsest in any case."""
         sessions, grid = self._sessions, self._sessions.stores[0].meta.grid
         n_levels = len(sessions.stores) - 1
-        footprint = sessions.options.pixel_footprint
-        reach = level_reach(self._picture_camera, grid, n_levels, footprint)
         found = False
         for level, store in enumerate(sessions.stores):
             drawn = bricks_drawn(
@@ -141,11 +143,19 @@ class LevelPicture:
                 brick_size=store.meta.brick_size,
                 eye_grid=grid.world_to_grid(self._camera.eye_world),
                 voxel_edges=1.0 / grid.scale,
-                reach=reach,
+                reach=self._reach,
             )
             if (drawn & store.tables.occupied).any() or (level == n_levels and not found):
                 found = True
                 yield level, drawn
+
+    def _between(self, level: int) -> tuple[float, float]:
+        """Distances from the eye between which the bricks lie that are drawn from a level."""
+        if level + 1 == len(self._reach):
+            return float(self._reach[level]), math.inf
+        meta = self._sessions.stores[level].meta
+        above = 2.0 * meta.brick_size / meta.grid.scale  # the brick that could not be drawn instead
+        return float(self._reach[level]), float(self._reach[level + 1] + np.linalg.norm(above))
 
     def _job(self, level: int, left_out: NDArray[np.bool_], in_parts: bool) -> PictureJob:
         session, camera = self._sessions.session(level), self._picture_camera
@@ -242,7 +252,8 @@ class LevelPicture:
             for view, (level, job) in zip(views, self._jobs.items(), strict=True):
                 last = job is farthest
                 lay, colour = (front.lay_last, behind) if last else (front.lay_behind, _BLACK)
-                lot = job.part(view.result(), top, bottom, front.open(), lay, colour)
+                part = view.result(), top, bottom, front.open(), lay, colour
+                lot = job.part(*part, between=self._between(level))
                 if lot is not None:
                     session = self._sessions.session(level)
                     drawn[level].append(session.draw(job.layout, iter((lot,)), held, oversight))

@@ -190,9 +190,12 @@ class PictureJob:
         wanted: NDArray[np.bool_],
         place: Place,
         behind: NDArray[np.float32],
+        *,
+        between: tuple[float, float],
     ) -> Lot | None:
         """The rays of the pixel rows [top, bottom), with their `view`, that are `wanted` [tiles, 64],
-        before a colour [3]; None where no such ray may meet a brick. No more rows than in a band.
+        before a colour [3]; None where no such ray may meet a brick. No more rows than in a band. All
+        bricks lie `between` these distances from the eye.
 
         Only tiles that have such a ray are drawn, and handed to `place` with their numbers.
         """
@@ -203,8 +206,9 @@ class PictureJob:
         def put(some: Finished) -> None:
             place(replace(some, tile=tiles[some.tile]))
 
+        rays = self._some_rays(self.rays(top, bottom, tiles=tiles), wanted[tiles])
         return Lot(
-            rays=self._some_rays(self.rays(top, bottom, tiles=tiles), wanted[tiles]),
+            rays=replace(rays, between=between),
             n_rays=(bottom - top) * self._camera.width,
             views=iter((TilesView(view, tiles),)),
             has_one_view=True,
