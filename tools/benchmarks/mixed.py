@@ -163,6 +163,10 @@ class MixedLevels:
                 np.add.at(rgb, ray[some], weight[ray[some], k[some]][:, None] * colour)
         return Seen(rgb=rgb, meets=(beside & (light > _LEAST_LIGHT)).any(axis=1))
 
+    def density(self, level: int, at: Floats, cut: Ints, *, coarser: bool) -> Floats:
+        """Densities [m] at places [m, 3] of a level's grid, all in bricks that are drawn from it."""
+        return self._sigma(level, at, cut, coarser)[0]
+
     def _sigma(
         self, level: int, at: Floats, cut: Ints, coarser: bool
     ) -> tuple[Floats, NDArray[np.bool_]]:
