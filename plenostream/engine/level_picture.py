@@ -82,12 +82,13 @@ class _Front:
             )
         self._place(some)
 
-    def finish(self, *, with_empty: bool) -> None:
+    def finish(self, *, with_empty: bool, oversight: Oversight) -> None:
         """Place the tiles that the last level does not show; `with_empty` those of no level, too."""
         rest = ~self._placed if with_empty else self._met & ~self._placed
         none = np.empty((_TILES_AT_ONCE, TILE_RAYS, 0), np.float32)
         tiles = np.flatnonzero(rest)
         for first in range(0, len(tiles), _TILES_AT_ONCE):
+            oversight.check()
             tile = tiles[first : first + _TILES_AT_ONCE]
             left = self._left[tile]
             self._place(
@@ -261,7 +262,7 @@ class LevelPicture:
                     continue
                 oversight.begin_lot((bottom - top) * self._camera.width)
                 oversight.end_lot()
-        front.finish(with_empty=layers)
+        front.finish(with_empty=layers, oversight=oversight)
 
     def _stats(self, drawn: dict[int, list[FrameStats]]) -> FrameStats:
         sums: Counter[str] = Counter()
