@@ -6,6 +6,7 @@ each other, and one that puts the background behind them make the same rays from
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +32,8 @@ __all__ = ["Band", "PixelBand", "RayBand", "TileBand", "rises"]
 
 _TILES_AT_ONCE = 256
 """Tiles that are finished together; bounds what is made for them."""
+
+_BLACK = np.zeros(3, np.float32)
 
 Arrays = dict[str, NDArray[np.float32]]
 """What is seen in the end, by the fields of `results.Outputs`."""
@@ -91,21 +94,23 @@ class TileBand:
 
     def draw(self, session: Session, oversight: Oversight = UNWATCHED) -> tuple[Sheet, FrameStats]:
         """See `Band.draw`."""
-        job, maker = PictureJob(session, self.camera), SheetMaker()
-        alive = np.ones(self.rays.n_tiles, bool)
-        oversight.begin(len(alive) * TILE_RAYS)
-        lot = job.part(self.top, self.bottom, alive, maker.take)
+        job, maker = PictureJob(session, self.camera, in_parts=True), SheetMaker()
+        n_tiles, view = self.rays.n_tiles, job.view(self.top, self.bottom)
+        oversight.begin(n_tiles * TILE_RAYS)
+        all_of_them = np.ones((n_tiles, TILE_RAYS), np.bool_)
+        rows = (view, self.top, self.bottom, all_of_them)
+        lot = job.part(*rows, maker.take, _BLACK, between=(0.0, math.inf))
         n_columns = session.aovs.n_columns
         if lot is None:
             return maker.sheet(n_columns), FrameStats()
-        held = 2 * sheet_bytes(len(alive), n_columns)
+        held = 2 * sheet_bytes(n_tiles, n_columns)
         stats = session.draw(job.layout, iter((lot,)), {"sheet": held}, oversight)
         _count_held(stats, held)
         return maker.sheet(n_columns), stats
 
     def finish(self, session: Session, sheet: Sheet) -> Arrays:
         """See `Band.finish`."""
-        job, n = PictureJob(session, self.camera), self.samples
+        job, n = PictureJob(session, self.camera, in_parts=True), self.samples
         first, last = self.top // n, -(-self.bottom // n)
         region = self.camera.region(0, first, self.camera.width, last - first)
         pixels = Pixels.empty(region, session.aovs, n)
@@ -134,7 +139,7 @@ class RayBand:
         n, maker, n_columns = len(self.origins), SheetMaker(), session.aovs.n_columns
         if not n:
             return maker.sheet(n_columns), FrameStats()
-        job = RaysJob(session, self.origins, self.directions, alone=True)
+        job = RaysJob(session, self.origins, self.directions, behind=_BLACK)
         n_tiles = -(-n // TILE_RAYS)
         held = 2 * sheet_bytes(n_tiles, n_columns)
         values, stats = job.draw(held, oversight)

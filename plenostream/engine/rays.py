@@ -86,12 +86,12 @@ class RaysJob:
         origins: NDArray[np.float64],
         directions: NDArray[np.float64],
         *,
-        alone: bool = False,
+        behind: NDArray[np.float32] | None = None,
     ) -> None:
-        """World rays [n, 3], n > 0; `alone` as of `Lot`. Raises BudgetError where they do not fit;
+        """World rays [n, 3], n > 0; `behind` as of `Lot`. Raises BudgetError where they do not fit;
         allocates nothing."""
         self._session = session
-        self._alone = alone
+        self._behind = behind
         self._origins, self._directions = origins, directions
         session.begin()
         kind = session.projected(packets_of(origins[:1], directions[:1]))
@@ -105,7 +105,9 @@ class RaysJob:
         oversight.begin(len(self._origins))
         aovs = self._session.aovs
         values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
-        values[:, :3] = 0.0 if self._alone else self._session.options.background_rgb
+        values[:, :3] = (
+            self._session.options.background_rgb if self._behind is None else self._behind
+        )
         values[:, 3:5] = 0.0
         values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
@@ -131,7 +133,7 @@ class RaysJob:
                     views=views,
                     has_one_view=False,
                     place=partial(_put, drawn),
-                    alone=self._alone,
+                    behind=self._behind,
                 )
                 _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]
 
@@ -149,7 +151,7 @@ class RaysJob:
             keys = integrator.octant_keys()[: len(origins)]
         finally:
             integrator.drop()
-        behind = not self._alone and self._session.store.root.meta.background is not None
+        behind = self._behind is None and self._session.store.root.meta.background is not None
         # A ray's place stands below its key: NumPy sorts numbers five times as fast as their places.
         drawn = np.flatnonzero(keys < (_MISSES + behind) << _OCTANT_BIT)
         order = np.sort((keys[drawn] << _PLACE_BITS) | drawn)

@@ -168,7 +168,10 @@ def subvolume_plan(session: Session, camera: Camera, *, room: int) -> SubvolumeP
     joining = Joining(session.store.meta, session.options)
     (_, first), *_ = joining.bands(camera, 1)
     by_pixel = isinstance(first, PixelBand)
-    layout = (RayPictureJob if by_pixel else PictureJob)(session, camera).layout
+    if by_pixel:
+        layout = RayPictureJob(session, camera).layout
+    else:
+        layout = PictureJob(session, camera, in_parts=True).layout
     row_bytes = SHEETS_HELD * sheet_bytes(first.rays.n_tiles, session.aovs.n_columns)
     rows = room // row_bytes
     if not rows:
@@ -205,8 +208,8 @@ def _tiles_seen(session: Session, joining: Joining, camera: Camera, rows: int) -
     total = 0
     for _, band in joining.bands(camera, rows):
         if isinstance(band, TileBand):
-            job = PictureJob(session, camera)
-            total += int(job.tiles_seen(band.top, band.bottom).sum())
+            view = PictureJob(session, camera, in_parts=True).view(band.top, band.bottom)
+            total += int(view.tiles_seen().sum())
         else:
             total += band.rays.n_tiles
     return total
