@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ import pytest
 
 import plenostream as ps
 from plenostream.cli.main import main
+from plenostream.cluster import in_order
 from plenostream.cluster.opening import check_versions, open_client
 from plenostream.cluster.renderer import ClusterRenderer
 from plenostream.errors import (
@@ -196,7 +198,6 @@ def test_worker_that_is_killed_costs_its_own_pictures_alone(
             if number == at:
                 os.kill(victim, signal.SIGKILL)
             assert_same(found, film[number])
-    client.wait_for_workers(3)
 
 
 def test_memory_that_runs_out_costs_a_try(
@@ -217,31 +218,6 @@ def test_memory_that_runs_out_costs_a_try(
     with on_cluster(client, scene) as renderer:
         for found, expected in zip(renderer.pictures(cameras(scene, 12)), film, strict=True):
             assert_same(found, expected)
-
-
-def test_picture_that_ends_one_worker_after_another_is_given_up(
-    client: Any, scene: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fatal = 57
-
-    def die_of_it(dask_worker: Any) -> None:
-        from plenostream.renderer import Renderer
-
-        whole = Renderer.render
-
-        def render(self: Renderer, camera: ps.Camera, **named: Any) -> RenderResult:
-            return os._exit(1) if camera.width == fatal else whole(self, camera, **named)
-
-        Renderer.render = render  # type: ignore[method-assign]
-
-    client.run(die_of_it)
-    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
-    with (
-        on_cluster(client, scene) as renderer,
-        pytest.raises(ClusterError, match="one worker after another was lost"),
-    ):
-        list(renderer.pictures(cameras(scene, 3, (fatal, 40))))
-    client.wait_for_workers(3)
 
 
 def test_errors_of_workers_are_those_of_this_machine(
@@ -324,11 +300,9 @@ def test_other_versions_are_refused(client: Any, scene: Path) -> None:
 
 def test_pictures_that_are_not_wanted_any_more_stop(client: Any, scene: Path) -> None:
     asked = cameras(scene, 1, (1600, 1600))
-    began: list[float] = []
 
     def cancel() -> bool:
-        began.append(time.monotonic())
-        return n_busy(client) == 3
+        return n_busy(client) > 0
 
     with on_cluster(client, scene, RenderOptions(samples=8)) as renderer:
         with pytest.raises(RenderCancelled):
@@ -341,7 +315,7 @@ def test_ctrl_c_ends_the_cluster_work(client: Any, scene: Path, tmp_path: Path) 
     with subprocess.Popen(
         [*command, "--scheduler", client.scheduler.address], stderr=subprocess.PIPE, text=True
     ) as process:
-        seconds_until(lambda: n_busy(client) == 3)
+        seconds_until(lambda: n_busy(client) > 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130
         assert seconds_until(lambda: n_busy(client) == 0) < BUSY_S
@@ -406,9 +380,50 @@ def test_workers_that_do_not_fit_their_machine_are_refused(
         with (
             on_cluster(client, scene) as renderer,
             pytest.raises(
-                BudgetError, match="3 workers on one machine would take .* start [012] at"
+                BudgetError, match=r"\d workers on one machine would take .* start \d at most"
             ),
         ):
             renderer.plan(cameras(scene, 3))
     finally:
         client.run(grow)
+
+
+def test_workers_that_are_all_gone_are_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(in_order, "_WORKERS_S", -1.0)
+    monkeypatch.setattr(in_order, "_ALONE_S", 0.05)
+    there = {"tcp://a:1": 1}
+    paper = SimpleNamespace(status="running", nthreads=lambda: there)
+    workers = in_order._Workers(paper)
+    workers.look()
+    there.clear()
+    workers.look()
+    assert "the worker tcp://a:1 is gone" in caplog.text
+    time.sleep(0.1)
+    with pytest.raises(ClusterError, match="none has come for"):
+        workers.look()
+
+
+def test_picture_that_ends_one_worker_after_another_is_given_up(
+    client: Any, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fatal = 57
+
+    def die_of_it(dask_worker: Any) -> None:
+        from plenostream.renderer import Renderer
+
+        whole = Renderer.render
+
+        def render(self: Renderer, camera: ps.Camera, **named: Any) -> RenderResult:
+            return os._exit(1) if camera.width == fatal else whole(self, camera, **named)
+
+        Renderer.render = render  # type: ignore[method-assign]
+
+    client.run(die_of_it)
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
+    with (
+        on_cluster(client, scene) as renderer,
+        pytest.raises(ClusterError, match="one worker after another was lost"),
+    ):
+        list(renderer.pictures(cameras(scene, 3, (fatal, 40))))
