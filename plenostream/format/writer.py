@@ -22,6 +22,7 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
+from plenostream.format.consolidated import consolidated
 from plenostream.format.layout import (
     ATTRIBUTES_KEY,
     ArraySpec,
@@ -41,6 +42,7 @@ __all__ = [
     "Edge",
     "encode_chunk",
     "read_sound_chunk",
+    "scene_documents",
     "write_documents",
     "write_edges",
 ]
@@ -177,15 +179,10 @@ def write_edges(scene: Path, spec: ArraySpec, edges: Iterable[Edge], *, codec: s
             raise InternalError(f"{spec.name}: chunk {chunk} was not written whole")
 
 
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def _write_nodes(folder: Path, meta: SceneMeta, *, codec: str) -> None:
-    """Write the ``zarr.json`` of every array and group of a scene or level, but for its own."""
-    for name, spec in array_specs(meta).items():
-        document = {
+def _documents(meta: SceneMeta, *, codec: str) -> dict[str, dict[str, Any]]:
+    """The documents of the groups and arrays of a scene or level, by name, but for its own."""
+    arrays = {
+        name: {
             "zarr_format": 3,
             "node_type": "array",
             "shape": spec.shape,
@@ -194,26 +191,39 @@ def _write_nodes(folder: Path, meta: SceneMeta, *, codec: str) -> None:
             "attributes": {},
             "storage_transformers": [],
         }
-        _write_json(folder / name / "zarr.json", document)
-    for name in groups_of(meta):
-        _write_json(folder / name / "zarr.json", _GROUP | {"attributes": {}})
+        for name, spec in array_specs(meta).items()
+    }
+    return arrays | {name: _GROUP | {"attributes": {}} for name in groups_of(meta)}
 
 
-def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
-    """Write the ``zarr.json`` of every array and group; that of the scene itself comes last.
-
-    It says `complete`: to be called when every chunk is there.
+def scene_documents(meta: SceneMeta, *, codec: str, where: str) -> dict[str, bytes]:
+    """The ``zarr.json`` of every array and group of a scene, by key; that of the scene itself, which
+    says `complete` and what all others say, comes last.
 
     Raises
     ------
-    StoreFormat : an attribute that no reader would take.
+    StoreFormat : an attribute that no reader would take; `where` is said.
     """
-    _write_nodes(scene, meta, codec=codec)
+    below = _documents(meta, codec=codec)
     for level in range(1, len(meta.levels) + 1):
-        folder = scene / level_folder(level)
-        _write_nodes(folder, meta.level(level), codec=codec)
-        for group in (folder, folder.parent):
-            _write_json(group / "zarr.json", _GROUP | {"attributes": {}})
+        folder = level_folder(level)
+        for name in (folder.partition("/")[0], folder):
+            below[name] = _GROUP | {"attributes": {}}
+        own = _documents(meta.level(level), codec=codec)
+        below |= {f"{folder}/{name}": document for name, document in own.items()}
     attributes = encode_attributes(meta, complete=True)
-    check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))
-    _write_json(scene / "zarr.json", _GROUP | {"attributes": attributes})
+    check_attributes(attributes[ATTRIBUTES_KEY], where=where)
+    root = _GROUP | {"attributes": attributes, "consolidated_metadata": consolidated(below)}
+    documents = {f"{name}/zarr.json": document for name, document in below.items()}
+    return {
+        key: f"{json.dumps(document, indent=2)}\n".encode()
+        for key, document in (documents | {"zarr.json": root}).items()
+    }
+
+
+def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
+    """Write all `scene_documents`: to be called when every chunk is there."""
+    for key, text in scene_documents(meta, codec=codec, where=str(scene)).items():
+        path = scene / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)

@@ -4,10 +4,12 @@ wrong, and no secret."""
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -105,14 +107,20 @@ def test_an_object_store_gives_the_picture_of_the_folder(
         server.stop()
 
 
-def test_opening_asks_once_for_each_document_and_table(web: WebFolder) -> None:
+def test_opening_asks_once_for_the_root_and_for_each_chunk_of_the_tables(web: WebFolder) -> None:
     with open_store(f"{web.url}/scene") as store:
-        tables = sum(spec.n_chunks for name, spec in store.specs.items() if "bricks/" in name)
-        documents = len(store.specs) + 3
-    asked = dict(web.requests)
-    assert asked.pop("scene/zarr.json") <= 2  # whether it is there, and what it says
-    assert set(asked.values()) == {1}, asked
-    assert len(asked) + 1 == tables + documents, asked
+        tables = {spec.chunk_key(0) for name, spec in store.specs.items() if "bricks/" in name}
+    assert web.requests == Counter({f"scene/{key}": 1 for key in {"zarr.json", *tables}})
+
+
+def test_a_scene_without_consolidated_metadata_opens(
+    web: WebFolder, place: Path, expected: np.ndarray
+) -> None:
+    root = json.loads((place / "scene/zarr.json").read_bytes())
+    del root["consolidated_metadata"]
+    web.faults["scene/zarr.json"] = [lambda request, blob: json.dumps(root).encode()]
+    assert np.array_equal(picture(f"{web.url}/scene"), expected)
+    assert web.requests["scene/rows/sh/zarr.json"] == 1
 
 
 def test_what_is_asked_for_comes_side_by_side(web: WebFolder) -> None:

@@ -76,6 +76,21 @@ def test_chunks_are_those_that_zarr_reads(tmp_path: Path, codec: str) -> None:
         np.testing.assert_array_equal(np.asarray(group[name]), rows)
 
 
+def test_zarr_finds_in_the_root_what_all_other_documents_say(tmp_path: Path) -> None:
+    write_documents(tmp_path, META, codec="zstd")
+    with_root, alone = (
+        {
+            name: node.metadata.to_dict() | {"consolidated_metadata": None}
+            for name, node in zarr.open_group(tmp_path, mode="r", use_consolidated=kept).members(
+                max_depth=None
+            )
+        }
+        for kept in (True, False)
+    )
+    assert with_root == alone
+    assert len(alone) == len(array_specs(META)) + 2
+
+
 def test_missing_chunk_reads_as_nan_in_zarr(tmp_path: Path) -> None:
     write_documents(tmp_path, META, codec="zstd")
     assert np.isnan(np.asarray(zarr.open_group(tmp_path, mode="r")["rows/density"])).all()
