@@ -19,7 +19,7 @@ from plenostream.errors import BrickCorrupt, InvalidInput, StoreNotFound, printa
 from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.source import ByteSource, local_source
 
-__all__ = ["FsspecSource", "ObjectSource", "open_source"]
+__all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
 
 _Answer = TypeVar("_Answer")
 
@@ -43,10 +43,16 @@ def open_source(path: PathLike) -> ByteSource:
     url = url_of(path) if isinstance(path, str | os.PathLike) else None
     if url is None:
         return local_source(path)
+    folder, of_objects = folder_url(url)
+    return ObjectSource(folder) if of_objects else FsspecSource(folder)
+
+
+def folder_url(url: str) -> tuple[str, bool]:
+    """A URL of a folder without the slash at its end, and whether it is of an object store."""
     scheme, _, place = url.partition("://")
-    source = ObjectSource if scheme.lower() in _OBJECT_STORES else FsspecSource
     # Keys are put behind the folder, and before a query.
-    return source(f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}")
+    folder = f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}"
+    return folder, scheme.lower() in _OBJECT_STORES
 
 
 class ObjectSource:
@@ -58,7 +64,7 @@ class ObjectSource:
         try:
             import obstore
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is read with obstore: {_EXTRA}") from None
+            raise InvalidInput(f"{_shown(url)} is for obstore: {_EXTRA}") from None
         self._obstore: Any = obstore
         self._url = url
         client: dict[str, Any] = {
@@ -132,7 +138,7 @@ class FsspecSource:
         try:
             import fsspec
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is read with fsspec: {_EXTRA}") from None
+            raise InvalidInput(f"{_shown(url)} is for fsspec: {_EXTRA}") from None
         self._url = url
         try:
             self._files, self._root = fsspec.core.url_to_fs(url)
