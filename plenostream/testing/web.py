@@ -103,7 +103,11 @@ class _Handler(SimpleHTTPRequestHandler):
             connection.request(self.command, self.path, headers=dict(self.headers.items()))
             answer = connection.getresponse()
             headers = dict(answer.getheaders())
-            drop = _NOT_PASSED_ON[0:1] + _NOT_PASSED_ON[2:] if self.command == "HEAD" else _NOT_PASSED_ON
+            drop = (
+                _NOT_PASSED_ON[0:1] + _NOT_PASSED_ON[2:]
+                if self.command == "HEAD"
+                else _NOT_PASSED_ON
+            )
             kept = {name: value for name, value in headers.items() if name.lower() not in drop}
             return _Answer(answer.status, kept, answer.read())
         finally:
