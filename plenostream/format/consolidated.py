@@ -45,9 +45,14 @@ class ConsolidatedSource:
     """A source whose documents are known where the root's has them; they are looked at when they are read."""
 
     def __init__(self, source: ByteSource, documents: Mapping[str, Any]) -> None:
-        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+        self.most_at_once, self.n_attempts = source.most_at_once, source.n_attempts
         self._source = source
         self._known = {f"{name}/{_NODE}": document for name, document in documents.items()}
+
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._source.n_at_once
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""

@@ -60,7 +60,7 @@ def open_store(
     where = without_secrets(url_of(path) or os.fspath(path))
     try:
         root = read_root(source, where=where)
-        if source.n_at_once:
+        if source.most_at_once:
             if cache is not None:
                 source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=root.checksum)
             source = ConsolidatedSource(source, root.documents)
@@ -182,11 +182,6 @@ class SceneStore(Closing):
         with asked_at_once(self.source.n_at_once) as each:
             chunks = range(self.specs[name].n_chunks)
             return sum(each(lambda chunk: self.chunk_stored_bytes(name, chunk), chunks))
-
-    @property
-    def n_at_once(self) -> int:
-        """Reads that are worth having under way at once, see `ByteSource`."""
-        return self.source.n_at_once
 
     def chunk_stored_bytes(self, name: str, chunk: int) -> int:
         """Bytes of the stored chunks that begin in a chunk of rows; BrickCorrupt when one of those

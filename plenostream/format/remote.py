@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreNotFound, printable
 from plenostream.files.paths import PathLike, url_of, without_secrets
+from plenostream.format.pace import MOST_AT_ONCE, Pace
 from plenostream.format.source import ByteSource, local_source
 
 __all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
@@ -24,8 +25,6 @@ __all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
 _Answer = TypeVar("_Answer")
 
 _OBJECT_STORES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https")
-_AT_ONCE = 16
-"""Chunks of 300 kB that are on their way at once fill 100 MB/s at 40 ms."""
 _ATTEMPTS = 3
 _RETRIES, _RETRY_S, _CONNECT_S, _READ_S = 4, 60, 10, 30
 """Tries of a request after the first, seconds for all of them, for a connection, and without a byte."""
@@ -58,7 +57,7 @@ def folder_url(url: str) -> tuple[str, bool]:
 class ObjectSource:
     """A folder of an object store or a web server, which need not list what it has."""
 
-    n_at_once, n_attempts = _AT_ONCE, _ATTEMPTS
+    most_at_once, n_attempts = MOST_AT_ONCE, _ATTEMPTS
 
     def __init__(self, url: str) -> None:
         try:
@@ -67,6 +66,7 @@ class ObjectSource:
             raise InvalidInput(f"{_shown(url)} is for obstore: {_EXTRA}") from None
         self._obstore: Any = obstore
         self._url = url
+        self._pace = Pace()
         client: dict[str, Any] = {
             "connect_timeout": timedelta(seconds=_CONNECT_S),
             "read_timeout": timedelta(seconds=_READ_S),
@@ -82,12 +82,20 @@ class ObjectSource:
         except (obstore.exceptions.BaseError, ValueError) as error:
             raise InvalidInput(f"{_shown(url)} cannot be opened: {_cause(error)}") from error
 
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._pace.n_at_once
+
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
+        return self._ask(key, lambda: self._get(key, at_most))
 
-        def get() -> bytes:
-            for left in reversed(range(_ATTEMPTS)):
+    def _get(self, key: str, at_most: int) -> bytes:
+        for left in reversed(range(_ATTEMPTS)):
+            with self._pace.reading() as read:
                 answer = self._obstore.get(self._store, key)
+                self._pace.first_byte(read)
                 size = int(answer.meta["size"])
                 _refuse_long(size, at_most)
                 try:
@@ -97,11 +105,10 @@ class ObjectSource:
                     if not left:
                         raise
                     continue
-                if len(blob) == size:
-                    return blob
-            raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
-
-        return self._ask(key, get)
+                read.n_bytes = len(blob)
+            if len(blob) == size:
+                return blob
+        raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
 
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
@@ -126,13 +133,13 @@ class ObjectSource:
         except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
             raise KeyError(key) from None
         except self._obstore.exceptions.BaseError as error:
-            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+            raise OSError(f"{_shown(self._url)}/{key}".rstrip("/") + f": {_cause(error)}") from None
 
 
 class FsspecSource:
     """A folder of any file system that fsspec knows, chains of them too (``zip::https://...``)."""
 
-    n_at_once, n_attempts = _AT_ONCE, _ATTEMPTS
+    most_at_once, n_attempts = MOST_AT_ONCE, _ATTEMPTS
 
     def __init__(self, url: str) -> None:
         try:
@@ -140,6 +147,7 @@ class FsspecSource:
         except ModuleNotFoundError:
             raise InvalidInput(f"{_shown(url)} is for fsspec: {_EXTRA}") from None
         self._url = url
+        self._pace = Pace()
         try:
             self._files, self._root = fsspec.core.url_to_fs(url)
         except FileNotFoundError:
@@ -147,14 +155,22 @@ class FsspecSource:
         except _errors_of_libraries() as error:
             raise InvalidInput(f"{_shown(url)} cannot be opened: {_cause(error)}") from error
 
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._pace.n_at_once
+
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}" if self._root else key
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
-        size = self.size(key)
-        _refuse_long(size, at_most)
-        blob = self._ask(key, lambda: bytes(self._files.cat_file(self._path(key), end=size)))
+        with self._pace.reading() as read:
+            size = self.size(key)
+            self._pace.first_byte(read)
+            _refuse_long(size, at_most)
+            blob = self._ask(key, lambda: bytes(self._files.cat_file(self._path(key), end=size)))
+            read.n_bytes = len(blob)
         if len(blob) != size:
             raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
         return blob
@@ -184,7 +200,7 @@ class FsspecSource:
         except (FileNotFoundError, NotADirectoryError, KeyError):
             raise KeyError(key) from None
         except _errors_of_libraries() as error:
-            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+            raise OSError(f"{_shown(self._url)}/{key}".rstrip("/") + f": {_cause(error)}") from None
 
 
 def _errors_of_libraries() -> tuple[type[Exception], ...]:

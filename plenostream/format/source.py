@@ -24,12 +24,17 @@ __all__ = ["ByteSource", "FolderSource", "SourceWithin", "ZipSource", "local_sou
 class ByteSource(Protocol):
     """Bytes by key. Every method may be called by several threads at once."""
 
-    n_at_once: int
-    """Reads that are worth having under way at once, beside those that are being decoded: 0 where
-    nobody waits for an answer."""
+    most_at_once: int
+    """The most that `n_at_once` can become."""
     n_attempts: int
     """How often to read what turns out to be damaged: more than once where it may be the way here
     that damaged it."""
+
+    @property
+    def n_at_once(self) -> int:
+        """Reads that are worth having under way at once, beside those that are being decoded, as far
+        as is known by now: 0 where nobody waits for an answer."""
+        ...
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """All bytes of `key`; nothing is allocated for one that has more than `at_most`.
@@ -88,7 +93,12 @@ class SourceWithin:
     def __init__(self, source: ByteSource, prefix: str) -> None:
         """Take a prefix that ends with a slash."""
         self._source, self._prefix = source, prefix
-        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+        self.most_at_once, self.n_attempts = source.most_at_once, source.n_attempts
+
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._source.n_at_once
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
@@ -114,7 +124,7 @@ class SourceWithin:
 class FolderSource:
     """A folder on a local disk."""
 
-    n_at_once, n_attempts = 0, 1
+    most_at_once, n_at_once, n_attempts = 0, 0, 1
 
     def __init__(self, path: Path) -> None:
         self._root = path
@@ -168,7 +178,7 @@ class ZipSource:
     entry inflates to before anyone can look at it, and takes a lock while it inflates.
     """
 
-    n_at_once, n_attempts = 0, 1
+    most_at_once, n_at_once, n_attempts = 0, 0, 1
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)

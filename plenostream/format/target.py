@@ -136,7 +136,7 @@ def put_at_once(target: ByteTarget) -> Iterator[Put]:
     A few are under way at once. What cannot be put is raised by a later call, or at the end of the
     context; when that ends well, all is there.
     """
-    if not target.n_at_once:
+    if not target.most_at_once:
         yield target.put
         return
     threads = ThreadPoolExecutor(_PUTS_AT_ONCE, thread_name_prefix="plenostream-put")
@@ -157,4 +157,4 @@ def put_at_once(target: ByteTarget) -> Iterator[Put]:
 
 def putting_bytes(target: ByteTarget, chunk_bytes: int) -> int:
     """Memory that `put_at_once` takes at most, for chunks of so many bytes: each once more on its way."""
-    return 2 * (_PUTS_AT_ONCE + 1) * chunk_bytes if target.n_at_once else 0
+    return 2 * (_PUTS_AT_ONCE + 1) * chunk_bytes if target.most_at_once else 0

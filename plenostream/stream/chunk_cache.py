@@ -102,13 +102,15 @@ class ChunkCache:
         self._stored_limit = _stored_limit(store)
         # A small cache has room for fewer reads at a time than there are threads. Those that wait for
         # another machine take half of it at most: the rest holds what has come.
-        self._n_parallel = min(n_threads, cache_bytes // smallest)
-        self._n_parallel += min(store.n_at_once, (cache_bytes // smallest - self._n_parallel) // 2)
+        room = cache_bytes // smallest
+        self._n_decoding = min(n_threads, room)
+        self._most_waiting = min(store.source.most_at_once, (room - self._n_decoding) // 2)
+        n_parallel = self._n_decoding + self._most_waiting
         n_bytes = buffer_bytes(_chunk_sizes(store))
         self._memory = ChunkMemory(
             buffer_bytes=n_bytes,
             n_buffers=min(
-                (cache_bytes - self._n_parallel * self._stored_limit) // n_bytes,
+                (cache_bytes - n_parallel * self._stored_limit) // n_bytes,
                 sum(store.specs[name].n_chunks for name in ROW_ARRAYS),
             ),
         )
@@ -127,7 +129,7 @@ class ChunkCache:
             name: np.zeros(store.specs[name].n_chunks, np.int64) for name in ROW_ARRAYS
         }
         """When each chunk was last decoded, on that clock; 0: never."""
-        self._threads = ThreadPoolExecutor(self._n_parallel, thread_name_prefix="plenostream-read")
+        self._threads = ThreadPoolExecutor(n_parallel, thread_name_prefix="plenostream-read")
 
     def close(self) -> None:
         """Forget what is queued, wait for the chunks being read, and end the threads."""
@@ -147,6 +149,18 @@ class ChunkCache:
     def n_reading(self) -> int:
         """Chunks that are being read and decoded."""
         return self._n_reading
+
+    @property
+    def n_waiting(self) -> int:
+        """Reads that are worth having under way beside those that are being decoded."""
+        return min(self._store.source.n_at_once, self._most_waiting)
+
+    @property
+    def n_coming(self) -> int:
+        """Chunks that are being read, or will be."""
+        with self._changed:
+            coming = (_State.QUEUED, _State.READING)
+            return sum(entry.state in coming for entry in self._entries.values())
 
     def want(self, keys: Iterable[tuple[ChunkKey, int]], *, first: bool = False) -> None:
         """Have chunks read ahead, in order; each is wanted as many times more as its number says.
@@ -259,13 +273,14 @@ class ChunkCache:
 
         Nothing overtakes a chunk that has to wait for room: it would take that room away.
         """
+        n_parallel = self._n_decoding + self.n_waiting
         for queue, awaited in ((self._awaited, True), (self._queue, False)):
             while queue and not self._closed:
                 entry = self._entries.get(queue[0])
                 if entry is None or entry.state is not _State.QUEUED:
                     queue.popleft()
                     continue
-                if self._n_reading == self._n_parallel:
+                if self._n_reading >= n_parallel:
                     return
                 if (buffer := self._free_buffer(awaited)) is None:
                     return

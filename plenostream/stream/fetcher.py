@@ -22,6 +22,10 @@ from plenostream.stream.chunk_cache import ChunkCache, ChunkKey, Counters
 __all__ = ["BrickFetcher", "BrickRows"]
 
 
+_COMING = 2
+"""Times the reads that are under way at once: what is asked for, so that there are always enough."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrickRows:
     """The rows of some bricks, one brick after another; n rows in all."""
@@ -69,6 +73,13 @@ class BrickFetcher(Closing):
     def n_reading(self) -> int:
         """Chunks that are being read and decoded."""
         return self._chunks.n_reading
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether answers have to be waited for, and too few are asked for: more should be requested
+        than the next waves need."""
+        n_waiting = self._chunks.n_waiting
+        return n_waiting > 0 and self._chunks.n_coming < _COMING * n_waiting
 
     def request(self, brick_ids: ArrayLike) -> None:
         """Have the chunks of bricks [k] read ahead, in this order, as far as the cache has room.
