@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
@@ -139,7 +140,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 
 def keys(url: str) -> set[str]:
-    return {key for key, _ in remote_target(url).entries()}
+    at_a_worker = pickle.loads(pickle.dumps(remote_target(url)))
+    return {key for key, _ in at_a_worker.entries()}
 
 
 def test_only_what_is_a_scene_is_replaced_and_nothing_beside_it(url: str) -> None:
