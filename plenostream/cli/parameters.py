@@ -14,6 +14,7 @@ import click
 from plenostream.errors import InvalidInput
 from plenostream.options import (
     CACHE_SIZE,
+    ClusterOptions,
     ConvertOptions,
     EditOptions,
     ExportOptions,
@@ -42,6 +43,7 @@ _Record = TypeVar(
     "_Record",
     RenderOptions,
     StreamOptions,
+    ClusterOptions,
     ConvertOptions,
     VolumeOptions,
     ResampleOptions,

@@ -116,7 +116,7 @@ class LevelPicture:
         sessions, grid = self._sessions, self._sessions.stores[0].meta.grid
         n_levels = len(sessions.stores) - 1
         footprint = sessions.options.pixel_footprint
-        reach = level_reach(self._picture_camera, grid, n_levels, footprint)
+        reach = level_reach(self._picture_camera.whole, grid, n_levels, footprint)
         found = False
         for level, store in enumerate(sessions.stores):
             drawn = bricks_drawn(

@@ -2,7 +2,8 @@
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
 row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`). Where answers have
-to be waited for, all documents are asked for at once, and then all chunks of the tables.
+to be waited for, the root's document says what all others do (`consolidated`), or all of them are
+asked for at once; and then all chunks of the tables.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreE
 from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.asking import EachOf, asked_at_once
 from plenostream.format.codecs import DecodeError
+from plenostream.format.consolidated import ConsolidatedSource
 from plenostream.format.kept import KeptSource
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.levels import level_folder
-from plenostream.format.nodes import check_group_node, read_array_node, read_meta
+from plenostream.format.nodes import check_group_node, read_array_node, read_root
 from plenostream.format.remote import open_source
 from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
@@ -57,10 +59,12 @@ def open_store(
     source = open_source(path)
     where = without_secrets(url_of(path) or os.fspath(path))
     try:
-        meta, checksum = read_meta(source, where=where)
-        if cache is not None and source.most_at_once:
-            source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=checksum)
-        return _opened(where, source, meta)
+        root = read_root(source, where=where)
+        if source.most_at_once:
+            if cache is not None:
+                source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=root.checksum)
+            source = ConsolidatedSource(source, root.documents)
+        return _opened(where, source, root.meta)
     except BaseException:
         source.close()
         raise

@@ -20,7 +20,7 @@ from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.pace import MOST_AT_ONCE, Pace
 from plenostream.format.source import ByteSource, local_source
 
-__all__ = ["FsspecSource", "ObjectSource", "open_source"]
+__all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
 
 _Answer = TypeVar("_Answer")
 
@@ -42,10 +42,16 @@ def open_source(path: PathLike) -> ByteSource:
     url = url_of(path) if isinstance(path, str | os.PathLike) else None
     if url is None:
         return local_source(path)
+    folder, of_objects = folder_url(url)
+    return ObjectSource(folder) if of_objects else FsspecSource(folder)
+
+
+def folder_url(url: str) -> tuple[str, bool]:
+    """A URL of a folder without the slash at its end, and whether it is of an object store."""
     scheme, _, place = url.partition("://")
-    source = ObjectSource if scheme.lower() in _OBJECT_STORES else FsspecSource
     # Keys are put behind the folder, and before a query.
-    return source(f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}")
+    folder = f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}"
+    return folder, scheme.lower() in _OBJECT_STORES
 
 
 class ObjectSource:
@@ -57,7 +63,7 @@ class ObjectSource:
         try:
             import obstore
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is read with obstore: {_EXTRA}") from None
+            raise InvalidInput(f"{_shown(url)} is for obstore: {_EXTRA}") from None
         self._obstore: Any = obstore
         self._url = url
         self._pace = Pace()
@@ -127,7 +133,7 @@ class ObjectSource:
         except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
             raise KeyError(key) from None
         except self._obstore.exceptions.BaseError as error:
-            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+            raise OSError(f"{_shown(self._url)}/{key}".rstrip("/") + f": {_cause(error)}") from None
 
 
 class FsspecSource:
@@ -139,7 +145,7 @@ class FsspecSource:
         try:
             import fsspec
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is read with fsspec: {_EXTRA}") from None
+            raise InvalidInput(f"{_shown(url)} is for fsspec: {_EXTRA}") from None
         self._url = url
         self._pace = Pace()
         try:
@@ -194,7 +200,7 @@ class FsspecSource:
         except (FileNotFoundError, NotADirectoryError, KeyError):
             raise KeyError(key) from None
         except _errors_of_libraries() as error:
-            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+            raise OSError(f"{_shown(self._url)}/{key}".rstrip("/") + f": {_cause(error)}") from None
 
 
 def _errors_of_libraries() -> tuple[type[Exception], ...]:

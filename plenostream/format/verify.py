@@ -18,7 +18,7 @@ from plenostream.format.extra_arrays import ExtraCheck
 from plenostream.format.facts import brick_faults, mask_faults
 from plenostream.format.layout import ROW_ARRAYS, extra_names, groups_of
 from plenostream.format.levels import level_folder
-from plenostream.format.nodes import check_group_node, read_array_node, read_meta
+from plenostream.format.nodes import check_group_node, read_array_node, read_root
 from plenostream.format.reader import SceneStore
 from plenostream.format.remote import open_source
 from plenostream.format.source import SourceWithin
@@ -47,7 +47,7 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     where = os.fspath(path)
     tell = progress or (lambda word, done, n: None)
     with closing(open_source(path)) as source:
-        meta, _ = read_meta(source, where=where)
+        meta = read_root(source, where=where).meta
         checks = [_checked(SceneStore(path=where, source=source, meta=meta), tell)]
         faults = [*checks[0].faults]
         for level in range(1, len(meta.levels) + 1):

@@ -6,6 +6,7 @@ outputs and edits, which are arguments of functions, stand alone.
 
 from __future__ import annotations
 
+from plenostream.options.clusters import ClusterOptions
 from plenostream.options.converting import Codec, ConvertOptions, ResampleOptions, StoreDtype
 from plenostream.options.editing import (
     BOX,
@@ -110,6 +111,7 @@ __all__ = [
     "Axes",
     "Backend",
     "BoxUnits",
+    "ClusterOptions",
     "Codec",
     "ConvertOptions",
     "EditOptions",

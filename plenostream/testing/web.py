@@ -71,6 +71,8 @@ class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self) -> None:  # noqa: N802
         self._answer(with_body=True)
 
+    do_PUT = do_POST = do_DELETE = do_GET  # noqa: N815
+
     def _answer(self, *, with_body: bool) -> None:
         key = self.path.lstrip("/").partition("?")[0]
         self._web.requests[key] += 1
@@ -99,8 +101,9 @@ class _Handler(SimpleHTTPRequestHandler):
     def _of_server(self, url: str) -> _Answer:
         """What the server at `url` answers; of a HEAD request its length, too."""
         connection = http.client.HTTPConnection(urlsplit(url).netloc)
+        sent = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
-            connection.request(self.command, self.path, headers=dict(self.headers.items()))
+            connection.request(self.command, self.path, sent, dict(self.headers.items()))
             answer = connection.getresponse()
             headers = dict(answer.getheaders())
             drop = (

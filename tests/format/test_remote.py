@@ -4,14 +4,16 @@ wrong, and no secret."""
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,6 +28,9 @@ from plenostream.format.remote import open_source
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import zip_scene
 from plenostream.testing.web import WebFolder, serving
+
+if TYPE_CHECKING:
+    from .conftest import ObjectStore
 
 pytest.importorskip("obstore")
 
@@ -72,47 +77,32 @@ def test_a_chained_url_reads_inside_a_zip_file(web: WebFolder, expected: np.ndar
 
 
 def test_an_object_store_gives_the_picture_of_the_folder(
-    place: Path, expected: np.ndarray, monkeypatch: pytest.MonkeyPatch
+    place: Path, expected: np.ndarray, s3: ObjectStore
 ) -> None:
-    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        named = {
-            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "nobody",
-            "AWS_SECRET_ACCESS_KEY": "secret",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ALLOW_HTTP": "true",
-        }
-        for name, value in named.items():
-            monkeypatch.setenv(name, value)
-        client = pytest.importorskip("boto3").client("s3", endpoint_url=named["AWS_ENDPOINT_URL"])
-        client.create_bucket(Bucket="scenes")
-        for file in (place / "scene").rglob("*"):
-            if file.is_file():
-                client.put_object(
-                    Bucket="scenes",
-                    Key=f"a/{file.relative_to(place).as_posix()}",
-                    Body=file.read_bytes(),
-                )
-        assert np.array_equal(picture("s3://scenes/a/scene"), expected)
-        with open_store("s3://scenes/a/scene") as store, open_store(place / "scene") as local:
-            assert store.stored_bytes("rows/sh") == local.stored_bytes("rows/sh")
-        with pytest.raises(StoreNotFound, match="s3://scenes/a/nothing"):
-            open_store("s3://scenes/a/nothing")
-    finally:
-        server.stop()
+    for file in (place / "scene").rglob("*"):
+        if file.is_file():
+            s3.put(f"a/{file.relative_to(place).as_posix()}", file.read_bytes())
+    assert np.array_equal(picture("s3://scenes/a/scene"), expected)
+    with open_store("s3://scenes/a/scene") as store, open_store(place / "scene") as local:
+        assert store.stored_bytes("rows/sh") == local.stored_bytes("rows/sh")
+    with pytest.raises(StoreNotFound, match="s3://scenes/a/nothing"):
+        open_store("s3://scenes/a/nothing")
 
 
-def test_opening_asks_once_for_each_document_and_table(web: WebFolder) -> None:
+def test_opening_asks_once_for_the_root_and_for_each_chunk_of_the_tables(web: WebFolder) -> None:
     with open_store(f"{web.url}/scene") as store:
-        tables = sum(spec.n_chunks for name, spec in store.specs.items() if "bricks/" in name)
-        documents = len(store.specs) + 3
-    asked = dict(web.requests)
-    assert asked.pop("scene/zarr.json") <= 2  # whether it is there, and what it says
-    assert set(asked.values()) == {1}, asked
-    assert len(asked) + 1 == tables + documents, asked
+        tables = {spec.chunk_key(0) for name, spec in store.specs.items() if "bricks/" in name}
+    assert web.requests == Counter({f"scene/{key}": 1 for key in {"zarr.json", *tables}})
+
+
+def test_a_scene_without_consolidated_metadata_opens(
+    web: WebFolder, place: Path, expected: np.ndarray
+) -> None:
+    root = json.loads((place / "scene/zarr.json").read_bytes())
+    del root["consolidated_metadata"]
+    web.faults["scene/zarr.json"] = [lambda request, blob: json.dumps(root).encode()]
+    assert np.array_equal(picture(f"{web.url}/scene"), expected)
+    assert web.requests["scene/rows/sh/zarr.json"] == 1
 
 
 def test_what_is_asked_for_comes_side_by_side(web: WebFolder) -> None:

@@ -32,9 +32,11 @@ from plenostream.field.grid import BrickGrid
 from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
+from plenostream.files.durable import flush_tree, write_atomically
 from plenostream.files.paths import local_path
 from plenostream.format.layout import SceneMeta
-from plenostream.format.staging import Staging, flush_tree, write_atomically
+from plenostream.format.remote_staging import open_staging
+from plenostream.format.staging import Staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import MemoryPlan, check_disk
@@ -105,7 +107,7 @@ def convert(
     if not isinstance(options, ConvertOptions):
         raise InvalidInput(f"options is {shown(options)}; expected ConvertOptions")
     tell: Progress = progress or (lambda step, done, total: None)
-    staging = Staging(target, overwrite=options.overwrite)
+    staging = open_staging(target, overwrite=options.overwrite)
     path = os.path.abspath(
         local_path(source, what="checkpoint")
     )  # workers of a cluster may stand in other folders
@@ -132,6 +134,7 @@ def convert(
         return published(
             staging,
             meta,
+            codec=options.codec,
             began=began,
             planned_bytes=max(steps.planned_bytes, level_bytes),
             spill_bytes=steps.spilled_bytes,
@@ -191,12 +194,15 @@ class _Steps:
             self._bricks,
             scan,
             self._options,
+            scene=self._scene,
+            sh_columns=3 * self._checkpoint.basis_dim,
             row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
         )
         self.planned_bytes = memory.planned_bytes
         meta = self._extras(self._meta(scan, int(slab_rows.sum())))
         job = SlabJob(
             work=os.fspath(self._work),
+            scene=self._scene,
             meta=meta,
             codec=self._options.codec,
             source=LinkedVoxels(
