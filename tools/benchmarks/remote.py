@@ -152,6 +152,7 @@ def _far_away(place: str, distance: Distance) -> Iterator[tuple[str, Callable[[]
     wanted = (place, distance.latency_s, distance.bytes_per_s)
     server = new.Process(target=_serve, args=(there, *wanted), daemon=True)
     server.start()
+    there.close()
 
     def requests() -> int:
         here.send("requests")
