@@ -113,7 +113,7 @@ class Staging(ABC):
         """
         self._check_target()
         try:
-            write_documents(self.scene.put, meta, codec=codec, where=self._shown)
+            write_documents(self.scene, meta, codec=codec, where=self._shown)
             self.n_bytes = sum(size for _, size in self.scene.entries())
             self._reveal()
             shutil.rmtree(self.folder)
