@@ -198,6 +198,7 @@ def test_two_conversions_to_one_place_do_not_mix(
     for resume in (False, True):
         with pytest.raises(StoreExists, match="unfinished"):
             begin(url, of="that", resume=resume)
+    assert list((elsewhere / "other").iterdir()) == []
     with begin(url, of="that", overwrite=True) as second:
         with pytest.raises(StoreExists, match="another conversion"):
             first.publish(META, codec="zstd")
