@@ -8,10 +8,12 @@ threads; in a cluster with more of them, tasks wait for earlier ones.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from dask.base import compute
@@ -22,6 +24,8 @@ from plenostream.errors import ClusterError
 from plenostream.importers.packing.slab import SlabJob, pack_slab
 
 __all__ = ["n_workers", "pack_slabs"]
+
+_CANCELLED = (CancelledError, asyncio.CancelledError)
 
 
 def _graph(job: SlabJob, slabs: Sequence[int], *, in_flight: int) -> list[Delayed]:
@@ -92,23 +96,29 @@ def _pack_on_cluster(
         for future in distributed.as_completed(futures):
             future.result()
             progress()
+    except distributed.KilledWorker as error:
+        _stop(job, futures)
+        raise ClusterError(
+            "one worker after another was lost over the same slab, the last at "
+            f"{error.last_worker.address}; most likely they ran out of memory: allow less "
+            "(host_memory), or fewer workers on each machine. --resume goes on with the others"
+        ) from None
     except BaseException as error:
-        # Tasks that run cannot be called back, and must not write into a folder that is being
-        # removed: let them end, and the others end before they begin.
-        job.stop_file.touch()
-        distributed.wait(futures)
-        if isinstance(error, distributed.KilledWorker):
+        _stop(job, futures)
+        if isinstance(error, _CANCELLED) or client.status != "running":
             raise ClusterError(
-                "one worker after another was lost over the same slab, the last at "
-                f"{error.last_worker.address}; most likely they ran out of memory: allow less "
-                "(host_memory), or fewer workers on each machine; --resume goes on with the others"
-            ) from None
-        if isinstance(error, CancelledError):
-            raise ClusterError(
-                "the cluster was lost: its scheduler ended, or cannot be reached any more; --resume "
-                "goes on from what is packed"
+                "the cluster was lost: its scheduler ended, or cannot be reached any more "
+                f"({type(error).__name__}); --resume goes on from what is packed"
             ) from None
         raise
+
+
+def _stop(job: SlabJob, futures: Any) -> None:
+    """Wait for tasks that run, which cannot be called back, and must not write into a folder that is
+    being removed; the others end before they begin."""
+    job.stop_file.touch()
+    with suppress(*_CANCELLED, OSError):  # the cluster is gone
+        sys.modules["distributed"].wait(futures)
 
 
 def _refuse_blind(client: Any, folder: str) -> None:
