@@ -114,6 +114,9 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
     faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
     if faults:
         store.refuse_absent()
+        for name in filter(_is_table, store.specs):
+            for chunk in range(store.specs[name].n_chunks):
+                store.forget_chunk(name, chunk)
         raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
     return store
 
@@ -280,14 +283,18 @@ class SceneStore(Closing):
             try:
                 values = self.decode_chunk(name, chunk, stored, into=into)
             except BrickCorrupt:
-                for place in self.arrays[name].places(chunk):
-                    self.source.forget(self.arrays[name].key(place))
+                self.forget_chunk(name, chunk)
                 if not left:
                     raise
                 fetched = None
             else:
                 return values, sum(len(blob or b"") for blob in stored)
         raise InternalError("a source is read no times")
+
+    def forget_chunk(self, name: str, chunk: int) -> None:
+        """Have a chunk that is not what was written come from afar the next time, see `ByteSource`."""
+        for place in self.arrays[name].places(chunk):
+            self.source.forget(self.arrays[name].key(place))
 
     def read_array(self, name: str) -> NDArray[Any]:
         """A whole array, as `read_arrays`."""
@@ -312,7 +319,7 @@ class SceneStore(Closing):
 
     def read_tables(self, each: EachOf) -> None:
         """Read `tables`, which are not looked at; `each` as in `read_arrays`."""
-        names = [name for name in self.specs if name.startswith("bricks/")]
+        names = list(filter(_is_table, self.specs))
         self.tables = BrickTables.from_arrays(self.read_arrays(names, each))
 
     def refuse_absent(self) -> None:
@@ -326,7 +333,7 @@ class SceneStore(Closing):
 
         Rows are never left out. The tables are held against their digest when a scene opens.
         """
-        if not spec.name.startswith("bricks/"):
+        if not _is_table(spec.name):
             return False
         array = self.arrays[spec.name]
         if len(self._absent) * max(array.chain.n_bytes, _LEAST_ABSENT) >= _MOST_ABSENT:
@@ -349,6 +356,10 @@ class SceneStore(Closing):
             array=spec.name,
             chunk=chunk,
         )
+
+
+def _is_table(name: str) -> bool:
+    return name.startswith("bricks/")
 
 
 def _all_finite(values: NDArray[Any]) -> bool:

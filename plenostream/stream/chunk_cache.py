@@ -195,6 +195,21 @@ class ChunkCache:
                     self._tidy(key)
             self._start_reading()
 
+    def forget(self, keys: Iterable[ChunkKey]) -> None:
+        """Have chunks that hold what they should not read again, from where they come from, when they are
+        needed the next time; what is in use stays."""
+        with self._changed:
+            for key in keys:
+                self._store.forget_chunk(*key)
+                entry = self._entries.get(key)
+                if entry is not None and entry.state is _State.READY and entry.n_users == 0:
+                    self._idle.pop(key, None)
+                    self._reserved.pop(key, None)
+                    self._forget(key, entry)
+                    if entry.buffer is not None:
+                        self._memory.give_back(entry.buffer)
+            self._start_reading()
+
     @contextmanager
     def hold(
         self, keys: Sequence[ChunkKey], is_dropped: Callable[[], bool] = lambda: False
