@@ -20,6 +20,7 @@ import pytest
 import zarr
 
 import plenostream as ps
+from plenostream.cli import main as cli
 from plenostream.edits import crop
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat, StoreNotFound
 from plenostream.export.scene import export_scene
@@ -291,6 +292,23 @@ def test_scenes_at_urls_are_edited_and_exported(
     with open_store(tmp_path / "local") as local, open_store(tmp_path / "remote") as remote:
         assert local.meta == remote.meta  # digests of all rows, and the history without secrets
     assert (tmp_path / "remote.npz").read_bytes() == (tmp_path / "local.npz").read_bytes()
+
+
+def test_what_edits_and_exports_read_is_kept(web: WebFolder, tmp_path: Path) -> None:
+    url, cache = f"{web.url}/scene", str(tmp_path / "kept")
+    exported = ["export", url, str(tmp_path / "a.npz"), "--cache", cache]
+    assert cli.main(exported) == 0
+    web.requests.clear()
+    assert (
+        cli.main(["crop", url, str(tmp_path / "b"), "--box", "-1,-1,-1,1,1,1", "--cache", cache])
+        == 0
+    )
+    assert cli.main(["info", url, "--histogram", "--cache", cache]) == 0
+    assert set(web.requests) == {"scene/zarr.json"}
+    assert (
+        cli.main(["export", url, str(tmp_path / "c.npz")]) == 0
+    )  # what was kept is kept no longer
+    assert web.requests[ROWS] == 1
 
 
 def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_path: Path) -> None:
