@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreNotFound, printable
 from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.pace import MOST_AT_ONCE, Pace
+from plenostream.format.remote_zip import RemoteZipSource
 from plenostream.format.source import ByteSource, local_source
 
 __all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
@@ -26,6 +27,10 @@ __all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
 _Answer = TypeVar("_Answer")
 
 _OBJECT_STORES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https")
+_ZIPPED = re.compile(
+    r"zip::(?P<folder>(?P<scheme>[A-Za-z0-9]+)://[^?]+)/(?P<name>[^/?]+)(?P<query>[?].*)?"
+)
+"""The zip file of a folder's content, and nothing within it."""
 _ATTEMPTS = 3
 _RETRIES, _RETRY_S, _CONNECT_S, _READ_S = 4, 60, 10, 30
 """Tries of a request after the first, seconds for all of them, for a connection, and without a byte."""
@@ -38,7 +43,7 @@ _EXTRA = "pip install 'plenostream[remote]'"
 
 
 def open_source(path: PathLike) -> ByteSource:
-    """The source for a scene: a folder, a zip file of a folder's content, or a URL of a folder.
+    """The source for a scene: a folder, a zip file of a folder's content, or a URL of one of them.
 
     Raises
     ------
@@ -48,6 +53,9 @@ def open_source(path: PathLike) -> ByteSource:
     url = url_of(path) if isinstance(path, str | os.PathLike) else None
     if url is None:
         return local_source(path)
+    if (zipped := _ZIPPED.fullmatch(url)) and zipped["scheme"].lower() in _OBJECT_STORES:
+        within = ObjectSource(f"{zipped['folder']}{zipped['query'] or ''}")
+        return RemoteZipSource(within, zipped["name"], where=_shown(url))
     folder, of_objects = folder_url(url)
     return ObjectSource(folder) if of_objects else FsspecSource(folder)
 
@@ -116,6 +124,20 @@ class ObjectSource:
                 return blob
         _refuse_long(size, at_most)
         raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
+
+    def part(self, key: str, n_bytes: int, at: int) -> bytes:
+        """See `PartSource.part`."""
+        asked = {"range": (at, at + n_bytes)}
+
+        def get() -> bytes:
+            with self._pace.reading() as read:
+                answer = self._obstore.get(self._store, key, options=asked)
+                self._pace.first_byte(read)
+                blob = bytes(answer.bytes())
+                read.n_bytes = len(blob)
+            return blob
+
+        return self._ask(key, get)
 
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
