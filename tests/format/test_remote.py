@@ -336,6 +336,11 @@ def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_pat
         ("http://me:secret@127.0.0.1:1/s?sig=secret", StoreFormat, r"127\.0\.0\.1:1/s"),
         (Path("http://me:secret@127.0.0.1:1/s"), StoreFormat, r"http://127\.0\.0\.1:1/s"),
         ("zip::{web}/scene/zarr.json", StoreFormat, "not a zip file"),
+        (
+            "zip::http://me:secret@127.0.0.1:1/s.zip?sig=secret",
+            StoreFormat,
+            r"127\.0\.0\.1:1/s.zip",
+        ),
         ("zip::{web}/nothing.zip", StoreNotFound, "no scene"),
         ("zip://::{web}/scene/zarr.json", InvalidInput, "not a zip file"),
         ("nonsense://bucket/s", InvalidInput, "nonsense://bucket/s cannot be opened"),
