@@ -25,9 +25,9 @@ from plenostream.format.layout import (
 from plenostream.format.source import ByteSource, ZipSource
 from plenostream.format.stored import StoredArray, stored_array
 
-__all__ = ["RootNode", "check_group_node", "read_array_node", "read_root"]
+__all__ = ["LARGEST_DOCUMENT", "RootNode", "check_group_node", "read_array_node", "read_root"]
 
-_LARGEST_DOCUMENT = 1 << 20
+LARGEST_DOCUMENT = 1 << 20
 """Bytes of the largest ``zarr.json`` that is looked at; ours have about 1000, and consolidated
 metadata repeats those of all arrays."""
 _GROUP = {"zarr_format": 3, "node_type": "group"}
@@ -132,7 +132,7 @@ def _hint(source: ByteSource) -> str:
 
 def _read_document(source: ByteSource, key: str, *, where: str) -> dict[str, Any]:
     try:
-        text = source.read(key, at_most=_LARGEST_DOCUMENT)
+        text = source.read(key, at_most=LARGEST_DOCUMENT)
         document = json.loads(text, object_pairs_hook=_refuse_twice)
     except KeyError:
         raise _Missing(f"{where}: {key} is missing") from None

@@ -26,6 +26,7 @@ from plenostream.files import durable
 from plenostream.files.paths import PathLike, outside_scenes, scene_name, url_of, without_secrets
 from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.layout import ATTRIBUTES_KEY, unfinished_attributes
+from plenostream.format.nodes import LARGEST_DOCUMENT
 from plenostream.format.remote_target import remote_target
 from plenostream.format.staging import Staging, is_key_of_scene, says_scene
 
@@ -34,7 +35,6 @@ __all__ = ["RemoteStaging", "open_staging"]
 _log = logging.getLogger(__name__)
 
 _ROOT = "zarr.json"
-_LARGEST_ROOT = 1 << 20
 
 
 def open_staging(target: PathLike, *, overwrite: bool) -> Staging:
@@ -119,7 +119,7 @@ class RemoteStaging(Staging):
 
     def _root(self) -> bytes | None:
         try:
-            return self.scene.read(_ROOT, at_most=_LARGEST_ROOT)
+            return self.scene.read(_ROOT, at_most=LARGEST_DOCUMENT)
         except KeyError:
             return None
         except BrickCorrupt as error:

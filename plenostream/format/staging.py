@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import xxhash
 
-from plenostream.errors import PlenostreamError, StoreError
+from plenostream.errors import ClusterError, PlenostreamError, StoreError
 from plenostream.files.durable import write_atomically
 from plenostream.format.layout import ATTRIBUTES_KEY, SceneMeta
 from plenostream.format.target import ByteTarget
@@ -57,7 +57,7 @@ class Staging(ABC):
     """A scene in the making, locked against other converters; a context manager.
 
     Leaving it with an error removes everything that was made, unless the error is an interruption
-    (Ctrl-C): then the work stays for `resume`.
+    (Ctrl-C) or the loss of a cluster: then the work stays for `resume`.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ class Staging(ABC):
         """
         self._check_target()
         try:
-            write_documents(self.scene.put, meta, codec=codec, where=self._shown)
+            write_documents(self.scene, meta, codec=codec, where=self._shown)
             self.n_bytes = sum(size for _, size in self.scene.entries())
             self._reveal()
             shutil.rmtree(self.folder)
@@ -151,8 +151,8 @@ class Staging(ABC):
         """What to raise where the system says no."""
 
     def _is_to_be_kept(self, error: BaseException) -> bool:
-        """Whether what was made stays after an error."""
-        return not isinstance(error, Exception)
+        """Whether what was made stays after an error: nobody's fault is the loss of a cluster."""
+        return isinstance(error, ClusterError) or not isinstance(error, Exception)
 
     def _take_up(self, journal: str, *, resume: bool) -> None:
         path = self.folder / _JOURNAL

@@ -36,7 +36,7 @@ from plenostream.format.layout import (
 from plenostream.format.levels import level_folder
 from plenostream.format.schema import check_attributes
 from plenostream.format.stored import as_converted
-from plenostream.format.target import ByteTarget, Put
+from plenostream.format.target import ByteTarget, Put, put_at_once
 
 __all__ = [
     "ChunkWriter",
@@ -224,7 +224,12 @@ def scene_documents(meta: SceneMeta, *, codec: str, where: str) -> dict[str, byt
     }
 
 
-def write_documents(put: Put, meta: SceneMeta, *, codec: str, where: str) -> None:
-    """Put all `scene_documents`: to be called when every chunk is there."""
-    for key, text in scene_documents(meta, codec=codec, where=where).items():
-        put(key, text)
+def write_documents(scene: ByteTarget, meta: SceneMeta, *, codec: str, where: str) -> None:
+    """Put all `scene_documents`, that of the scene itself when all others are there: to be called when
+    every chunk is."""
+    documents = scene_documents(meta, codec=codec, where=where)
+    root = documents.popitem()
+    with put_at_once(scene) as put:
+        for key, text in documents.items():
+            put(key, text)
+    scene.put(*root)

@@ -71,14 +71,14 @@ def test_chunks_are_those_that_zarr_reads(tmp_path: Path, codec: str) -> None:
         writer = ChunkWriter(FolderTarget(tmp_path).put, specs[name], codec=codec, start=0)
         writer.append(rows)
         assert writer.close() == []
-    write_documents(FolderTarget(tmp_path).put, META, codec=codec, where="it")
+    write_documents(FolderTarget(tmp_path), META, codec=codec, where="it")
     group = zarr.open_group(tmp_path, mode="r")
     for name, rows in values.items():
         np.testing.assert_array_equal(np.asarray(group[name]), rows)
 
 
 def test_zarr_finds_in_the_root_what_all_other_documents_say(tmp_path: Path) -> None:
-    write_documents(FolderTarget(tmp_path).put, META, codec="zstd", where="it")
+    write_documents(FolderTarget(tmp_path), META, codec="zstd", where="it")
     with_root, alone = (
         {
             name: node.metadata.to_dict() | {"consolidated_metadata": None}
@@ -93,7 +93,7 @@ def test_zarr_finds_in_the_root_what_all_other_documents_say(tmp_path: Path) -> 
 
 
 def test_missing_chunk_reads_as_nan_in_zarr(tmp_path: Path) -> None:
-    write_documents(FolderTarget(tmp_path).put, META, codec="zstd", where="it")
+    write_documents(FolderTarget(tmp_path), META, codec="zstd", where="it")
     assert np.isnan(np.asarray(zarr.open_group(tmp_path, mode="r")["rows/density"])).all()
 
 
@@ -167,6 +167,6 @@ def test_missing_chunk_is_not_sound(tmp_path: Path) -> None:
 
 
 def test_scene_says_that_it_is_complete(tmp_path: Path) -> None:
-    write_documents(FolderTarget(tmp_path).put, META, codec="zstd", where="it")
+    write_documents(FolderTarget(tmp_path), META, codec="zstd", where="it")
     document = json.loads((tmp_path / "zarr.json").read_text())
     assert document["attributes"]["plenostream"]["complete"] is True

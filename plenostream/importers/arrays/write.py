@@ -34,7 +34,7 @@ def write_scene(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Write a scene of any size at `path`, a folder, from voxels that `source` holds.
+    """Write a scene of any size at `path`, a folder or a URL of one, from voxels that `source` holds.
 
     Memory is bounded by `options.host_memory` (what a function or an array takes for itself is not
     counted), nothing that opens as a scene is there before everything is written, and the same

@@ -81,12 +81,13 @@ def convert(
     *,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Convert the svox2 checkpoint `source` (``.npz``) into a scene at `target`, a folder.
+    """Convert the svox2 checkpoint `source` (``.npz``) into a scene at `target`, a folder or a URL of one.
 
     Nothing that opens as a scene is at `target` before everything is written, and the same
     checkpoint and options give the same bytes, whatever the memory and the number of workers.
     With an active `dask.distributed` client the work runs on its cluster, whose workers must see
-    the same files.
+    the same files: the checkpoint, and the work. That is beside a folder, or for a URL in the current
+    folder.
 
     Parameters
     ----------
@@ -95,12 +96,13 @@ def convert(
 
     Raises
     ------
-    InvalidInput : `options` of another type, a path that is none, a URL, a target that is the current
-    folder or above it; a scene whose lengths are beyond float32.
+    InvalidInput : `options` of another type, a path that is none, a source at a URL, a target that is the
+    current folder or above it; a scene whose lengths are beyond float32.
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
     BudgetError : the memory allowed is too small for a single column of bricks.
+    ClusterError : the cluster was lost, or does not see the work.
     """
     began = time.perf_counter()
     options = ConvertOptions() if options is None else options

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,25 @@ def test_work_that_was_interrupted_on_the_cluster_is_resumed_here(
         convert(source, tmp_path / "s", OPTIONS, progress=interrupt)
     convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
     assert files(tmp_path / "s") == files(tmp_path / "whole")
+
+
+def test_a_killed_worker_costs_its_tasks_only_and_chunks_go_straight_to_a_url(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    monkeypatch.chdir(tmp_path)
+    source = random_checkpoint(1, size=(150, 30, 30)).save(tmp_path / "a.npz")
+    convert(source, tmp_path / "here", OPTIONS)
+    with distributed.Client(cluster) as client:
+        first = next(iter(client.run(os.getpid).values()))
+
+        def kill(step: str, done: int, total: int) -> None:
+            if step == "pack" and done == 1:
+                os.kill(first, signal.SIGKILL)
+
+        convert(source, f"file://{tmp_path}/there", OPTIONS, progress=kill)
+        assert first not in client.run(os.getpid).values()
+    assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
 def test_arrays_are_packed_on_the_cluster_to_the_same_bytes(tmp_path: Path, cluster: Any) -> None:
