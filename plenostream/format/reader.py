@@ -132,9 +132,7 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
     faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
     if faults:
         store.refuse_absent()
-        for name in filter(_is_table, store.specs):
-            for chunk in range(store.specs[name].n_chunks):
-                store.forget_chunk(name, chunk)
+        store.forget_tables()
         raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
     return store
 
@@ -313,6 +311,12 @@ class SceneStore(Closing):
         """Have a chunk that is not what was written come from afar the next time, see `ByteSource`."""
         for place in self.arrays[name].places(chunk):
             self.source.forget(self.arrays[name].key(place))
+
+    def forget_tables(self) -> None:
+        """`forget_chunk` for all tables: one of them is not what was written."""
+        for name in filter(_is_table, self.specs):
+            for chunk in range(self.specs[name].n_chunks):
+                self.forget_chunk(name, chunk)
 
     def read_array(self, name: str) -> NDArray[Any]:
         """A whole array, as `read_arrays`."""
