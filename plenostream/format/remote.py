@@ -10,14 +10,16 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from plenostream.errors import BrickCorrupt, InvalidInput, StoreNotFound, printable
+from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreNotFound, printable
 from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.pace import MOST_AT_ONCE, Pace
+from plenostream.format.remote_zip import RemoteZipSource
 from plenostream.format.source import ByteSource, local_source
 
 __all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
@@ -25,14 +27,23 @@ __all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
 _Answer = TypeVar("_Answer")
 
 _OBJECT_STORES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https")
+_ZIPPED = re.compile(
+    r"zip::(?P<folder>(?P<scheme>[A-Za-z0-9]+)://[^?]+)/(?P<name>[^/?]+)(?P<query>[?].*)?"
+)
+"""The zip file of a folder's content, and nothing within it."""
 _ATTEMPTS = 3
 _RETRIES, _RETRY_S, _CONNECT_S, _READ_S = 4, 60, 10, 30
 """Tries of a request after the first, seconds for all of them, for a connection, and without a byte."""
+_PAUSE_S = 0.2
+"""Before a file is asked for again where the library does not do so itself."""
+_BLOCK_BYTES = 64 << 10
+"""What fsspec reads of a web server's file beyond what it is asked for: of a zip file that is all for
+nothing, and fsspec's own 5 MB are as much as 17 chunks."""
 _EXTRA = "pip install 'plenostream[remote]'"
 
 
 def open_source(path: PathLike) -> ByteSource:
-    """The source for a scene: a folder, a zip file of a folder's content, or a URL of a folder.
+    """The source for a scene: a folder, a zip file of a folder's content, or a URL of one of them.
 
     Raises
     ------
@@ -42,6 +53,9 @@ def open_source(path: PathLike) -> ByteSource:
     url = url_of(path) if isinstance(path, str | os.PathLike) else None
     if url is None:
         return local_source(path)
+    if (zipped := _ZIPPED.fullmatch(url)) and zipped["scheme"].lower() in _OBJECT_STORES:
+        within = ObjectSource(f"{zipped['folder']}{zipped['query'] or ''}")
+        return RemoteZipSource(within, zipped["name"], where=_shown(url))
     folder, of_objects = folder_url(url)
     return ObjectSource(folder) if of_objects else FsspecSource(folder)
 
@@ -92,23 +106,38 @@ class ObjectSource:
         return self._ask(key, lambda: self._get(key, at_most))
 
     def _get(self, key: str, at_most: int) -> bytes:
+        """All bytes of `key`, asked for again where the answer breaks off or has a wrong length: the
+        library tries again what is not answered at all."""
         for left in reversed(range(_ATTEMPTS)):
             with self._pace.reading() as read:
                 answer = self._obstore.get(self._store, key)
                 self._pace.first_byte(read)
                 size = int(answer.meta["size"])
-                _refuse_long(size, at_most)
                 try:
-                    blob = bytes(answer.bytes())
+                    blob = bytes(answer.bytes()) if size <= at_most else b""
                 except self._obstore.exceptions.BaseError:
-                    # The library tries requests again, and not answers that break off.
                     if not left:
                         raise
                     continue
                 read.n_bytes = len(blob)
-            if len(blob) == size:
+            if len(blob) == size <= at_most:
                 return blob
+        _refuse_long(size, at_most)
         raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
+
+    def part(self, key: str, n_bytes: int, at: int) -> bytes:
+        """See `PartSource.part`."""
+        asked = {"range": (at, at + n_bytes)}
+
+        def get() -> bytes:
+            with self._pace.reading() as read:
+                answer = self._obstore.get(self._store, key, options=asked)
+                self._pace.first_byte(read)
+                blob = bytes(answer.bytes())
+                read.n_bytes = len(blob)
+            return blob
+
+        return self._ask(key, get)
 
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
@@ -149,7 +178,9 @@ class FsspecSource:
         self._url = url
         self._pace = Pace()
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
+            self._files, self._root = fsspec.core.url_to_fs(
+                url, http={"block_size": _BLOCK_BYTES}, https={"block_size": _BLOCK_BYTES}
+            )
         except FileNotFoundError:
             raise StoreNotFound(f"there is no scene at {_shown(url)}") from None
         except _errors_of_libraries() as error:
@@ -165,6 +196,16 @@ class FsspecSource:
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._get(key, at_most)
+            except (OSError, BrickCorrupt):
+                if not left:
+                    raise
+                time.sleep(_PAUSE_S)
+        raise InternalError("a file is asked for no times")
+
+    def _get(self, key: str, at_most: int) -> bytes:
         with self._pace.reading() as read:
             size = self.size(key)
             self._pace.first_byte(read)

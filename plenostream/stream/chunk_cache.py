@@ -100,18 +100,21 @@ class ChunkCache:
         self.counters = Counters()
         self._store = store
         self._stored_limit = _stored_limit(store)
+        n_bytes = buffer_bytes(_chunk_sizes(store))
+        n_chunks = sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
         # A small cache has room for fewer reads at a time than there are threads. Those that wait for
-        # another machine take half of it at most: the rest holds what has come.
+        # another machine take half of it at most, or what all chunks leave: the rest holds what has come.
         room = cache_bytes // smallest
         self._n_decoding = min(n_threads, room)
-        self._most_waiting = min(store.source.most_at_once, (room - self._n_decoding) // 2)
+        left = (cache_bytes - n_chunks * n_bytes) // self._stored_limit - self._n_decoding
+        half = (room - self._n_decoding) // 2
+        self._most_waiting = min(store.source.most_at_once, max(left, half))
         n_parallel = self._n_decoding + self._most_waiting
-        n_bytes = buffer_bytes(_chunk_sizes(store))
         self._memory = ChunkMemory(
             buffer_bytes=n_bytes,
             n_buffers=min(
                 (cache_bytes - n_parallel * self._stored_limit) // n_bytes,
-                sum(store.specs[name].n_chunks for name in ROW_ARRAYS),
+                n_chunks,
             ),
         )
         self._changed = threading.Condition()
@@ -157,10 +160,8 @@ class ChunkCache:
 
     @property
     def n_coming(self) -> int:
-        """Chunks that are being read, or will be."""
-        with self._changed:
-            coming = (_State.QUEUED, _State.READING)
-            return sum(entry.state in coming for entry in self._entries.values())
+        """Chunks that are being read, or will be; some may be counted twice."""
+        return self._n_reading + len(self._awaited) + len(self._queue)
 
     def want(self, keys: Iterable[tuple[ChunkKey, int]], *, first: bool = False) -> None:
         """Have chunks read ahead, in order; each is wanted as many times more as its number says.
@@ -193,6 +194,21 @@ class ChunkCache:
             for key, times in keys:
                 if self._want_less(key, times):
                     self._tidy(key)
+            self._start_reading()
+
+    def forget(self, keys: Iterable[ChunkKey]) -> None:
+        """Have chunks that hold what they should not read again, from where they come from, when they are
+        needed the next time; what is in use stays."""
+        with self._changed:
+            for key in keys:
+                self._store.forget_chunk(*key)
+                entry = self._entries.get(key)
+                if entry is not None and entry.state is _State.READY and entry.n_users == 0:
+                    self._idle.pop(key, None)
+                    self._reserved.pop(key, None)
+                    self._forget(key, entry)
+                    if entry.buffer is not None:
+                        self._memory.give_back(entry.buffer)
             self._start_reading()
 
     @contextmanager

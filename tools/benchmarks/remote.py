@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from benchmarks.far_away import far_away
 from benchmarks.table import Row, as_json, ratio, spread
 from benchmarks.timing import Say, Timing
 from plenostream.cameras import Camera
@@ -21,7 +19,6 @@ from plenostream.renderer import Renderer
 from plenostream.rules.bytesize import format_bytes
 from plenostream.scene import open_scene
 from plenostream.testing.distance import Distance
-from plenostream.testing.web import serving
 
 __all__ = ["RemoteRun", "measure_remote", "remote_rows"]
 
@@ -94,7 +91,7 @@ def measure_remote(
         for latency in latencies_ms:
             distance = Distance(latency / 1e3, rate)
             with (
-                _far_away(place, distance) as (url, requests),
+                far_away(place, distance) as (url, requests),
                 tempfile.TemporaryDirectory(prefix="plenostream-kept-") as cache,
             ):
                 measure(f"{latency:g} ms", url, requests)
@@ -142,34 +139,6 @@ def _draw(
         asked - before,
         n_requests() - before,
     )
-
-
-@contextmanager
-def _far_away(place: str, distance: Distance) -> Iterator[tuple[str, Callable[[], int]]]:
-    """URL of a server for a folder, in another process, and what says how often it was asked."""
-    new = multiprocessing.get_context("spawn")
-    here, there = new.Pipe()
-    wanted = (place, distance.latency_s, distance.bytes_per_s)
-    server = new.Process(target=_serve, args=(there, *wanted), daemon=True)
-    server.start()
-    there.close()
-
-    def requests() -> int:
-        here.send("requests")
-        return int(here.recv())
-
-    try:
-        yield str(here.recv()), requests
-    finally:
-        here.send(None)
-        server.join()
-
-
-def _serve(pipe: Connection, place: str, latency_s: float, bytes_per_s: float | None) -> None:
-    with serving(Path(place), Distance(latency_s, bytes_per_s)) as web:
-        pipe.send(web.url)
-        while pipe.recv() is not None:
-            pipe.send(sum(web.requests.values()))
 
 
 def remote_rows(runs: Mapping[str, RemoteRun], n_frames: int) -> Iterator[Row]:
