@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from plenostream.scene import Scene, open_scene
 
 _HOMES = {
-    "scene": ("Scene", "open_scene"),
+    "scene": ("Scene", "keep_read", "open_scene"),
     "plan.budget": ("RenderPlan",),
     "cluster.choosing": ("open_cluster_renderer",),
     "cluster.opening": ("open_client",),
@@ -167,6 +167,7 @@ __all__ = [
     "convert_foreign",
     "convert_volume",
     "export_scene",
+    "keep_read",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",
