@@ -24,9 +24,11 @@ from plenostream.integrator.interface import (
     Arrivals,
     DeviceCosts,
     HostCosts,
+    LossByRays,
     Place,
     RaySource,
     Report,
+    RowDerivatives,
     SampleRule,
     SceneShape,
     Sizes,
@@ -245,6 +247,16 @@ class NativeIntegrator:
         """See `Integrator`."""
         self._crew.keep_up(0)
         return self._the_pool().weights(slots)
+
+    def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
+        """See `Integrator`."""
+        raise InternalError("not yet")
+
+    def derivatives(
+        self, slots: NDArray[np.int32], into: RowDerivatives | None = None
+    ) -> RowDerivatives:
+        """See `Integrator`."""
+        raise InternalError("not yet")
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
