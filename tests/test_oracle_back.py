@@ -63,7 +63,7 @@ def slopes_of(
     return said, seen
 
 
-@pytest.mark.parametrize("backend", ["plain"])
+@pytest.mark.parametrize("backend", ["plain", "native"])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_derivatives_are_central_differences(
     name: str, backend: str, scene: Path, checkpoint: CheckpointArrays

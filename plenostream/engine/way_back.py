@@ -191,6 +191,7 @@ class WayBack:
         for view in lot.views():
             self._went_back[view.bricks] = True
             frame.draw(view)
+        session.integrator.report()()  # what still waited would be dropped
 
     def _back_through(
         self,

@@ -18,6 +18,7 @@ from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Session
 from plenostream.engine.way_back import WayBack, loss_of_rays, open_back_session
 from plenostream.format.reader import SceneStore, open_store
+from plenostream.integrator import backends
 from plenostream.integrator.backends import ChosenBackend, Terms
 from plenostream.integrator.interface import Integrator, RowDerivatives
 from plenostream.options import RenderOptions, StreamOptions
@@ -83,7 +84,7 @@ def back_session(
     scene: Path, options: Mapping[str, Any], backend: str, **stream: Any
 ) -> Iterator[Session]:
     """A session that differentiates; `plain` is a backend, too."""
-    opened = opening.open_integrator
+    opened = backends.open_integrator
 
     def open_plain(_: str, terms: Terms) -> tuple[Integrator, ChosenBackend]:
         allowed = terms.allowed_bytes or 10**9
@@ -92,7 +93,7 @@ def back_session(
         )
 
     opens = open_plain if backend == "plain" else opened
-    named = {} if backend == "plain" else {"backend": backend}
+    named: dict[str, Any] = {} if backend == "plain" else {"backend": backend}
     with (
         open_store(scene) as store,
         patch.object(opening, "open_integrator", opens),
