@@ -111,7 +111,7 @@ class PlainBack:
         """See `Integrator.derivatives`."""
         active = [np.flatnonzero(self._row_of[slot]) for slot in slots]
         n = sum(map(len, active))
-        found = into or RowDerivatives.zeros(n, self._by_sh.shape[1])
+        found = RowDerivatives.zeros(n, self._by_sh.shape[1]) if into is None else into
         assert len(found.density) == n
         start = 0
         for slot, voxels in zip(slots, active, strict=True):

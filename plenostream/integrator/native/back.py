@@ -93,7 +93,7 @@ class Derivatives:
         points into."""
         counts = self._n_rows[slots].astype(np.int64)
         n, starts = int(counts.sum()), np.cumsum(counts) - counts
-        room = into or RowDerivatives.zeros(n, self._columns)
+        room = RowDerivatives.zeros(n, self._columns) if into is None else into
         shapes = [array.shape for array in room]
         types = all(array.dtype == _NUMBER and array.flags.c_contiguous for array in room)
         if shapes != [(n,), (n, self._columns)] or not types:
