@@ -158,6 +158,8 @@ class WayBack:
     def collect(self) -> None:
         """Hand over the derivatives of all bricks in the pool that have some."""
         self._take(*self._session.resident())
+        # Not as one leaves: before its turn it may leave, and come back to be met.
+        self._went_back[:] = False
 
     def _go_back(self, lot: Lot, drawn: Finished, frame: Frame, layout: Layout) -> None:
         session, seen = self._session, _room(len(drawn.tile), drawn.aovs.shape[2])
@@ -221,14 +223,13 @@ class WayBack:
         return by_alpha.reshape(alpha.shape)
 
     def _take(self, bricks: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
-        """Hand over the derivatives of bricks [b] in these slots, as far as they went back."""
+        """Hand over the derivatives of bricks [b] in these slots, as far as rays may have met them."""
         mine = self._went_back[bricks]
         bricks, slots = bricks[mine], slots[mine]
         for part in self._parts(bricks):
             n = int(self._n_rows[bricks[part]].sum())
             room = self._room.rows(0, n)
             self._keep(bricks[part], self._session.integrator.derivatives(slots[part], room))
-        self._went_back[bricks] = False
 
     def _parts(self, bricks: NDArray[np.int64]) -> Iterator[slice]:
         """Bricks whose rows there is room for, together."""
