@@ -150,6 +150,30 @@ def test_the_same_threads_give_the_same_bits_and_0_where_nothing_was_read(scene:
     assert not alone.sh[~read].any()
 
 
+def test_rows_that_were_not_touched_are_left_as_they_are_where_that_is_asked_for(
+    scene: Path,
+) -> None:
+    some = replace(LOSS, origins=LOSS.origins[:3], directions=LOSS.directions[:3])
+    with back_session(scene, {}, "native", n_threads=2) as session:
+        go_back(session, some, collect=False)
+        _, slots = session.resident()
+        whole = session.integrator.derivatives(slots)
+        go_back(session, some, collect=False)
+        room = whole._replace(
+            density=np.full_like(whole.density, 7.0),
+            sh=np.full_like(whole.sh, 7.0),
+            touched=np.zeros(len(whole.density), bool),
+        )
+        session.integrator.derivatives(slots, room)
+        assert not session.integrator.derivatives(slots).sh.any()
+    assert room.touched is not None
+    assert 0.1 < room.touched.mean() < 0.9
+    for mine, all_of_them in ((room.density, whole.density), (room.sh, whole.sh)):
+        np.testing.assert_array_equal(mine[room.touched], all_of_them[room.touched])
+        assert not all_of_them[~room.touched].any()
+        assert (mine[~room.touched] == 7.0).all()
+
+
 def test_sparsity_adds_the_derivative_of_its_term_at_each_sample(make_scene: Any) -> None:
     density, weight = 1.5, 0.25
     scene = make_scene(constant_checkpoint(density=density))

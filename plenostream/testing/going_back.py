@@ -106,9 +106,13 @@ def back_session(
 
 
 def go_back(
-    session: Session, loss: LinearLoss, by_texels: NDArray[np.float32] | None = None
+    session: Session,
+    loss: LinearLoss,
+    by_texels: NDArray[np.float32] | None = None,
+    *,
+    collect: bool = True,
 ) -> tuple[Dense, FrameStats]:
-    """Derivatives of `loss`, and what they cost."""
+    """Derivatives of `loss`, and what they cost; without `collect`, those in the pool stay there."""
     found = Dense.zeros(session.store)
 
     def of_rays(
@@ -125,7 +129,8 @@ def go_back(
     )
     job = RaysJob(session, loss.origins, loss.directions)
     _, stats = job.draw(turn=way.turn)
-    way.collect()
+    if collect:
+        way.collect()
     return found, stats
 
 

@@ -117,6 +117,8 @@ class PlainBack:
         start = 0
         for slot, voxels in zip(slots, active, strict=True):
             mine = found.rows(start, start := start + len(voxels))
+            if mine.touched is not None:
+                mine.touched[:] = True
             mine.density[:] = self._by_density[slot, voxels]
             mine.sh[:] = self._by_sh[self._row_of[slot, voxels]]
             self.clear(int(slot))
