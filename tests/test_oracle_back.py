@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import plenostream as ps
+from plenostream.engine.rays import RaysJob
 from plenostream.errors import BudgetError, DeviceError, InvalidInput
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
@@ -148,6 +149,17 @@ def test_the_same_threads_give_the_same_bits_and_0_where_nothing_was_read(scene:
     assert alone.density[read].any()
     assert not alone.density[~read].any()
     assert not alone.sh[~read].any()
+
+
+def test_bricks_that_come_in_know_nothing_of_those_before_them(scene: Path) -> None:
+    with back_session(scene, {}, "native", n_threads=2) as session:
+        go_back(session, LOSS, collect=False)
+        bricks, slots = session.resident()
+        session._kept.residency.forget(bricks)  # type: ignore[union-attr]
+        _, stats = RaysJob(session, LOSS.origins, LOSS.directions).draw()
+        assert stats.bricks_read == len(bricks)
+        for found in session.integrator.derivatives(slots)[:2]:
+            assert not found.any()
 
 
 def test_rows_that_were_not_touched_are_left_as_they_are_where_that_is_asked_for(
