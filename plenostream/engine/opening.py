@@ -31,12 +31,16 @@ def open_session(
     weights: RowWeights | None = None,
     *,
     within: NDArray[np.int64] | None = None,
+    differentiate: bool = False,
+    leaving_bytes: int = 0,
+    back_ray_bytes: int = 0,
 ) -> tuple[Session, ChosenPrecision, ChosenBackend]:
     """Everything that drawing a scene, or a level of one, takes; allocates nothing on the device.
 
-    With `weights`, those of samples are kept there. Of the scene's bricks, those `within` a box [2, 3]
-    of brick coordinates (first, and one past the last) are drawn, and all of them stay on the device;
-    where it is None, any may be drawn and leave.
+    With `weights`, those of samples are kept there; `differentiate` as in `SampleRule`, and what
+    that takes as in `Session`. Of the scene's bricks, those `within` a box [2, 3] of brick coordinates
+    (first, and one past the last) are drawn, and all of them stay on the device; where it is None, any
+    may be drawn and leave.
 
     Raises
     ------
@@ -61,7 +65,9 @@ def open_session(
     scene = scene_shape(store, table, basis_of(root))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options, meta.grid, weigh=weights is not None),
+        rule=sample_rule(
+            options, meta.grid, weigh=weights is not None, differentiate=differentiate
+        ),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,
@@ -77,6 +83,8 @@ def open_session(
         host_bytes=stream.host_bytes,
         weights=weights,
         resident=within is not None,
+        leaving_bytes=leaving_bytes,
+        back_ray_bytes=back_ray_bytes,
     )
     return session, precision, backend
 
