@@ -114,7 +114,7 @@ class HostPlanner:
         self._buffer_bytes = buffer_bytes
         self._costs = costs
         self._n_boxes = len(table.brick)
-        self._tables = store.table_bytes + table.nbytes + store.meta.n_bricks * _BRICK
+        self._tables = store.table_bytes + table.nbytes + len(store.tables.index) * _BRICK
         learned, background = store.root.meta.learned, store.root.meta.background
         self._tables += learned.nbytes if learned else 0
         self._texels = (0, 0)

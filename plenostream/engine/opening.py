@@ -42,7 +42,7 @@ def open_session(
     density_unit(meta.grid)  # refuses what float32 does not hold
     precision = choose_precision(
         stream.precision,
-        sh_bound=tables.sh_bound[tables.occupied],
+        sh_bound=store.places.sh_bound[store.places.occupied],
         basis_bound=root.meta.basis_bound,
         sh_dtype=meta.sh_dtype,
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),

@@ -7,8 +7,10 @@ Level l lies in the group ``levels/l``, with the arrays of `bricks/` and `rows/`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+from plenostream.format.table_parts import TableParts, decode_parts
 
 __all__ = ["LevelCounts", "decode_levels", "level_folder"]
 
@@ -23,18 +25,24 @@ class LevelCounts:
     n_rows: int
     density_rounding: float
     tables_digest: str
+    table_parts: TableParts | None = None
 
     def attributes(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "table_parts"}
+        return values | (self.table_parts.attributes() if self.table_parts else {})
+
+
+_COUNTS = ("n_bricks", "n_occupied", "n_voxels", "n_rows", "tables_digest")
 
 
 def decode_levels(attributes: Mapping[str, Any]) -> tuple[LevelCounts, ...]:
     """The levels that checked attributes name, level 1 first."""
     return tuple(
         LevelCounts(
-            **{name: level[name] for name in LevelCounts.__slots__ if name != "density_rounding"},
+            **{name: level[name] for name in _COUNTS},
             density_rounding=float(level["density_rounding"]),
+            table_parts=decode_parts(level),
         )
         for level in attributes.get("levels", ())
     )

@@ -12,6 +12,7 @@ from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.field.levels import MOST_LEVELS
+from plenostream.format.table_parts import MOST_TABLE_PARTS
 from plenostream.options import LARGEST_PROJECTION, SHORTEST_PROJECTION
 
 __all__ = [
@@ -136,7 +137,20 @@ _LEVEL = {
     )
 }
 
+_PARTS = {
+    "table_places": _digest(),
+    "table_parts": Rule(
+        accepts=lambda value: (
+            type(value) is list
+            and len(value) <= MOST_TABLE_PARTS
+            and all(map(_digest().accepts, value))
+        ),
+        expected=f"a list of at most {MOST_TABLE_PARTS} digests of 16 hexadecimal digits",
+    ),
+}
+
 OPTIONAL: dict[str, Rule] = {
+    **_PARTS,
     "levels": Rule(
         accepts=lambda value: (
             type(value) is list
@@ -145,6 +159,7 @@ OPTIONAL: dict[str, Rule] = {
                 type(level) is dict
                 and set(_LEVEL) <= set(level)
                 and all(rule.accepts(level[name]) for name, rule in _LEVEL.items())
+                and all(rule.accepts(level[name]) for name, rule in _PARTS.items() if name in level)
                 for level in value
             )
         ),

@@ -22,7 +22,7 @@ from plenostream.field.grid import BrickGrid
 from plenostream.field.levels import coarse_grid, halvings
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SLAB_BRICKS, SceneMeta
-from plenostream.format.levels import LevelCounts, level_folder
+from plenostream.format.levels import LevelCounts, decode_levels, level_folder
 from plenostream.format.staging import write_atomically
 from plenostream.format.writer import write_documents
 from plenostream.importers.levels.source import HalvedVoxels
@@ -82,7 +82,7 @@ def finish_scene(
             counts, taken = _make_level(work, scene, meta, options, tell)
             planned = max(planned, taken)
             write_atomically(done, json.dumps(counts.attributes()).encode())
-        counts = LevelCounts(**json.loads(done.read_bytes()))
+        (counts,) = decode_levels({"levels": [json.loads(done.read_bytes())]})
         meta = replace(meta, levels=(*meta.levels, counts))
     write_documents(scene, meta, codec=options.codec)
     return meta, planned
