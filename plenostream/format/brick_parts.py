@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +36,8 @@ def part_of(store: SceneStore, bricks: NDArray[np.int64]) -> SceneStore:
     with asked_at_once(store.source.n_at_once) as each:
         chunks = ((name, chunk) for chunk in wanted.tolist() for name in PARTED)
         fetched = each(lambda place: store.fetch_chunk(*place), chunks)
-        for chunk, mine in zip(wanted.tolist(), np.split(np.arange(n), starts[1:]), strict=True):
-            first = chunk * per_part
+        for chunk, start, end in zip(wanted.tolist(), starts, [*starts[1:], n], strict=False):
+            mine, first = slice(start, end), chunk * per_part
             # The last entry of row_start may lie in the last chunk, and is no brick's.
             length = min(per_part, store.meta.n_bricks - first)
             values = [
@@ -44,7 +46,8 @@ def part_of(store: SceneStore, bricks: NDArray[np.int64]) -> SceneStore:
             ]
             if digest_of(values) != said.parts[chunk]:
                 store.refuse([f"bricks/ has a part, {chunk}, that is not what was written"])
-            for array, part in zip((row, mask, boxes, digest), values, strict=True):
+            arrays: tuple[NDArray[Any], ...] = (row, mask, boxes, digest)
+            for array, part in zip(arrays, values, strict=True):
                 array[mine] = part[bricks[mine] - first]
     counts = np.bitwise_count(mask).sum(axis=1, dtype=np.int64)
     tables = BrickTables(

@@ -353,7 +353,8 @@ class SceneStore(Closing):
         """Read `tables`, which are not looked at; `each` as in `read_arrays`."""
         names = [name for name in self.specs if name.startswith("bricks/")]
         arrays = self.read_arrays(names, each)
-        self._tables, self.places = (k.from_arrays(arrays) for k in (BrickTables, BrickPlaces))
+        self._tables = BrickTables.from_arrays(arrays)
+        self.places = BrickPlaces.from_arrays(arrays)
 
     def check_tables(self) -> None:
         """Raise BrickCorrupt where the tables that were read are not those of this scene."""

@@ -1,0 +1,143 @@
+"""A scene of some bricks of another, elsewhere: alone, or behind millions that are only said to be there.
+
+So numbers of rows, bricks and chunks beyond 2^32 are tried with a few small files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.field.grid import GridSpec
+from plenostream.format.digests import brick_digest, digest_of, parts_of_tables, tables_digest
+from plenostream.format.layout import SceneMeta, array_specs
+from plenostream.format.reader import SceneStore
+from plenostream.format.table_parts import PARTED, PLACES, TableParts
+from plenostream.format.writer import ChunkWriter, write_documents
+
+__all__ = ["enlarged", "write_few_bricks"]
+
+Triple = tuple[int, int, int]
+_NOWHERE = "0" * 16
+"""Digest of what is not there."""
+
+
+def enlarged(grid: GridSpec, size: Triple) -> GridSpec:
+    """A grid of `size` voxels of the same edges, with the same center."""
+    x, y, z = (r * new / old for r, new, old in zip(grid.radius, size, grid.size, strict=True))
+    return replace(grid, size=size, radius=(x, y, z))
+
+
+def write_few_bricks(
+    target: Path,
+    store: SceneStore,
+    bricks: NDArray[np.int64],
+    *,
+    size: Triple | None = None,
+    shift: Triple = (0, 0, 0),
+    claimed: int = 0,
+    in_parts: bool = False,
+) -> SceneMeta:
+    """Write `bricks` [k] of a scene to the new folder `target`; returns what that says about itself.
+
+    Parameters
+    ----------
+    size : voxels of its grid, where that is another
+    shift : bricks by which they are moved, along each axis
+    claimed : bricks in front of them, full of voxels that are not drawn, of which nothing is written but
+        their places
+    in_parts : whether the tables are to be read in parts, as they are where bricks are claimed
+    """
+    tables, cut = store.tables, store.meta.bricks
+    grid = store.meta.grid if size is None else enlarged(store.meta.grid, size)
+    index = tables.index[bricks] + np.array(shift, np.int32)
+    counts = np.concatenate([np.full(claimed, cut.voxels), np.diff(tables.row_start)[bricks]])
+    rows = [_rows(store, int(brick)) for brick in bricks]
+    meta = replace(
+        store.meta,
+        grid=grid,
+        n_bricks=claimed + len(bricks),
+        n_occupied=int(tables.occupied[bricks].sum()),
+        n_voxels=int(counts.sum()),
+        n_rows=int(counts.sum()),
+        levels=(),
+        table_parts=None,
+    )
+    row_start = np.concatenate([[0], np.cumsum(counts)])
+    masks = tables.mask[bricks]
+    own: dict[str, NDArray[Any]] = {
+        "bricks/index": np.concatenate([_places(meta, index, claimed), index]),
+        "bricks/row_start": row_start,
+        "bricks/mask": masks,
+        "bricks/boxes": tables.boxes[bricks],
+        "bricks/density_max": np.pad(tables.density_max[bricks], (claimed, 0)),
+        "bricks/sh_bound": np.pad(tables.sh_bound[bricks], ((claimed, 0), (0, 0))),
+        "bricks/digest": np.array(
+            [brick_digest(i, m, *r) for i, m, r in zip(index, masks, rows, strict=True)], np.uint64
+        ),
+        "rows/density": np.concatenate([density for density, _ in rows]),
+        "rows/sh": np.concatenate([sh for _, sh in rows]),
+    }
+    specs = array_specs(meta)
+    per_part = specs[PARTED[0]].chunk_shape[0]
+    if claimed:
+        parts = _parts(own, claimed, per_part)
+        meta = replace(meta, table_parts=parts, tables_digest=_NOWHERE)
+    else:
+        parts = parts_of_tables(own, per_part, whole=-1) if in_parts else None
+        meta = replace(meta, table_parts=parts, tables_digest=tables_digest(own))
+    for name, spec in specs.items():
+        first = spec.shape[0] - len(own[name])
+        start = first - first % spec.chunk_shape[0]
+        writer = ChunkWriter(target, spec, codec=store.codec, start=start)
+        writer.append(np.zeros((first - start, *spec.shape[1:]), spec.dtype))
+        writer.append(own[name].astype(spec.dtype, copy=False))
+        writer.close()
+    write_documents(target, meta, codec=store.codec)
+    return meta
+
+
+def _rows(store: SceneStore, brick: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Densities and coefficients of a brick."""
+    first, counts = store.tables.rows_of(np.array([brick]))
+    start, stop = int(first[0]), int(first[0] + counts[0])
+    found = []
+    for name in ("rows/density", "rows/sh"):
+        per_chunk = store.specs[name].chunk_shape[0]
+        low = start // per_chunk
+        chunks = [store.read_chunk(name, c) for c in range(low, (stop - 1) // per_chunk + 1)]
+        found.append(np.concatenate(chunks)[start - low * per_chunk : stop - low * per_chunk])
+    return found[0], found[1]
+
+
+def _places(meta: SceneMeta, taken: NDArray[np.int32], n: int) -> NDArray[np.int32]:
+    """The first `n` places of bricks in the grid, in C order, but for those that are taken [k, 3]."""
+    shape = meta.bricks.shape
+    used = np.ravel_multi_index(tuple(taken.T), shape)
+    free = np.setdiff1d(np.arange(n + len(used)), used)[:n]
+    return np.stack(np.unravel_index(free, shape), -1).astype(np.int32)
+
+
+def _parts(own: dict[str, NDArray[Any]], claimed: int, per_part: int) -> TableParts:
+    """Digests of the parts that hold bricks which are there; of the others, nothing is right."""
+    whole = claimed // per_part
+    held = [
+        np.concatenate(
+            [
+                np.zeros((claimed % per_part, *own[name].shape[1:]), own[name].dtype),
+                own[name],
+            ]
+        )
+        if name != "bricks/row_start"
+        else own[name][whole * per_part : -1]
+        for name in PARTED
+    ]
+    starts = range(0, len(held[0]), per_part)
+    parts = [digest_of(a[start : start + per_part] for a in held) for start in starts]
+    return TableParts(
+        places=digest_of(own[name] for name in PLACES), parts=(_NOWHERE,) * whole + tuple(parts)
+    )
