@@ -98,7 +98,7 @@ def open_level(store: SceneStore, level: int) -> SceneStore:
     folder = level_folder(level)
     source = SourceWithin(store.source, f"{folder}/")
     opened = _opened(f"{store.path}/{folder}", source, store.meta.level(level))
-    opened.root = store
+    opened._level_of = store
     return opened
 
 
@@ -135,7 +135,6 @@ class SceneStore(Closing):
     specs : dict of ArraySpec by name   its arrays
     places : BrickPlaces                where all bricks are
     source : ByteSource                 its bytes
-    root : SceneStore                   the scene that it is a level of: itself, but for coarser levels
     arrays : dict of StoredArray by name
         how they are stored: as the converter does until their documents say otherwise
     """
@@ -148,7 +147,7 @@ class SceneStore(Closing):
         self.specs = array_specs(meta)
         self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
         self.source = source
-        self.root = self
+        self._level_of: SceneStore | None = None
         self._absent: list[tuple[ArraySpec, int]] = []
         self._tables: BrickTables | None = None
         self._reading_tables = threading.Lock()
@@ -178,6 +177,11 @@ class SceneStore(Closing):
         return self._uses.turn()
 
     @property
+    def root(self) -> SceneStore:
+        """The scene that it is a level of: itself, but for coarser levels."""
+        return self._level_of or self
+
+    @property
     def tables(self) -> BrickTables:
         """What is known about every brick; where they were not read yet, they are read and checked.
 
@@ -202,7 +206,7 @@ class SceneStore(Closing):
     def table_bytes(self) -> int:
         """Bytes of the tables in memory: of a level, those of its scene, too, and of a part, those of
         the scene or level that it is a part of."""
-        whole = self._whole or (None if self.root is self else self.root)
+        whole = self._whole or self._level_of
         mine = self.places if self._tables is None else self._tables
         return mine.nbytes + (whole.table_bytes if whole is not None else 0)
 
@@ -374,7 +378,7 @@ class SceneStore(Closing):
     def holding(self, tables: BrickTables) -> SceneStore:
         """The same scene or level with the tables of some of its bricks: its `places` are those of all."""
         store = SceneStore(path=self.path, source=self.source, meta=self.meta)
-        store.arrays, store.places, store.root = self.arrays, self.places, self.root
+        store.arrays, store.places, store._level_of = self.arrays, self.places, self._level_of
         store._uses, store._whole, store._tables = self._uses, self, tables
         return store
 
