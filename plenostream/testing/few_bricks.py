@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import GridSpec
+from plenostream.format.brick_rows import BrickRows
 from plenostream.format.digests import brick_digest, digest_of, parts_of_tables, tables_digest
-from plenostream.format.layout import SceneMeta, array_specs
+from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.reader import SceneStore
 from plenostream.format.table_parts import PARTED, PLACES, TableParts
 from plenostream.format.writer import ChunkWriter, write_documents
@@ -24,6 +25,8 @@ __all__ = ["enlarged", "write_few_bricks"]
 Triple = tuple[int, int, int]
 _NOWHERE = "0" * 16
 """Digest of what is not there."""
+_KEPT = 4
+"""Chunks of rows that are kept decoded: bricks come in the order of the file."""
 
 
 def enlarged(grid: GridSpec, size: Triple) -> GridSpec:
@@ -56,7 +59,8 @@ def write_few_bricks(
     grid = store.meta.grid if size is None else enlarged(store.meta.grid, size)
     index = tables.index[bricks] + np.array(shift, np.int32)
     counts = np.concatenate([np.full(claimed, cut.voxels), np.diff(tables.row_start)[bricks]])
-    rows = [_rows(store, int(brick)) for brick in bricks]
+    read = BrickRows(store, n_chunks=_KEPT)
+    rows = [[read.rows(name, int(brick)) for name in ROW_ARRAYS] for brick in bricks]
     meta = replace(
         store.meta,
         grid=grid,
@@ -79,17 +83,19 @@ def write_few_bricks(
         "bricks/digest": np.array(
             [brick_digest(i, m, *r) for i, m, r in zip(index, masks, rows, strict=True)], np.uint64
         ),
-        "rows/density": np.concatenate([density for density, _ in rows]),
-        "rows/sh": np.concatenate([sh for _, sh in rows]),
+        **{
+            name: np.concatenate([part[number] for part in rows])
+            for number, name in enumerate(ROW_ARRAYS)
+        },
     }
     specs = array_specs(meta)
     per_part = specs[PARTED[0]].chunk_shape[0]
+    parts = parts_of_tables(own, per_part, whole=-1) if in_parts else None
     if claimed:
         parts = _parts(own, claimed, per_part)
-        meta = replace(meta, table_parts=parts, tables_digest=_NOWHERE)
-    else:
-        parts = parts_of_tables(own, per_part, whole=-1) if in_parts else None
-        meta = replace(meta, table_parts=parts, tables_digest=tables_digest(own))
+    meta = replace(
+        meta, table_parts=parts, tables_digest=_NOWHERE if claimed else tables_digest(own)
+    )
     for name, spec in specs.items():
         first = spec.shape[0] - len(own[name])
         start = first - first % spec.chunk_shape[0]
@@ -99,19 +105,6 @@ def write_few_bricks(
         writer.close()
     write_documents(target, meta, codec=store.codec)
     return meta
-
-
-def _rows(store: SceneStore, brick: int) -> tuple[NDArray[np.float32], NDArray[Any]]:
-    """Densities and coefficients of a brick."""
-    first, counts = store.tables.rows_of(np.array([brick]))
-    start, stop = int(first[0]), int(first[0] + counts[0])
-    found = []
-    for name in ("rows/density", "rows/sh"):
-        per_chunk = store.specs[name].chunk_shape[0]
-        low = start // per_chunk
-        chunks = [store.read_chunk(name, c) for c in range(low, (stop - 1) // per_chunk + 1)]
-        found.append(np.concatenate(chunks)[start - low * per_chunk : stop - low * per_chunk])
-    return found[0], found[1]
 
 
 def _places(meta: SceneMeta, taken: NDArray[np.int32], n: int) -> NDArray[np.int32]:

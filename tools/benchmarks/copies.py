@@ -44,7 +44,8 @@ class _Model:
     @property
     def counts(self) -> NDArray[np.int64]:
         """Rows of each brick [n]."""
-        return np.bitwise_count(self.tables["bricks/mask"]).sum(axis=1, dtype=np.int64)
+        counts: NDArray[np.int64] = np.bitwise_count(self.tables["bricks/mask"]).sum(axis=1)
+        return counts.astype(np.int64)
 
 
 def copy_scene(source: Path, target: Path, *, copies: int, say: Say) -> SceneMeta:
