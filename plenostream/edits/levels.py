@@ -9,6 +9,8 @@ from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options
 from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
+from plenostream.format.digests import parts_of_tables
+from plenostream.format.layout import TABLES
 from plenostream.format.reader import open_store
 from plenostream.format.staging import Staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
@@ -44,7 +46,9 @@ def add_levels(
     tell: Progress = progress or (lambda step, done, total: None)
     staging = Staging(target, overwrite=options.overwrite)
     with open_store(path) as store:
-        meta = replace(store.meta, levels=())
+        tables = {f"bricks/{name}": getattr(store.tables, name) for name in TABLES}
+        parts = parts_of_tables(tables, store.specs["bricks/mask"].chunk_shape[0])
+        meta = replace(store.meta, levels=(), table_parts=parts)
         codec: Codec = "lz4" if store.codec == "lz4" else "zstd"
         how = ConvertOptions(
             levels=levels,

@@ -63,15 +63,16 @@ def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def parts_of_tables(
-    tables: Mapping[str, NDArray[Any]], per_part: int, *, whole: int = _WHOLE
+    tables: Mapping[str, NDArray[Any]], per_part: int, *, whole: int | None = None
 ) -> TableParts | None:
     """The digests by which the arrays in `bricks/` can be read in parts of `per_part` bricks.
 
-    None where they are read whole: with `whole` bricks or less, or more than there is room for digests.
+    None where they are read whole: with `whole` bricks or less (`_WHOLE`), or more than there is room for
+    digests.
     """
     n_bricks = len(tables["bricks/index"])
     starts = range(0, n_bricks, per_part)
-    if n_bricks <= whole or len(starts) > MOST_TABLE_PARTS:
+    if n_bricks <= (_WHOLE if whole is None else whole) or len(starts) > MOST_TABLE_PARTS:
         return None
     parted = [tables[name][:n_bricks] for name in PARTED]
     return TableParts(

@@ -19,7 +19,7 @@ from plenostream.plan.screen import Screen
 __all__ = ["Districts"]
 
 _LEAST_EDGE = 8
-"""Bricks along an edge."""
+"""Bricks along an edge: an even number, so that bricks of the next level lie in one district, too."""
 _MOST = 1 << 18
 """Districts of a scene, in space: in larger grids they have longer edges."""
 _AT_ONCE = 1 << 18

@@ -5,6 +5,7 @@ So numbers of rows, bricks and chunks beyond 2^32 are tried with a few small fil
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,12 @@ from numpy.typing import NDArray
 from plenostream.field.grid import GridSpec
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.digests import brick_digest, digest_of, parts_of_tables, tables_digest
-from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
-from plenostream.format.reader import SceneStore
+from plenostream.format.layout import ROW_ARRAYS, TABLES, SceneMeta, array_specs
+from plenostream.format.reader import SceneStore, open_level, open_store
 from plenostream.format.table_parts import PARTED, PLACES, TableParts
 from plenostream.format.writer import ChunkWriter, write_documents
 
-__all__ = ["enlarged", "write_few_bricks"]
+__all__ = ["enlarged", "write_few_bricks", "write_in_parts"]
 
 Triple = tuple[int, int, int]
 _NOWHERE = "0" * 16
@@ -35,6 +36,25 @@ def enlarged(grid: GridSpec, size: Triple) -> GridSpec:
     return replace(grid, size=size, radius=(x, y, z))
 
 
+def write_in_parts(scene: Path, target: Path) -> None:
+    """Write a scene as it is to the new folder `target`, but that tables are to be read in parts."""
+    shutil.copytree(scene, target)
+    with open_store(scene) as store:
+        parts_of = []
+        for level in range(len(store.meta.levels) + 1):
+            coarse = open_level(store, level)
+            tables = {f"bricks/{name}": getattr(coarse.tables, name) for name in TABLES}
+            per_part = coarse.specs[PARTED[0]].chunk_shape[0]
+            parts_of.append(parts_of_tables(tables, per_part, whole=-1))
+        levels = zip(store.meta.levels, parts_of[1:], strict=True)
+        meta = replace(
+            store.meta,
+            table_parts=parts_of[0],
+            levels=tuple(replace(level, table_parts=parts) for level, parts in levels),
+        )
+        write_documents(target, meta, codec=store.codec)
+
+
 def write_few_bricks(
     target: Path,
     store: SceneStore,
@@ -43,7 +63,6 @@ def write_few_bricks(
     size: Triple | None = None,
     shift: Triple = (0, 0, 0),
     claimed: int = 0,
-    in_parts: bool = False,
 ) -> SceneMeta:
     """Write `bricks` [k] of a scene to the new folder `target`; returns what that says about itself.
 
@@ -53,7 +72,6 @@ def write_few_bricks(
     shift : bricks by which they are moved, along each axis
     claimed : bricks in front of them, full of voxels that are not drawn, of which nothing is written but
         their places
-    in_parts : whether the tables are to be read in parts, as they are where bricks are claimed
     """
     tables, cut = store.tables, store.meta.bricks
     grid = store.meta.grid if size is None else enlarged(store.meta.grid, size)
@@ -90,9 +108,7 @@ def write_few_bricks(
     }
     specs = array_specs(meta)
     per_part = specs[PARTED[0]].chunk_shape[0]
-    parts = parts_of_tables(own, per_part, whole=-1) if in_parts else None
-    if claimed:
-        parts = _parts(own, claimed, per_part)
+    parts = _parts(own, claimed, per_part) if claimed else None
     meta = replace(
         meta, table_parts=parts, tables_digest=_NOWHERE if claimed else tables_digest(own)
     )

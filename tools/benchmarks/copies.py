@@ -19,7 +19,7 @@ from benchmarks.timing import Say
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.levels import coarse_grid
-from plenostream.field.precision import density_unit
+from plenostream.field.precision import density_rounding, density_unit
 from plenostream.format.digests import brick_digest, parts_of_tables, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.levels import LevelCounts, level_folder
@@ -66,8 +66,6 @@ def copy_scene(source: Path, target: Path, *, copies: int, say: Say) -> SceneMet
         x, y, z = (n * copies for n in meta.grid.size)
         a, b, c = (r * copies for r in meta.grid.radius)
         grid = replace(meta.grid, size=(x, y, z), radius=(a, b, c))
-        if density_unit(grid) != density_unit(meta.grid):
-            raise InvalidInput(f"{copies} copies along an axis change how densities are rounded")
         found = []
         for level in range(n_levels + 1):
             say(f"copying level {level}")
@@ -90,9 +88,11 @@ def _write_level(
     """Write tables and rows of a level; what it says about itself."""
     model = _model(store, np.array(store.root.meta.grid.size) // (store.meta.brick_size << level))
     counts, n = model.counts, copies**3
+    whole = coarse_grid(grid, level) if level else grid
     meta = replace(
         store.meta,
-        grid=coarse_grid(grid, level) if level else grid,
+        grid=whole,
+        density_rounding=density_rounding(model.rows["rows/density"], density_unit(whole)),
         n_bricks=n * len(counts),
         n_occupied=n * int(np.count_nonzero(model.tables["bricks/density_max"])),
         n_voxels=n * (store.meta.n_voxels + int(counts.sum()) - store.meta.n_rows),
@@ -124,8 +124,8 @@ def _model(store: SceneStore, side: NDArray[np.int64]) -> _Model:
         for name in ("index", "mask", "boxes", "density_max", "sh_bound")
     }
     index = tables["bricks/index"]
-    if (index >= side).any():
-        raise InvalidInput(f"{store.path} has voxels at its upper border")
+    if _reaches_border(store, side):
+        raise InvalidInput(f"{store.path} has voxels at its border, where its copies would touch")
     rows = {name: store.read_array(name) for name in ROW_ARRAYS}
     per_chunk = max(store.specs[name].chunk_shape[0] for name in ROW_ARRAYS)
     missing = -store.meta.n_rows % per_chunk
@@ -149,6 +149,19 @@ def _model(store: SceneStore, side: NDArray[np.int64]) -> _Model:
         for name, array in rows.items()
     }
     return _Model(tables=tables, rows=rows, side=side, shares=True)
+
+
+def _reaches_border(store: SceneStore, side: NDArray[np.int64]) -> bool:
+    index, mask, cut = store.tables.index, store.tables.mask, store.meta.bricks
+    for axis in range(3):
+        last = cut.size[axis] - 1 - (side[axis] - 1) * cut.brick_size
+        for brick, planes in ((0, slice(0, 1)), (side[axis] - 1, slice(last, None))):
+            some = mask[index[:, axis] == brick]
+            bits = np.unpackbits(some, axis=1, bitorder="little", count=cut.voxels)
+            voxels = np.moveaxis(bits.reshape(-1, *(cut.edge,) * 3), 1 + axis, 1)
+            if voxels[:, planes].any():
+                return True
+    return bool((index >= side).any())
 
 
 def _inner(bricks: BrickGrid) -> NDArray[np.int64]:
