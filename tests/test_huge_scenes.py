@@ -13,7 +13,7 @@ from plenostream.edits import add_levels
 from plenostream.format.reader import open_store
 from plenostream.plan import districts
 from plenostream.testing.checkpoints import CheckpointArrays
-from plenostream.testing.few_bricks import write_few_bricks, write_in_parts
+from plenostream.testing.few_bricks import write_few_bricks, write_in_sections
 from plenostream.testing.pictures import open_renderer, rays_around
 from plenostream.testing.scenes import write_checkpoint_plain
 
@@ -38,10 +38,10 @@ def whole(gyroid: CheckpointArrays, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="module")
-def in_parts(whole: Path) -> Path:
+def in_sections(whole: Path) -> Path:
     """The same, as if these were very many bricks."""
-    write_in_parts(whole, whole.parent / "parts")
-    return whole.parent / "parts"
+    write_in_sections(whole, whole.parent / "sections")
+    return whole.parent / "sections"
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def small_districts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_districts")
 @pytest.mark.parametrize("level", [0, "auto"])
 def test_camera_that_moves_sees_the_same_of_bricks_in_view(
-    whole: Path, in_parts: Path, level: int | str
+    whole: Path, in_sections: Path, level: int | str
 ) -> None:
     options = {"level": level, "pixel_footprint": 4.0}
     held = []
     with (
         open_renderer(whole, options=options) as one,
-        open_renderer(in_parts, options=options) as other,
+        open_renderer(in_sections, options=options) as other,
     ):
         for view in VIEWS:
             expected, found = one.render(view), other.render(view)
@@ -72,8 +72,8 @@ def test_camera_that_moves_sees_the_same_of_bricks_in_view(
         np.testing.assert_array_equal(other.render_rays(*rays).rgb, one.render_rays(*rays).rgb)
 
 
-def test_bricks_that_stay_in_view_stay_on_the_device(in_parts: Path) -> None:
-    with open_renderer(in_parts) as renderer:
+def test_bricks_that_stay_in_view_stay_on_the_device(in_sections: Path) -> None:
+    with open_renderer(in_sections) as renderer:
         first, again = (renderer.render(view).stats for view in (VIEWS[0], VIEWS[0]))
     assert first.bricks_read > 0
     assert again.bricks_read == 0

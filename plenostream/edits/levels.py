@@ -9,7 +9,7 @@ from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options
 from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
-from plenostream.format.digests import parts_of_tables
+from plenostream.format.digests import sections_of
 from plenostream.format.layout import TABLES
 from plenostream.format.reader import open_store
 from plenostream.format.staging import Staging
@@ -47,8 +47,8 @@ def add_levels(
     staging = Staging(target, overwrite=options.overwrite)
     with open_store(path) as store:
         tables = {f"bricks/{name}": getattr(store.tables, name) for name in TABLES}
-        parts = parts_of_tables(tables, store.specs["bricks/mask"].chunk_shape[0])
-        meta = replace(store.meta, levels=(), table_parts=parts)
+        sections = sections_of(tables, store.specs["bricks/mask"].chunk_shape[0])
+        meta = replace(store.meta, levels=(), table_sections=sections)
         codec: Codec = "lz4" if store.codec == "lz4" else "zstd"
         how = ConvertOptions(
             levels=levels,

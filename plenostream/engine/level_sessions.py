@@ -63,7 +63,7 @@ class LevelSessions:
     def shown(self, level: int, camera: Camera, cut: Cut) -> SceneStore:
         """The bricks of a level from which those of a picture are chosen: all, where they are few."""
         store = self.stores[level]
-        return self.of(level).seeing(camera, cut=cut).store if store.has_parts else store
+        return self.of(level).seeing(camera, cut=cut).store if store.has_sections else store
 
     def share(self, level: int) -> float:
         """Part of the memory that a level may use; all of them together are no more than 1."""

@@ -1,7 +1,7 @@
 """The session of a scene or level; of one with very many bricks, that of those in view.
 
 Planning, maps and tables of an integrator take something for each brick that they know of, seen or
-not. So of a scene whose tables come in parts, a session knows the bricks of the districts that a
+not. So of a scene whose tables come in sections, a session knows the bricks of the districts that a
 camera sees, and another one takes its place where the camera sees others.
 """
 
@@ -17,7 +17,7 @@ from plenostream.engine.opening import open_session
 from plenostream.engine.row_weights import RowWeights
 from plenostream.engine.session import Session
 from plenostream.engine.sight import screen_of
-from plenostream.format.brick_parts import part_of
+from plenostream.format.excerpts import excerpt_of
 from plenostream.format.reader import SceneStore
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import Districts, bricks_drawn
@@ -26,9 +26,9 @@ from plenostream.results import PoolUse
 __all__ = ["Cut", "SceneSessions"]
 
 _LARGER = 4
-"""A session is kept for a view of a part of its bricks, down to one of so many of them."""
-_FEW = 4096
-"""Bricks more than that which make no difference."""
+"""A session is kept for views of fewer districts, down to one in so many of its own."""
+_FEW = 64
+"""Districts more than that which make no difference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,19 +81,19 @@ class SceneSessions:
         self._districts: Districts | None = None
         self._read_before = 0
         self.current: Session
-        if not store.has_parts or weights is not None:
+        if not store.has_sections or weights is not None:
             self._open(store)
             return
         self._districts = Districts(store.places.index, store.places.occupied, store.meta.bricks)
         self._shown = self._districts.none()
-        self._open(part_of(store, np.empty(0, np.int64)))
+        self._open(excerpt_of(store, np.empty(0, np.int64)))
 
     def seeing(self, camera: Camera, *, cut: Cut | None = None) -> Session:
         """The session for a camera's picture, or for the bricks of a level that the `cut` may take.
 
         Raises
         ------
-        BrickCorrupt : a part of the tables is damaged. Else as `open_session`.
+        BrickCorrupt : a section of the tables is damaged. Else as `open_session`.
         """
         districts = self._districts
         if districts is None:
@@ -104,18 +104,17 @@ class SceneSessions:
         seen = districts.seen(screen_of(grid, camera, top=0, bottom=camera.height))
         if cut is not None:
             seen &= cut.may_take(districts)
-        bricks = districts.bricks(seen)
-        n_held = len(self.current.store.tables.index)
-        if (seen & ~self._shown).any() or n_held > _LARGER * len(bricks) + _FEW:
-            self._replace(part_of(self.store, bricks))
+        n_shown, n_seen = int(self._shown.sum()), int(seen.sum())
+        if (seen & ~self._shown).any() or n_shown > _LARGER * n_seen + _FEW:
+            self._replace(excerpt_of(self.store, districts.bricks(seen)))
             self._shown = seen
         return self.current
 
     def whole(self) -> Session:
-        """A session for any rays: that of all bricks."""
+        """A session for any rays: that of all bricks, from then on for cameras, too."""
         if self._districts is not None:
-            self._districts = None
             self._replace(self.store)
+            self._districts = None
         return self.current
 
     @property
@@ -137,7 +136,8 @@ class SceneSessions:
         self.current, self.precision, self.backend = opened
 
     def _replace(self, store: SceneStore) -> None:
-        """Open another session, once the one before has given back what it holds."""
-        self._read_before += self.current.use.bytes_read
-        self.current.close()
+        """Have another session take the place of the current one, which stays where that fails."""
+        before = self.current
         self._open(store)
+        self._read_before += before.use.bytes_read
+        before.close()

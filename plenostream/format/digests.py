@@ -10,13 +10,13 @@ import xxhash
 from numpy.typing import NDArray
 
 from plenostream.format.layout import TABLES
-from plenostream.format.table_parts import MOST_TABLE_PARTS, PARTED, PLACES, TableParts
+from plenostream.format.table_sections import MOST_SECTIONS, PLACES, SECTIONED, TableSections
 
 __all__ = [
     "ArraysDigest",
     "brick_digest",
     "digest_of",
-    "parts_of_tables",
+    "sections_of",
     "tables_digest",
 ]
 
@@ -62,22 +62,24 @@ def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
     return digest.hex
 
 
-def parts_of_tables(
-    tables: Mapping[str, NDArray[Any]], per_part: int, *, whole: int | None = None
-) -> TableParts | None:
-    """The digests by which the arrays in `bricks/` can be read in parts of `per_part` bricks.
+def sections_of(
+    tables: Mapping[str, NDArray[Any]], per_section: int, *, whole: int | None = None
+) -> TableSections | None:
+    """The digests by which the arrays in `bricks/` can be read in sections of `per_section` bricks.
 
     None where they are read whole: with `whole` bricks or less (`_WHOLE`), or more than there is room for
     digests.
     """
     n_bricks = len(tables["bricks/index"])
-    starts = range(0, n_bricks, per_part)
-    if n_bricks <= (_WHOLE if whole is None else whole) or len(starts) > MOST_TABLE_PARTS:
+    starts = range(0, n_bricks, per_section)
+    if n_bricks <= (_WHOLE if whole is None else whole) or len(starts) > MOST_SECTIONS:
         return None
-    parted = [tables[name][:n_bricks] for name in PARTED]
-    return TableParts(
+    sectioned = [tables[name][:n_bricks] for name in SECTIONED]
+    return TableSections(
         places=digest_of(tables[name] for name in PLACES),
-        parts=tuple(digest_of(a[start : start + per_part] for a in parted) for start in starts),
+        sections=tuple(
+            digest_of(a[start : start + per_section] for a in sectioned) for start in starts
+        ),
     )
 
 

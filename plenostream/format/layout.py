@@ -61,7 +61,7 @@ from plenostream.format.extras import (
 )
 from plenostream.format.levels import LevelCounts, decode_levels, level_folder
 from plenostream.format.schema import check_attributes
-from plenostream.format.table_parts import TableParts, decode_parts
+from plenostream.format.table_sections import TableSections, decode_sections
 
 __all__ = [
     "ATTRIBUTES_KEY",
@@ -162,8 +162,8 @@ class SceneMeta:
     """What scenes were edited in which way to make this one, a line each, the first edit first."""
     levels: tuple[LevelCounts, ...] = ()
     """Coarser levels, level 1 first."""
-    table_parts: TableParts | None = None
-    """Digests of the tables' parts, where there are too many bricks to read the tables whole."""
+    table_sections: TableSections | None = None
+    """Digests of the tables' sections, where there are too many bricks to read the tables whole."""
 
     def level(self, level: int) -> SceneMeta:
         """What there is to say of a level's arrays, as if it were a scene by itself, with neither
@@ -323,7 +323,7 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     return key
 
 
-_COMPOSED = ("grid", "learned", "background", "ndc", "history", "levels", "table_parts")
+_COMPOSED = ("grid", "learned", "background", "ndc", "history", "levels", "table_sections")
 """Fields of `SceneMeta` that are no attribute, or several."""
 
 
@@ -352,7 +352,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         **values,
         **({"history": list(meta.history)} if meta.history else {}),
         **({"levels": [level.attributes() for level in meta.levels]} if meta.levels else {}),
-        **(meta.table_parts.attributes() if meta.table_parts else {}),
+        **(meta.table_sections.attributes() if meta.table_sections else {}),
         **ChainMap(*extras),
         **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
@@ -405,7 +405,7 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
         ndc=ndc,
         history=tuple(rest.get("history", ())),
         levels=decode_levels(rest),
-        table_parts=decode_parts(rest),
+        table_sections=decode_sections(rest),
         **known,
     )
 
@@ -419,11 +419,11 @@ def check_counts(meta: SceneMeta, *, where: str) -> None:
         raise StoreFormat(
             f"{where}: the attributes have basis_dim {meta.basis_dim} and a network of other widths"
         )
-    n_parts = -(-meta.n_bricks // BRICKS_PER_CHUNK)
-    if meta.table_parts is not None and len(meta.table_parts.parts) != n_parts:
+    n_sections = -(-meta.n_bricks // BRICKS_PER_CHUNK)
+    if meta.table_sections is not None and len(meta.table_sections.sections) != n_sections:
         raise StoreFormat(
-            f"{where}: the attributes have {len(meta.table_parts.parts)} table_parts; expected "
-            f"{n_parts}, by n_bricks {meta.n_bricks}"
+            f"{where}: the attributes have {len(meta.table_sections.sections)} table_sections; expected "
+            f"{n_sections}, by n_bricks {meta.n_bricks}"
         )
     x, y, z = meta.bricks.shape
     for name, low, high, why in (

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from plenostream.format.table_parts import TableParts, decode_parts
+from plenostream.format.table_sections import TableSections, decode_sections
 
 __all__ = ["LevelCounts", "decode_levels", "level_folder"]
 
@@ -25,12 +25,12 @@ class LevelCounts:
     n_rows: int
     density_rounding: float
     tables_digest: str
-    table_parts: TableParts | None = None
+    table_sections: TableSections | None = None
 
     def attributes(self) -> dict[str, Any]:
         """As JSON values."""
-        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "table_parts"}
-        return values | (self.table_parts.attributes() if self.table_parts else {})
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "table_sections"}
+        return values | (self.table_sections.attributes() if self.table_sections else {})
 
 
 _COUNTS = ("n_bricks", "n_occupied", "n_voxels", "n_rows", "tables_digest")
@@ -42,7 +42,7 @@ def decode_levels(attributes: Mapping[str, Any]) -> tuple[LevelCounts, ...]:
         LevelCounts(
             **{name: level[name] for name in _COUNTS},
             density_rounding=float(level["density_rounding"]),
-            table_parts=decode_parts(level),
+            table_sections=decode_sections(level),
         )
         for level in attributes.get("levels", ())
     )

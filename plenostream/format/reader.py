@@ -1,8 +1,8 @@
 """Open a scene and read its chunks, from a folder, a zip file or another machine.
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
-row. Of scenes with `table_parts` it reads where bricks are: the other tables are read whole when they
-are first asked for (`SceneStore.tables`), or for some bricks (`brick_parts`). `SceneStore.read_chunk`
+row. Of scenes with `table_sections` it reads where bricks are: the other tables are read whole when they
+are first asked for (`SceneStore.tables`), or for some bricks (`excerpts`). `SceneStore.read_chunk`
 fetches a chunk's bytes and decodes them (`codecs`). Where answers have to be waited for, all
 documents are asked for at once, and then all chunks of the tables.
 """
@@ -30,7 +30,7 @@ from plenostream.format.nodes import check_group_node, read_array_node, read_met
 from plenostream.format.remote import open_source
 from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
-from plenostream.format.table_parts import PLACES
+from plenostream.format.table_sections import PLACES
 from plenostream.format.tables import (
     BrickPlaces,
     BrickTables,
@@ -116,11 +116,11 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
         documents: list[str | ArraySpec] = [*groups_of(meta), *store.specs.values()]
         nodes = each(read_document, documents)
         store.arrays = {node.spec.name: node for node in nodes if node is not None}
-        if meta.table_parts is None:
+        if meta.table_sections is None:
             store.read_tables(each)
         else:
             store.read_places(each)
-    if meta.table_parts is None:
+    if meta.table_sections is None:
         store.check_tables()
     return store
 
@@ -198,14 +198,14 @@ class SceneStore(Closing):
             return self._tables
 
     @property
-    def has_parts(self) -> bool:
+    def has_sections(self) -> bool:
         """Whether it has so many bricks that those which are drawn are better read by themselves."""
-        return self.meta.table_parts is not None and self._whole is None
+        return self.meta.table_sections is not None and self._whole is None
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of the tables in memory: of a level, those of its scene, too, and of a part, those of
-        the scene or level that it is a part of."""
+        """Bytes of the tables in memory: of a level, those of its scene, too, and of an excerpt, those of
+        the scene or level that it is taken from."""
         whole = self._whole or self._level_of
         mine = self.places if self._tables is None else self._tables
         return mine.nbytes + (whole.table_bytes if whole is not None else 0)

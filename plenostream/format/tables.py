@@ -1,6 +1,6 @@
 """The tables of a scene: what `bricks/` says about its bricks.
 
-They are read whole when a scene opens, but where it has so many bricks that it has `table_parts`: then
+They are read whole when a scene opens, but where it has so many bricks that it has `table_sections`: then
 it knows their places (`BrickPlaces`), and the tables of those that are drawn.
 """
 
@@ -14,15 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.field.grid import BLOCK_SIZE
-from plenostream.format.digests import digest_of, parts_of_tables, tables_digest
+from plenostream.format.digests import digest_of, sections_of, tables_digest
 from plenostream.format.layout import TABLES, SceneMeta, array_specs
-from plenostream.format.table_parts import PLACES
+from plenostream.format.table_sections import PLACES
 
 __all__ = [
     "BrickPlaces",
     "BrickTables",
     "content_faults",
-    "part_faults",
+    "excerpt_faults",
     "place_faults",
     "structure_faults",
 ]
@@ -44,7 +44,7 @@ class BrickPlaces:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> BrickPlaces:
-        """From arrays by name (`table_parts.PLACES`), which become read-only."""
+        """From arrays by name (`table_sections.PLACES`), which become read-only."""
         for name in PLACES:
             arrays[name].flags.writeable = False
         return cls(**{name.removeprefix("bricks/"): arrays[name] for name in PLACES})
@@ -139,10 +139,12 @@ def content_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
             "bricks/ has arrays that are not those which were written with this scene: their "
             f"digest is {digest}, expected {meta.tables_digest}"
         )
-    if not faults and meta.table_parts is not None:
-        per_part = array_specs(meta)["bricks/mask"].chunk_shape[0]
-        if parts_of_tables(arrays, per_part, whole=-1) != meta.table_parts:
-            faults.append("bricks/ has arrays whose parts have other digests than table_parts")
+    if not faults and meta.table_sections is not None:
+        per_section = array_specs(meta)["bricks/mask"].chunk_shape[0]
+        if sections_of(arrays, per_section, whole=-1) != meta.table_sections:
+            faults.append(
+                "bricks/ has arrays whose sections have other digests than table_sections"
+            )
     return faults
 
 
@@ -150,15 +152,15 @@ def place_faults(meta: SceneMeta, places: BrickPlaces) -> list[str]:
     """What is wrong with the places of bricks, sentences as above."""
     faults = [*_place_faults(meta, places.index), *_bound_faults(meta, places)]
     found = digest_of((places.index, places.density_max, places.sh_bound))
-    if not faults and meta.table_parts is not None and found != meta.table_parts.places:
+    if not faults and meta.table_sections is not None and found != meta.table_sections.places:
         faults.append(
             "bricks/index, density_max and sh_bound are not those which were written with this "
-            f"scene: their digest is {found}, expected {meta.table_parts.places}"
+            f"scene: their digest is {found}, expected {meta.table_sections.places}"
         )
     return faults
 
 
-def part_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
+def excerpt_faults(meta: SceneMeta, tables: BrickTables) -> list[str]:
     """Why bricks of a scene cannot be read or drawn by these tables of theirs, sentences as above."""
     ends = tables.first_row + np.diff(tables.row_start)
     if ((tables.first_row < 0) | (ends > meta.n_rows)).any():

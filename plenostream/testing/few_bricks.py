@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from plenostream.field.grid import GridSpec
 from plenostream.format.brick_rows import BrickRows
-from plenostream.format.digests import brick_digest, digest_of, parts_of_tables, tables_digest
+from plenostream.format.digests import brick_digest, digest_of, sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, TABLES, SceneMeta, array_specs
 from plenostream.format.reader import SceneStore, open_level, open_store
-from plenostream.format.table_parts import PARTED, PLACES, TableParts
+from plenostream.format.table_sections import PLACES, SECTIONED, TableSections
 from plenostream.format.writer import ChunkWriter, write_documents
 
-__all__ = ["enlarged", "write_few_bricks", "write_in_parts"]
+__all__ = ["enlarged", "write_few_bricks", "write_in_sections"]
 
 Triple = tuple[int, int, int]
 _NOWHERE = "0" * 16
@@ -36,21 +36,21 @@ def enlarged(grid: GridSpec, size: Triple) -> GridSpec:
     return replace(grid, size=size, radius=(x, y, z))
 
 
-def write_in_parts(scene: Path, target: Path) -> None:
-    """Write a scene as it is to the new folder `target`, but that tables are to be read in parts."""
+def write_in_sections(scene: Path, target: Path) -> None:
+    """Write a scene as it is to the new folder `target`, but that tables are to be read in sections."""
     shutil.copytree(scene, target)
     with open_store(scene) as store:
-        parts_of = []
+        found = []
         for level in range(len(store.meta.levels) + 1):
             coarse = open_level(store, level)
             tables = {f"bricks/{name}": getattr(coarse.tables, name) for name in TABLES}
-            per_part = coarse.specs[PARTED[0]].chunk_shape[0]
-            parts_of.append(parts_of_tables(tables, per_part, whole=-1))
-        levels = zip(store.meta.levels, parts_of[1:], strict=True)
+            per_section = coarse.specs[SECTIONED[0]].chunk_shape[0]
+            found.append(sections_of(tables, per_section, whole=-1))
+        levels = zip(store.meta.levels, found[1:], strict=True)
         meta = replace(
             store.meta,
-            table_parts=parts_of[0],
-            levels=tuple(replace(level, table_parts=parts) for level, parts in levels),
+            table_sections=found[0],
+            levels=tuple(replace(level, table_sections=sections) for level, sections in levels),
         )
         write_documents(target, meta, codec=store.codec)
 
@@ -87,7 +87,7 @@ def write_few_bricks(
         n_voxels=int(counts.sum()),
         n_rows=int(counts.sum()),
         levels=(),
-        table_parts=None,
+        table_sections=None,
     )
     row_start = np.concatenate([[0], np.cumsum(counts)])
     masks = tables.mask[bricks]
@@ -107,10 +107,10 @@ def write_few_bricks(
         },
     }
     specs = array_specs(meta)
-    per_part = specs[PARTED[0]].chunk_shape[0]
-    parts = _parts(own, claimed, per_part) if claimed else None
+    per_section = specs[SECTIONED[0]].chunk_shape[0]
+    sections = _sections(own, claimed, per_section) if claimed else None
     meta = replace(
-        meta, table_parts=parts, tables_digest=_NOWHERE if claimed else tables_digest(own)
+        meta, table_sections=sections, tables_digest=_NOWHERE if claimed else tables_digest(own)
     )
     for name, spec in specs.items():
         first = spec.shape[0] - len(own[name])
@@ -131,22 +131,23 @@ def _places(meta: SceneMeta, taken: NDArray[np.int32], n: int) -> NDArray[np.int
     return np.stack(np.unravel_index(free, shape), -1).astype(np.int32)
 
 
-def _parts(own: dict[str, NDArray[Any]], claimed: int, per_part: int) -> TableParts:
-    """Digests of the parts that hold bricks which are there; of the others, nothing is right."""
-    whole = claimed // per_part
+def _sections(own: dict[str, NDArray[Any]], claimed: int, per_section: int) -> TableSections:
+    """Digests of the sections that hold bricks which are there; of the others, nothing is right."""
+    whole = claimed // per_section
     held = [
         np.concatenate(
             [
-                np.zeros((claimed % per_part, *own[name].shape[1:]), own[name].dtype),
+                np.zeros((claimed % per_section, *own[name].shape[1:]), own[name].dtype),
                 own[name],
             ]
         )
         if name != "bricks/row_start"
-        else own[name][whole * per_part : -1]
-        for name in PARTED
+        else own[name][whole * per_section : -1]
+        for name in SECTIONED
     ]
-    starts = range(0, len(held[0]), per_part)
-    parts = [digest_of(a[start : start + per_part] for a in held) for start in starts]
-    return TableParts(
-        places=digest_of(own[name] for name in PLACES), parts=(_NOWHERE,) * whole + tuple(parts)
+    starts = range(0, len(held[0]), per_section)
+    sections = [digest_of(a[start : start + per_section] for a in held) for start in starts]
+    return TableSections(
+        places=digest_of(own[name] for name in PLACES),
+        sections=(_NOWHERE,) * whole + tuple(sections),
     )

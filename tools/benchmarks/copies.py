@@ -20,7 +20,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.levels import coarse_grid
 from plenostream.field.precision import density_rounding, density_unit
-from plenostream.format.digests import brick_digest, parts_of_tables, tables_digest
+from plenostream.format.digests import brick_digest, sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.levels import LevelCounts, level_folder
 from plenostream.format.reader import SceneStore, open_level, open_store
@@ -98,7 +98,7 @@ def _write_level(
         n_voxels=n * (store.meta.n_voxels + int(counts.sum()) - store.meta.n_rows),
         n_rows=n * int(counts.sum()),
         levels=(),
-        table_parts=None,
+        table_sections=None,
     )
     tables = _tables_of_copies(model, copies)
     specs = array_specs(meta)
@@ -112,9 +112,9 @@ def _write_level(
             for _ in range(n):
                 writer.append(model.rows[name])
             writer.close()
-    per_part = specs["bricks/mask"].chunk_shape[0]
-    parts = parts_of_tables(tables, per_part)
-    return replace(meta, tables_digest=tables_digest(tables), table_parts=parts)
+    per_section = specs["bricks/mask"].chunk_shape[0]
+    sections = sections_of(tables, per_section)
+    return replace(meta, tables_digest=tables_digest(tables), table_sections=sections)
 
 
 def _model(store: SceneStore, side: NDArray[np.int64]) -> _Model:

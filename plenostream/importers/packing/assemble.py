@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from plenostream.format.digests import parts_of_tables, tables_digest
+from plenostream.format.digests import sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.writer import ChunkWriter, write_edges
 from plenostream.importers.packing.slab import PART_TABLES, SlabJob, load_part
@@ -38,8 +38,8 @@ def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
         tables_digest=digest,
     )
     specs = array_specs(meta)
-    per_part = specs["bricks/mask"].chunk_shape[0]
-    meta = replace(meta, table_parts=parts_of_tables(tables, per_part))
+    per_section = specs["bricks/mask"].chunk_shape[0]
+    meta = replace(meta, table_sections=sections_of(tables, per_section))
     for name, values in tables.items():
         writer = ChunkWriter(job.scene, specs[name], codec=job.codec, start=0)
         writer.append(values)

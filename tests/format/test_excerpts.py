@@ -1,4 +1,4 @@
-"""Tables of scenes with very many bricks: read in parts, checked as well as whole ones."""
+"""Tables of scenes with very many bricks: read in sections, checked as well as whole ones."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import xxhash
 import plenostream as ps
 from plenostream.errors import BrickCorrupt, StoreFormat
 from plenostream.format import digests
-from plenostream.format.brick_parts import part_of
+from plenostream.format.excerpts import excerpt_of
 from plenostream.format.layout import ATTRIBUTES_KEY, TABLES, decode_attributes, encode_attributes
 from plenostream.format.reader import open_store
 from plenostream.format.verify import verify
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
 
-PER_PART = 3
+PER_SECTION = 3
 """Bricks: a chunk of the tables has so many in these tests."""
 
 
 @pytest.fixture(scope="module")
 def folder(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A scene of some bricks with levels, converted as if these were very many."""
-    target = tmp_path_factory.mktemp("parts") / "scene.zarr"
+    target = tmp_path_factory.mktemp("sections") / "scene.zarr"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digests, "_WHOLE", 0)
         ps.convert(tiny_checkpoint, target, ps.ConvertOptions(brick_size=8, levels=1))
@@ -53,27 +53,27 @@ def swap(scene: Path, name: str) -> None:
 
 
 def test_part_is_what_the_whole_tables_say_of_its_bricks(folder: Path) -> None:
-    bricks = np.array([1, PER_PART, PER_PART + 2])
+    bricks = np.array([1, PER_SECTION, PER_SECTION + 2])
     with open_store(folder) as store:
-        part = part_of(store, bricks)
+        excerpt = excerpt_of(store, bricks)
         for name in set(TABLES) - {"row_start"}:
-            whole, some = (getattr(held.tables, name) for held in (store, part))
-            np.testing.assert_array_equal(some, whole[bricks], strict=True)
+            one, other = (getattr(held.tables, name) for held in (store, excerpt))
+            np.testing.assert_array_equal(other, one[bricks], strict=True)
         every = np.arange(len(bricks))
         for one, other in zip(
-            part.tables.rows_of(every), store.tables.rows_of(bricks), strict=True
+            excerpt.tables.rows_of(every), store.tables.rows_of(bricks), strict=True
         ):
             np.testing.assert_array_equal(one, other, strict=True)
-        assert part.tables.scene_number(2) == PER_PART + 2
+        assert excerpt.tables.scene_number(2) == PER_SECTION + 2
 
 
 def test_what_no_drawn_brick_needs_is_not_read(copy: Path) -> None:
     for chunk in [chunk_of(copy, name, 0) for name in ("bricks/mask", "bricks/boxes")]:
         chunk.unlink()
     with open_store(copy) as store:
-        part_of(store, np.array([PER_PART]))
+        excerpt_of(store, np.array([PER_SECTION]))
         with pytest.raises(BrickCorrupt, match=r"chunk 0 of bricks/\w+ .* it is missing"):
-            part_of(store, np.array([PER_PART - 1, PER_PART]))
+            excerpt_of(store, np.array([PER_SECTION - 1, PER_SECTION]))
         with pytest.raises(BrickCorrupt, match="missing"):
             store.tables  # noqa: B018
 
@@ -81,8 +81,8 @@ def test_what_no_drawn_brick_needs_is_not_read(copy: Path) -> None:
 @pytest.mark.parametrize("name", ["bricks/mask", "bricks/boxes"])
 def test_part_that_belongs_elsewhere_is_found(copy: Path, name: str) -> None:
     swap(copy, name)
-    with open_store(copy) as store, pytest.raises(BrickCorrupt, match="part, 0, that is not"):
-        part_of(store, np.array([0]))
+    with open_store(copy) as store, pytest.raises(BrickCorrupt, match="section, 0, that is not"):
+        excerpt_of(store, np.array([0]))
     assert not verify(copy).ok
 
 
@@ -96,16 +96,16 @@ def test_verify_holds_parts_against_their_digests(copy: Path) -> None:
     assert verify(copy).ok
     document = json.loads((copy / "zarr.json").read_bytes())
     body = document["attributes"][ATTRIBUTES_KEY]
-    assert len(body["table_parts"]) == -(-body["n_bricks"] // PER_PART)
-    assert "table_parts" in body["levels"][0]
+    assert len(body["table_sections"]) == -(-body["n_bricks"] // PER_SECTION)
+    assert "table_sections" in body["levels"][0]
     meta = decode_attributes(document["attributes"], where="here")
     assert encode_attributes(meta, complete=True) == document["attributes"]
-    body["table_parts"][0] = "0" * 16
+    body["table_sections"][0] = "0" * 16
     write(copy, document)
-    assert "parts have other digests" in verify(copy).faults[0].message
-    body["table_parts"].pop()
+    assert "sections have other digests" in verify(copy).faults[0].message
+    body["table_sections"].pop()
     write(copy, document)
-    with pytest.raises(StoreFormat, match=r"table_parts; expected \d+, by n_bricks"):
+    with pytest.raises(StoreFormat, match=r"table_sections; expected \d+, by n_bricks"):
         open_store(copy)
 
 

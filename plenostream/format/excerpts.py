@@ -1,4 +1,4 @@
-"""Some bricks of a scene with very many: their tables alone, read in parts and checked."""
+"""Some bricks of a scene with very many: their tables alone, read in sections and checked."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from plenostream.errors import InternalError
 from plenostream.format.asking import asked_at_once
 from plenostream.format.digests import digest_of
 from plenostream.format.reader import SceneStore
-from plenostream.format.table_parts import PARTED
-from plenostream.format.tables import BrickTables, part_faults
+from plenostream.format.table_sections import SECTIONED
+from plenostream.format.tables import BrickTables, excerpt_faults
 
-__all__ = ["part_of"]
+__all__ = ["excerpt_of"]
 
 
-def part_of(store: SceneStore, bricks: NDArray[np.int64]) -> SceneStore:
+def excerpt_of(store: SceneStore, bricks: NDArray[np.int64]) -> SceneStore:
     """Some bricks [k], rising, of a scene or level as one that has no others, numbered from 0 on.
 
     Raises
     ------
-    BrickCorrupt : a part of the tables is damaged, or not what was written.
+    BrickCorrupt : a section of the tables is damaged, or not what was written.
     """
-    said = store.meta.table_parts
+    said = store.meta.table_sections
     if said is None:
-        raise InternalError("the tables of this scene have no parts")
-    per_part = store.specs[PARTED[0]].chunk_shape[0]
+        raise InternalError("the tables of this scene have no sections")
+    per_section = store.specs[SECTIONED[0]].chunk_shape[0]
     n, cut = len(bricks), store.meta.bricks
     row, digest = np.empty(n, np.int64), np.empty(n, np.uint64)
     mask = np.empty((n, cut.mask_bytes), np.uint8)
     boxes = np.empty((n, cut.blocks, 6), np.uint8)
-    wanted, starts = np.unique(bricks // per_part, return_index=True)
+    wanted, starts = np.unique(bricks // per_section, return_index=True)
     with asked_at_once(store.source.n_at_once) as each:
-        chunks = ((name, chunk) for chunk in wanted.tolist() for name in PARTED)
+        chunks = ((name, chunk) for chunk in wanted.tolist() for name in SECTIONED)
         fetched = each(lambda place: store.fetch_chunk(*place), chunks)
         for chunk, start, end in zip(wanted.tolist(), starts, [*starts[1:], n], strict=False):
-            mine, first = slice(start, end), chunk * per_part
+            mine, first = slice(start, end), chunk * per_section
             # The last entry of row_start may lie in the last chunk, and is no brick's.
-            length = min(per_part, store.meta.n_bricks - first)
+            length = min(per_section, store.meta.n_bricks - first)
             values = [
                 store.fetch_and_decode(name, chunk, fetched=blobs)[0][:length]
-                for name, blobs in zip(PARTED, fetched, strict=False)
+                for name, blobs in zip(SECTIONED, fetched, strict=False)
             ]
-            if digest_of(values) != said.parts[chunk]:
-                store.refuse([f"bricks/ has a part, {chunk}, that is not what was written"])
+            if digest_of(values) != said.sections[chunk]:
+                store.refuse([f"bricks/ has a section, {chunk}, that is not what was written"])
             arrays: tuple[NDArray[Any], ...] = (row, mask, boxes, digest)
             for array, part in zip(arrays, values, strict=True):
                 array[mine] = part[bricks[mine] - first]
@@ -61,6 +61,6 @@ def part_of(store: SceneStore, bricks: NDArray[np.int64]) -> SceneStore:
         number=bricks,
         scene_row=row,
     )
-    if faults := part_faults(store.meta, tables):
+    if faults := excerpt_faults(store.meta, tables):
         store.refuse(faults)
     return store.holding(tables)
