@@ -66,6 +66,10 @@ def test_camera_that_moves_sees_the_same_of_bricks_in_view(
             assert other.plan(view).bricks_visible == one.plan(view).bricks_visible
             assert found.stats.peak_host_bytes <= found.stats.planned_host_bytes
             held.append(len(other._sessions.current.store.tables.index))
+            if view is VIEWS[1]:
+                session = other._sessions.current
+                other.render(VIEWS[0])
+                assert other._sessions.current is session  # it knows what was in view before
         assert level or 0 < held[0] < held[3] / 2
         assert other.use.bytes_read > 0
         rays = rays_around(3, 64)

@@ -104,8 +104,12 @@ class SceneSessions:
         seen = districts.seen(screen_of(grid, camera, top=0, bottom=camera.height))
         if cut is not None:
             seen &= cut.may_take(districts)
-        n_shown, n_seen = int(self._shown.sum()), int(seen.sum())
-        if (seen & ~self._shown).any() or n_shown > _LARGER * n_seen + _FEW:
+        n_shown = int(self._shown.sum())
+        is_larger = n_shown > _LARGER * int(seen.sum()) + _FEW
+        if self._is_closed or is_larger or (seen & ~self._shown).any():
+            if n_shown and not is_larger:
+                # The camera moves: where it was, and where it may look next.
+                seen = districts.around(seen) | self._shown
             self._replace(excerpt_of(self.store, districts.bricks(seen)))
             self._shown = seen
         return self.current
@@ -134,10 +138,12 @@ class SceneSessions:
     def _open(self, store: SceneStore) -> None:
         opened = open_session(store, self._options, self._stream, self._weights)
         self.current, self.precision, self.backend = opened
+        self._is_closed = False
 
     def _replace(self, store: SceneStore) -> None:
-        """Have another session take the place of the current one, which stays where that fails."""
-        before = self.current
+        """Have another session take the place of the current one, which gives back what it holds first."""
+        if not self._is_closed:
+            self._read_before += self.current.use.bytes_read
+            self.current.close()
+            self._is_closed = True
         self._open(store)
-        self._read_before += before.use.bytes_read
-        before.close()

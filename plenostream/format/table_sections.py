@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["MOST_SECTIONS", "SECTIONED", "PLACES", "TableSections", "decode_sections"]
+__all__ = ["MOST_SECTIONS", "PLACES", "SECTIONED", "TableSections", "decode_sections"]
 
 PLACES = ("bricks/index", "bricks/density_max", "bricks/sh_bound")
 """Where bricks are, whether they are drawn, and how bright they may be: 28 bytes a brick."""

@@ -65,6 +65,13 @@ class Districts:
         away = distance_to(self._at, self._edge * 2**level, eye_grid, voxel_edges)
         return self._where(np.flatnonzero(away < reach))
 
+    def around(self, districts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Those [in space] and all that touch them."""
+        near = np.pad(districts.reshape(self._shape), 1)
+        for axis in range(3):
+            near |= np.roll(near, 1, axis) | np.roll(near, -1, axis)
+        return near[1:-1, 1:-1, 1:-1].reshape(-1)
+
     def bricks(self, districts: NDArray[np.bool_]) -> NDArray[np.int64]:
         """The occupied bricks, rising, of districts [in space]."""
         found = [np.empty(0, np.int64)]
