@@ -49,6 +49,7 @@ def small_districts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(districts, "_LEAST_EDGE", 2)
 
 
+@pytest.mark.one_backend
 @pytest.mark.usefixtures("small_districts")
 @pytest.mark.parametrize("level", [0, "auto"])
 def test_camera_that_moves_sees_the_same_of_bricks_in_view(
@@ -76,6 +77,7 @@ def test_camera_that_moves_sees_the_same_of_bricks_in_view(
         np.testing.assert_array_equal(other.render_rays(*rays).rgb, one.render_rays(*rays).rgb)
 
 
+@pytest.mark.one_backend
 def test_bricks_that_stay_in_view_stay_on_the_device(in_sections: Path) -> None:
     with open_renderer(in_sections) as renderer:
         first, again = (renderer.render(view).stats for view in (VIEWS[0], VIEWS[0]))
