@@ -62,8 +62,8 @@ class Lot:
     """Whether the first of the views is the last."""
     place: Place
     """Takes what comes of them."""
-    alone: bool = False
-    """Whether they are finished on black, with neither background nor layers behind them."""
+    behind: NDArray[np.float32] | None = None
+    """Colour [3] that they are finished with, and nothing else; None: with what the scene has there."""
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
@@ -255,8 +255,8 @@ class Session:
 
     def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
-        place, behind = lot.place, np.zeros(3, np.float32)
-        if not lot.alone:
+        place, behind = lot.place, lot.behind
+        if behind is None:
             place, behind = self.behind(lot.rays, place, background_bytes)
         if self._kept.backdrop is not None:
             host.note("background", self._kept.backdrop.nbytes)

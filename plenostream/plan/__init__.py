@@ -9,7 +9,7 @@ from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
 from plenostream.plan.cut import bricks_drawn
 from plenostream.plan.districts import Districts
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
-from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, View
+from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, TilesView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Screen",
     "TileBundles",
     "TileCones",
+    "TilesView",
     "View",
     "bricks_drawn",
     "build_boxes",
