@@ -19,12 +19,15 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
+    from plenostream.cluster.opening import open_client
+    from plenostream.cluster.renderer import ClusterRenderer
     from plenostream.errors import (
         AddressError,
         BrickCorrupt,
         BudgetError,
         CameraError,
         CheckpointError,
+        ClusterError,
         DeviceError,
         InternalError,
         InvalidInput,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from plenostream.importers.svox2.convert import convert
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import (
+        ClusterOptions,
         ConvertOptions,
         EditOptions,
         ExportOptions,
@@ -64,8 +68,10 @@ if TYPE_CHECKING:
     from plenostream.scene import Scene, open_scene
 
 _HOMES = {
-    "scene": ("Scene", "open_scene"),
+    "scene": ("Scene", "keep_read", "open_scene"),
     "plan.budget": ("RenderPlan",),
+    "cluster.opening": ("open_client",),
+    "cluster.renderer": ("ClusterRenderer",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
     "importers.arrays.volume": ("convert_volume",),
     "importers.arrays.write": ("write_scene",),
@@ -80,6 +86,7 @@ _HOMES = {
         "BudgetError",
         "CameraError",
         "CheckpointError",
+        "ClusterError",
         "DeviceError",
         "InternalError",
         "InvalidInput",
@@ -95,6 +102,7 @@ _HOMES = {
     "export.stills": ("write_picture",),
     "field.grid": ("GridSpec",),
     "options": (
+        "ClusterOptions",
         "ConvertOptions",
         "EditOptions",
         "ExportOptions",
@@ -119,6 +127,9 @@ __all__ = [
     "CameraError",
     "Checkpoint",
     "CheckpointError",
+    "ClusterError",
+    "ClusterOptions",
+    "ClusterRenderer",
     "ConvertOptions",
     "ConvertReport",
     "DeviceError",
@@ -151,9 +162,11 @@ __all__ = [
     "convert_foreign",
     "convert_volume",
     "export_scene",
+    "keep_read",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",
+    "open_client",
     "open_scene",
     "orbit_cameras",
     "prepare_jax",

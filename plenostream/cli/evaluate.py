@@ -20,7 +20,7 @@ from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
 from plenostream.errors import InvalidInput
-from plenostream.options import LPIPS, RenderOptions, StreamOptions
+from plenostream.options import LPIPS, ClusterOptions, RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, PicturedCamera
@@ -48,6 +48,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostrea
 @camera_file_options
 @record_options(RenderOptions, without=("outputs", "depth_density"))
 @record_options(StreamOptions)
+@record_options(ClusterOptions)
 @cache_options
 @click.option(
     "--save",
@@ -100,13 +101,18 @@ def evaluate(
             checked_output(path, overwrite=overwrite, what="picture")
     rows = []
     with (
-        opened_scene(scene, flags, read.ndc) as (renderer, options, about_ndc),
+        opened_scene(scene, flags | {"outputs": ("rgb",)}, read.ndc) as (
+            drawing,
+            options,
+            about_ndc,
+        ),
         Progress(quiet=settings.quiet or as_json, unit="views") as progress,
     ):
+        drawn = drawing.pictures([_at_size_of_photograph(view) for view in views])
         for view in views:
             assert view.picture is not None
             photograph = read_picture(view.picture, background=options.background_rgb)
-            picture = renderer.render(_at_size(view, photograph.shape)).rgb
+            picture = next(drawn).rgb
             rows.append(
                 (f"{view.number} {view.picture.name}", score(photograph, picture, perceptual))
             )
@@ -134,9 +140,16 @@ def _require_photographs(views: list[PicturedCamera], path: str) -> None:
         )
 
 
-def _at_size(view: PicturedCamera, shape: tuple[int, ...]) -> Camera:
+def _at_size_of_photograph(view: PicturedCamera) -> Camera:
     """The camera at the size of its photograph."""
-    height, width = shape[:2]
+    from plenostream.cameras.image_size import read_image_size
+    from plenostream.export.photographs import read_picture
+
+    assert view.picture is not None
+    size = read_image_size(view.picture)
+    if size is None:  # of a kind without a header that tells
+        size = read_picture(view.picture, background=0.0).shape[1::-1]
+    width, height = size
     camera = view.camera
     if abs(camera.width * height - camera.height * width) > max(camera.width, camera.height):
         raise InvalidInput(

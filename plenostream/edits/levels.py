@@ -8,11 +8,11 @@ from dataclasses import replace
 from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options
-from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
+from plenostream.files.paths import PathLike, apart_from, scene_place
 from plenostream.format.digests import sections_of
 from plenostream.format.layout import TABLES
 from plenostream.format.reader import open_store
-from plenostream.format.staging import Staging
+from plenostream.format.remote_staging import open_staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.steps import published
@@ -42,9 +42,9 @@ def add_levels(
     began = time.perf_counter()
     options = checked_options(options)
     path = scene_place(scene)
-    apart_from([local_path(target, what="scene")], {"scene": path})
+    apart_from([scene_place(target)], {"scene": path})
     tell: Progress = progress or (lambda step, done, total: None)
-    staging = Staging(target, overwrite=options.overwrite)
+    staging = open_staging(target, overwrite=options.overwrite)
     with open_store(path) as store:
         tables = {f"bricks/{name}": getattr(store.tables, name) for name in TABLES}
         sections = sections_of(tables, store.specs["bricks/mask"].chunk_shape[0])
@@ -67,6 +67,7 @@ def add_levels(
             return published(
                 staging,
                 meta,
+                codec=codec,
                 began=began,
                 planned_bytes=store.tables.nbytes + max(3 * largest, level_bytes),
                 spill_bytes=0,

@@ -19,6 +19,7 @@ from plenostream.format.digests import brick_digest, digest_of, sections_of, tab
 from plenostream.format.layout import ROW_ARRAYS, TABLES, SceneMeta, array_specs
 from plenostream.format.reader import SceneStore, open_level, open_store
 from plenostream.format.table_sections import PLACES, SECTIONED, TableSections
+from plenostream.format.target import FolderTarget
 from plenostream.format.writer import ChunkWriter, write_documents
 
 __all__ = ["enlarged", "write_few_bricks", "write_in_sections"]
@@ -52,7 +53,7 @@ def write_in_sections(scene: Path, target: Path) -> None:
             table_sections=found[0],
             levels=tuple(replace(level, table_sections=sections) for level, sections in levels),
         )
-        write_documents(target, meta, codec=store.codec)
+        write_documents(FolderTarget(target), meta, codec=store.codec, where=str(target))
 
 
 def write_few_bricks(
@@ -115,11 +116,11 @@ def write_few_bricks(
     for name, spec in specs.items():
         first = spec.shape[0] - len(own[name])
         start = first - first % spec.chunk_shape[0]
-        writer = ChunkWriter(target, spec, codec=store.codec, start=start)
+        writer = ChunkWriter(FolderTarget(target).put, spec, codec=store.codec, start=start)
         writer.append(np.zeros((first - start, *spec.shape[1:]), spec.dtype))
         writer.append(own[name].astype(spec.dtype, copy=False))
         writer.close()
-    write_documents(target, meta, codec=store.codec)
+    write_documents(FolderTarget(target), meta, codec=store.codec, where=str(target))
     return meta
 
 

@@ -24,6 +24,7 @@ from plenostream.format.digests import brick_digest, sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.levels import LevelCounts, level_folder
 from plenostream.format.reader import SceneStore, open_level, open_store
+from plenostream.format.target import FolderTarget
 from plenostream.format.writer import ChunkWriter, write_documents
 
 __all__ = ["copy_scene"]
@@ -78,7 +79,7 @@ def copy_scene(source: Path, target: Path, *, copies: int, say: Say) -> SceneMet
             for whole in found[1:]
         )
         made = replace(found[0], levels=levels, history=(f"{copies**3} copies of {source.name}",))
-        write_documents(target, made, codec=one.codec)
+        write_documents(FolderTarget(target), made, codec=one.codec, where=str(target))
     return made
 
 
@@ -108,7 +109,7 @@ def _write_level(
         if model.shares:
             _link_rows(folder, specs[name], model.rows[name], n, store.codec)
         else:
-            writer = ChunkWriter(folder, specs[name], codec=store.codec, start=0)
+            writer = ChunkWriter(FolderTarget(folder).put, specs[name], codec=store.codec, start=0)
             for _ in range(n):
                 writer.append(model.rows[name])
             writer.close()
@@ -192,7 +193,7 @@ def _tables_of_copies(model: _Model, copies: int) -> dict[str, NDArray[Any]]:
 
 
 def _write(folder: Path, spec: Any, values: NDArray[Any], codec: str) -> None:
-    writer = ChunkWriter(folder, spec, codec=codec, start=0)
+    writer = ChunkWriter(FolderTarget(folder).put, spec, codec=codec, start=0)
     writer.append(values)
     writer.close()
 
