@@ -173,13 +173,16 @@ class PictureJob:
             waves=waves,
         )
 
-    def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
-        """The picture, and what it cost."""
+    def draw(
+        self, oversight: Oversight = UNWATCHED, turn: Callable[[Lot], Lot] | None = None
+    ) -> tuple[Pixels, FrameStats]:
+        """The picture, and what it cost; `turn` as in `RaysJob.draw`."""
         oversight.begin(self._camera.width * self._camera.height)
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        stats = self._session.draw(self.layout, self._lots(pixels), held, oversight)
+        lots = self._lots(pixels) if turn is None else map(turn, self._lots(pixels))
+        stats = self._session.draw(self.layout, lots, held, oversight)
         return pixels.cut(self._picture_camera), stats
 
     def part(
@@ -210,7 +213,7 @@ class PictureJob:
         return Lot(
             rays=replace(rays, between=between),
             n_rays=(bottom - top) * self._camera.width,
-            views=iter((TilesView(view, tiles),)),
+            views=(TilesView(view, tiles),).__iter__,
             has_one_view=True,
             place=put,
             behind=behind,
@@ -230,7 +233,7 @@ class PictureJob:
             yield Lot(
                 rays=rays,
                 n_rays=(bottom - top) * self._camera.width,
-                views=iter((view,)),
+                views=(view,).__iter__,
                 has_one_view=True,
                 place=partial(pixels.put, first=top // TILE * columns),
             )

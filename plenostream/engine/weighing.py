@@ -52,7 +52,7 @@ class Weighing(Closing):
 
     def weights(self) -> RowWeights:
         """Those of all pictures so far."""
-        self._sessions.current.collect_weights()
+        self._sessions.current.let_go()
         return self._weights
 
     def close(self) -> None:

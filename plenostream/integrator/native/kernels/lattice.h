@@ -264,19 +264,13 @@ static int32_t keep_between(const Scene *scene, const WorldRays *world, Tile *ti
     return start;
 }
 
-/* Set up the rays of a tile; says whether one of them can meet anything. */
-static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+/* Put rays whose places are known before their first boxes, from sample `first_of_any` on; says whether one
+   can meet anything. */
+static int start_tile(const Scene *scene, const Bundle *bundle, int32_t first_of_any, Tile *tile)
 {
     int live = 0;
-    lattice(scene, world, at, tile);
-    const int is_bounded = world->nearest > 0.0 || world->farthest < INFINITY;
-    const int32_t first_of_any = is_bounded ? keep_between(scene, world, tile) : 0;
-    const Bundle bundle = bundle_of(scene, tile);
-    const int32_t empty = empty_until(scene, &bundle), last = empty_after(scene, &bundle);
+    const int32_t empty = empty_until(scene, bundle);
     const int32_t start = empty > first_of_any ? empty : first_of_any;
-    /* One more, which is empty: the last sample of a ray may be opaque. */
-    for (int i = 0; i < TILE_RAYS; i++)
-        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
     for (int first = 0; first < TILE_RAYS; first += ABREAST) seek_abreast(scene, tile, first, start);
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {
@@ -286,6 +280,27 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
         for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = tile->left[i] = 1.0f;
     }
     return live;
+}
+
+/* Set up the rays of a tile; says whether one of them can meet anything. */
+static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+{
+    lattice(scene, world, at, tile);
+    const int is_bounded = world->nearest > 0.0 || world->farthest < INFINITY;
+    const int32_t first_of_any = is_bounded ? keep_between(scene, world, tile) : 0;
+    const Bundle bundle = bundle_of(scene, tile);
+    const int32_t last = empty_after(scene, &bundle);
+    /* One more, which is empty: the last sample of a ray may be opaque. */
+    for (int i = 0; i < TILE_RAYS; i++)
+        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
+    return start_tile(scene, &bundle, first_of_any, tile);
+}
+
+/* Let the rays of a tile begin anew; says whether one of them can meet anything. */
+static int restart_tile(const Scene *scene, Tile *tile)
+{
+    const Bundle bundle = bundle_of(scene, tile);
+    return start_tile(scene, &bundle, 0, tile);
 }
 
 #endif
