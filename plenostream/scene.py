@@ -33,7 +33,8 @@ class ScenePlace:
 class Scene(Closing):
     """An open scene, as `open_scene` gives it; a context manager.
 
-    Opening it read its tables, and no row. Reading is safe from several threads at once.
+    Opening it read its tables, or where its bricks are if they are very many, and no row. Reading is safe
+    from several threads at once.
     """
 
     def __init__(self, store: SceneStore, place: ScenePlace) -> None:

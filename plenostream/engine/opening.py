@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from plenostream.engine.row_weights import RowWeights
 from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.errors import InvalidInput
-from plenostream.field.grid import GridSpec
+from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
 from plenostream.field.precision import ChosenPrecision, choose_precision, density_unit
 from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore
@@ -20,6 +20,8 @@ from plenostream.plan import bricks_within, build_boxes
 
 __all__ = ["open_session"]
 
+_MOST_BLOCKS = 1 << 31
+"""Blocks of 8^3 cells in a grid: maps of them, and of bricks, are looked up with 32 bits."""
 _MOST_SAMPLES = 1 << 22
 """Samples on a ray that an integrator can tell apart: their numbers are made in float32."""
 
@@ -44,16 +46,17 @@ def open_session(
 
     Raises
     ------
-    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid, or
-    the scene has numbers that the precision asked for does not hold.
+    BudgetError, DeviceError : see `open_integrator`. InvalidInput : the step is too short for the grid,
+    the grid has too many blocks, or the scene has numbers that the precision asked for does not hold.
     """
     root = store.root
     meta, tables = store.meta, store.tables
+    _check_grid(meta.bricks)
     _check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
     precision = choose_precision(
         stream.precision,
-        sh_bound=tables.sh_bound[tables.occupied],
+        sh_bound=store.places.sh_bound[store.places.occupied],
         basis_bound=root.meta.basis_bound,
         sh_dtype=meta.sh_dtype,
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
@@ -87,6 +90,16 @@ def open_session(
         back_ray_bytes=back_ray_bytes,
     )
     return session, precision, backend
+
+
+def _check_grid(bricks: BrickGrid) -> None:
+    shape = [n * bricks.blocks_per_axis for n in bricks.shape]
+    if math.prod(shape) >= _MOST_BLOCKS:
+        raise InvalidInput(
+            f"the grid has {bricks.size} voxels, which are {' x '.join(map(str, shape))} blocks of "
+            f"{BLOCK_SIZE}^3 cells; the integrators count fewer than 2^31. Cut the scene into several "
+            "(plenostream crop), or draw a coarser level of it (--level)"
+        )
 
 
 def _check_step(grid: GridSpec, step_size: float) -> None:

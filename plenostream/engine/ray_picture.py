@@ -19,6 +19,7 @@ from plenostream.engine.ndc_sight import meeting_of
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.engine.rays import RaysJob, packets_of
+from plenostream.engine.scene_sessions import SceneSessions
 from plenostream.engine.session import Session
 from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
@@ -34,18 +35,19 @@ _EDGE = 64
 
 
 def picture_job(
-    session: Session, camera: Camera, levels: LevelSessions | None = None
+    sessions: SceneSessions, camera: Camera, levels: LevelSessions | None = None
 ) -> PictureJob | LevelPicture | RayPictureJob:
     """The way to draw a camera's picture; raises BudgetError where it does not fit.
 
     From several `levels` only what is seen from a point of the world, or along one direction of it, and
-    all else from the `session`'s scene.
+    all else from the scene of the `sessions`.
     """
+    session = sessions.current
     if levels is not None and session.ndc is None and not session.options.spheric_clip:
         return LevelPicture(levels, camera)
-    if have_an_order(camera, session.store.root.meta.grid, session.options, session.ndc):
-        return PictureJob(session, camera)
-    return RayPictureJob(session, camera)
+    if not have_an_order(camera, session.store.root.meta.grid, session.options, session.ndc):
+        return RayPictureJob(sessions.whole(), camera)
+    return PictureJob(sessions.seeing(camera) if session.ndc is None else sessions.whole(), camera)
 
 
 def have_an_order(camera: Camera, grid: GridSpec, options: RenderOptions, ndc: Ndc | None) -> bool:

@@ -7,6 +7,7 @@ from plenostream.plan.boxes import BoxTable, build_boxes
 from plenostream.plan.bundles import BundleScreen, TileBundles, bundle_levels, tile_bundles
 from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
 from plenostream.plan.cut import bricks_drawn
+from plenostream.plan.districts import Districts
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
 from plenostream.plan.split import Cut, Split, bricks_within, fold, split_bricks
 from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, TilesView, View
@@ -20,6 +21,7 @@ __all__ = [
     "CameraView",
     "ConeScreen",
     "Cut",
+    "Districts",
     "PacketView",
     "ParallelScreen",
     "PinholeScreen",

@@ -66,6 +66,10 @@ class DeviceNeeds:
     """Of the fixed bytes, those that each part takes for itself."""
     resident: bool = False
     """Whether the pool has to hold the whole scene."""
+    most_slots: int = 1 << 31
+    """Bricks that a pool can have: places in it are counted with 32 bits."""
+    most_pages: int = 1 << 31
+    """Pages that it can have, likewise."""
 
     def pool_bytes(self, n_slots: int, n_pages: int) -> int:
         """A pool of these sizes; page 0, the row of zeros, is one of the pages."""
@@ -156,16 +160,18 @@ def _band_rows(needs: DeviceNeeds, rays_bytes: int) -> int:
 
 def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:
     """Slots and pages for `pool_bytes`, in the proportion of the scene's average brick."""
-    if pool_bytes >= needs.whole_pool_bytes:
-        exact = max(needs.n_bricks, 1), needs.n_pages + 1
+    most = needs.most_slots, needs.most_pages
+    exact = max(needs.n_bricks, 1), needs.n_pages + 1
+    if pool_bytes >= needs.whole_pool_bytes and exact[0] <= most[0] and exact[1] <= most[1]:
         shared = _round_up(exact[0], _LEAST_SLOTS), _round_up(exact[1], _LEAST_PAGES)
+        shared = min(shared[0], most[0]), min(shared[1], most[1])
         return shared if needs.pool_bytes(*shared) <= pool_bytes else exact
     least_pages = needs.largest_pages + 1
     average = needs.slot_bytes + needs.n_pages / max(needs.n_bricks, 1) * needs.page_bytes
     most_slots = (pool_bytes - least_pages * needs.page_bytes) // needs.slot_bytes
-    n_slots = max(1, min(needs.n_bricks, most_slots, int(pool_bytes / average)))
+    n_slots = max(1, min(needs.n_bricks, most_slots, int(pool_bytes / average), most[0]))
     n_pages = (pool_bytes - n_slots * needs.slot_bytes) // needs.page_bytes
-    return n_slots, min(n_pages, needs.n_pages + 1)
+    return n_slots, min(n_pages, needs.n_pages + 1, most[1])
 
 
 def _round_up(n: int, least: int) -> int:

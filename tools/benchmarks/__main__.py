@@ -168,6 +168,57 @@ def scene(
 
 @bench.command()
 @click.argument("place", metavar="SCENE")
+@rule_option("--size", rule=SIZE, default=(800, 800), shown="800x800")
+@click.option(
+    "--copies", type=click.IntRange(2, 16), default=8, show_default=True, help="Along each axis."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    default=_ROOT / ".bench" / "huge",
+    help="Where the copies are made, and removed afterwards (default: .bench/huge).",
+)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def huge(
+    place: str,
+    size: tuple[int, int],
+    copies: int,
+    folder: Path,
+    rounds: int,
+    target: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure a scene of many copies of a SCENE beside one of the bricks alone that a view of it shows.
+
+    Chunks of rows are shared between copies: 512 of still_512, which are 10^9 voxels, take 1.4 GB and
+    two minutes to make. With levels in the SCENE, all copies are drawn from far away, too.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax(stream.device_bytes)
+    from benchmarks.huge import huge_rows, measure_huge
+    from benchmarks.table import as_json, table_lines
+
+    if folder.exists():
+        raise click.UsageError(f"{folder} exists; it would be removed")
+    found = measure_huge(
+        place,
+        folder,
+        copies=copies,
+        size=size,
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(huge_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
 @camera_options
 @click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
 @_rounds_option
