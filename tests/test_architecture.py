@@ -35,6 +35,7 @@ RANKS = {
     "scene": 3,
     "renderer": 4,
     "edits": 5,
+    "train": 5,
     "viewer": 5,
     "cli": 6,
     "__main__": 7,

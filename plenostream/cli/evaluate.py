@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -19,11 +19,7 @@ from plenostream.cli.parameters import (
 from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
-from plenostream.errors import InvalidInput
 from plenostream.options import LPIPS, RenderOptions, StreamOptions
-
-if TYPE_CHECKING:
-    from plenostream.cameras import Camera, PicturedCamera
 
 __all__ = ["evaluate"]
 
@@ -76,7 +72,7 @@ def evaluate(
     --background. PSNR and SSIM are those of pixels cut off at 0 and 1; the mean is that of the
     views.
     """
-    from plenostream.cameras import Asked, read_cameras
+    from plenostream.cameras import Asked, read_cameras, require_pictures
     from plenostream.export.perceptual import choose_perceptual
     from plenostream.export.photographs import read_picture, side_by_side
     from plenostream.export.picture_files import write_png
@@ -91,7 +87,7 @@ def evaluate(
     said = {name: value for name, value in asked.items() if value is not None}
     read = read_cameras(cameras, Asked(**said), camera_format)
     views = read.views
-    _require_photographs(views, cameras)
+    require_pictures(views, cameras)
     files: list[Path] = []
     if save is not None:
         target = choose_target(f"{save}/", outputs=("rgb",), n_frames=len(views))
@@ -106,7 +102,8 @@ def evaluate(
         for view in views:
             assert view.picture is not None
             photograph = read_picture(view.picture, background=options.background_rgb)
-            picture = renderer.render(_at_size(view, photograph.shape)).rgb
+            height, width = photograph.shape[:2]
+            picture = renderer.render(view.at_size(width, height)).rgb
             rows.append(
                 (f"{view.number} {view.picture.name}", score(photograph, picture, perceptual))
             )
@@ -121,30 +118,3 @@ def evaluate(
         click.echo(f"cameras: {read.found}")
     if about_ndc and not settings.quiet:
         click.echo(f"ndc: {about_ndc}", err=as_json)
-
-
-def _require_photographs(views: list[PicturedCamera], path: str) -> None:
-    lacking = [view for view in views if view.picture is None]
-    if lacking:
-        there = ",".join(str(view.number) for view in views if view.picture is not None)
-        hint = f"; --views {there} have one" if there else ""
-        raise InvalidInput(
-            f"{len(lacking)} of {len(views)} views of {path} have no photograph, among them number "
-            f"{lacking[0].number} ({lacking[0].name or 'which names none'}){hint}"
-        )
-
-
-def _at_size(view: PicturedCamera, shape: tuple[int, ...]) -> Camera:
-    """The camera at the size of its photograph."""
-    height, width = shape[:2]
-    camera = view.camera
-    if abs(camera.width * height - camera.height * width) > max(camera.width, camera.height):
-        raise InvalidInput(
-            f"the photograph of view {view.number} has {width}x{height} pixels, and its camera "
-            f"{camera.width}x{camera.height}: not the same shape"
-        )
-    return (
-        camera
-        if (width, height) == (camera.width, camera.height)
-        else camera.resized(width, height)
-    )

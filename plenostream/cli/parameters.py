@@ -21,6 +21,7 @@ from plenostream.options import (
     RenderOptions,
     ResampleOptions,
     StreamOptions,
+    TrainOptions,
     ViewOptions,
     VolumeOptions,
 )
@@ -49,6 +50,7 @@ _Record = TypeVar(
     ExportOptions,
     ViewOptions,
     FileOptions,
+    TrainOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

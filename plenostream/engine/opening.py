@@ -15,7 +15,7 @@ from plenostream.integrator.backends import ChosenBackend, Terms, open_integrato
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import build_boxes
 
-__all__ = ["open_session"]
+__all__ = ["check_step", "open_session"]
 
 _MOST_SAMPLES = 1 << 22
 """Samples on a ray that an integrator can tell apart: their numbers are made in float32."""
@@ -38,7 +38,7 @@ def open_session(
     """
     root = store.root
     meta, tables = store.meta, store.tables
-    _check_step(meta.grid, options.step_size)
+    check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
     precision = choose_precision(
         stream.precision,
@@ -70,7 +70,8 @@ def open_session(
     return session, precision, backend
 
 
-def _check_step(grid: GridSpec, step_size: float) -> None:
+def check_step(grid: GridSpec, step_size: float) -> None:
+    """Refuse (InvalidInput) steps that are too short for a grid."""
     diagonal = math.hypot(*grid.size)
     if diagonal / step_size >= _MOST_SAMPLES:
         least = diagonal / _MOST_SAMPLES

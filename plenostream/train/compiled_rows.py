@@ -125,3 +125,7 @@ class CompiledRows:
         work(*parts[0])
         for other in others:
             other.result()
+
+    def close(self) -> None:
+        """See `RowWork`."""
+        self._threads.shutdown()

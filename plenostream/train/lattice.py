@@ -109,6 +109,15 @@ class Lattice:
             boxes=Boxes(brick=table.brick, block=table.block, corners=table.corners),
         )
 
+    def owners(self, bricks: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Voxels of the rows of bricks, brick by brick."""
+        start, stop = self.row_start[bricks], self.row_start[bricks + 1]
+        counts = stop - start
+        first = np.cumsum(counts) - counts
+        rows: NDArray[np.int64] = np.arange(int(counts.sum())) + np.repeat(start - first, counts)
+        found: NDArray[np.int32] = self.owner[rows]
+        return found
+
     def active(self) -> NDArray[np.bool_]:
         """Which voxels [X, Y, Z] of the grid there are."""
         found = np.zeros(self.grid.size, np.bool_)
@@ -138,4 +147,5 @@ def _around(index: NDArray[np.int32], bricks: BrickGrid) -> NDArray[np.int32]:
     number[tuple((index + 1).T)] = itself
     steps = np.stack(np.meshgrid(*[np.arange(3)] * 3, indexing="ij"), -1).reshape(-1, 3)
     found = number[tuple(np.moveaxis(index[:, None] + steps, -1, 0))]
-    return np.where(found == ABSENT, itself[:, None], found)
+    whole: NDArray[np.int32] = np.where(found == ABSENT, itself[:, None], found)
+    return whole

@@ -95,13 +95,16 @@ class PlainRows:
             (rows.density, rows.density_square, rows.by_density[places], step.density_rate),
             (rows.sh, rows.sh_square, rows.by_sh[places], step.sh_rate),
         ):
-            rate = np.float32(rate)
+            down = np.float32(rate) * by
             if squares is None:
-                values[touched] -= rate * by
+                values[touched] -= down
                 continue
             mine, before = by * by, squares[touched]
             mean = np.where(before == 0.0, mine, mine + np.float32(step.beta) * (before - mine))
             squares[touched] = mean
-            values[touched] -= rate * by / (np.sqrt(mean) + np.float32(step.epsilon))
+            values[touched] -= down / (np.sqrt(mean) + np.float32(step.epsilon))
         rows.place_of[touched] = ABSENT
         rows.n_touched = 0
+
+    def close(self) -> None:
+        """See `rows.RowWork`."""

@@ -124,3 +124,7 @@ class RowWork(Protocol):
     def descend(self, step: Descent) -> None:
         """Take all touched rows a step down; none is touched then."""
         ...
+
+    def close(self) -> None:
+        """End the threads, if it has some."""
+        ...

@@ -167,9 +167,7 @@ class Walk(Closing):
         rgb = np.empty((len(tiles), TILE_RAYS, 3), np.float32)
         alpha = np.empty((len(tiles), TILE_RAYS), np.float32)
 
-        def keep(
-            part: slice, colours: NDArray[np.float32], opaque: NDArray[np.float32]
-        ) -> None:
+        def keep(part: slice, colours: NDArray[np.float32], opaque: NDArray[np.float32]) -> None:
             rgb[part], alpha[part] = colours, opaque
 
         for part in _parts(len(tiles), self.plan.n_tiles):
@@ -252,14 +250,7 @@ class Walk(Closing):
         if n > len(self._by.density):
             self._by = RowDerivatives.zeros(n + n // 4, self._columns)
         by = self.integrator.derivatives(self._residency.slot_of[wave], self._by.rows(0, n))
-        self._work.collect(self._owners(wave), by.density, by.sh)
-
-    def _owners(self, bricks: NDArray[np.int64]) -> NDArray[np.int32]:
-        """Voxels of the rows of bricks, brick by brick."""
-        start, stop = self._lattice.row_start[bricks], self._lattice.row_start[bricks + 1]
-        counts = stop - start
-        first = np.cumsum(counts) - counts
-        return self._lattice.owner[np.arange(int(counts.sum())) + np.repeat(start - first, counts)]
+        self._work.collect(lattice.owners(wave), by.density, by.sh)
 
     def _finished(self, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rgb = np.zeros((self.plan.n_tiles, TILE_RAYS, 3), np.float32)
@@ -294,7 +285,7 @@ class Walk(Closing):
         lattice = self._lattice
         n_rows = np.concatenate([[0], np.cumsum(np.diff(lattice.row_start)[bricks])])
         n_pages = np.concatenate([[0], np.cumsum(self._pages[bricks])])
-        owners = self._owners(bricks)
+        owners = lattice.owners(bricks)
         start = 0
         while start < len(bricks):
             most = int(np.searchsorted(n_rows, n_rows[start] + self.integrator.batch_rows, "right"))
