@@ -26,10 +26,15 @@ def open_session(
     options: RenderOptions,
     stream: StreamOptions,
     weights: RowWeights | None = None,
+    *,
+    differentiate: bool = False,
+    leaving_bytes: int = 0,
+    back_ray_bytes: int = 0,
 ) -> tuple[Session, ChosenPrecision, ChosenBackend]:
     """Everything that drawing a scene, or a level of one, takes; allocates nothing on the device.
 
-    With `weights`, those of samples are kept there.
+    With `weights`, those of samples are kept there; `differentiate` as in `SampleRule`, and what
+    that takes as in `Session`.
 
     Raises
     ------
@@ -51,7 +56,9 @@ def open_session(
     scene = scene_shape(store, table, basis_of(root))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options, meta.grid, weigh=weights is not None),
+        rule=sample_rule(
+            options, meta.grid, weigh=weights is not None, differentiate=differentiate
+        ),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,
@@ -66,6 +73,8 @@ def open_session(
         integrator,
         host_bytes=stream.host_bytes,
         weights=weights,
+        leaving_bytes=leaving_bytes,
+        back_ray_bytes=back_ray_bytes,
     )
     return session, precision, backend
 

@@ -7,7 +7,7 @@ as a whole: tiles become means as they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -154,13 +154,16 @@ class PictureJob:
             waves=waves,
         )
 
-    def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
-        """The picture, and what it cost."""
+    def draw(
+        self, oversight: Oversight = UNWATCHED, turn: Callable[[Lot], Lot] | None = None
+    ) -> tuple[Pixels, FrameStats]:
+        """The picture, and what it cost; `turn` as in `RaysJob.draw`."""
         oversight.begin(self._camera.width * self._camera.height)
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        stats = self._session.draw(self.layout, self._lots(pixels), held, oversight)
+        lots = self._lots(pixels) if turn is None else map(turn, self._lots(pixels))
+        stats = self._session.draw(self.layout, lots, held, oversight)
         return pixels.cut(self._picture_camera), stats
 
     def part(self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place) -> Lot | None:
@@ -174,7 +177,7 @@ class PictureJob:
         return Lot(
             rays=rays,
             n_rays=(bottom - top) * self._camera.width,
-            views=iter((view,)),
+            views=(view,).__iter__,
             has_one_view=True,
             place=place,
             alone=True,
@@ -206,7 +209,7 @@ class PictureJob:
             yield Lot(
                 rays=rays,
                 n_rays=(bottom - top) * self._camera.width,
-                views=iter((view,)),
+                views=(view,).__iter__,
                 has_one_view=True,
                 place=place,
             )

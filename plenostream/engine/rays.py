@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -82,10 +83,18 @@ class RaysJob:
         self._layout, self._at_once = session.planner.packets(kind, len(origins))
 
     def draw(
-        self, held_bytes: int = 0, oversight: Oversight = UNWATCHED
+        self,
+        held_bytes: int = 0,
+        oversight: Oversight = UNWATCHED,
+        turn: Callable[[Lot], Lot] | None = None,
     ) -> tuple[NDArray[np.float32], FrameStats]:
-        """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost; the caller holds so many bytes
-        more."""
+        """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost.
+
+        Parameters
+        ----------
+        held_bytes : what the caller holds beside them
+        turn : makes the lots that are drawn of those that would be, such as `WayBack.turn`
+        """
         oversight.begin(len(self._origins))
         aovs = self._session.aovs
         values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
@@ -94,7 +103,8 @@ class RaysJob:
         values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
         held = {"caller": held_bytes}
-        stats = self._session.draw(self._layout, self._lots(values), held, oversight)
+        lots = self._lots(values) if turn is None else map(turn, self._lots(values))
+        stats = self._session.draw(self._layout, lots, held, oversight)
         return values, stats
 
     def _lots(self, values: NDArray[np.float32]) -> Iterator[Lot]:
@@ -121,9 +131,13 @@ class RaysJob:
                     drawn[number, :, 4] = depth
                     drawn[number, :, 5:] = aovs
 
-                views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
                 yield Lot(
-                    rays=rays, n_rays=len(members), views=views, has_one_view=False, place=place
+                    rays=rays,
+                    n_rays=len(members),
+                    views=partial(self._views, octant, rays.n_tiles),
+                    has_one_view=False,
+                    place=place,
+                    members=mine,
                 )
                 _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]
 
@@ -153,6 +167,8 @@ class RaysJob:
                 yield octant, order[first:end]
 
     def _views(self, octant: int, n_packets: int) -> Iterator[View]:
+        if octant == _MISSES:
+            return
         table, index = self._session.table, self._session.store.tables.index
         for packet, box in self._session.integrator.boxes_met(n_packets, self._at_once.pairs):
             yield packet_view(table, index, octant, packet, box)

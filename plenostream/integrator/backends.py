@@ -21,7 +21,7 @@ _OTHER_DEVICES = ("jax_plugins", "libtpu")
 """Packages without which JAX knows no device but the CPU."""
 _WEIGHING = ("native",)
 """Backends that keep the weights of samples."""
-_DIFFERENTIATING: tuple[str, ...] = ()
+_DIFFERENTIATING = ("native",)
 """Backends that go back, see `Integrator.begin_back`."""
 
 

@@ -329,7 +329,8 @@ class Integrator(Protocol):
         """As `begin`, to go back through the samples of rays that were drawn and finished: `advance`
         then adds to the derivatives of a loss by the rows of the bricks that are met, and nothing is
         gathered. Samples, and where rays wait, are those of drawing, whatever the waves are; the rows
-        have to be those that were drawn. After the last wave comes `drop`.
+        have to be those that were drawn. After the last wave comes `report`, which waits for them, and
+        then `drop`.
 
         Parameters
         ----------

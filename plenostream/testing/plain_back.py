@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.integrator.interface import Light, LossByRays, RowDerivatives, SampleRule
+from plenostream.integrator.interface import (
+    OPAQUE_LENGTH,
+    Light,
+    LossByRays,
+    RowDerivatives,
+    SampleRule,
+)
 
 __all__ = ["BackSamples", "PlainBack"]
 
@@ -82,12 +88,19 @@ class PlainBack:
         rgb, by_rgb = (a.reshape(-1, 3)[rays].astype(float) for a in (loss.rgb, loss.by_rgb))
         alpha, by_alpha = (a.reshape(-1)[rays].astype(float) for a in (loss.alpha, loss.by_alpha))
         behind = (by_rgb * (rgb - some.seen)).sum(1)
+        left = 1.0 - alpha
+        if self._rule.light is Light.OPAQUE_END:
+            # Nothing lies behind it, whatever float32 says of its colours: its length is 1e9.
+            ends = some.length == OPAQUE_LENGTH
+            behind[ends] = 0.0
+            left = np.where(ends, some.after * (some.after >= self._rule.stop_thresh), left)
         own = (by_rgb * np.maximum(some.signed, 0.0)).sum(1)
-        by_sigma = some.length * (own * some.after - behind + by_alpha * (1.0 - alpha))
+        by_sigma = some.length * (own * some.after - behind + by_alpha * left)
         by_sigma += loss.sparsity * 4.0 * some.sigma / (1.0 + 2.0 * some.sigma**2)
         by_sigma = np.where(some.sigma > 0.0, by_sigma, 0.0)
         by_colour = np.where(some.signed > 0.0, by_rgb, 0.0) * some.weight[:, None]
-        by_sh = (by_colour[..., None] * some.basis[:, None, :]).reshape(len(rays), -1)
+        n = len(rays)
+        by_sh = (by_colour.reshape(n, 3, 1) * some.basis.reshape(n, 1, -1)).reshape(n, -1)
         for corner, offset in enumerate(_CORNERS):
             share = np.where(offset, some.within, 1.0 - some.within).prod(1)
             voxel = some.voxels[:, corner]

@@ -237,16 +237,11 @@ static void seek_abreast(const Scene *scene, Tile *tile, int first, int32_t star
     memcpy(tile->next + first, &count, sizeof count);
 }
 
-/* Set up the rays of a tile; says whether one of them can meet anything. */
-static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+/* Put rays whose places are known before their first boxes; says whether one can meet anything. */
+static int start_tile(const Scene *scene, const Bundle *bundle, Tile *tile)
 {
     int live = 0;
-    lattice(scene, world, at, tile);
-    const Bundle bundle = bundle_of(scene, tile);
-    const int32_t start = empty_until(scene, &bundle), last = empty_after(scene, &bundle);
-    /* One more, which is empty: the last sample of a ray may be opaque. */
-    for (int i = 0; i < TILE_RAYS; i++)
-        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
+    const int32_t start = empty_until(scene, bundle);
     for (int first = 0; first < TILE_RAYS; first += ABREAST) seek_abreast(scene, tile, first, start);
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {
@@ -256,6 +251,25 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
         for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = tile->left[i] = 1.0f;
     }
     return live;
+}
+
+/* Set up the rays of a tile; says whether one of them can meet anything. */
+static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+{
+    lattice(scene, world, at, tile);
+    const Bundle bundle = bundle_of(scene, tile);
+    const int32_t last = empty_after(scene, &bundle);
+    /* One more, which is empty: the last sample of a ray may be opaque. */
+    for (int i = 0; i < TILE_RAYS; i++)
+        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
+    return start_tile(scene, &bundle, tile);
+}
+
+/* Let the rays of a tile begin anew; says whether one of them can meet anything. */
+static int restart_tile(const Scene *scene, Tile *tile)
+{
+    const Bundle bundle = bundle_of(scene, tile);
+    return start_tile(scene, &bundle, tile);
 }
 
 #endif
