@@ -99,7 +99,12 @@ class TrainOptions:
         Choice(choices=get_args(Optimiser), help="How rows of voxels that a step touches change."),
     ] = "rmsprop"
     lr_sigma: Annotated[
-        float, Number(least=SMALL, most=1e6, help="Rate of densities at the beginning.")
+        float,
+        Number(
+            least=SMALL,
+            most=1e6,
+            help="Rate of densities at the beginning, in a grid of 256 voxels; in proportion in others.",
+        ),
     ] = 30.0
     lr_sigma_final: Annotated[
         float, Number(least=SMALL, most=1e6, help="Rate of densities at the end.")
@@ -110,13 +115,13 @@ class TrainOptions:
             least=0, most=1,
             help="Share of the training in which the rate of densities rises from a hundredth.",
         ),
-    ] = 0.1  # fmt: skip
+    ] = 0.2  # fmt: skip
     lr_sh: Annotated[
         float, Number(least=SMALL, most=1e6, help="Rate of coefficients at the beginning.")
-    ] = 0.01
+    ] = 0.03
     lr_sh_final: Annotated[
         float, Number(least=SMALL, most=1e6, help="Rate of coefficients at the end.")
-    ] = 0.0002
+    ] = 0.0005
     rms_beta: Annotated[
         float,
         Number(least=0, most=1, help="Share of the mean squares that a step of rmsprop keeps."),
@@ -145,7 +150,7 @@ class TrainOptions:
     init_sigma: Annotated[
         float,
         Number(least=0, most=LARGE, unit="per world unit", help="Density that all begins with."),
-    ] = 0.1
+    ] = 0.5
     min_weight: Annotated[
         float,
         Number(

@@ -72,6 +72,29 @@ class Photographs:
             tell("photographs", number + 1, len(views))
         return read
 
+    def reduced(self, factor: int) -> Photographs:
+        """The same with so many times fewer pixels along each edge, means of those that there were.
+
+        What does not fill a pixel at the right and the bottom is left out.
+        """
+        if factor == 1:
+            return self
+        smaller = Photographs(self._views, self._background)
+        for camera, pixels in zip(self.cameras, self._pixels, strict=True):
+            width, height = (max(edge // factor, 1) for edge in (camera.width, camera.height))
+            across, down = (min(factor, edge) for edge in (camera.width, camera.height))
+            part = camera.region(0, 0, across * width, down * height)
+            smaller.cameras.append(part.resized(width, height))
+            values = _values(pixels[: down * height, : across * width])
+            means = values.reshape(height, down, width, across, 3).mean((1, 3), dtype=np.float32)
+            smaller._pixels.append(means.astype(np.float16))
+        return smaller
+
+    @property
+    def largest_edge(self) -> int:
+        """Pixels along the longest edge of all photographs."""
+        return max(max(camera.width, camera.height) for camera in self.cameras)
+
     def __len__(self) -> int:
         return len(self.cameras)
 

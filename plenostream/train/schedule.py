@@ -9,8 +9,10 @@ from plenostream.options import TrainOptions
 
 __all__ = ["Course", "delayed_exponential", "stages_of"]
 
-_LEAST_SIZE = 64
+_LEAST_SIZE = 32
 """Voxels an axis that training begins with, where it ends with twice as many or more."""
+_RATE_SIZE = 256
+"""Voxels an axis for which rates of densities are said."""
 _GROWTH = 1.8
 """How much longer a stage takes than the one before."""
 _DELAY_FACTOR = 0.01
@@ -58,12 +60,15 @@ class Course:
         done = step / self.options.n_steps if limit is None else seconds / limit
         return min(done, 1.0)
 
-    def rates(self, share: float) -> tuple[float, float]:
-        """Of densities and of coefficients."""
+    def rates(self, share: float, size: int) -> tuple[float, float]:
+        """Of densities, in a grid of `size` voxels an axis, and of coefficients.
+
+        What a density per world unit does to light depends on how long a voxel is: a rate that turns
+        256 voxels opaque in so many steps would turn 32 in an eighth of them.
+        """
         options = self.options
-        return (
-            delayed_exponential(
-                options.lr_sigma, options.lr_sigma_final, options.lr_sigma_delay, share
-            ),
-            delayed_exponential(options.lr_sh, options.lr_sh_final, 0.0, share),
+        sigma = delayed_exponential(
+            options.lr_sigma, options.lr_sigma_final, options.lr_sigma_delay, share
         )
+        sh = delayed_exponential(options.lr_sh, options.lr_sh_final, 0.0, share)
+        return sigma * size / _RATE_SIZE, sh

@@ -46,6 +46,8 @@ _SAVING_S = 300.0
 """Seconds between checkpoints."""
 _DILATION, _LAST_DILATION = 2, 1
 """How often voxels that matter are dilated, between stages and in the end."""
+_PIXELS_A_VOXEL = 2
+"""Pixels along an edge of a photograph for each voxel of an axis, at least."""
 _SHARES = 1000
 """Parts that progress counts."""
 
@@ -215,11 +217,15 @@ class Trainer:
         return state
 
     def _stage(self, state: TrainState) -> Stage:
-        self._budget.require(state.lattice.n_voxels, state.lattice.grid.size)
+        """A stage of the training; photographs are no finer than its voxels need, so that a tile of
+        them covers several voxels: a step then learns of more."""
+        size = state.lattice.grid.size
+        self._budget.require(state.lattice.n_voxels, size)
+        factor = max(self._photographs.largest_edge // (_PIXELS_A_VOXEL * max(size)), 1)
         return Stage(
             state.lattice,
             state.rows,
-            self._photographs,
+            self._photographs.reduced(factor),
             self._options,
             self._render,
             self._stream,
@@ -236,12 +242,13 @@ class Trainer:
     ) -> bool:
         """Step until the stage is over; false: it was stopped."""
         end = course.ends[state.stage]
-        what = f"training {max(stage.lattice.grid.size)}"
+        size = max(stage.lattice.grid.size)
+        what = f"training {size}"
         saved = time.perf_counter()
         while (share := pace.share) < end:
             if stopped():
                 return False
-            pace.took(stage.step(state.step, course.rates(share)))
+            pace.took(stage.step(state.step, course.rates(share, size)))
             state.step += 1
             self._tell(what, int(_SHARES * pace.share), _SHARES)
             if pace.is_due():
