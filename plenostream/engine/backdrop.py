@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plenostream.errors import DeviceError
 from plenostream.field.background import OutwardRays, SeeLayers, see_layers
+from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import Place, RaySource
+from plenostream.integrator.interface import RaySource
 from plenostream.integrator.native.layers import compiled_layers
 from plenostream.integrator.native.library import load_kernels
 from plenostream.stream.texels import Texels
@@ -72,43 +73,27 @@ class Backdrop:
         the layers, and the background's colour, behind them."""
         self._stopped = False
 
-        def put(
-            number: NDArray[np.int64],
-            rgb: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            alpha: NDArray[np.float32],
-            aovs: NDArray[np.float32],
-        ) -> None:
-            parts = [
-                slice(first, first + _TILES_AT_ONCE)
-                for first in range(0, len(number), _TILES_AT_ONCE)
-            ]
+        def draw(some: Finished) -> None:
+            if not self._stopped:
+                place(self._drawn(rays, some))
 
-            def draw(part: slice) -> None:
-                if not self._stopped:
-                    colour, opaque = self._drawn(rays, number[part], rgb[part], alpha[part])
-                    place(number[part], colour, depth[part], opaque, aovs[part])
-
+        def put(finished: Finished) -> None:
             # Not in the thread that brings them: of those there may be more than are planned for.
+            parts = finished.parts(_TILES_AT_ONCE)
             for drawn in [self._threads.submit(draw, part) for part in parts]:
                 drawn.result()
 
         return put
 
-    def _drawn(
-        self,
-        rays: RaySource,
-        number: NDArray[np.int64],
-        rgb: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Colour [t, 64, 3] and alpha [t, 64] of tiles with everything behind them."""
-        colour, opaque = np.array(rgb, np.float32), np.array(alpha, np.float32)
-        tiles = np.flatnonzero((opaque < 1.0).any(axis=1))
+    def _drawn(self, rays: RaySource, some: Finished) -> Finished:
+        """Tiles that were finished on black, with everything behind them."""
+        tiles = np.flatnonzero((some.alpha < 1.0).any(axis=1))
         if not len(tiles):
-            return colour, opaque
+            return some
+        colour, opaque = np.array(some.rgb, np.float32), np.array(some.alpha, np.float32)
+        number = some.tile[tiles]
         origins, directions, valid = rays.make(
-            np, *(a[number[tiles]] for a in rays.per_tile), *rays.shared
+            np, *(a[number] for a in rays.per_tile), *rays.shared
         )
         trans = 1.0 - opaque[tiles].reshape(-1).astype(np.float64)
         seen = np.flatnonzero((trans > 0.0) & valid)
@@ -117,7 +102,7 @@ class Backdrop:
         at = tiles[seen // TILE_RAYS], seen % TILE_RAYS
         colour[at] += outward.colour + outward.trans[:, None] * self._behind
         opaque[at] = 1.0 - outward.trans
-        return colour, opaque
+        return replace(some, rgb=colour, alpha=opaque)
 
     def _bring_outward(self, rays: OutwardRays) -> None:
         """Let rays see everything that is behind the volume."""

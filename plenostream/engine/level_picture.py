@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,8 @@ from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
 from plenostream.errors import BudgetError
 from plenostream.field.aovs import NO_AOVS
+from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE, TILE_RAYS
-from plenostream.integrator.interface import Place
 from plenostream.plan import bricks_drawn
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
@@ -53,34 +54,27 @@ class _Front:
         """Tiles through which light comes."""
         return np.asarray((self._left > 0.0).any(axis=1))
 
-    def lay_behind(
-        self,
-        number: NDArray[np.int64],
-        rgb: NDArray[np.float32],
-        depth: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        aovs: NDArray[np.float32],
-    ) -> None:
-        """A `Place`: tiles of the next level; no two threads have the same."""
-        left = self._left[number]
-        self._rgb[number] += left[..., None] * rgb
-        self._depth[number] += left * depth
-        self._left[number] = left * (1.0 - alpha)
+    def lay_behind(self, some: Finished) -> None:
+        """A `Place`: tiles of the next level."""
+        left = self._left[some.tile]
+        self._rgb[some.tile] += left[..., None] * some.rgb
+        self._depth[some.tile] += left * some.depth
+        self._left[some.tile] = left * (1.0 - some.alpha)
 
     def finishing(self, place: Place, behind: NDArray[np.float32]) -> Place:
         """What takes the tiles of the last level and gives all to `place`, with a colour [3] behind."""
 
-        def put(
-            number: NDArray[np.int64],
-            rgb: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            alpha: NDArray[np.float32],
-            aovs: NDArray[np.float32],
-        ) -> None:
-            left, through = self._left[number], 1.0 - alpha
-            opaque = np.asarray(1.0 - left * through, np.float32)
-            colour = self._rgb[number] + left[..., None] * (rgb + through[..., None] * behind)
-            place(number, colour, self._depth[number] + left * depth, opaque, aovs)
+        def put(some: Finished) -> None:
+            left, through = self._left[some.tile], 1.0 - some.alpha
+            last = some.rgb + through[..., None] * behind
+            place(
+                replace(
+                    some,
+                    rgb=self._rgb[some.tile] + left[..., None] * last,
+                    depth=self._depth[some.tile] + left * some.depth,
+                    alpha=np.asarray(1.0 - left * through, np.float32),
+                )
+            )
 
         return put
 
@@ -88,9 +82,10 @@ class _Front:
         """Give `finishing`'s `put` a last level that shows nothing."""
         none = np.zeros((_TILES_AT_ONCE, TILE_RAYS, 3), np.float32)
         for first in range(0, len(self._left), _TILES_AT_ONCE):
-            number = np.arange(first, min(first + _TILES_AT_ONCE, len(self._left)))
-            rgb = none[: len(number)]
-            put(number, rgb, rgb[..., 0], rgb[..., 0], rgb[..., :0])
+            tile = np.arange(first, min(first + _TILES_AT_ONCE, len(self._left)))
+            rgb = none[: len(tile)]
+            zero = rgb[..., 0]
+            put(Finished(tile=tile, rgb=rgb, depth=zero, alpha=zero, aovs=rgb[..., :0]))
 
 
 class LevelPicture:
@@ -213,15 +208,7 @@ class LevelPicture:
         front = _Front(-(-(bottom - top) // TILE) * -(-self._camera.width // TILE))
         held = {"picture": 2 * pixels.nbytes + front.nbytes}
 
-        def place(
-            number: NDArray[np.int64],
-            rgb: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            alpha: NDArray[np.float32],
-            aovs: NDArray[np.float32],
-        ) -> None:
-            pixels.put(first + number, rgb, depth, alpha, aovs)
-
+        place = partial(pixels.put, first=first)
         for level, job in self._jobs.items():
             session = self._sessions.session(level)
             lay: Place = front.lay_behind

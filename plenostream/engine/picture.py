@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -22,8 +23,9 @@ from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import camera_view, tile_corners
 from plenostream.errors import InternalError
 from plenostream.field.aovs import Aovs
+from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE
-from plenostream.integrator.interface import Place, RaySource
+from plenostream.integrator.interface import RaySource
 from plenostream.plan import CameraView, plan_waves
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
@@ -64,24 +66,16 @@ class Pixels:
         arrays = (self.rgb, self.alpha, self.depth, *self.aovs.values())
         return sum(array.nbytes for array in arrays)
 
-    def put(
-        self,
-        number: NDArray[np.int64],
-        rgb: NDArray[np.float32],
-        depth: NDArray[np.float32],
-        alpha: NDArray[np.float32],
-        aovs: NDArray[np.float32],
-    ) -> None:
-        """Fill in tiles: colour [t, 64, 3], depth and alpha [t, 64], AOVs [t, 64, E]; `number` [t]
-        counts the tiles row by row."""
+    def put(self, some: Finished, *, first: int = 0) -> None:
+        """Fill in tiles, numbered row by row from `first` on."""
         height, width = self.alpha.shape
         edge = TILE // self.samples
-        row, column = np.divmod(number, width // edge)
-        parts = [(self.rgb, rgb), (self.depth, depth), (self.alpha, alpha)]
+        row, column = np.divmod(first + some.tile, width // edge)
+        parts = [(self.rgb, some.rgb), (self.depth, some.depth), (self.alpha, some.alpha)]
         if self.samples > 1:
             parts = [(whole, self._by_pixel(part).mean(2)) for whole, part in parts]
         if self.aovs:
-            found = self.gathered.of_pixels(self._by_pixel(aovs))
+            found = self.gathered.of_pixels(self._by_pixel(some.aovs))
             parts += [(self.aovs[name], part) for name, part in found.items()]
         for whole, part in parts:
             # A row of a tile's pixels, all channels together, is one thing to NumPy: number by
@@ -89,7 +83,7 @@ class Pixels:
             length = edge * whole[0, 0].size
             pixels = np.dtype(("V", length * whole.itemsize))
             tiled = whole.reshape(height // edge, edge, -1).view(pixels)
-            runs = np.ascontiguousarray(part).reshape(len(number), edge * length)
+            runs = np.ascontiguousarray(part).reshape(len(row), edge * length)
             tiled[row, :, column] = runs.view(pixels)
 
     def _by_pixel(self, rays: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -192,18 +186,6 @@ class PictureJob:
     def _lots(self, pixels: Pixels) -> Iterator[Lot]:
         columns = -(-self._camera.width // TILE)
         for top, bottom in self._bands():
-            first = top // TILE * columns
-
-            def place(
-                number: NDArray[np.int64],
-                rgb: NDArray[np.float32],
-                depth: NDArray[np.float32],
-                alpha: NDArray[np.float32],
-                aovs: NDArray[np.float32],
-                first: int = first,
-            ) -> None:
-                pixels.put(first + number, rgb, depth, alpha, aovs)
-
             view = self._view(top, bottom)
             rays = self.rays(top, bottom, seen=view.tiles_seen())
             yield Lot(
@@ -211,7 +193,7 @@ class PictureJob:
                 n_rays=(bottom - top) * self._camera.width,
                 views=(view,).__iter__,
                 has_one_view=True,
-                place=place,
+                place=partial(pixels.put, first=top // TILE * columns),
             )
 
     def rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:

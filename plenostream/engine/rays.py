@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.sight import packet_view
+from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import RaySource
 from plenostream.plan import View
@@ -62,6 +63,13 @@ def packets_of(
         packets=True,
         keys_only=keys_only,
     )
+
+
+def _put(drawn: NDArray[np.float32], some: Finished) -> None:
+    drawn[some.tile, :, :3] = some.rgb
+    drawn[some.tile, :, 3] = some.alpha
+    drawn[some.tile, :, 4] = some.depth
+    drawn[some.tile, :, 5:] = some.aovs
 
 
 def _whole_rays(values: NDArray[np.float32]) -> NDArray[np.void]:
@@ -118,25 +126,12 @@ class RaysJob:
                 rays = self._session.projected(packets_of(origins, directions, members))
                 drawn = np.empty((rays.n_tiles, TILE_RAYS, values.shape[1]), np.float32)
 
-                def place(
-                    number: NDArray[np.int64],
-                    rgb: NDArray[np.float32],
-                    depth: NDArray[np.float32],
-                    alpha: NDArray[np.float32],
-                    aovs: NDArray[np.float32],
-                    drawn: NDArray[np.float32] = drawn,
-                ) -> None:
-                    drawn[number, :, :3] = rgb
-                    drawn[number, :, 3] = alpha
-                    drawn[number, :, 4] = depth
-                    drawn[number, :, 5:] = aovs
-
                 yield Lot(
                     rays=rays,
                     n_rays=len(members),
                     views=partial(self._views, octant, rays.n_tiles),
                     has_one_view=False,
-                    place=place,
+                    place=partial(_put, drawn),
                     members=mine,
                 )
                 _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]

@@ -21,6 +21,7 @@ from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
 from plenostream.field.aovs import Aovs
 from plenostream.field.basis import Basis
+from plenostream.field.finished import Place
 from plenostream.field.grid import GridSpec
 from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
@@ -29,7 +30,6 @@ from plenostream.integrator.interface import (
     Boxes,
     Integrator,
     Light,
-    Place,
     RaySource,
     SampleRule,
     SceneShape,

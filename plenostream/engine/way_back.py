@@ -8,8 +8,9 @@ loss says what it makes of it, and the same lot goes through its waves again, se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from plenostream.engine.session import Lot, Session
 from plenostream.errors import InvalidInput
 from plenostream.field.background import BackgroundLayers
 from plenostream.field.background_back import see_layers_back
+from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import LossByRays, RaySource, RowDerivatives
@@ -100,24 +102,21 @@ def open_back_session(
     return session
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Drawn:
-    """What t tiles of rays saw."""
+def _room(n_tiles: int, n_aovs: int) -> Finished:
+    """Room for what tiles see."""
+    plane = (n_tiles, TILE_RAYS)
+    return Finished(
+        tile=np.arange(n_tiles),
+        rgb=np.zeros((*plane, 3), np.float32),
+        depth=np.zeros(plane, np.float32),
+        alpha=np.zeros(plane, np.float32),
+        aovs=np.zeros((*plane, n_aovs), np.float32),
+    )
 
-    rgb: NDArray[np.float32]
-    depth: NDArray[np.float32]
-    alpha: NDArray[np.float32]
-    aovs: NDArray[np.float32]
 
-    @classmethod
-    def empty(cls, n_tiles: int, n_aovs: int) -> Self:
-        plane = (n_tiles, TILE_RAYS)
-        shapes = ((*plane, 3), plane, plane, (*plane, n_aovs))
-        return cls(*(np.zeros(shape, np.float32) for shape in shapes))
-
-    def put(self, number: NDArray[np.int64], *values: NDArray[np.float32]) -> None:
-        for mine, theirs in zip((self.rgb, self.depth, self.alpha, self.aovs), values, strict=True):
-            mine[number] = theirs
+def _put(room: Finished, some: Finished) -> None:
+    room.rgb[some.tile], room.depth[some.tile] = some.rgb, some.depth
+    room.alpha[some.tile], room.aovs[some.tile] = some.alpha, some.aovs
 
 
 class WayBack:
@@ -149,23 +148,24 @@ class WayBack:
 
     def turn(self, lot: Lot) -> Lot:
         """The same lot, such that it goes back once it is drawn."""
-        drawn = _Drawn.empty(lot.rays.n_tiles, self._session.aovs.n_columns)
+        drawn = _room(lot.rays.n_tiles, self._session.aovs.n_columns)
 
         def go_back(frame: Frame, layout: Layout) -> None:
             self._go_back(lot, drawn, frame, layout)
 
-        return replace(lot, alone=True, place=drawn.put, then=go_back)
+        return replace(lot, alone=True, place=partial(_put, drawn), then=go_back)
 
     def collect(self) -> None:
         """Hand over the derivatives of all bricks in the pool that have some."""
         self._take(*self._session.resident())
+        # Not as one leaves: before its turn it may leave, and come back to be met.
+        self._went_back[:] = False
 
-    def _go_back(self, lot: Lot, drawn: _Drawn, frame: Frame, layout: Layout) -> None:
-        session, seen = self._session, _Drawn.empty(*drawn.aovs.shape[::2])
-        place, colour = session.behind(lot.rays, seen.put, layout.host.background_bytes)
-        values = (drawn.rgb + (1.0 - drawn.alpha[..., None]) * colour, drawn.depth, drawn.alpha)
-        place(np.arange(len(drawn.rgb)), *values, drawn.aovs)
-        lot.place(np.arange(len(drawn.rgb)), seen.rgb, seen.depth, seen.alpha, seen.aovs)
+    def _go_back(self, lot: Lot, drawn: Finished, frame: Frame, layout: Layout) -> None:
+        session, seen = self._session, _room(len(drawn.tile), drawn.aovs.shape[2])
+        place, colour = session.behind(lot.rays, partial(_put, seen), layout.host.background_bytes)
+        place(replace(drawn, rgb=drawn.rgb + (1.0 - drawn.alpha[..., None]) * colour))
+        lot.place(seen)
         by_rgb, by_alpha = self._loss(lot, seen.rgb, drawn.alpha)
         by_alpha = np.zeros_like(drawn.alpha) if by_alpha is None else by_alpha
         backdrop = session.backdrop(layout.host.background_bytes)
@@ -223,14 +223,13 @@ class WayBack:
         return by_alpha.reshape(alpha.shape)
 
     def _take(self, bricks: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
-        """Hand over the derivatives of bricks [b] in these slots, as far as they went back."""
+        """Hand over the derivatives of bricks [b] in these slots, as far as rays may have met them."""
         mine = self._went_back[bricks]
         bricks, slots = bricks[mine], slots[mine]
         for part in self._parts(bricks):
             n = int(self._n_rows[bricks[part]].sum())
             room = self._room.rows(0, n)
             self._keep(bricks[part], self._session.integrator.derivatives(slots[part], room))
-        self._went_back[bricks] = False
 
     def _parts(self, bricks: NDArray[np.int64]) -> Iterator[slice]:
         """Bricks whose rows there is room for, together."""

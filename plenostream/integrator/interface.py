@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.field.basis import Basis
+from plenostream.field.finished import Place
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
 from plenostream.integrator.costs import DeviceCosts, HostCosts, Sizes
@@ -47,7 +48,6 @@ __all__ = [
     "Integrator",
     "Light",
     "LossByRays",
-    "Place",
     "RaySource",
     "Report",
     "RowDerivatives",
@@ -69,19 +69,6 @@ OPAQUE_LENGTH = 1e9
 
 _LEAST_STAGED = 4096
 """Rows of a staging buffer, at least."""
-
-Place = Callable[
-    [
-        NDArray[np.int64],
-        NDArray[np.float32],
-        NDArray[np.float32],
-        NDArray[np.float32],
-        NDArray[np.float32],
-    ],
-    None,
-]
-"""Takes numbers of tiles [t], their colour [t, 64, 3], depth [t, 64], alpha [t, 64] and AOVs
-[t, 64, E] (`SampleRule.aovs`); copies them."""
 
 Report = Callable[[], NDArray[np.bool_]]
 """Which tiles [n_tiles] still had a live ray; waits until that is known."""

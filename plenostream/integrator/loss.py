@@ -41,6 +41,9 @@ class RowDerivatives(NamedTuple):
     """[n] by densities per world unit."""
     sh: NDArray[np.float32]
     """[n, 3 K] by coefficients, channel-major."""
+    touched: NDArray[np.bool_] | None = None
+    """[n]: which rows may have derivatives other than 0. Where it is given as room, those of others are
+    not written to the other arrays: a step of training touches few."""
 
     @classmethod
     def zeros(cls, n: int, columns: int) -> Self:
@@ -49,4 +52,5 @@ class RowDerivatives(NamedTuple):
 
     def rows(self, start: int, stop: int) -> RowDerivatives:
         """Those of the rows [start, stop): the same memory."""
-        return RowDerivatives(self.density[start:stop], self.sh[start:stop])
+        touched = None if self.touched is None else self.touched[start:stop]
+        return RowDerivatives(self.density[start:stop], self.sh[start:stop], touched)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import numpy as np
@@ -24,10 +24,9 @@ from plenostream.integrator.interface import Integrator, RowDerivatives
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import FrameStats
 from plenostream.testing.checkpoints import CheckpointArrays
-from plenostream.testing.pictures import model_of
 from plenostream.testing.plain import PlainIntegrator
 
-__all__ = ["Dense", "LinearLoss", "back_session", "go_back", "slope"]
+__all__ = ["Dense", "LinearLoss", "back_session", "go_back", "value"]
 
 Floats = NDArray[np.float64]
 
@@ -53,8 +52,7 @@ class LinearLoss:
         return cls(*rays, numbers[:, :3].copy(), numbers[:, 3].copy(), sparsity)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Dense:
+class Dense(NamedTuple):
     """Derivatives by voxels: of those that lie in several bricks, the sums."""
 
     density: Floats
@@ -108,9 +106,13 @@ def back_session(
 
 
 def go_back(
-    session: Session, loss: LinearLoss, by_texels: NDArray[np.float32] | None = None
+    session: Session,
+    loss: LinearLoss,
+    by_texels: NDArray[np.float32] | None = None,
+    *,
+    collect: bool = True,
 ) -> tuple[Dense, FrameStats]:
-    """Derivatives of `loss`, and what they cost."""
+    """Derivatives of `loss`, and what they cost; without `collect`, those in the pool stay there."""
     found = Dense.zeros(session.store)
 
     def of_rays(
@@ -127,34 +129,29 @@ def go_back(
     )
     job = RaysJob(session, loss.origins, loss.directions)
     _, stats = job.draw(turn=way.turn)
-    way.collect()
+    if collect:
+        way.collect()
     return found, stats
 
 
-def slope(
-    checkpoint: CheckpointArrays,
+def value(
     loss: LinearLoss,
-    direction: tuple[Floats, Floats],
-    *,
+    checkpoint: CheckpointArrays,
     extras: Mapping[str, NDArray[Any]] | None = None,
-    by: float = 1e-5,
+    *,
+    density: Floats | float = 0.0,
+    sh: Floats | float = 0.0,
     **options: Any,
 ) -> float:
-    """Central difference of `loss` along a `direction` of the rows (density [n] and sh [n, 3 K]), in
-    float64, by the oracle; alpha is that of the volume without layers."""
-    model = model_of(checkpoint, extras)
-
-    def value(share: float) -> float:
-        moved = reference.ReferenceModel(
-            links=model.links,
-            density=model.density + share * direction[0],
-            sh=model.sh + share * direction[1].reshape(model.sh.shape),
-            radius=model.radius,
-            center=model.center,
-            basis=model.basis,
-            layers=model.layers,
-        )
-        seen = reference.render_rays(moved, loss.origins, loss.directions, **options)
-        return float((seen.rgb * loss.by_rgb).sum() - (seen.trans * loss.by_alpha).sum())
-
-    return (value(by) - value(-by)) / (2.0 * by)
+    """The loss in float64, by the oracle, with `density` [n] and `sh` [n, 3 K] added to the rows. Alpha is
+    that of the volume with its layers; sparsity is left out."""
+    model = reference.make_model(
+        checkpoint.links,
+        checkpoint.density.astype(float) + density,
+        checkpoint.sh.astype(float) + sh,
+        radius=checkpoint.radius,
+        center=checkpoint.center,
+        extras=extras,
+    )
+    seen = reference.render_rays(model, loss.origins, loss.directions, **options)
+    return float((seen.rgb * loss.by_rgb).sum() - (seen.trans * loss.by_alpha).sum())

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
     OPAQUE_LENGTH,
@@ -20,7 +21,6 @@ from plenostream.integrator.interface import (
     HostCosts,
     Light,
     LossByRays,
-    Place,
     RaySource,
     Report,
     RowDerivatives,
@@ -300,11 +300,11 @@ class PlainIntegrator:
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         colour = self._colour + self._left[:, None] * background
         values = (colour, self._depth[:, None], 1.0 - self._left[:, None], self._aovs)
-        tiles = np.arange(self._n_tiles)
+        tile = np.arange(self._n_tiles)
         rgb, depth, alpha, aovs = (
-            v.astype(np.float32).reshape(len(tiles), TILE_RAYS, v.shape[1]) for v in values
+            v.astype(np.float32).reshape(len(tile), TILE_RAYS, v.shape[1]) for v in values
         )
-        place(tiles, rgb, depth[..., 0], alpha[..., 0], aovs)
+        place(Finished(tile=tile, rgb=rgb, depth=depth[..., 0], alpha=alpha[..., 0], aovs=aovs))
 
     def interrupt(self) -> None:
         pass

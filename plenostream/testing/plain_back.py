@@ -55,8 +55,8 @@ class PlainBack:
         """Take where the pool's rows are: `row_of` [slots, voxels], 0 where there is none."""
         self._rule, self._row_of = rule, row_of
         kept = rule.differentiate
-        self._by_density = np.zeros(row_of.shape if kept else (0, 0))
-        self._by_sh = np.zeros(rows.shape if kept else (0, 0))
+        self._by_density: Floats = np.zeros(row_of.shape if kept else (0, 0))
+        self._by_sh: Floats = np.zeros(rows.shape if kept else (0, 0))
         self._loss: LossByRays | None = None
 
     @property
@@ -110,12 +110,15 @@ class PlainBack:
     def take(self, slots: NDArray[np.int32], into: RowDerivatives | None) -> RowDerivatives:
         """See `Integrator.derivatives`."""
         active = [np.flatnonzero(self._row_of[slot]) for slot in slots]
-        n = sum(map(len, active))
-        found = into or RowDerivatives.zeros(n, self._by_sh.shape[1])
+        n = sum(len(voxels) for voxels in active)
+        columns = self._by_sh.shape[-1]
+        found = RowDerivatives.zeros(n, columns) if into is None else into
         assert len(found.density) == n
         start = 0
         for slot, voxels in zip(slots, active, strict=True):
             mine = found.rows(start, start := start + len(voxels))
+            if mine.touched is not None:
+                mine.touched[:] = True
             mine.density[:] = self._by_density[slot, voxels]
             mine.sh[:] = self._by_sh[self._row_of[slot, voxels]]
             self.clear(int(slot))

@@ -18,6 +18,8 @@ from plenostream.viewer.messages import OUTPUTS, pinhole
 __all__ = ["drawn_corners", "greeting"]
 
 _FOV_DEGREES = 45.0
+_LEAST_UP = 0.1
+"""Of the mean of unit vectors: where it is less, the cameras do not agree on what is up."""
 _SIZE = (800, 800)
 """Of the first picture; the browser's own follows at once."""
 
@@ -70,9 +72,9 @@ def _first(scene: Scene, *, in_ndc: bool) -> Camera:
 
 
 def _up(cameras: list[Camera]) -> list[int]:
-    """The axis that is up in the pictures of a data set; without one +z, as in all of plenostream."""
-    if not cameras:
-        return [0, 0, 1]
-    mean = -np.mean([camera.c2w[:, 1] for camera in cameras], axis=0)
+    """The axis that is up in the pictures of a data set; where there is none, +z, as in all of plenostream."""
+    mean = -np.mean([camera.c2w[:, 1] for camera in cameras] or [np.zeros(3)], axis=0)
     axis = int(np.abs(mean).argmax())
+    if abs(mean[axis]) < _LEAST_UP:
+        return [0, 0, 1]
     return [int(np.sign(mean[axis])) if number == axis else 0 for number in range(3)]

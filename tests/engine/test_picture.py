@@ -8,6 +8,7 @@ import pytest
 from plenostream.cameras import Camera
 from plenostream.engine.picture import Pixels
 from plenostream.field.aovs import Aovs
+from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE, TILE_RAYS
 
 GATHERED = Aovs.of(("median-depth", "cost"))
@@ -35,6 +36,11 @@ def tiles_that_tell_where_they_are(camera: Camera) -> tuple[np.ndarray, ...]:
     return tuple(array.astype(np.float32) for array in made)
 
 
+def finished(tile: np.ndarray, *values: np.ndarray) -> Finished:
+    rgb, depth, alpha, aovs = values
+    return Finished(tile=tile, rgb=rgb, depth=depth, alpha=alpha, aovs=aovs)
+
+
 @pytest.mark.parametrize(
     ("width", "height"), [(13, 21), (21, 13), (1, 1), (16, 8), (7, 64)], ids=str
 )
@@ -46,7 +52,7 @@ def test_every_pixel_gets_its_ray_whoever_drew_its_tile(
     tiles = tiles_that_tell_where_they_are(camera)
     pixels, number = Pixels.empty(camera, GATHERED), np.arange(len(tiles[0]))
     for part in reversed(range(n_parts)):
-        pixels.put(number[part::n_parts], *(a[part::n_parts] for a in tiles))
+        pixels.put(finished(number[part::n_parts], *(a[part::n_parts] for a in tiles)))
     picture = pixels.cut(camera)
     y, x = np.indices((height, width))
     assert (picture.rgb == np.stack([x, y, x + y], -1)).all()
@@ -62,7 +68,7 @@ def test_tiles_of_a_band_leave_the_other_bands_alone() -> None:
     pixels = Pixels.empty(camera, GATHERED)
     for array in (pixels.rgb, pixels.alpha, pixels.depth, *pixels.aovs.values()):
         array[:] = -1000.0
-    pixels.put(np.array([2, 3]), *(a[2:4] for a in tiles))
+    pixels.put(finished(np.array([0, 1]), *(a[2:4] for a in tiles)), first=2)
     assert (pixels.rgb[8:16] != -1000.0).all()
     for array in (pixels.rgb, pixels.alpha, pixels.depth, *pixels.aovs.values()):
         assert (array[:8] == -1000.0).all()

@@ -6,6 +6,7 @@ import csv
 import os
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from plenostream.testing.checkpoints import CheckpointArrays
 
 ROOT = Path(__file__).resolve().parents[2]
 FUZZER = ROOT / ".fuzz" / "packages"
+HAS_FUZZER = any((FUZZER / "atheris").glob(f"*{sysconfig.get_config_var('EXT_SUFFIX')}"))
+"""Whether there is one, for this Python."""
 sys.path.insert(0, str(ROOT / "tools"))
 
 from soaking import Sample, flatness, main  # noqa: E402
@@ -72,7 +75,7 @@ def test_unknown_reader_is_refused_with_those_that_there_are() -> None:
     assert "checkpoint" in done.stderr
 
 
-@pytest.mark.skipif(not FUZZER.is_dir(), reason="the fuzzer is not installed (tools/fuzz does it)")
+@pytest.mark.skipif(not HAS_FUZZER, reason="the fuzzer is not installed (tools/fuzz does it)")
 def test_run_of_two_seconds_counts_its_cases(tmp_path: Path) -> None:
     done = run("fuzzing", "npy", "--seconds", "2", "--folder", tmp_path, fuzzer=True)
     assert (done.returncode, done.stderr) == (0, "")

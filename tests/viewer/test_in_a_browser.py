@@ -206,6 +206,12 @@ def test_values_of_the_panel_take_effect(
     before = page.input_value("#crop-command")
     drag(tab, (9, 9), start=handle)
     assert page.input_value("#crop-command") != before
+    page.click("#path-play")
+    page.wait_for_timeout(700)  # news of the renderer come every half second
+    assert "two views" in page.inner_text("#notice")
+    drag(tab, (5, 5))
+    tab.settle()
+    assert page.is_hidden("#notice")
     for _ in range(2):
         page.click("#path-add")
         drag(tab, (40, 10))

@@ -216,6 +216,29 @@ def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
 
 @bench.command()
 @click.argument("place", metavar="SCENE")
+@camera_options
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def back(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what derivatives of a loss by the rows of a SCENE cost, beside drawing what it is of.
+
+    The first view as a whole, and tiles of 8x8 pixels of random ones. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.back import back_rows, measure_back
+    from benchmarks.table import as_json, table_lines
+
+    cameras = _cameras(place, flags, orbit=_ORBIT)
+    found = measure_back(place, cameras, options=options, stream=stream, rounds=rounds, say=_say)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(back_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
 @rule_option("--size", rule=SIZE, default=(512, 512), shown="512x512")
 @click.option(
     "--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="Of moving."

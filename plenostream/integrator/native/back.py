@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,16 +95,23 @@ class Derivatives:
         points into."""
         counts = self._n_rows[slots].astype(np.int64)
         n, starts = int(counts.sum()), np.cumsum(counts) - counts
-        room = into or RowDerivatives.zeros(n, self._columns)
-        shapes = [array.shape for array in room]
-        types = all(array.dtype == _NUMBER and array.flags.c_contiguous for array in room)
-        if shapes != [(n,), (n, self._columns)] or not types:
-            raise InternalError(f"room for derivatives of {n} rows has the shapes {shapes}")
+        room = RowDerivatives.zeros(n, self._columns) if into is None else into
+        kinds: list[tuple[NDArray[Any], tuple[int, ...], np.dtype[Any]]]
+        kinds = [(room.density, (n,), _NUMBER), (room.sh, (n, self._columns), _NUMBER)]
+        if room.touched is not None:
+            kinds.append((room.touched, (n,), np.dtype(bool)))
+        for array, shape, dtype in kinds:
+            if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                raise InternalError(
+                    f"room for derivatives of {n} rows is {array.dtype} {array.shape}, where {dtype} "
+                    f"{shape} was to be, in C order"
+                )
         record = structs.HandOver(
             slots=slots.ctypes.data,
             row_start=starts.ctypes.data,
             density=room.density.ctypes.data,
             sh=room.sh.ctypes.data,
+            touched=None if room.touched is None else room.touched.ctypes.data,
             n_slots=len(slots),
         )
         return room, record, starts

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
+from plenostream.field.finished import Place
 from plenostream.field.grid import BLOCK_SIZE
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import TILE_RAYS, Pairs
@@ -25,7 +26,6 @@ from plenostream.integrator.interface import (
     DeviceCosts,
     HostCosts,
     LossByRays,
-    Place,
     RaySource,
     Report,
     RowDerivatives,

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.basis import Basis
+from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE_RAYS
-from plenostream.integrator.interface import Place, RaySource
+from plenostream.integrator.interface import RaySource
 from plenostream.integrator.native import structs
 from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
 from plenostream.integrator.native.library import Kernels
@@ -130,7 +131,8 @@ class RayTiles:
             behind = background.ctypes.data
             self._kernels.finish(self._scene, self.record, drawn, first, n, behind, *out)
             missing = max(missing, int(waits[0]))
-            place(np.arange(first, first + n), rgb[:n], depth[:n], alpha[:n], aovs[:n])
+            tile = np.arange(first, first + n)
+            place(Finished(tile=tile, rgb=rgb[:n], depth=depth[:n], alpha=alpha[:n], aovs=aovs[:n]))
         return missing
 
     def octant_keys(self, rays: RaySource, keys: NDArray[np.int64]) -> None:

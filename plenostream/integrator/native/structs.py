@@ -293,6 +293,7 @@ class HandOver(Structure):
         ("row_start", c_void_p),
         ("density", c_void_p),
         ("sh", c_void_p),
+        ("touched", c_void_p),
         ("n_slots", c_int32),
         ("claimed", c_int32),
     ]

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
+from plenostream.field.finished import Finished, Place
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
@@ -25,7 +26,6 @@ from plenostream.integrator.interface import (
     DeviceCosts,
     HostCosts,
     LossByRays,
-    Place,
     RaySource,
     Report,
     RowDerivatives,
@@ -324,14 +324,17 @@ class JaxIntegrator(ABC):
         def mine(values: NDArray[np.float32], *channels: int) -> NDArray[np.float32]:
             return values[: tiles * TILE_RAYS].reshape(tiles, TILE_RAYS, *channels)[: len(number)]
 
-        aovs = mine(composed.aovs, self._rule.aovs.n_columns)
-        values = number, mine(composed.rgb, 3), mine(composed.depth), mine(composed.alpha), aovs
+        finished = Finished(
+            tile=number,
+            rgb=mine(composed.rgb, 3),
+            depth=mine(composed.depth),
+            alpha=mine(composed.alpha),
+            aovs=mine(composed.aovs, self._rule.aovs.n_columns),
+        )
         # A part of a GPU is the whole picture, and putting it together takes longer than drawing it.
-        pieces = max(1, min(_PLACERS // n_parts, self.n_threads, len(number)))
-        for placed in [
-            self._placers.submit(place, *some)
-            for some in zip(*(np.array_split(array, pieces) for array in values), strict=True)
-        ]:
+        pieces = max(1, min(_PLACERS // n_parts, self.n_threads))
+        most = max(1, -(-len(number) // pieces))
+        for placed in [self._placers.submit(place, some) for some in finished.parts(most)]:
             placed.result()
         return [int(count) for count in composed.counters]
 

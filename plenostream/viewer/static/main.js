@@ -104,6 +104,7 @@ function showPicture(head, image) {
     [picture.width, picture.height] = [width, height];
   }
   if (head.left !== null && head.view !== sent) return; // patches of a view that is gone
+  clearNotice("error");
   const context = picture.getContext("2d");
   context.imageSmoothingEnabled = head.divisor > 1;
   context.drawImage(image, ...head.place);
@@ -121,7 +122,6 @@ function showPicture(head, image) {
 // What the server says
 
 function told(message) {
-  element("notice").hidden = message.kind !== "error" && element("notice").dataset.kind !== "lost";
   if (message.kind === "scene") greet(message);
   else if (message.kind === "status") showStatus(message, times.length / 2);
   else if (message.kind === "picked" && message.point) { camera.lookAt(message.point); moved(); }
@@ -130,16 +130,20 @@ function told(message) {
   else if (message.kind === "error") notice(message.text, "error");
 }
 
+// Stays until there is another picture; what is said of the connection, until it is back.
 function notice(text, kind) {
   Object.assign(element("notice"), { textContent: text, hidden: false });
   element("notice").dataset.kind = kind;
 }
 
+function clearNotice(kind) {
+  if (element("notice").dataset.kind === kind) element("notice").hidden = true;
+}
+
 function greet(message) {
   const again = scene !== null && scene.name === message.name;
   scene = message;
-  element("notice").hidden = true;
-  element("notice").dataset.kind = "";
+  clearNotice("lost");
   element("level").replaceChildren(...scene.levels.map((level) => new Option(level)));
   element("level-label").hidden = scene.levels.length === 0;
   showOptions(scene);
@@ -265,6 +269,8 @@ overlay.canvas.addEventListener("pointerup", (event) => {
   dragging.button = -1;
 });
 
+overlay.canvas.addEventListener("pointercancel", () => { dragging.button = -1; });
+
 overlay.canvas.addEventListener("contextmenu", (event) => event.preventDefault());
 
 overlay.canvas.addEventListener("wheel", (event) => {
@@ -354,8 +360,9 @@ onChange("up", (event) => {
   moved();
 });
 onChange("step", (event) => {
-  const step = Number(event.target.value);
-  if (step > 0 && step <= 8) stream.say({ kind: "step", step });
+  // The bounds are those of the field, so that the server refuses none of them.
+  if (event.target.validity.valid && event.target.value) stream.say({ kind: "step", step: Number(event.target.value) });
+  else notice(`a step is ${event.target.min} to ${event.target.max} voxels`, "error");
 });
 onChange("level", (event) => {
   const level = event.target.value;
@@ -374,7 +381,8 @@ const stream = new Stream({
   thumbnail: showThumbnail,
   lost: (reason) => {
     document.body.dataset.connected = "false";
-    notice(`the connection is lost${reason ? ` (${reason})` : ""}; trying again`, "lost");
+    notice(`the connection is lost${reason ? ` (${reason})` : ""}; trying again. ` +
+      "A viewer that was started anew says its new address where it runs.", "lost");
   },
 });
 requestAnimationFrame(tick);

@@ -31,7 +31,8 @@ export class Stream {
       this.#wait = FIRST_WAIT_MS;
       if (typeof data === "string") this.#on.told(JSON.parse(data));
       // In the order in which they came: decoding takes longer for some than for others.
-      else this.#drawn = this.#drawn.then(() => this.#take(socket, data));
+      // One that cannot be decoded is lost by itself; it is said in the browser's console.
+      else this.#drawn = this.#drawn.then(() => this.#take(socket, data)).catch(console.error);
     };
     socket.onclose = ({ reason }) => {
       this.#on.lost(reason);
@@ -48,9 +49,12 @@ export class Stream {
       this.#on.thumbnail(head.thumbnail, jpeg);
       return;
     }
-    const image = await createImageBitmap(jpeg);
-    this.#on.picture(head, image);
-    image.close();
-    if (socket === this.#socket) this.say({ kind: "seen" });
+    try {
+      const image = await createImageBitmap(jpeg);
+      this.#on.picture(head, image);
+      image.close();
+    } finally {
+      if (socket === this.#socket) this.say({ kind: "seen" });
+    }
   }
 }

@@ -3,6 +3,7 @@
 #define HAND_OVER_H
 
 #include "back.h"
+#include "upload.h"
 
 /* Bricks whose derivatives are asked for. */
 typedef struct {
@@ -10,6 +11,7 @@ typedef struct {
     const int64_t *row_start; /* [s]: number of the first row of each, of the rows that come out */
     float *density;           /* [n] by densities per world unit */
     float *sh;                /* [n, 3 basis_dim] */
+    uint8_t *touched;         /* [n]: 1 for rows that got something, others are not written; or 0 */
     int32_t n_slots;
     int32_t claimed;          /* bricks that a thread has taken on */
 } HandOver;
@@ -52,11 +54,11 @@ static int is_touched(const Back *back, int64_t page)
 
 /* The derivatives by the rows of brick number `i` of those that are asked for. */
 static void hand_over(const Scene *scene, const Pool *pool, const Back *back, const HandOver *out, int32_t i,
-                      const int *lanes)
+                      const Spread *spread)
 {
     const uint32_t *place_of = pool->place_of + (int64_t)out->slots[i] * scene->voxels;
     const uint32_t per_row = (uint32_t)(ROW_LANES * (pool->wide ? 4 : 2) / PLACE_BYTES * pool->vectors);
-    const int n = 3 * scene->basis_dim;
+    const int n = spread->n;
     int64_t row = out->row_start[i], page = -1;
     int touched = 0;
     for (int voxel = 0; voxel < scene->voxels; voxel++) {
@@ -70,14 +72,15 @@ static void hand_over(const Scene *scene, const Pool *pool, const Back *back, co
             page = number / PAGE_ROWS;
             touched = is_touched(back, page);
         }
+        if (out->touched) out->touched[row] = (uint8_t)touched;
         if (touched) {
             float values[MOST_VECTORS * ROW_LANES];
             Row sum[MOST_VECTORS];
             take_row(back, number, pool->vectors, sum);
             memcpy(values, sum, (size_t)pool->vectors * sizeof *sum);
             out->density[row] = values[DENSITY_LANE];
-            for (int j = 0; j < n; j++) sh[j] = values[lanes[j]];
-        } else {
+            for (int j = 0; j < n; j++) sh[j] = values[spread->lanes[j]];
+        } else if (!out->touched) {
             out->density[row] = 0.0f;
             memset(sh, 0, (size_t)n * sizeof *sh);
         }

@@ -54,34 +54,27 @@ KERNEL(keys, const Scene *scene, const WorldRays *world, int32_t n, int64_t *key
 
 KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scene, rays, meeting); }
 
-/* The lanes of the coefficients of a row, channel by channel. */
-static void lanes_of_row(const Scene *scene, int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS])
-{
-    for (int c = 0; c < 3; c++)
-        for (int k = 0; k < scene->basis_dim; k++) lanes[c * scene->basis_dim + k] = lane_of(k, c);
-}
-
 /* Bring bricks in; `back`: derivatives that their pages have, or 0 where none are kept. */
 KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch, const Back *back)
 {
-    int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
-    lanes_of_row(scene, lanes);
+    Spread spread;
+    spread_of(scene, &spread);
     for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;) {
         const int64_t n_rows = batch->row_start[i + 1] - batch->row_start[i];
         if (back)
             clear_pages(pool, back, batch->pages + batch->page_start[i],
                         (n_rows + PAGE_ROWS - 1) / PAGE_ROWS);
-        put_brick(scene, pool, batch, i, lanes);
+        put_brick(scene, pool, batch, i, &spread);
     }
 }
 
 /* Hand over derivatives, see `HandOver`. */
 KERNEL(derivatives, const Scene *scene, const Pool *pool, const Back *back, HandOver *out)
 {
-    int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
-    lanes_of_row(scene, lanes);
+    Spread spread;
+    spread_of(scene, &spread);
     for (int32_t i; (i = __atomic_fetch_add(&out->claimed, 1, __ATOMIC_RELAXED)) < out->n_slots;)
-        hand_over(scene, pool, back, out, i, lanes);
+        hand_over(scene, pool, back, out, i, &spread);
 }
 
 /* Let all rays begin anew that met something; `drawn` [n_tiles]: tiles that have a state. */
