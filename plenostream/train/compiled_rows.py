@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import DeviceError
+from plenostream.integrator.interface import RowDerivatives
 from plenostream.integrator.native import structs
 from plenostream.integrator.native.library import Kernels, load_kernels
 from plenostream.train.plain_rows import PlainRows
@@ -78,20 +79,12 @@ class CompiledRows:
 
         self._in_parts(len(owner), some)
 
-    def collect(
-        self,
-        owner: NDArray[np.int32],
-        density: NDArray[np.float32],
-        sh: NDArray[np.float32],
-    ) -> None:
+    def collect(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
         """See `RowWork`."""
-        by_density, by_sh = np.ascontiguousarray(density), np.ascontiguousarray(sh)
+        touched = np.ones(len(owner), bool) if by.touched is None else by.touched
+        arrays = [np.ascontiguousarray(array) for array in (touched, by.density, by.sh)]
         self._kernels.collect_rows(
-            self._record,
-            owner.ctypes.data,
-            len(owner),
-            by_density.ctypes.data,
-            by_sh.ctypes.data,
+            self._record, owner.ctypes.data, len(owner), *(array.ctypes.data for array in arrays)
         )
         self._rows.n_touched = self._record.n_touched
 

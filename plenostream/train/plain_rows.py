@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.integrator.interface import RowDerivatives
 from plenostream.train.lattice import ABSENT
 from plenostream.train.rows import Descent, TrainedRows, Variation
 
@@ -41,15 +42,11 @@ class PlainRows:
         rows.by_sh[places] = 0.0
         rows.n_touched = places.stop
 
-    def collect(
-        self,
-        owner: NDArray[np.int32],
-        density: NDArray[np.float32],
-        sh: NDArray[np.float32],
-    ) -> None:
+    def collect(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
         """See `rows.RowWork`."""
-        some = np.flatnonzero((density != 0.0) | (sh != 0.0).any(axis=1))
-        self._add(owner[some], density[some], sh[some])
+        some = np.arange(len(owner)) if by.touched is None else np.flatnonzero(by.touched)
+        some = some[(by.density[some] != 0.0) | (by.sh[some] != 0.0).any(axis=1)]
+        self._add(owner[some], by.density[some], by.sh[some])
 
     def _add(
         self, wanted: NDArray[np.int32], density: NDArray[np.float32], sh: NDArray[np.float32]

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.integrator.interface import RowDerivatives
 from plenostream.train.lattice import ABSENT
 
 __all__ = ["Descent", "RowWork", "TrainedRows", "Variation", "rows_bytes"]
@@ -107,14 +108,9 @@ class RowWork(Protocol):
         """Copy the rows `owner` [m] to `density` [m] and `sh` [m, 3 K]."""
         ...
 
-    def collect(
-        self,
-        owner: NDArray[np.int32],
-        density: NDArray[np.float32],
-        sh: NDArray[np.float32],
-    ) -> None:
-        """Add the derivatives [m] and [m, 3 K] of copies of the rows `owner` [m], in order; a row whose
-        derivatives are all 0 is not touched."""
+    def collect(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
+        """Add the derivatives of copies of the rows `owner` [m], in order; a row whose derivatives are
+        all 0, or that `by` says is untouched, is not touched."""
         ...
 
     def vary(self, variation: Variation) -> None:

@@ -20,7 +20,7 @@ _DELAY_FACTOR = 0.01
 
 
 def stages_of(size: int) -> tuple[int, ...]:
-    """Voxels an axis of each stage, each half of the next one's, 64 at least but for the last."""
+    """Voxels an axis of each stage, each half of the next one's, 32 at least but for the last."""
     stages = [size]
     while stages[0] % 2 == 0 and stages[0] // 2 >= _LEAST_SIZE:
         stages.insert(0, stages[0] // 2)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.engine.session import sample_rule
+from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.integrator.interface import (
@@ -248,22 +249,17 @@ class Walk(Closing):
         lattice = self._lattice
         n = int((lattice.row_start[wave + 1] - lattice.row_start[wave]).sum())
         if n > len(self._by.density):
-            self._by = RowDerivatives.zeros(n + n // 4, self._columns)
+            zeros = RowDerivatives.zeros(n + n // 4, self._columns)
+            self._by = zeros._replace(touched=np.zeros(len(zeros.density), bool))
         by = self.integrator.derivatives(self._residency.slot_of[wave], self._by.rows(0, n))
-        self._work.collect(lattice.owners(wave), by.density, by.sh)
+        self._work.collect(lattice.owners(wave), by)
 
     def _finished(self, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rgb = np.zeros((self.plan.n_tiles, TILE_RAYS, 3), np.float32)
         alpha = np.zeros((self.plan.n_tiles, TILE_RAYS), np.float32)
 
-        def place(
-            number: NDArray[np.int64],
-            colours: NDArray[np.float32],
-            depth: NDArray[np.float32],
-            opaque: NDArray[np.float32],
-            aovs: NDArray[np.float32],
-        ) -> None:
-            rgb[number], alpha[number] = colours, opaque
+        def place(tiles: Finished) -> None:
+            rgb[tiles.tile], alpha[tiles.tile] = tiles.rgb, tiles.alpha
 
         self.integrator.finish(np.zeros(3, np.float32), place)
         return rgb[:n], alpha[:n]

@@ -83,7 +83,7 @@ def test_rates_are_svox2s() -> None:
 def test_stages_double_until_the_size_is_reached() -> None:
     assert stages_of(32) == (32,)
     assert stages_of(127) == (127,)
-    assert stages_of(256) == (64, 128, 256)
+    assert stages_of(256) == (32, 64, 128, 256)
     course = Course(options=TrainOptions(steps=100), stages=(64, 128, 256))
     assert course.ends[-1] == 1.0
     assert list(course.ends) == sorted(course.ends)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import DeviceError
 from plenostream.field.grid import GridSpec
+from plenostream.integrator.interface import RowDerivatives
 from plenostream.integrator.native.library import load_kernels
 from plenostream.train.compiled_rows import CompiledRows
 from plenostream.train.lattice import ABSENT, Lattice
@@ -64,7 +65,9 @@ def test_derivatives_of_copies_in_aprons_are_added_up_at_their_owner(
     density = (rng.normal(size=n) * (rng.random(n) < 0.5)).astype(np.float32)
     sh = (rng.normal(size=(n, COLUMNS)) * (density != 0)[:, None]).astype(np.float32)
     density[::7] = 0.0  # a row may be touched by its colours alone
-    work.collect(lattice.owner, density, sh)
+    said = rng.random(n) < 0.9  # those of others mean nothing
+    work.collect(lattice.owner, RowDerivatives(density, sh, said))
+    density[~said], sh[~said] = 0.0, 0.0
     expected = np.zeros(lattice.n_voxels), np.zeros((lattice.n_voxels, COLUMNS))
     np.add.at(expected[0], lattice.owner, density)
     np.add.at(expected[1], lattice.owner, sh)
@@ -91,7 +94,8 @@ def test_step_is_that_of_svox2_on_touched_rows_alone(
         by = np.zeros((lattice.n_voxels, COLUMNS), np.float32)
         some = np.arange(number, lattice.n_voxels, 3 + number)
         by[some] = np.random.default_rng(number).normal(size=(len(some), COLUMNS))
-        work.collect(np.arange(lattice.n_voxels, dtype=np.int32), by[:, 0] * 0, by)
+        rows_alone = np.arange(lattice.n_voxels, dtype=np.int32)
+        work.collect(rows_alone, RowDerivatives(by[:, 0] * 0, by))
         work.descend(step)
         if squares:
             # optim_kernel.cu, rmsprop_once

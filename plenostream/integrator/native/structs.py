@@ -333,7 +333,7 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
     ),
     "see_layers": (POINTER(Layers), POINTER(OutwardRays)),
     "gather_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p),
-    "collect_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p),
+    "collect_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
     "vary_rows": (POINTER(Trained), c_int64, c_int64, c_void_p, c_float, c_float),
     "descend_rows": (POINTER(Trained), c_int64, c_int64, POINTER(Step)),
 }

@@ -181,9 +181,10 @@ KERNEL(gather_rows, const Trained *rows, const int32_t *owner, int64_t n, float 
     copy_rows(rows, owner, n, density, sh);
 }
 
-KERNEL(collect_rows, Trained *rows, const int32_t *owner, int64_t n, const float *density, const float *sh)
+KERNEL(collect_rows, Trained *rows, const int32_t *owner, int64_t n, const uint8_t *touched,
+       const float *density, const float *sh)
 {
-    collect(rows, owner, n, density, sh);
+    collect(rows, owner, n, touched, density, sh);
 }
 
 KERNEL(vary_rows, Trained *rows, int64_t first, int64_t end, const float *squares, float density_weight,

@@ -48,11 +48,14 @@ INLINE int64_t place_of_row(Trained *rows, int32_t row)
     return place;
 }
 
-/* Add derivatives of copies of the rows `owner` [n]; those that are all 0 touch nothing. */
-static void collect(Trained *rows, const int32_t *owner, int64_t n, const float *density, const float *sh)
+/* Add derivatives of copies of the rows `owner` [n]; those that are all 0 touch nothing, and those that
+   are not `touched` [n] are not looked at. */
+static void collect(Trained *rows, const int32_t *owner, int64_t n, const uint8_t *touched,
+                    const float *density, const float *sh)
 {
     const int columns = rows->columns;
     for (int64_t i = 0; i < n; i++) {
+        if (!touched[i]) continue;
         const float *mine = sh + i * columns;
         int any = density[i] != 0.0f;
         for (int c = 0; !any && c < columns; c++) any = mine[c] != 0.0f;
