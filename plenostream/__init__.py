@@ -56,12 +56,14 @@ if TYPE_CHECKING:
         RenderOptions,
         ResampleOptions,
         StreamOptions,
+        TrainOptions,
         VolumeOptions,
     )
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, PoolUse, RayResult, RenderResult
     from plenostream.scene import Scene, open_scene
+    from plenostream.train.trainer import Trainer
 
 _HOMES = {
     "scene": ("Scene", "open_scene"),
@@ -102,12 +104,14 @@ _HOMES = {
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
+        "TrainOptions",
         "VolumeOptions",
     ),
     "renderer": ("Renderer",),
     "results": ("FrameStats", "PoolUse", "RayResult", "RenderResult"),
     "format.info": ("scene_info",),
     "format.verify": ("verify",),
+    "train.trainer": ("Trainer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -145,6 +149,8 @@ __all__ = [
     "StoreFormat",
     "StoreNotFound",
     "StreamOptions",
+    "TrainOptions",
+    "Trainer",
     "VolumeOptions",
     "__version__",
     "convert",

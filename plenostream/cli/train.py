@@ -106,7 +106,8 @@ def refine(
 ) -> None:
     """Train the rows of a SCENE with the photographs of CAMERAS, and write the scene OUT.
 
-    It has the voxels that SCENE has. What is said of train holds for all else.
+    It has the voxels that SCENE has, without those that no picture depends on any more. What is said of
+    train holds for all else.
     """
     _run(context, cameras, out, flags, start=scene, keep_voxels=True, colours_only=colours_only)
 
