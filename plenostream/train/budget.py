@@ -12,9 +12,9 @@ from plenostream.train.rows import rows_bytes
 __all__ = ["TrainBudget"]
 
 _VOXEL = 72
-"""Bytes of a voxel in a lattice: its place, home and neighbours, and its copies in bricks."""
+"""Bytes of a voxel in a set of them: its place, home and neighbours, and its copies in bricks."""
 _CUTTING = 110
-"""Bytes of a voxel while a lattice is made, beside that: keys, sorted."""
+"""Bytes of a voxel while a set of voxels is made, beside that: keys, sorted."""
 _WEIGHED = 4 * (1 + 3) * 2 + 8 + 4
 """Bytes of a voxel that is weighed: a row without coefficients, and its weight."""
 _GRID_VOXEL = 12

@@ -16,7 +16,7 @@ from plenostream.errors import OutputError, StoreError, StoreNotFound
 from plenostream.field.grid import GridSpec
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.paths import PathLike, local_path
-from plenostream.train.lattice import Lattice
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.rows import TrainedRows
 
 __all__ = ["Checkpoint", "checkpoint_place"]
@@ -49,11 +49,11 @@ class Checkpoint:
     places: NDArray[np.int64]
     rows: TrainedRows
 
-    def lattice(self) -> Lattice:
+    def voxel_set(self) -> VoxelSet:
         """Its voxels."""
         active = np.zeros(self.grid.size, np.bool_)
         active.reshape(-1)[self.places] = True
-        return Lattice.of(active, self.grid, self.brick_size)
+        return VoxelSet.of(active, self.grid, self.brick_size)
 
     def save(self, place: Path) -> None:
         """Write it to `place`, in place of an earlier one.

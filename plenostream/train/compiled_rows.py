@@ -22,7 +22,7 @@ _ROWS_AT_ONCE = 4096
 
 
 def row_work(rows: TrainedRows, beyond: NDArray[np.int32], *, n_threads: int) -> RowWork:
-    """The fastest way that is here; `beyond` as in `Lattice`."""
+    """The fastest way that is here; `beyond` as in `VoxelSet`."""
     try:
         return CompiledRows(load_kernels(), rows, beyond, n_threads=n_threads)
     except DeviceError:

@@ -20,7 +20,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import Progress
 from plenostream.train.compiled_rows import row_work
-from plenostream.train.lattice import ABSENT, Lattice
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.rows import TrainedRows
 from plenostream.train.tiles import camera_tiles
 from plenostream.train.walk import TILES_AT_ONCE, Walk
@@ -64,12 +64,12 @@ def _axes(coarse: GridSpec, fine: GridSpec) -> tuple[_Axis, _Axis, _Axis]:
 
 
 def _density_planes(
-    lattice: Lattice, density: NDArray[np.float32], fine: GridSpec
+    voxel_set: VoxelSet, density: NDArray[np.float32], fine: GridSpec
 ) -> Iterator[NDArray[np.float32]]:
     """Densities [Y, Z] of a finer grid, plane by plane along x; 0 where no voxel is."""
-    dense = np.zeros(lattice.grid.size, np.float32)
-    dense.reshape(-1)[lattice.places] = density
-    x, y, z = _axes(lattice.grid, fine)
+    dense = np.zeros(voxel_set.grid.size, np.float32)
+    dense.reshape(-1)[voxel_set.places] = density
+    x, y, z = _axes(voxel_set.grid, fine)
     for number in range(fine.size[0]):
         plane = _mixed(dense[x.low[number]], dense[x.high[number]], x.share[number])
         plane = _mixed(plane[y.low], plane[y.high], y.share[:, None])
@@ -83,13 +83,13 @@ def _mixed(
 
 
 def interpolated_rows(
-    lattice: Lattice, rows: TrainedRows, active: NDArray[np.bool_], fine: GridSpec
+    voxel_set: VoxelSet, rows: TrainedRows, active: NDArray[np.bool_], fine: GridSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Densities [n] and coefficients [n, 3 K] of the active voxels [X, Y, Z] of a finer grid."""
-    row_at = np.full(int(np.prod(lattice.grid.size)), ABSENT, np.int32)
-    row_at[lattice.places] = np.arange(lattice.n_voxels, dtype=np.int32)
-    axes = _axes(lattice.grid, fine)
-    strides = (lattice.grid.size[1] * lattice.grid.size[2], lattice.grid.size[2], 1)
+    row_at = np.full(int(np.prod(voxel_set.grid.size)), ABSENT, np.int32)
+    row_at[voxel_set.places] = np.arange(voxel_set.n_voxels, dtype=np.int32)
+    axes = _axes(voxel_set.grid, fine)
+    strides = (voxel_set.grid.size[1] * voxel_set.grid.size[2], voxel_set.grid.size[2], 1)
     places = np.flatnonzero(active)
     density = np.zeros(len(places), np.float32)
     sh = np.zeros((len(places), rows.columns), np.float32)
@@ -110,7 +110,7 @@ def interpolated_rows(
 
 
 def weights_of(
-    lattice: Lattice,
+    voxel_set: VoxelSet,
     density: NDArray[np.float32],
     fine: GridSpec,
     cameras: Sequence[Camera],
@@ -120,14 +120,14 @@ def weights_of(
     brick_size: int,
     most: int,
     tell: Progress,
-) -> tuple[Lattice, NDArray[np.float32]]:
+) -> tuple[VoxelSet, NDArray[np.float32]]:
     """The voxels of a finer grid, or of the same, that views depend on, and their largest weights [n];
     those of least density are left out where there are more than `most`."""
-    found = Lattice.of(_dense_voxels(lattice, density, fine, most), fine, brick_size)
+    found = VoxelSet.of(_dense_voxels(voxel_set, density, fine, most), fine, brick_size)
     values = np.empty(found.n_voxels, np.float32)
     plane_voxels = fine.size[1] * fine.size[2]
     ends = np.searchsorted(found.places, np.arange(fine.size[0] + 1) * plane_voxels)
-    for number, plane in enumerate(_density_planes(lattice, density, fine)):
+    for number, plane in enumerate(_density_planes(voxel_set, density, fine)):
         mine = slice(ends[number], ends[number + 1])
         values[mine] = plane.reshape(-1)[found.places[mine] - number * plane_voxels]
     # Colours make no difference to weights: one function a channel is the least that there is.
@@ -156,14 +156,14 @@ def weights_of(
 
 
 def _dense_voxels(
-    lattice: Lattice, density: NDArray[np.float32], fine: GridSpec, most: int
+    voxel_set: VoxelSet, density: NDArray[np.float32], fine: GridSpec, most: int
 ) -> NDArray[np.bool_]:
     """Voxels [X, Y, Z] of a positive density, and those around them; of least densities some are left
     out where there are more than `most`."""
     least = 0.0
     while True:
         positive = np.zeros(fine.size, np.bool_)
-        for number, plane in enumerate(_density_planes(lattice, density, fine)):
+        for number, plane in enumerate(_density_planes(voxel_set, density, fine)):
             positive[number] = plane > least
         positive = dilated(positive, 1)
         if np.count_nonzero(positive) <= most or not positive.any():
@@ -180,17 +180,17 @@ def _no_finer(camera: Camera, grid: GridSpec) -> Camera:
     return camera.resized(*(max(1, round(share * edge)) for edge in (camera.width, camera.height)))
 
 
-def covered(lattice: Lattice, fine: GridSpec) -> NDArray[np.bool_]:
-    """Voxels [X, Y, Z] of another grid that interpolate some of a lattice."""
+def covered(voxel_set: VoxelSet, fine: GridSpec) -> NDArray[np.bool_]:
+    """Voxels [X, Y, Z] of another grid that interpolate some of a set of voxels."""
     found = np.zeros(fine.size, np.bool_)
-    ones = np.ones(lattice.n_voxels, np.float32)
-    for number, plane in enumerate(_density_planes(lattice, ones, fine)):
+    ones = np.ones(voxel_set.n_voxels, np.float32)
+    for number, plane in enumerate(_density_planes(voxel_set, ones, fine)):
         found[number] = plane > 0.0
     return found
 
 
 def heavy_voxels(
-    lattice: Lattice,
+    voxel_set: VoxelSet,
     weights: NDArray[np.float32],
     least: float,
     *,
@@ -199,9 +199,9 @@ def heavy_voxels(
 ) -> NDArray[np.bool_]:
     """Voxels [X, Y, Z] whose weight reaches `least`, dilated so many times; a larger weight where there
     would be more voxels than `most`."""
-    chosen = np.zeros(lattice.grid.size, np.bool_)
+    chosen = np.zeros(voxel_set.grid.size, np.bool_)
     while True:
-        chosen.reshape(-1)[lattice.places] = weights >= least
+        chosen.reshape(-1)[voxel_set.places] = weights >= least
         grown = dilated(chosen, times)
         n = int(np.count_nonzero(grown))
         if n <= most or not chosen.any():

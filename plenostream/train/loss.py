@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import LossByRays
-from plenostream.train.lattice import Lattice
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.photographs import Batch
 from plenostream.train.rows import Variation
 
@@ -77,21 +77,21 @@ class BatchLoss:
 
 
 def total_variation(
-    lattice: Lattice, start: int, share: float, weights: tuple[float, float]
+    voxel_set: VoxelSet, start: int, share: float, weights: tuple[float, float]
 ) -> list[Variation]:
     """The total variation of a share of the grid's voxels, from voxel `start` on and around the grid's
     end: as many as svox2 takes, and of these the ones that have rows.
 
     `weights` are those of densities and of coefficients.
     """
-    n = int(np.prod(lattice.grid.size, dtype=np.int64))
+    n = int(np.prod(voxel_set.grid.size, dtype=np.int64))
     count = max(int(share * n), 1)
-    size = np.array(lattice.grid.size, np.float64)
+    size = np.array(voxel_set.grid.size, np.float64)
     squares = np.square(size / _TV_UNIT).astype(np.float32)
     spans = [(start, min(start + count, n)), (0, max(start + count - n, 0))]
     found = []
     for low, high in spans:
-        first, end = np.searchsorted(lattice.places, [low, high])
+        first, end = np.searchsorted(voxel_set.places, [low, high])
         if first < end:
             found.append(
                 Variation(

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import RowDerivatives
-from plenostream.train.lattice import ABSENT
+from plenostream.train.voxel_set import ABSENT
 from plenostream.train.rows import Descent, TrainedRows, Variation
 
 __all__ = ["PlainRows"]

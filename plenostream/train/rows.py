@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import RowDerivatives
-from plenostream.train.lattice import ABSENT
+from plenostream.train.voxel_set import ABSENT
 
 __all__ = ["Descent", "RowWork", "TrainedRows", "Variation", "rows_bytes"]
 

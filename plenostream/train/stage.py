@@ -1,4 +1,4 @@
-"""Steps on one lattice: a batch of rays forward and back, and the rows that it touched a step down."""
+"""Steps on one set of voxels: a batch of rays forward and back, and the rows that it touched a step down."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from plenostream.field.tiles import TILE_RAYS
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.process.closing import Closing
 from plenostream.train.compiled_rows import row_work
-from plenostream.train.lattice import Lattice
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.loss import BatchLoss, total_variation
 from plenostream.train.photographs import Photographs
 from plenostream.train.rows import Descent, TrainedRows
@@ -19,11 +19,11 @@ __all__ = ["Stage"]
 
 
 class Stage(Closing):
-    """A lattice with its rows, and the integrator that draws them; a context manager."""
+    """A set of voxels with its rows, and the integrator that draws them; a context manager."""
 
     def __init__(
         self,
-        lattice: Lattice,
+        voxel_set: VoxelSet,
         rows: TrainedRows,
         photographs: Photographs,
         options: TrainOptions,
@@ -33,15 +33,15 @@ class Stage(Closing):
         colours_only: bool,
     ) -> None:
         """Raises BudgetError and DeviceError as `Walk`."""
-        self.lattice, self.rows = lattice, rows
+        self.voxel_set, self.rows = voxel_set, rows
         self._photographs, self._options = photographs, options
         self._background = np.array(render.background_rgb, np.float32)
         self._density_factor = 0.0 if colours_only else 1.0
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
         n_threads = stream.n_threads or 2
-        self._work = row_work(rows, lattice.beyond, n_threads=n_threads)
+        self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
         self.walk = Walk(
-            lattice,
+            voxel_set,
             self._work,
             render,
             stream,
@@ -74,8 +74,8 @@ class Stage(Closing):
         self.walk.changed(self.walk.learn(batch.tiles, loss))
         weights = self._density_factor * options.tv_sigma, options.tv_sh
         if max(weights) > 0.0 and options.tv_share > 0.0:
-            start = int(rng.integers(int(np.prod(self.lattice.grid.size))))
-            for variation in total_variation(self.lattice, start, options.tv_share, weights):
+            start = int(rng.integers(int(np.prod(self.voxel_set.grid.size))))
+            for variation in total_variation(self.voxel_set, start, options.tv_share, weights):
                 self._work.vary(variation)
                 self.walk.changed(self._bricks(variation.first, variation.end))
         density_rate, sh_rate = rates
@@ -90,6 +90,6 @@ class Stage(Closing):
 
     def _bricks(self, first: int, end: int) -> NDArray[np.int64]:
         """Bricks that the voxels [first, end) lie in."""
-        found = np.zeros(self.lattice.n_bricks, bool)
-        found[self.lattice.home[first:end]] = True
+        found = np.zeros(self.voxel_set.n_bricks, bool)
+        found[self.voxel_set.home[first:end]] = True
         return np.flatnonzero(found)

@@ -11,7 +11,7 @@ from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.train.budget import TrainBudget
-from plenostream.train.lattice import Lattice
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.rows import TrainedRows
 from plenostream.train.state import BRICK_SIZE, TrainState
 
@@ -39,8 +39,8 @@ def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainStat
         _read(store, first, density, sh)
     active = np.zeros(meta.grid.size, np.bool_)
     active.reshape(-1)[places] = True
-    lattice = Lattice.of(active, meta.grid, BRICK_SIZE)
-    return TrainState(lattice=lattice, rows=TrainedRows.new(density, sh, squares=squares))
+    voxel_set = VoxelSet.of(active, meta.grid, BRICK_SIZE)
+    return TrainState(voxel_set=voxel_set, rows=TrainedRows.new(density, sh, squares=squares))
 
 
 def _refuse(meta: SceneMeta) -> None:

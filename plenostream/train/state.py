@@ -14,7 +14,7 @@ from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
 from plenostream.train.growing import covered, heavy_voxels, interpolated_rows, weights_of
-from plenostream.train.lattice import Lattice
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
 
@@ -30,7 +30,7 @@ _WEIGHT_SIZE = 256
 class TrainState:
     """How far a training is."""
 
-    lattice: Lattice
+    voxel_set: VoxelSet
     rows: TrainedRows
     stage: int = 0
     step: int = 0
@@ -51,17 +51,17 @@ class Views:
 
 def new_state(grid: GridSpec, options: TrainOptions) -> TrainState:
     """All voxels of a grid, grey and of a density that lets light through."""
-    lattice = Lattice.of(np.ones(grid.size, np.bool_), grid, BRICK_SIZE)
-    n, columns = lattice.n_voxels, 3 * options.basis_dim
+    voxel_set = VoxelSet.of(np.ones(grid.size, np.bool_), grid, BRICK_SIZE)
+    n, columns = voxel_set.n_voxels, 3 * options.basis_dim
     density = np.full(n, options.init_sigma, np.float32)
     rows = TrainedRows.new(density, np.zeros((n, columns), np.float32), squares=_squares(options))
-    return TrainState(lattice=lattice, rows=rows)
+    return TrainState(voxel_set=voxel_set, rows=rows)
 
 
 def resized(state: TrainState, grid: GridSpec, options: TrainOptions) -> None:
     """Give a state the voxels of another grid that its own reach."""
-    if grid != state.lattice.grid:
-        _put(state, covered(state.lattice, grid), grid, options)
+    if grid != state.voxel_set.grid:
+        _put(state, covered(state.voxel_set, grid), grid, options)
 
 
 def grown(
@@ -74,9 +74,9 @@ def grown(
     dilation: int,
 ) -> None:
     """Give a state the voxels of a finer grid, or of its own, that matter to views."""
-    before = state.lattice.n_voxels
+    before = state.voxel_set.n_voxels
     found, weights = weights_of(
-        state.lattice,
+        state.voxel_set,
         state.rows.density,
         grid,
         views.cameras,
@@ -97,9 +97,9 @@ def grown(
 def _put(
     state: TrainState, active: NDArray[np.bool_], grid: GridSpec, options: TrainOptions
 ) -> None:
-    density, sh = interpolated_rows(state.lattice, state.rows, active, grid)
+    density, sh = interpolated_rows(state.voxel_set, state.rows, active, grid)
     state.rows = TrainedRows.new(density, sh, squares=_squares(options))
-    state.lattice = Lattice.of(active, grid, BRICK_SIZE)
+    state.voxel_set = VoxelSet.of(active, grid, BRICK_SIZE)
 
 
 def _squares(options: TrainOptions) -> bool:

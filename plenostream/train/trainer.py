@@ -186,7 +186,7 @@ class Trainer:
                 if number + 1 < len(stages) or self._keep_voxels:
                     report = self._written(state, stage, finished=True)
         if not self._keep_voxels:
-            grid = state.lattice.grid
+            grid = state.voxel_set.grid
             grown(state, grid, self._options, self._views, self._budget, dilation=_LAST_DILATION)
             with self._stage(state) as stage:
                 pace.read(stage, whole=True)
@@ -200,7 +200,7 @@ class Trainer:
         if options.resume:
             found = Checkpoint.load(self._place, self._identity())
             return TrainState(
-                lattice=found.lattice(),
+                voxel_set=found.voxel_set(),
                 rows=found.rows,
                 stage=found.stage,
                 step=found.step,
@@ -219,11 +219,11 @@ class Trainer:
     def _stage(self, state: TrainState) -> Stage:
         """A stage of the training; photographs are no finer than its voxels need, so that a tile of
         them covers several voxels: a step then learns of more."""
-        size = state.lattice.grid.size
-        self._budget.require(state.lattice.n_voxels, size)
+        size = state.voxel_set.grid.size
+        self._budget.require(state.voxel_set.n_voxels, size)
         factor = max(self._photographs.largest_edge // (_PIXELS_A_VOXEL * max(size)), 1)
         return Stage(
-            state.lattice,
+            state.voxel_set,
             state.rows,
             self._photographs.reduced(factor),
             self._options,
@@ -242,7 +242,7 @@ class Trainer:
     ) -> bool:
         """Step until the stage is over; false: it was stopped."""
         end = course.ends[state.stage]
-        size = max(stage.lattice.grid.size)
+        size = max(stage.voxel_set.grid.size)
         what = f"training {size}"
         saved = time.perf_counter()
         while (share := pace.share) < end:
@@ -275,26 +275,26 @@ class Trainer:
         return identity
 
     def _save(self, state: TrainState, pace: Pace) -> None:
-        lattice = state.lattice
+        voxel_set = state.voxel_set
         Checkpoint(
             identity=self._identity(),
             stage=state.stage,
             step=state.step,
             seconds=pace.seconds,
             history=[reading.to_dict() for reading in state.readings],
-            grid=lattice.grid,
-            brick_size=lattice.bricks.brick_size,
-            places=lattice.places,
+            grid=voxel_set.grid,
+            brick_size=voxel_set.bricks.brick_size,
+            places=voxel_set.places,
             rows=state.rows,
         ).save(self._place)
 
     def _written(self, state: TrainState, stage: Stage, *, finished: bool) -> TrainReport:
         """Write the scene as it is, and say what it is."""
-        lattice, walk = state.lattice, stage.walk
-        spare = self._budget.require(lattice.n_voxels, lattice.grid.size)
+        voxel_set, walk = state.voxel_set, stage.walk
+        spare = self._budget.require(voxel_set.n_voxels, voxel_set.grid.size)
         written = write_rows(
             self._target,
-            lattice,
+            voxel_set,
             state.rows,
             name=f"{len(self._photographs)} photographs",
             host_memory=spare,
@@ -309,7 +309,7 @@ class Trainer:
             finished=finished,
             readings=list(state.readings),
             scene_bytes=written.scene_bytes,
-            planned_host_bytes=self._budget.planned_bytes(lattice.n_voxels, lattice.grid.size),
+            planned_host_bytes=self._budget.planned_bytes(voxel_set.n_voxels, voxel_set.grid.size),
             allowed_host_bytes=self._budget.allowed_bytes,
             planned_device_bytes=walk.plan.n_bytes,
             allowed_device_bytes=walk.integrator.allowed_bytes,

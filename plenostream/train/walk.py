@@ -1,4 +1,4 @@
-"""Rays through the bricks of a lattice whose rows change: forward, and back.
+"""Rays through the bricks of a set of voxels whose rows change: forward, and back.
 
 Bricks come from the rows, not from a scene. Tiles go together as long as the bricks that they meet fit
 the pool; a tile that alone meets more is taken through them part by part, as often as one of its rays
@@ -30,7 +30,7 @@ from plenostream.plan.budget import DeviceNeeds, divide_device
 from plenostream.process.closing import Closing
 from plenostream.stream.residency import Residency
 from plenostream.stream.supply import pages_of
-from plenostream.train.lattice import Lattice
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.rows import RowWork
 from plenostream.train.tiles import RayTiles
 
@@ -67,7 +67,7 @@ class Walk(Closing):
 
     def __init__(
         self,
-        lattice: Lattice,
+        voxel_set: VoxelSet,
         work: RowWork,
         options: RenderOptions,
         stream: StreamOptions,
@@ -83,9 +83,9 @@ class Walk(Closing):
         ------
         BudgetError : not even the largest brick fits. DeviceError : see `open_integrator`.
         """
-        self._lattice, self._work, self._leaving = lattice, work, leaving
-        scene = lattice.shape(basis_dim)
-        rule: SampleRule = sample_rule(options, lattice.grid, weigh=weigh)
+        self._voxel_set, self._work, self._leaving = voxel_set, work, leaving
+        scene = voxel_set.shape(basis_dim)
+        rule: SampleRule = sample_rule(options, voxel_set.grid, weigh=weigh)
         rule = replace(rule, differentiate=differentiate)
         terms = Terms(
             scene=scene,
@@ -99,7 +99,7 @@ class Walk(Closing):
         self.backend: ChosenBackend
         self.integrator, self.backend = open_integrator(stream.backend, terms)
         self._columns = 3 * basis_dim
-        self._pages = pages_of(lattice.row_start)
+        self._pages = pages_of(voxel_set.row_start)
         self.plan = self._planned()
         self.integrator.make_pool(self.plan.n_slots, self.plan.n_pages)
         self._residency = Residency(
@@ -111,7 +111,7 @@ class Walk(Closing):
         self._sh = numbers[: rows * self._columns].reshape(rows, self._columns)
         self._density = numbers[rows * self._columns :]
         self._by = RowDerivatives.zeros(0, self._columns)
-        self._stale = np.zeros(lattice.n_bricks, bool)
+        self._stale = np.zeros(voxel_set.n_bricks, bool)
 
     def _planned(self) -> WalkPlan:
         integrator = self.integrator
@@ -125,7 +125,7 @@ class Walk(Closing):
             page_bytes=costs.page_bytes,
             tile_bytes=costs.tile_bytes,
             fixed_bytes=sum(costs.fixed.values()) + temporaries,
-            n_bricks=self._lattice.n_bricks,
+            n_bricks=self._voxel_set.n_bricks,
             n_pages=int(self._pages.sum()),
             largest_pages=int(self._pages.max(initial=0)),
             tile_rows=1,
@@ -154,7 +154,7 @@ class Walk(Closing):
 
     def changed(self, bricks: NDArray[np.int64] | NDArray[np.int32]) -> None:
         """The rows of voxels that these bricks hold have other numbers now."""
-        self._stale[self._lattice.around[bricks]] = True
+        self._stale[self._voxel_set.around[bricks]] = True
 
     def collect_leaving(self) -> None:
         """Tell of all bricks in the pool, as if they left."""
@@ -209,9 +209,9 @@ class Walk(Closing):
 
     def _met(self, n_tiles: int) -> NDArray[np.int64]:
         """Bricks that the tiles may meet, rising."""
-        met = np.zeros(self._lattice.n_bricks, bool)
+        met = np.zeros(self._voxel_set.n_bricks, bool)
         for _, box in self.integrator.boxes_met(n_tiles, PAIRS_AT_ONCE):
-            met[self._lattice.table.brick[box]] = True
+            met[self._voxel_set.table.brick[box]] = True
         return np.flatnonzero(met)
 
     def _fits(self, bricks: NDArray[np.int64]) -> bool:
@@ -246,13 +246,13 @@ class Walk(Closing):
 
     def _collect(self, wave: NDArray[np.int64]) -> None:
         """Add the derivatives by the rows of bricks to those of their owners."""
-        lattice = self._lattice
-        n = int((lattice.row_start[wave + 1] - lattice.row_start[wave]).sum())
+        voxel_set = self._voxel_set
+        n = int((voxel_set.row_start[wave + 1] - voxel_set.row_start[wave]).sum())
         if n > len(self._by.density):
             zeros = RowDerivatives.zeros(n + n // 4, self._columns)
             self._by = zeros._replace(touched=np.zeros(len(zeros.density), bool))
         by = self.integrator.derivatives(self._residency.slot_of[wave], self._by.rows(0, n))
-        self._work.collect(lattice.owners(wave), by)
+        self._work.collect(voxel_set.owners(wave), by)
 
     def _finished(self, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rgb = np.zeros((self.plan.n_tiles, TILE_RAYS, 3), np.float32)
@@ -278,10 +278,10 @@ class Walk(Closing):
     def _batches(
         self, bricks: NDArray[np.int64], slots: NDArray[np.int32], pages: NDArray[np.int32]
     ) -> Iterator[Arrivals]:
-        lattice = self._lattice
-        n_rows = np.concatenate([[0], np.cumsum(np.diff(lattice.row_start)[bricks])])
+        voxel_set = self._voxel_set
+        n_rows = np.concatenate([[0], np.cumsum(np.diff(voxel_set.row_start)[bricks])])
         n_pages = np.concatenate([[0], np.cumsum(self._pages[bricks])])
-        owners = lattice.owners(bricks)
+        owners = voxel_set.owners(bricks)
         start = 0
         while start < len(bricks):
             most = int(np.searchsorted(n_rows, n_rows[start] + self.integrator.batch_rows, "right"))
@@ -290,8 +290,8 @@ class Walk(Closing):
             self._work.gather(mine, self._density[: len(mine)], self._sh[: len(mine)])
             some = bricks[start:stop]
             yield Arrivals(
-                index=lattice.index[some],
-                mask=lattice.mask[some],
+                index=voxel_set.index[some],
+                mask=voxel_set.mask[some],
                 density=self._density,
                 sh=self._sh,
                 row_start=n_rows[start : stop + 1] - n_rows[start],

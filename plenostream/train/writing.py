@@ -10,7 +10,7 @@ from plenostream.importers.arrays.write import write_scene
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.options import ConvertOptions
 from plenostream.results import Progress
-from plenostream.train.lattice import ABSENT, Lattice
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.rows import TrainedRows
 
 __all__ = ["write_rows"]
@@ -20,7 +20,7 @@ Corner = tuple[int, int, int]
 
 def write_rows(
     target: PathLike,
-    lattice: Lattice,
+    voxel_set: VoxelSet,
     rows: TrainedRows,
     *,
     name: str,
@@ -29,8 +29,8 @@ def write_rows(
     progress: Progress,
 ) -> ConvertReport:
     """Write the scene of rows, float16 as they were drawn; raises as `write_scene`."""
-    row_at = np.full(lattice.grid.size, ABSENT, np.int32)
-    row_at.reshape(-1)[lattice.places] = np.arange(lattice.n_voxels, dtype=np.int32)
+    row_at = np.full(voxel_set.grid.size, ABSENT, np.int32)
+    row_at.reshape(-1)[voxel_set.places] = np.arange(voxel_set.n_voxels, dtype=np.int32)
 
     def box(lower: Corner, upper: Corner) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         found = row_at[tuple(map(slice, lower, upper))]
@@ -46,7 +46,7 @@ def write_rows(
     options = ConvertOptions(dtype="float16", host_memory=host_memory, overwrite=overwrite)
     return write_scene(
         target,
-        lattice.grid,
+        voxel_set.grid,
         box,
         options,
         basis_dim=rows.columns // 3,

@@ -10,20 +10,20 @@ import pytest
 from plenostream.field.grid import GridSpec
 from plenostream.options import TrainOptions
 from plenostream.train.growing import dilated, heavy_voxels, interpolated_rows
-from plenostream.train.lattice import ABSENT, Lattice
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.rows import TrainedRows
 from plenostream.train.schedule import Course, delayed_exponential, stages_of
 
 
 def test_what_is_linear_stays_so_on_a_finer_grid() -> None:
     coarse, fine = GridSpec(size=(8, 9, 10)), GridSpec(size=(16, 18, 20))
-    lattice = Lattice.of(np.ones(coarse.size, bool), coarse, 8)
-    at = np.stack(np.unravel_index(lattice.places, coarse.size), -1) + 0.5
+    voxel_set = VoxelSet.of(np.ones(coarse.size, bool), coarse, 8)
+    at = np.stack(np.unravel_index(voxel_set.places, coarse.size), -1) + 0.5
     density = (at @ [1.0, 2.0, 3.0]).astype(np.float32)
     rows = TrainedRows.new(density, np.repeat(density[:, None], 3, axis=1), squares=False)
     active = np.zeros(fine.size, bool)
     active[1:-1, 1:-1, 1:-1] = True  # beyond the coarse centres all is constant
-    found, sh = interpolated_rows(lattice, rows, active, fine)
+    found, sh = interpolated_rows(voxel_set, rows, active, fine)
     wanted = (np.argwhere(active) + 0.5) @ [0.5, 1.0, 1.5]
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
     np.testing.assert_allclose(sh[:, 2], wanted, rtol=1e-6)
@@ -32,39 +32,39 @@ def test_what_is_linear_stays_so_on_a_finer_grid() -> None:
 def test_voxels_of_their_own_grid_stay_as_they_are() -> None:
     grid = GridSpec(size=(8, 9, 10))
     active = np.random.default_rng(0).random(grid.size) < 0.4
-    lattice = Lattice.of(active, grid, 8)
-    values = np.random.default_rng(1).normal(size=(lattice.n_voxels, 4)).astype(np.float32)
+    voxel_set = VoxelSet.of(active, grid, 8)
+    values = np.random.default_rng(1).normal(size=(voxel_set.n_voxels, 4)).astype(np.float32)
     rows = TrainedRows.new(values[:, 0].copy(), values[:, 1:].copy(), squares=False)
-    density, sh = interpolated_rows(lattice, rows, active, grid)
+    density, sh = interpolated_rows(voxel_set, rows, active, grid)
     np.testing.assert_array_equal(density, values[:, 0])
     np.testing.assert_array_equal(sh, values[:, 1:])
 
 
 def test_heavy_voxels_are_dilated_and_no_more_than_may_be() -> None:
     grid = GridSpec(size=(16, 16, 16))
-    lattice = Lattice.of(np.ones(grid.size, bool), grid, 8)
+    voxel_set = VoxelSet.of(np.ones(grid.size, bool), grid, 8)
     weights = np.zeros(grid.size, np.float32)
     weights[4, 4, 4], weights[12, 12, 12] = 0.5, 0.1
     flat = weights.reshape(-1)
-    whole = heavy_voxels(lattice, flat, 0.1, times=2, most=1000)
+    whole = heavy_voxels(voxel_set, flat, 0.1, times=2, most=1000)
     assert whole.sum() == 2 * 5**3
     np.testing.assert_array_equal(whole, dilated(weights >= 0.1, 2))
-    fewer = heavy_voxels(lattice, flat, 0.1, times=2, most=200)
+    fewer = heavy_voxels(voxel_set, flat, 0.1, times=2, most=200)
     np.testing.assert_array_equal(fewer, dilated(weights >= 0.5, 2))
 
 
 def test_next_voxels_are_rows_itself_or_absent() -> None:
     active = np.random.default_rng(0).random((5, 6, 7)) < 0.5
-    lattice = Lattice.of(active, GridSpec(size=(5, 6, 7)), 8)
+    voxel_set = VoxelSet.of(active, GridSpec(size=(5, 6, 7)), 8)
     row_at = np.full(active.shape, ABSENT)
-    row_at[active] = np.arange(lattice.n_voxels)
+    row_at[active] = np.arange(voxel_set.n_voxels)
     for row, at in enumerate(np.argwhere(active)):
         for axis in range(3):
             following = at.copy()
             following[axis] += 1
             inside = following[axis] < active.shape[axis]
             wanted = row_at[tuple(following)] if inside else row
-            assert lattice.beyond[row, axis] == wanted
+            assert voxel_set.beyond[row, axis] == wanted
 
 
 def test_rates_are_svox2s() -> None:

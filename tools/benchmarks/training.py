@@ -75,15 +75,15 @@ def _without_colours(place: str, target: Path) -> Path:
         columns = store.meta.sh_columns
     budget = TrainBudget(allowed_bytes=1 << 40, photographs_bytes=0, columns=columns, squares=False)
     state = started(place, budget, squares=False)
-    density = np.zeros(state.lattice.grid.size, np.float32)
-    density.reshape(-1)[state.lattice.places] = state.rows.density
+    density = np.zeros(state.voxel_set.grid.size, np.float32)
+    density.reshape(-1)[state.voxel_set.places] = state.rows.density
 
     def box(lower: Sequence[int], upper: Sequence[int]) -> Any:
         part = density[tuple(map(slice, lower, upper))]
         return (part, np.zeros((*part.shape, columns), np.float32)) if part.any() else None
 
     write_scene(
-        target, state.lattice.grid, box, ConvertOptions(overwrite=True), basis_dim=columns // 3
+        target, state.voxel_set.grid, box, ConvertOptions(overwrite=True), basis_dim=columns // 3
     )
     return target
 

@@ -15,7 +15,7 @@ typedef struct {
     float *by_density, *by_sh;         /* [n] and [n, columns]: derivatives of the touched rows */
     int32_t *touched;                  /* [n]: which rows these are */
     int32_t *place_of;                 /* [n]: where each row's derivatives are; EMPTY: untouched */
-    const int32_t *beyond;             /* [n, 3]: next row along x, y, z, see `Lattice.beyond` */
+    const int32_t *beyond;             /* [n, 3]: next row along x, y, z, see `VoxelSet.beyond` */
     int64_t n_touched;
     int32_t columns, spare;
 } Trained;

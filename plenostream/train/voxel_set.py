@@ -17,21 +17,14 @@ from plenostream.importers.packing.cutting import BrickBox, cut_bricks
 from plenostream.integrator.interface import Boxes, SceneShape
 from plenostream.plan import BoxTable, build_boxes
 
-__all__ = ["ABSENT", "Lattice", "lattice_bytes"]
+__all__ = ["ABSENT", "VoxelSet"]
 
 ABSENT = -1
 """In place of the row of a voxel that has none."""
-_BYTES_A_VOXEL = 160
-"""Of a lattice and of cutting it, at most: places, owners in all bricks, neighbours, sorted keys."""
-
-
-def lattice_bytes(n_voxels: int, grid: GridSpec) -> int:
-    """Memory that a lattice of so many voxels takes while it is made, at most."""
-    return n_voxels * _BYTES_A_VOXEL + 2 * int(np.prod(grid.size, dtype=np.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Lattice:
+class VoxelSet:
     """n active voxels of a grid, in b bricks that hold m rows together."""
 
     grid: GridSpec
@@ -56,8 +49,8 @@ class Lattice:
     table: BoxTable
 
     @classmethod
-    def of(cls, active: NDArray[np.bool_], grid: GridSpec, brick_size: int) -> Lattice:
-        """The lattice of the active voxels [X, Y, Z] of a grid."""
+    def of(cls, active: NDArray[np.bool_], grid: GridSpec, brick_size: int) -> VoxelSet:
+        """The set of the active voxels [X, Y, Z] of a grid."""
         bricks = BrickGrid(size=grid.size, brick_size=brick_size)
         places = np.flatnonzero(active)
         n = len(places)
