@@ -16,8 +16,8 @@ from plenostream.errors import OutputError, StoreError, StoreNotFound
 from plenostream.field.grid import GridSpec
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.paths import PathLike, local_path
-from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.rows import TrainedRows
+from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["Checkpoint", "checkpoint_place"]
 

@@ -20,9 +20,9 @@ from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import Progress
 from plenostream.train.compiled_rows import row_work
-from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.rows import TrainedRows
 from plenostream.train.tiles import camera_tiles
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.walk import TILES_AT_ONCE, Walk
 
 __all__ = ["covered", "dilated", "heavy_voxels", "interpolated_rows", "weights_of"]

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import LossByRays
-from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.photographs import Batch
 from plenostream.train.rows import Variation
+from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["BatchLoss", "total_variation"]
 

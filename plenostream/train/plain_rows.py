@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import RowDerivatives
-from plenostream.train.voxel_set import ABSENT
 from plenostream.train.rows import Descent, TrainedRows, Variation
+from plenostream.train.voxel_set import ABSENT
 
 __all__ = ["PlainRows"]
 

@@ -9,10 +9,10 @@ from plenostream.field.tiles import TILE_RAYS
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.process.closing import Closing
 from plenostream.train.compiled_rows import row_work
-from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.loss import BatchLoss, total_variation
 from plenostream.train.photographs import Photographs
 from plenostream.train.rows import Descent, TrainedRows
+from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.walk import Walk
 
 __all__ = ["Stage"]

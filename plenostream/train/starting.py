@@ -11,9 +11,9 @@ from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.train.budget import TrainBudget
-from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.rows import TrainedRows
 from plenostream.train.state import BRICK_SIZE, TrainState
+from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["started"]
 

@@ -14,9 +14,9 @@ from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
 from plenostream.train.growing import covered, heavy_voxels, interpolated_rows, weights_of
-from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
+from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["BRICK_SIZE", "TrainState", "Views", "grown", "new_state", "resized"]
 

@@ -30,9 +30,9 @@ from plenostream.plan.budget import DeviceNeeds, divide_device
 from plenostream.process.closing import Closing
 from plenostream.stream.residency import Residency
 from plenostream.stream.supply import pages_of
-from plenostream.train.voxel_set import VoxelSet
 from plenostream.train.rows import RowWork
 from plenostream.train.tiles import RayTiles
+from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["TILES_AT_ONCE", "Leaving", "Loss", "Walk", "WalkPlan"]
 

@@ -10,8 +10,8 @@ from plenostream.importers.arrays.write import write_scene
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.options import ConvertOptions
 from plenostream.results import Progress
-from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.rows import TrainedRows
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 
 __all__ = ["write_rows"]
 

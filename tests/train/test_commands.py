@@ -49,4 +49,6 @@ def test_scene_is_trained_and_then_refined(
     told = capsys.readouterr()
     assert told.out + told.err == ""
     with open_store(scene) as first, open_store(better) as second:
-        assert 0 < second.meta.n_voxels <= first.meta.n_voxels  # what turned invisible is not stored
+        assert (
+            0 < second.meta.n_voxels <= first.meta.n_voxels
+        )  # what turned invisible is not stored

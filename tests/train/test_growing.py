@@ -10,9 +10,9 @@ import pytest
 from plenostream.field.grid import GridSpec
 from plenostream.options import TrainOptions
 from plenostream.train.growing import dilated, heavy_voxels, interpolated_rows
-from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.rows import TrainedRows
 from plenostream.train.schedule import Course, delayed_exponential, stages_of
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 
 
 def test_what_is_linear_stays_so_on_a_finer_grid() -> None:

@@ -13,10 +13,10 @@ from plenostream.field.grid import GridSpec
 from plenostream.integrator.interface import RowDerivatives
 from plenostream.integrator.native.library import load_kernels
 from plenostream.train.compiled_rows import CompiledRows
-from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.loss import total_variation
 from plenostream.train.plain_rows import PlainRows
 from plenostream.train.rows import Descent, RowWork, TrainedRows, Variation
+from plenostream.train.voxel_set import ABSENT, VoxelSet
 
 SIZE = (9, 12, 10)
 COLUMNS = 12
