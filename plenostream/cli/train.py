@@ -68,7 +68,7 @@ def train(
     """Train a SCENE from the photographs of CAMERAS, coarse to fine.
 
     CAMERAS is a file or data set of views with photographs, of any format that evaluate reads
-    (docs/cameras.md). Training begins with 64 voxels an axis, and doubles them until there are --size;
+    (docs/cameras.md). Training begins with some 32 voxels an axis, and doubles them until there are --size;
     a scene is there after each of these stages. Ctrl-C ends with a scene as far as it is trained, and
     --resume goes on. docs/training.md says how it works.
     """

@@ -39,7 +39,7 @@ class TrainOptions:
         int,
         Whole(
             least=16, most=1024, unit="voxels",
-            help="Voxels along each axis in the end; training begins with as few as 64, and doubles "
+            help="Voxels along each axis in the end; training begins with as few as 32, and doubles "
             "them.",
         ),
     ] = 256  # fmt: skip
