@@ -84,7 +84,7 @@ class TrainOptions:
         int,
         Whole(
             least=64, most=1_000_000, unit="rays",
-            help="Rays of a step, in tiles of 8x8 neighbouring pixels.",
+            help="Rays of a step, in tiles of 8x8 pixels.",
         ),
     ] = 5120  # fmt: skip
     views_a_step: Annotated[
@@ -94,6 +94,15 @@ class TrainOptions:
             help="Photographs that the tiles of a step come from.",
         ),
     ] = 20  # fmt: skip
+    spacing: Annotated[
+        int,
+        Whole(
+            least=1,
+            most=64,
+            unit="pixels",
+            help="From one pixel of a tile to the next: larger ones touch more voxels, and more bricks.",
+        ),
+    ] = 4
     optimiser: Annotated[
         Optimiser,
         Choice(choices=get_args(Optimiser), help="How rows of voxels that a step touches change."),

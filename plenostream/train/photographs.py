@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xxhash
@@ -117,19 +117,43 @@ class Photographs:
         """A photograph [H, W, 3], 0 to 1."""
         return _values(self._pixels[number])
 
-    def batch(self, rng: np.random.Generator, n_tiles: int, n_views: int) -> Batch:
-        """`n_tiles` tiles at random places of `n_views` random photographs, in equal shares."""
+    def batch(self, rng: np.random.Generator, n_tiles: int, n_views: int, spacing: int) -> Batch:
+        """`n_tiles` tiles at random places of `n_views` random photographs, in equal shares; of every
+        `spacing`-th pixel along both axes."""
         chosen = rng.integers(len(self), size=n_views)
         parts, colours = [], []
         for number, share in zip(chosen.tolist(), _shares(n_tiles, n_views), strict=True):
             camera, pixels = self.cameras[number], self._pixels[number]
-            corners = _corners(rng, camera, share)
-            parts.append(camera_tiles(camera, corners))
+            first = tuple(int(rng.integers(min(spacing, n))) for n in (camera.width, camera.height))
+            sparse = _every(camera, spacing, first)
+            corners = _corners(rng, sparse, share)
+            parts.append(camera_tiles(sparse, corners))
             column = corners[:, :1] + np.arange(TILE_RAYS) % TILE
             row = corners[:, 1:] + np.arange(TILE_RAYS) // TILE
-            inside = np.minimum(row, camera.height - 1), np.minimum(column, camera.width - 1)
-            colours.append(_values(pixels[inside]))
+            column, row = (
+                np.minimum(place, edge - 1) * spacing + offset
+                for place, edge, offset in zip(
+                    (column, row), (sparse.width, sparse.height), first, strict=True
+                )
+            )
+            colours.append(_values(pixels[row, column]))
         return Batch(tiles=RayTiles.joined(parts), rgb=np.concatenate(colours))
+
+
+def _every(camera: Camera, spacing: int, first: tuple[int, ...]) -> Camera:
+    """The camera that sees every `spacing`-th pixel of another, from `first` (column, row) on."""
+    if spacing == 1:
+        return camera
+    left, top = first
+    return replace(
+        camera,
+        fx=camera.fx / spacing,
+        fy=camera.fy / spacing,
+        cx=(camera.cx - left - 0.5) / spacing + 0.5,
+        cy=(camera.cy - top - 0.5) / spacing + 0.5,
+        width=-(-(camera.width - left) // spacing),
+        height=-(-(camera.height - top) // spacing),
+    )
 
 
 def _kept(picture: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float16]:

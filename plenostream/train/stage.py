@@ -64,7 +64,7 @@ class Stage(Closing):
         options = self._options
         rng = np.random.default_rng((options.seed, number))
         n_views = min(options.views_a_step, self._n_tiles)
-        batch = self._photographs.batch(rng, self._n_tiles, n_views)
+        batch = self._photographs.batch(rng, self._n_tiles, n_views, options.spacing)
         loss = BatchLoss(
             batch=batch,
             background=self._background,
