@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import plenostream as ps
+from plenostream.engine.rays import RaysJob
 from plenostream.errors import BudgetError, DeviceError, InvalidInput
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
@@ -115,21 +116,21 @@ def test_layers_and_a_learned_basis_go_back_too(tmp_path: Path) -> None:
     np.testing.assert_allclose(said, seen, rtol=1e-4)
 
 
-def test_a_small_pool_and_float16_say_the_same(scene: Path) -> None:
+@pytest.mark.parametrize("backend", ["native", pytest.param("warp", marks=pytest.mark.slow)])
+def test_a_small_pool_and_float16_say_the_same(backend: str, scene: Path) -> None:
+    loss = replace(LOSS, sparsity=0.05)
     with back_session(scene, {}, "native", precision="float32", n_threads=1) as session:
-        whole, stats = go_back(session, LOSS)
-        again, _ = go_back(session, LOSS)
+        whole, stats = go_back(session, loss)
         assert stats.bricks_evicted == 0
-    for one, other in zip(whole, again, strict=True):
-        np.testing.assert_array_equal(one, other)
-    with (
-        back_session(scene, {}, "native", n_threads=1, device_memory=100_000) as session,
-        pytest.raises(BudgetError) as refused,
-    ):
-        go_back(session, LOSS)
-    few = {"n_threads": 1, "precision": "float16", "device_memory": refused.value.smallest_bytes}
-    with back_session(scene, {}, "native", **few) as session:
-        streamed, stats = go_back(session, LOSS)
+    least = 100_000
+    for _ in range(3):  # the temporaries of programs that are compiled once more may differ (warp)
+        few = {"n_threads": 1, "precision": "float16", "device_memory": least}
+        try:
+            with back_session(scene, {}, backend, **few) as session:
+                streamed, stats = go_back(session, loss)
+        except BudgetError as refused:
+            least = refused.smallest_bytes
+    assert stats.backend == backend
     assert stats.bricks_evicted > 10
     assert stats.peak_device_bytes <= stats.planned_device_bytes
     for one, other in zip(whole, streamed, strict=True):
@@ -148,6 +149,17 @@ def test_the_same_threads_give_the_same_bits_and_0_where_nothing_was_read(scene:
     assert alone.density[read].any()
     assert not alone.density[~read].any()
     assert not alone.sh[~read].any()
+
+
+def test_bricks_that_come_in_know_nothing_of_those_before_them(scene: Path) -> None:
+    with back_session(scene, {}, "native", n_threads=2) as session:
+        go_back(session, LOSS, collect=False)
+        bricks, slots = session.resident()
+        session._kept.residency.forget(bricks)  # type: ignore[union-attr]
+        _, stats = RaysJob(session, LOSS.origins, LOSS.directions).draw()
+        assert stats.bricks_read == len(bricks)
+        for found in session.integrator.derivatives(slots)[:2]:
+            assert not found.any()
 
 
 def test_rows_that_were_not_touched_are_left_as_they_are_where_that_is_asked_for(
@@ -174,27 +186,28 @@ def test_rows_that_were_not_touched_are_left_as_they_are_where_that_is_asked_for
         assert (mine[~room.touched] == 7.0).all()
 
 
-def test_sparsity_adds_the_derivative_of_its_term_at_each_sample(make_scene: Any) -> None:
+@pytest.mark.parametrize("backend", ["native", "plain"])
+def test_sparsity_adds_the_derivative_of_its_term_at_each_sample(
+    backend: str, make_scene: Callable[..., Path]
+) -> None:
     density, weight = 1.5, 0.25
     scene = make_scene(constant_checkpoint(density=density))
     ray = (np.array([[-3.0, 0.1, 0.1]]), np.array([[1.0, 0.0, 0.0]]))
     none = np.zeros((1, 3), np.float32), np.zeros(1, np.float32)
-    for backend in ("native", "plain"):
-        with back_session(scene, {}, backend) as session:
-            found, _ = go_back(session, LinearLoss(*ray, *none, sparsity=weight))
-        n_samples = 8 / 0.5 + 1
-        own = weight * 4.0 * density / (1.0 + 2.0 * density**2)
-        np.testing.assert_allclose(found.density.sum(), n_samples * own, rtol=1e-5)
-        assert not found.sh.any()
+    with back_session(scene, {}, backend) as session:
+        found, _ = go_back(session, LinearLoss(*ray, *none, sparsity=weight))
+    n_samples = 8 / 0.5 + 1
+    own = weight * 4.0 * density / (1.0 + 2.0 * density**2)
+    np.testing.assert_allclose(found.density.sum(), n_samples * own, rtol=1e-5)
+    assert not found.sh.any()
 
 
 def test_what_gives_no_derivatives_is_refused_by_name(scene: Path) -> None:
-    for backend in ("warp", "xla"):
-        with (
-            pytest.raises(DeviceError, match=f"backend {backend} gives no derivatives"),
-            back_session(scene, {}, backend),
-        ):
-            pass
+    with (
+        pytest.raises(DeviceError, match="backend xla gives no derivatives"),
+        back_session(scene, {}, "xla"),
+    ):
+        pass
     with (
         pytest.raises(InvalidInput, match="model nvol"),
         back_session(scene, {"model": "nvol"}, "native"),

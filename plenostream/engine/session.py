@@ -62,8 +62,8 @@ class Lot:
     """Whether the first of the views is the last."""
     place: Place
     """Takes what comes of them."""
-    alone: bool = False
-    """Whether they are finished on black, with neither background nor layers behind them."""
+    behind: NDArray[np.float32] | None = None
+    """Colour [3] that they are finished with, and nothing else; None: with what the scene has there."""
     members: NDArray[np.int64] | None = None
     """[n_rays]: which of the rays that somebody asked for they are, packet by packet; None: pixels."""
     then: Callable[[Frame, Layout], None] | None = None
@@ -271,8 +271,8 @@ class Session:
 
     def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
-        place, behind = lot.place, np.zeros(3, np.float32)
-        if not lot.alone:
+        place, behind = lot.place, lot.behind
+        if behind is None:
             place, behind = self.behind(lot.rays, place, background_bytes)
         if self._kept.backdrop is not None:
             host.note("background", self._kept.backdrop.nbytes)

@@ -153,7 +153,8 @@ class WayBack:
         def go_back(frame: Frame, layout: Layout) -> None:
             self._go_back(lot, drawn, frame, layout)
 
-        return replace(lot, alone=True, place=partial(_put, drawn), then=go_back)
+        black = np.zeros(3, np.float32)
+        return replace(lot, behind=black, place=partial(_put, drawn), then=go_back)
 
     def collect(self) -> None:
         """Hand over the derivatives of all bricks in the pool that have some."""

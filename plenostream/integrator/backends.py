@@ -21,7 +21,7 @@ _OTHER_DEVICES = ("jax_plugins", "libtpu")
 """Packages without which JAX knows no device but the CPU."""
 _WEIGHING = ("native",)
 """Backends that keep the weights of samples."""
-_DIFFERENTIATING = ("native",)
+_DIFFERENTIATING = ("native", "warp")
 """Backends that go back, see `Integrator.begin_back`."""
 
 
@@ -69,8 +69,8 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
         )
     if terms.rule.differentiate and chosen.name not in _DIFFERENTIATING:
         raise DeviceError(
-            f"the backend {chosen.name}{why} gives no derivatives; the backend native does, which "
-            "draws on CPUs"
+            f"the backend {chosen.name}{why} gives no derivatives; the backends native and warp do, "
+            "on CPUs and on NVIDIA GPUs"
         )
     if terms.rule.differentiate and terms.rule.light is Light.ADDS_UP:
         raise InvalidInput(

@@ -20,6 +20,7 @@ business. `testing.plain` is an integrator in plain NumPy.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -184,6 +185,9 @@ class RaySource:
     """Whether `octant_keys` and `boxes_met` will be asked for: the rays have no common eye."""
     keys_only: bool = False
     """Whether nothing but `octant_keys` will be: their functions need no values."""
+    between: tuple[float, float] = (0.0, math.inf)
+    """Distances from the rays' origins (world units) between which all bricks lie that are drawn: an
+    integrator need not follow rays before or behind."""
 
     @property
     def n_tiles(self) -> int:

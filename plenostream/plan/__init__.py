@@ -8,7 +8,7 @@ from plenostream.plan.bundles import BundleScreen, TileBundles, bundle_levels, t
 from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
 from plenostream.plan.cut import bricks_drawn
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
-from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, View
+from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, TilesView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Screen",
     "TileBundles",
     "TileCones",
+    "TilesView",
     "View",
     "bricks_drawn",
     "build_boxes",

@@ -117,6 +117,6 @@ def back_rows(found: dict[str, BackFigures]) -> Iterator[Row]:
     for name, figures in found.items():
         yield Row(name, "drawn", spread(figures.drawn))
         yield Row(name, "drawn, and back", spread(figures.both))
-        yield Row(name, "  times drawing", both_ratios(figures.both, figures.drawn))
-        yield Row(name, "and handed over", spread(figures.handed_over))
-        yield Row(name, "  times drawing", both_ratios(figures.handed_over, figures.drawn))
+        yield Row(name, "  of drawing", both_ratios(figures.both, figures.drawn))
+        yield Row(name, "derivatives handed over, too", spread(figures.handed_over))
+        yield Row(name, "    of drawing", both_ratios(figures.handed_over, figures.drawn))

@@ -37,7 +37,7 @@ from plenostream.results import Progress
 
 __all__ = ["finish_scene", "levels_asked"]
 
-_COLUMN = 8
+_COLUMN = 16
 """Bricks along y and z that are packed at a time: most of a sparse grid is then passed over."""
 _CACHE_SHARE = 8
 """Of the memory allowed, the part that decoded chunks of the finer level may take."""

@@ -22,6 +22,8 @@ from plenostream.importers.packing.voxels import BoxVoxels
 
 __all__ = ["HalvedVoxels"]
 
+_MOST_FOUND = 1 << 13
+"""Bricks of which it is kept which coarse voxels they have a part in: 8 MB with bricks of 16."""
 Region = tuple[slice, slice, slice]
 
 
@@ -37,6 +39,7 @@ class HalvedVoxels:
         are kept of each array of its rows."""
         self._how = finer, meta, n_chunks
         self._rows: BrickRows | None = None
+        self._found: dict[int, NDArray[np.bool_]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
@@ -59,12 +62,21 @@ class HalvedVoxels:
 
     def active(self, box: BrickBox) -> NDArray[np.bool_] | None:
         """Which voxels [x, y, z] of a box of coarse bricks are active, apron included."""
-        rows = self._opened()
         out = np.zeros([b - a for a, b in map(box.voxels, range(3))], np.bool_)
         for brick, halving, here, there in self._parts(box):
-            x, y, z = rows.owned(halving.place)
-            out[there] |= halving.touched(rows.mask(brick)[:x, :y, :z])[here]
+            out[there] |= self._touched(brick, halving)[here]
         return out if out.any() else None
+
+    def _touched(self, brick: int, halving: Halving) -> NDArray[np.bool_]:
+        """See `Halving.touched`; asked for when voxels are counted, and again when they are read."""
+        found = self._found.get(brick)
+        if found is None:
+            rows = self._opened()
+            x, y, z = rows.owned(halving.place)
+            found = halving.touched(rows.mask(brick)[:x, :y, :z])
+            if len(self._found) < _MOST_FOUND:
+                self._found[brick] = found
+        return found
 
     def read(self, box: BrickBox) -> BoxVoxels | None:
         """See `SlabVoxels`."""
@@ -82,7 +94,7 @@ class HalvedVoxels:
             density, sh = (rows.rows(name, brick) for name in ROW_ARRAYS)
             fine = weighed(mask, density, sh, below=below)
             part = halving.values(fine[:x, :y, :z])[here]
-            touched = halving.touched(mask[:x, :y, :z])[here]
+            touched = part[..., 1] > 0  # every active voxel has a weight
             sums[number[there][touched]] += part[touched]
         colours = sums[:, 2:] / sums[:, 1:2]
         return BoxVoxels(active=active, density=sums[:, 0].copy(), sh=colours.astype(meta.sh_dtype))

@@ -153,4 +153,7 @@ def _made(
     record that points to them."""
     per_tile = (a[tiles] for a in rays.per_tile)
     world = [np.ascontiguousarray(a) for a in rays.make(np, *per_tile, *rays.shared)]
-    return world, structs.WorldRays(*(a.ctypes.data for a in world), n=len(world[2]))
+    nearest, farthest = rays.between
+    pointers = [a.ctypes.data for a in world]
+    record = structs.WorldRays(*pointers, n=len(world[2]), nearest=nearest, farthest=farthest)
+    return world, record

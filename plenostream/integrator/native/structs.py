@@ -155,6 +155,8 @@ class WorldRays(Structure):
         ("directions", c_void_p),
         ("valid", c_void_p),
         ("n", c_int64),
+        ("nearest", c_double),
+        ("farthest", c_double),
     ]
 
 

@@ -26,7 +26,13 @@ typedef struct {
 } Back;
 
 /* What is the same for all samples of a ray. */
-typedef struct {
+typedef struct Return Return;
+
+/* `shade_back` for one length of row and type of number: what looks at a ray's samples depends on neither, and
+   is compiled once for all of them. */
+typedef void ShadeBack(const Scene *, const Pool *, Shading *, Tile *, int, const Return *);
+
+struct Return {
     Four rgb, by_rgb;    /* and 0 */
     float by_left;       /* derivative by light that is left, times that light */
     float by_alpha;
@@ -35,10 +41,11 @@ typedef struct {
     float sparsity;
     float *rows;         /* of the part */
     uint8_t *touched;
-} Return;
+    ShadeBack *shade;
+};
 
 INLINE Return return_of(const Scene *scene, const Back *back, const Tile *tile, int64_t number, int ray,
-                        int part, const int vectors)
+                        int part, int vectors, ShadeBack *shade)
 {
     const int64_t at = number * TILE_RAYS + ray;
     const float *rgb = back->rgb + 3 * at, *by = back->by_rgb + 3 * at;
@@ -57,6 +64,7 @@ INLINE Return return_of(const Scene *scene, const Back *back, const Tile *tile, 
         .sparsity = back->sparsity,
         .rows = back->rows + part * back->n_pages * PAGE_ROWS * vectors * ROW_LANES,
         .touched = back->touched + part * back->n_pages,
+        .shade = shade,
     };
 }
 
@@ -106,7 +114,7 @@ typedef struct {
     Row sums[8][MOST_VECTORS];
 } Held;
 
-INLINE float *derivatives_at(const Pool *pool, const Return *back, uint32_t place, const int wide)
+INLINE float *derivatives_at(const Return *back, uint32_t place, const int wide)
 {
     return back->rows + (uint64_t)place * (PLACE_BYTES / (wide ? 4 : 2));
 }
@@ -118,7 +126,7 @@ INLINE void let_go(const Pool *pool, const Return *back, const Held *held, const
     const uint32_t *place_of = pool->place_of + held->voxel;
     for (int j = 0; j < 8; j++) {
         const uint32_t place = place_of[corner[j]];
-        float *row = derivatives_at(pool, back, place, wide);
+        float *row = derivatives_at(back, place, wide);
         for (int v = 0; v < vectors; v++) {
             const Row sum = row_of_floats(row + v * ROW_LANES) + held->sums[j][v];
             memcpy(row + v * ROW_LANES, &sum, sizeof sum);
@@ -149,12 +157,12 @@ INLINE void share_out(const Pool *pool, const Return *back, const float *sample,
         for (int v = 0; v < vectors; v++) held->sums[j][v] += own[v] * sample[(CORNER + j) * LANES];
 }
 
-INLINE void prefetch_derivatives(const Pool *pool, const Return *back, const uint32_t *place_of,
-                                 const int corner[8], const int vectors, const int wide)
+INLINE void prefetch_derivatives(const Return *back, const uint32_t *place_of, const int corner[8],
+                                 const int vectors, const int wide)
 {
     for (int j = 0; j < 8; j++)
         for (int v = 0; v < vectors; v++)
-            __builtin_prefetch(derivatives_at(pool, back, place_of[corner[j]], wide) + v * ROW_LANES, 1);
+            __builtin_prefetch(derivatives_at(back, place_of[corner[j]], wide) + v * ROW_LANES, 1);
 }
 
 /* As `shade`, and share out what the samples at hand say. */
@@ -186,7 +194,7 @@ INLINE void shade_back(const Scene *scene, const Pool *pool, Shading *shading, T
             for (int j = 0; j < TOGETHER && i + j < end; j++) {
                 const float *sample = sample_of(shading, i + j);
                 const float *later = sample_of(shading, i + j + AHEAD < n ? i + j + AHEAD : n - 1);
-                prefetch_derivatives(pool, back, places_of(pool, later), corner, vectors, wide);
+                prefetch_derivatives(back, places_of(pool, later), corner, vectors, wide);
                 sum += colour[j] * sample[WEIGHT * LANES];
                 const Four by = by_sample(scene, back, sample, colour[j], sum);
                 share_out(pool, back, sample, by, basis, &held, corner, vectors, wide);

@@ -92,13 +92,10 @@ KERNEL(restart, const Scene *scene, Rays *rays, const uint8_t *drawn)
     {                                                                                             \
         walk(scene, pool, slot_at, tile, ray, counts, 0, vectors, wide);                          \
     }                                                                                             \
-    static void back_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_at, \
-                                        const Rays *rays, int64_t number, int ray, const Back *back,  \
-                                        int part, Counts *counts)                                 \
+    static void back_##vectors##_##wide(const Scene *scene, const Pool *pool, Shading *shading,       \
+                                        Tile *tile, int ray, const Return *back)                  \
     {                                                                                             \
-        Tile *tile = tile_of(rays, number);                                                       \
-        const Return mine = return_of(scene, back, tile, number, ray, part, vectors);             \
-        walk(scene, pool, slot_at, tile, ray, counts, &mine, vectors, wide);                      \
+        shade_back(scene, pool, shading, tile, ray, back, vectors, wide);                         \
     }
 WALK(1, 0) WALK(2, 0) WALK(3, 0) WALK(4, 0) WALK(5, 0)
 WALK(1, 1) WALK(2, 1) WALK(3, 1) WALK(4, 1) WALK(5, 1)
@@ -107,12 +104,21 @@ static Walk *const WALKS[2][MOST_VECTORS + 1] = {
     {0, walk_1_0, walk_2_0, walk_3_0, walk_4_0, walk_5_0},
     {0, walk_1_1, walk_2_1, walk_3_1, walk_4_1, walk_5_1},
 };
-typedef void WalkBack(const Scene *, const Pool *, const int32_t *, const Rays *, int64_t, int,
-                      const Back *, int, Counts *);
-static WalkBack *const WALKS_BACK[2][MOST_VECTORS + 1] = {
+static ShadeBack *const SHADES_BACK[2][MOST_VECTORS + 1] = {
     {0, back_1_0, back_2_0, back_3_0, back_4_0, back_5_0},
     {0, back_1_1, back_2_1, back_3_1, back_4_1, back_5_1},
 };
+
+static void walk_back_0(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
+                        const Return *back, Counts *counts)
+{
+    walk(scene, pool, slot_at, tile, ray, counts, back, 0, 0);
+}
+static void walk_back_1(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
+                        const Return *back, Counts *counts)
+{
+    walk(scene, pool, slot_at, tile, ray, counts, back, 0, 1);
+}
 
 /* Take all rays on through the bricks that are in the pool, see `walk`. */
 KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Rays *rays, Counts *counts)
@@ -136,15 +142,20 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
 KERNEL(go_back, const Scene *scene, const Pool *pool, const int32_t *slot_at, Rays *rays, const Back *back,
        int32_t part, Counts *counts)
 {
-    WalkBack *const go = WALKS_BACK[pool->wide != 0][pool->vectors];
+    ShadeBack *const shade = SHADES_BACK[pool->wide != 0][pool->vectors];
     for (int32_t i = part; i < rays->n_tiles && !is_stopped(rays); i += back->n_parts) {
         if (!rays->live[i]) continue;
-        const Tile *tile = tile_of(rays, i);
+        Tile *tile = tile_of(rays, i);
         int live = 0;
         for (int j = 0; j < TILE_RAYS; j++) {
             const int ray = NEIGHBOURS[j];
-            if (tile->next[ray] < tile->n_samples[ray])
-                go(scene, pool, slot_at, rays, i, ray, back, part, counts);
+            if (tile->next[ray] < tile->n_samples[ray]) {
+                const Return mine = return_of(scene, back, tile, i, ray, part, pool->vectors, shade);
+                if (pool->wide)
+                    walk_back_1(scene, pool, slot_at, tile, ray, &mine, counts);
+                else
+                    walk_back_0(scene, pool, slot_at, tile, ray, &mine, counts);
+            }
             live |= tile->next[ray] < tile->n_samples[ray];
         }
         rays->live[i] = (uint8_t)live;

@@ -91,7 +91,7 @@ INLINE void shade_all(const Scene *scene, const Pool *pool, Shading *shading, Ti
                       const Return *back, const int vectors, const int wide)
 {
     if (back)
-        shade_back(scene, pool, shading, tile, ray, back, vectors, wide);
+        back->shade(scene, pool, shading, tile, ray, back);
     else
         shade(scene, pool, shading, tile, ray, vectors, wide);
 }
