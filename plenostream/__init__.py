@@ -19,12 +19,15 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
+    from plenostream.cluster.opening import open_client
+    from plenostream.cluster.renderer import ClusterRenderer
     from plenostream.errors import (
         AddressError,
         BrickCorrupt,
         BudgetError,
         CameraError,
         CheckpointError,
+        ClusterError,
         DeviceError,
         InternalError,
         InvalidInput,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
     from plenostream.importers.svox2.convert import convert
     from plenostream.integrator.xla.environment import prepare_jax
     from plenostream.options import (
+        ClusterOptions,
         ConvertOptions,
         EditOptions,
         ExportOptions,
@@ -66,8 +70,10 @@ if TYPE_CHECKING:
     from plenostream.train.trainer import Trainer
 
 _HOMES = {
-    "scene": ("Scene", "open_scene"),
+    "scene": ("Scene", "keep_read", "open_scene"),
     "plan.budget": ("RenderPlan",),
+    "cluster.opening": ("open_client",),
+    "cluster.renderer": ("ClusterRenderer",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
     "importers.arrays.volume": ("convert_volume",),
     "importers.arrays.write": ("write_scene",),
@@ -82,6 +88,7 @@ _HOMES = {
         "BudgetError",
         "CameraError",
         "CheckpointError",
+        "ClusterError",
         "DeviceError",
         "InternalError",
         "InvalidInput",
@@ -97,6 +104,7 @@ _HOMES = {
     "export.stills": ("write_picture",),
     "field.grid": ("GridSpec",),
     "options": (
+        "ClusterOptions",
         "ConvertOptions",
         "EditOptions",
         "ExportOptions",
@@ -123,6 +131,9 @@ __all__ = [
     "CameraError",
     "Checkpoint",
     "CheckpointError",
+    "ClusterError",
+    "ClusterOptions",
+    "ClusterRenderer",
     "ConvertOptions",
     "ConvertReport",
     "DeviceError",
@@ -157,9 +168,11 @@ __all__ = [
     "convert_foreign",
     "convert_volume",
     "export_scene",
+    "keep_read",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",
+    "open_client",
     "open_scene",
     "orbit_cameras",
     "prepare_jax",

@@ -14,6 +14,7 @@
     |  `- BrickCorrupt                           a damaged chunk or brick; names it
     |- BudgetError                           3   what was asked for does not fit the memory named
     |- DeviceError                           1   no such backend, or out of memory in spite of the budget
+    |- ClusterError                          1   the cluster cannot be used, or was lost
     |- AddressError                          1   nothing can listen at this address
     |- RenderCancelled                       1   the caller wants the picture no more
     `- InternalError                        70   an invariant broke: our bug
@@ -34,6 +35,7 @@ __all__ = [
     "BudgetError",
     "CameraError",
     "CheckpointError",
+    "ClusterError",
     "DeviceError",
     "InternalError",
     "InvalidInput",
@@ -178,6 +180,10 @@ class BudgetError(PlenostreamError):
 
 class DeviceError(PlenostreamError):
     """The device or backend asked for is not there or failed."""
+
+
+class ClusterError(PlenostreamError):
+    """A Dask cluster that cannot be reached or used, or that was lost."""
 
 
 class AddressError(PlenostreamError):

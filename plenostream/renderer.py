@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -200,6 +200,17 @@ class Renderer(Closing):
         stats.seconds = time.perf_counter() - began
         seen = {"rgb": pixels.rgb, "alpha": pixels.alpha, "depth": pixels.depth, **pixels.aovs}
         return RenderResult(**seen, stats=stats)
+
+    def pictures(
+        self,
+        cameras: Sequence[Camera],
+        *,
+        cancel: Cancel | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[RenderResult]:
+        """The pictures that `cameras` take, each drawn when it is asked for; as `render`."""
+        for camera in cameras:
+            yield self.render(camera, cancel=cancel, progress=progress)
 
     def render_rays(
         self,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.reader import SceneStore, kept_in, open_store
 from plenostream.options import CACHE_SIZE
 from plenostream.process.closing import Closing
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["Scene", "open_scene"]
+__all__ = ["Scene", "keep_read", "open_scene"]
 
 
 class Scene(Closing):
@@ -64,5 +66,19 @@ def open_scene(
     StoreNotFound : nothing there. StoreFormat : not a complete scene of a known version.
     BrickCorrupt : one of its tables is damaged.
     """
-    allowed = parse_bytes(CACHE_SIZE.check("cache_size", cache_size), name="cache_size")
-    return Scene(open_store(path, cache=cache, cache_bytes=allowed))
+    return Scene(open_store(path, cache=cache, cache_bytes=_cache_bytes(cache_size)))
+
+
+def keep_read(cache: PathLike, *, cache_size: int | str = "20GB") -> AbstractContextManager[None]:
+    """A `with` in which functions that read scenes at URLs, such as edits and exports, keep what they
+    read in a folder; arguments as of `open_scene`.
+
+    Raises
+    ------
+    InvalidInput : no number of bytes.
+    """
+    return kept_in(cache, cache_bytes=_cache_bytes(cache_size))
+
+
+def _cache_bytes(cache_size: int | str) -> int:
+    return parse_bytes(CACHE_SIZE.check("cache_size", cache_size), name="cache_size")

@@ -12,6 +12,7 @@ from plenostream.errors import BrickCorrupt, BudgetError, PlenostreamError
 
 EXIT_CODES = {
     "AddressError": 1,
+    "ClusterError": 1,
     "BrickCorrupt": 1,
     "BudgetError": 3,
     "CameraError": 1,

@@ -56,6 +56,9 @@ class Camera:
     """Pixels along y."""
     lens: Lens = Pinhole()
     """What a point of the plane sees; a pinhole unless said otherwise."""
+    part_of: Camera | None = None
+    """The camera of whose picture this one's is a part (`region`). What goes by a picture as a whole,
+    such as the tables of lenses, goes by that one: so parts are the same to the last bit."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.lens, Lens):
@@ -93,7 +96,16 @@ class Camera:
             cy=self.cy * y_scale,
             width=width,
             height=height,
+            part_of=self._whole_resized(x_scale, y_scale),
         )
+
+    def _whole_resized(self, x_scale: float, y_scale: float) -> Camera | None:
+        if self.part_of is None:
+            return None
+        width, height = round(self.part_of.width * x_scale), round(self.part_of.height * y_scale)
+        # Of a picture that is too large as a whole, the part stands for itself.
+        fits = max(width, height) <= LARGEST_EDGE and min(width, height) > 0
+        return self.part_of.resized(width, height) if fits else None
 
     def region(self, left: int, top: int, width: int, height: int) -> Camera:
         """The camera whose picture is that part of this one's, pixel by pixel the same.
@@ -106,7 +118,19 @@ class Camera:
                 f"the region {left},{top},{width},{height} is not inside a picture of "
                 f"{self.width}x{self.height}"
             )
-        return replace(self, cx=self.cx - left, cy=self.cy - top, width=width, height=height)
+        return replace(
+            self,
+            cx=self.cx - left,
+            cy=self.cy - top,
+            width=width,
+            height=height,
+            part_of=self.whole,
+        )
+
+    @property
+    def whole(self) -> Camera:
+        """The camera of the whole picture, of which this one's may be a part."""
+        return self if self.part_of is None else self.part_of
 
     @property
     def intrinsics(self) -> NDArray[np.float64]:
@@ -116,8 +140,9 @@ class Camera:
     @property
     def ray_arrays(self) -> tuple[NDArray[Any], ...]:
         """What the lens's `make` takes beside the tiles: pose, intrinsics, size, its own arrays."""
-        across = [(edge - self.cx) / self.fx for edge in (0, self.width)]
-        down = [(edge - self.cy) / self.fy for edge in (0, self.height)]
+        whole = self.whole
+        across = [(edge - whole.cx) / whole.fx for edge in (0, whole.width)]
+        down = [(edge - whole.cy) / whole.fy for edge in (0, whole.height)]
         reach = math.hypot(max(map(abs, across)), max(map(abs, down)))
         pixels = np.array([self.width, self.height], np.int32)
         return (self.c2w, self.intrinsics, pixels, *self.lens.arrays(reach))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,7 +19,10 @@ from plenostream.cli.parameters import (
 from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
-from plenostream.options import LPIPS, RenderOptions, StreamOptions
+from plenostream.options import LPIPS, ClusterOptions, RenderOptions, StreamOptions
+
+if TYPE_CHECKING:
+    from plenostream.cameras import Camera, PicturedCamera
 
 __all__ = ["evaluate"]
 
@@ -44,6 +47,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostrea
 @camera_file_options
 @record_options(RenderOptions, without=("outputs", "depth_density"))
 @record_options(StreamOptions)
+@record_options(ClusterOptions)
 @cache_options
 @click.option(
     "--save",
@@ -96,14 +100,18 @@ def evaluate(
             checked_output(path, overwrite=overwrite, what="picture")
     rows = []
     with (
-        opened_scene(scene, flags, read.ndc) as (renderer, options, about_ndc),
+        opened_scene(scene, flags | {"outputs": ("rgb",)}, read.ndc) as (
+            drawing,
+            options,
+            about_ndc,
+        ),
         Progress(quiet=settings.quiet or as_json, unit="views") as progress,
     ):
+        drawn = drawing.pictures([_at_size_of_photograph(view) for view in views])
         for view in views:
             assert view.picture is not None
             photograph = read_picture(view.picture, background=options.background_rgb)
-            height, width = photograph.shape[:2]
-            picture = renderer.render(view.at_size(width, height)).rgb
+            picture = next(drawn).rgb
             rows.append(
                 (f"{view.number} {view.picture.name}", score(photograph, picture, perceptual))
             )
@@ -118,3 +126,16 @@ def evaluate(
         click.echo(f"cameras: {read.found}")
     if about_ndc and not settings.quiet:
         click.echo(f"ndc: {about_ndc}", err=as_json)
+
+
+def _at_size_of_photograph(view: PicturedCamera) -> Camera:
+    """The camera at the size of its photograph."""
+    from plenostream.cameras.image_size import read_image_size
+    from plenostream.export.photographs import read_picture
+
+    assert view.picture is not None
+    size = read_image_size(view.picture)
+    if size is None:  # of a kind without a header that tells
+        height, width = read_picture(view.picture, background=0.0).shape[:2]
+        size = width, height
+    return view.at_size(*size)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from plenostream.cli.opening import opened_renderer
+from plenostream.cli.opening import Drawing, opened_renderer
 from plenostream.cli.parameters import (
     Settings,
     cache_options,
@@ -17,8 +17,8 @@ from plenostream.cli.parameters import (
 )
 from plenostream.cli.progress import Progress
 from plenostream.cli.summary import choice_lines
-from plenostream.cli.viewpoints import camera_options
-from plenostream.options import RenderOptions, StreamOptions
+from plenostream.cli.viewpoints import Viewpoints, camera_options
+from plenostream.options import ClusterOptions, RenderOptions, StreamOptions
 
 __all__ = ["plan"]
 
@@ -44,6 +44,7 @@ Examples:
 @camera_options
 @record_options(RenderOptions)
 @record_options(StreamOptions)
+@record_options(ClusterOptions)
 @cache_options
 @json_option
 @quiet_option
@@ -51,13 +52,18 @@ Examples:
 def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None:
     """Say what rendering views of a SCENE would take; nothing is allocated.
 
-    Of several views the items of the one that takes most device memory are listed.
+    Of several views the items of the one that takes most device memory are listed. Of a cluster
+    (--workers, --scheduler), a worker plans the largest picture, and what each draws and sends is told.
     """
     plans = []
     with (
-        opened_renderer(scene, flags) as (renderer, viewpoints, _),
+        opened_renderer(scene, flags) as (drawing, viewpoints, _),
         Progress(quiet=settings.quiet or len(viewpoints.cameras) == 1, unit="views") as progress,
     ):
+        renderer = drawing.here
+        if renderer is None:
+            _tell_cluster(drawing, viewpoints, as_json)
+            return
         for number, camera in viewpoints.cameras:
             plans.append((number, renderer.plan(camera)))
             progress.update("planning", len(plans), len(viewpoints.cameras))
@@ -76,3 +82,19 @@ def plan(settings: Settings, /, scene: str, as_json: bool, **flags: Any) -> None
         click.echo(f"of {len(plans)} views, number {number} takes most:")
     lines = [*largest.lines(), *viewpoints.lines()]
     click.echo("\n".join(lines + choice_lines(renderer.backend, renderer.precision)))
+
+
+def _tell_cluster(drawing: Drawing, viewpoints: Viewpoints, as_json: bool) -> None:
+    """Print what the pictures take of each worker of a cluster."""
+    assert drawing.cluster is not None
+    planned = drawing.cluster.plan([camera for _, camera in viewpoints.cameras])
+    if as_json:
+        chosen = {
+            "backend": planned.worker.backend.name,
+            "precision": planned.worker.precision.name,
+        }
+        click.echo(json.dumps(planned.to_dict() | chosen, indent=1))
+        return
+    lines = [*planned.lines(), *planned.worker.plan.lines(), *viewpoints.lines()]
+    choices = choice_lines(planned.worker.backend, planned.worker.precision)
+    click.echo("\n".join(lines + choices))

@@ -22,7 +22,13 @@ from plenostream.cli.summary import choice_lines, stats_json, summary_lines
 from plenostream.cli.viewpoints import camera_options
 from plenostream.errors import InvalidInput, printable
 from plenostream.files.paths import apart_from
-from plenostream.options import OUTPUTS, FileOptions, RenderOptions, StreamOptions
+from plenostream.options import (
+    OUTPUTS,
+    ClusterOptions,
+    FileOptions,
+    RenderOptions,
+    StreamOptions,
+)
 
 if TYPE_CHECKING:
     from plenostream.export.targets import Target, Writer
@@ -46,6 +52,7 @@ Examples:
   plenostream render model.zarr cut-out.png --background none --png-bits 16 --look-from 2,2,1
   plenostream render model.zarr comp/ --format exr --linear --background none --orbit 120
   plenostream render model.zarr overlay.webm --background none --orbit 120
+  plenostream render s3://models/city.zarr film.mp4 --orbit 300 --scheduler tcp://10.0.0.5:8786
 
 \b
 Exit codes: 0 done, 1 data or input that cannot be used, 2 usage, 3 budget too
@@ -58,6 +65,7 @@ small (the message says which would do), 130 Ctrl-C.
 @record_options(FileOptions)
 @record_options(RenderOptions, outputs=("rgb",))
 @record_options(StreamOptions)
+@record_options(ClusterOptions)
 @cache_options
 @click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
@@ -101,7 +109,7 @@ def render(
     if stats is not None:
         try_place(stats, what=_STATS)
     inputs = {"scene": scene, "camera file": flags["cameras"]}
-    with opened_renderer(scene, flags | {"outputs": outputs}) as (renderer, viewpoints, options):
+    with opened_renderer(scene, flags | {"outputs": outputs}) as (drawing, viewpoints, options):
         cameras = viewpoints.cameras
         written = replace(written, fps=written.fps or viewpoints.fps)
         target = choose_target(out, outputs=outputs, n_frames=len(cameras), options=written)
@@ -119,6 +127,10 @@ def render(
         apart_from([] if stats is None else [stats], inputs)
         frames: list[dict[str, Any]] = []
         several = len(cameras) != 1
+        if drawing.cluster is not None and cameras:
+            planned = drawing.cluster.plan([camera for _, camera in cameras])
+            if not settings.quiet:
+                click.echo("\n".join(planned.lines()), err=True)
         # The record lies around the pictures: if it cannot be finished, they are there.
         with made_folders(target.place), _opened_stats(stats, overwrite=overwrite) as record:
             began = time.perf_counter()
@@ -134,8 +146,11 @@ def render(
             ):
                 if several:
                     progress.update("rendering", 0, len(cameras))
-                for number, camera in cameras:
-                    result = renderer.render(camera, progress=None if several else progress.update)
+                drawn = drawing.pictures(
+                    [camera for _, camera in cameras], None if several else progress.update
+                )
+                for number in numbers:
+                    result = next(drawn)
                     writer.write(number, result)
                     frames.append(result.stats.to_dict())
                     del result  # before the next picture takes as much again
@@ -153,7 +168,8 @@ def render(
             size = sizes[numbers[0]]
             lines += summary_lines(writer.written, frames, size=size, seconds=seconds)
         lines += viewpoints.lines()
-        lines += choice_lines(renderer.backend, renderer.precision)
+        if frames:
+            lines += choice_lines(drawing.renderer.backend, drawing.renderer.precision)
         click.echo("\n".join(lines + writer.notes()))
 
 

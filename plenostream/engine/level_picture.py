@@ -112,7 +112,7 @@ class LevelPicture:
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
         grid = sessions.stores[0].meta.grid
         n_levels, footprint = len(sessions.stores) - 1, sessions.options.pixel_footprint
-        self._reach = level_reach(self._picture_camera, grid, n_levels, footprint)
+        self._reach = level_reach(self._picture_camera.whole, grid, n_levels, footprint)
         drawn = dict(self._drawn())
         self._jobs = {
             level: self._job(level, ~bricks, len(drawn) > 1) for level, bricks in drawn.items()

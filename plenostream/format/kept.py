@@ -48,7 +48,7 @@ class KeptSource:
         self, source: ByteSource, folder: PathLike, *, allowed_bytes: int, scene: str
     ) -> None:
         """Take what tells the `scene` from all others: its checksum."""
-        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+        self.most_at_once, self.n_attempts = source.most_at_once, source.n_attempts
         self._source = source
         self._root = local_path(folder, what="cache")
         self._allowed_bytes = allowed_bytes
@@ -64,6 +64,11 @@ class KeptSource:
         self._remove_left_over()
         self._held = sum(size for _, size, _ in self._files())
         self._make_room()
+
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._source.n_at_once
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""

@@ -6,6 +6,7 @@ outputs and edits, which are arguments of functions, stand alone.
 
 from __future__ import annotations
 
+from plenostream.options.clusters import ClusterOptions
 from plenostream.options.converting import Codec, ConvertOptions, ResampleOptions, StoreDtype
 from plenostream.options.editing import (
     BOX,
@@ -37,7 +38,7 @@ from plenostream.options.limits import (
     SHORTEST_PROJECTION,
 )
 from plenostream.options.opening import CACHE_SIZE
-from plenostream.options.packing import LEVELS
+from plenostream.options.packing import LEVELS, PACKING_SCHEDULER
 from plenostream.options.picture_files import (
     DEPTH_COLORMAPS,
     FileOptions,
@@ -97,6 +98,7 @@ __all__ = [
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
+    "PACKING_SCHEDULER",
     "PATH",
     "PIXEL",
     "POSES",
@@ -111,6 +113,7 @@ __all__ = [
     "Axes",
     "Backend",
     "BoxUnits",
+    "ClusterOptions",
     "Codec",
     "ConvertOptions",
     "EditOptions",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +64,12 @@ class Paper:
                 allowed_device_bytes=512_000_000,
             ),
         )  # fmt: skip
+
+    def pictures(
+        self, cameras: Sequence[Camera], *, progress: Progress | None = None
+    ) -> Iterator[RenderResult]:
+        for camera in cameras:
+            yield self.render(camera, progress=progress)
 
     def plan(self, camera: Camera) -> SimpleNamespace:
         self.cameras.append(camera)

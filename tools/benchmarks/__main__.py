@@ -214,6 +214,85 @@ def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
     click.echo("\n".join(table_lines({os.path.basename(place): list(level_rows(found))})))
 
 
+def _line_options(command: Any) -> Any:
+    """Decorator that gives a command --latency and --rate of a line that is simulated."""
+    latency = click.option(
+        "--latency",
+        type=click.FloatRange(0, 10_000),
+        multiple=True,
+        default=(1.0, 20.0, 100.0),
+        show_default=True,
+        help="Milliseconds until an answer begins; may be repeated.",
+    )
+    rate = click.option(
+        "--rate",
+        type=click.FloatRange(0, min_open=True),
+        default=100.0,
+        show_default=True,
+        help="Megabytes a second that all answers together come with.",
+    )
+    return latency(rate(command))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@_line_options
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def remote(
+    place: str,
+    latency: tuple[float, ...],
+    rate: float,
+    rounds: int,
+    target: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure a SCENE (a folder) that lies on a web server far away, beside the same on this disk.
+
+    First frame and orbit from nothing, through a line that a server on this machine simulates, and again
+    with what --cache kept of the first frame. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax(stream.device_bytes)
+    from benchmarks.remote import measure_remote, remote_rows
+    from benchmarks.table import as_json, table_lines
+
+    cameras = _cameras(place, flags, orbit=_ORBIT)
+    found = measure_remote(
+        place,
+        cameras,
+        latencies_ms=latency,
+        rate=rate * 1e6,
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    rows = list(remote_rows(found, len(cameras)))
+    click.echo("\n".join(table_lines({os.path.basename(place): rows})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@_line_options
+@_rounds_option
+@_json_option
+def shards(
+    place: str, latency: tuple[float, ...], rate: float, rounds: int, target: Path | None
+) -> None:
+    """Say whether shards would bring all rows of a SCENE (a folder) from afar sooner than a file a chunk."""
+    from benchmarks.shards import measure_shards, shard_rows
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_shards(place, latencies_ms=latency, rate=rate * 1e6, rounds=rounds, say=_say)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(shard_rows(found))})))
+
+
 @bench.command()
 @click.argument("place", metavar="SCENE")
 @camera_options

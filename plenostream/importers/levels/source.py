@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from plenostream.format.asking import asked_at_once
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta
 from plenostream.format.reader import SceneStore
-from plenostream.format.source import FolderSource
+from plenostream.format.source import ByteSource
 from plenostream.importers.levels.halving import BELOW_ZERO, Halving, weighed
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.voxels import BoxVoxels
@@ -34,8 +33,8 @@ class HalvedVoxels:
     and read without its documents, which are not there yet.
     """
 
-    def __init__(self, finer: Path, meta: SceneMeta, *, n_chunks: int) -> None:
-        """Take the folder of the finer level, what it says about itself, and the decoded chunks that
+    def __init__(self, finer: ByteSource, meta: SceneMeta, *, n_chunks: int) -> None:
+        """Take the bytes of the finer level, what it says about itself, and the decoded chunks that
         are kept of each array of its rows."""
         self._how = finer, meta, n_chunks
         self._rows: BrickRows | None = None
@@ -54,8 +53,8 @@ class HalvedVoxels:
         finer, meta, n_chunks = self._how
         with self._lock:
             if self._rows is None:
-                store = SceneStore(path=str(finer), source=FolderSource(finer), meta=meta)
-                with asked_at_once(0) as each:
+                store = SceneStore(path="the finer level", source=finer, meta=meta)
+                with asked_at_once(finer.n_at_once) as each:
                     store.read_tables(each)
                 self._rows = BrickRows(store, n_chunks=n_chunks)
             return self._rows
@@ -129,5 +128,5 @@ class HalvedVoxels:
         return half + 1
 
 
-def _made(finer: Path, meta: SceneMeta, n_chunks: int) -> HalvedVoxels:
+def _made(finer: ByteSource, meta: SceneMeta, n_chunks: int) -> HalvedVoxels:
     return HalvedVoxels(finer, meta, n_chunks=n_chunks)

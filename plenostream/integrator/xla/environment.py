@@ -20,6 +20,7 @@ __all__ = [
     "USED_SHARE",
     "cache_folder",
     "finish_preparing",
+    "gpus_here",
     "hands_out_blocks",
     "prepare_jax",
 ]
@@ -117,22 +118,37 @@ def _prepare_gpu(device_memory: int | str | None) -> None:
     os.environ["XLA_CLIENT_MEM_FRACTION"] = f"{min(1.0, n_bytes / gpu_bytes):.6f}"
 
 
+def gpus_here() -> list[str]:
+    """The NVIDIA GPUs that this process may draw with, as CUDA_VISIBLE_DEVICES names each."""
+    if os.environ.get("JAX_PLATFORMS", "") == "cpu":
+        return []
+    n = len(_nvidia_sizes())
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if n == 0 or named is None:
+        return [str(number) for number in range(n)]
+    return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+
+
 def _nvidia_bytes() -> int | None:
     """Bytes of the smallest NVIDIA GPU here; None where there is none, or nothing to ask with."""
+    return min(_nvidia_sizes(), default=None)
+
+
+def _nvidia_sizes() -> list[int]:
+    """Bytes of each NVIDIA GPU here; none where there is nothing to ask with."""
     try:
         import pynvml
     except ModuleNotFoundError:
-        return None
+        return []
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:  # no driver
-        return None
+        return []
     try:
         handles = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
-        sizes = [int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles]
+        return [int(pynvml.nvmlDeviceGetMemoryInfo(handle).total) for handle in handles]
     finally:
         pynvml.nvmlShutdown()
-    return min(sizes, default=None)
 
 
 def _keep_compiled() -> None:
