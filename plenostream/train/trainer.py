@@ -24,8 +24,8 @@ from plenostream.engine.opening import check_step
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike
+from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.reader import open_store
-from plenostream.format.staging import Staging
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
@@ -111,7 +111,7 @@ class Trainer:
         self._refuse()
         # The scene is ours once it was written, or where a training of ours is resumed.
         self._replace = self._options.overwrite or self._options.resume
-        Staging(target, overwrite=self._replace)
+        FolderStaging(target, overwrite=self._replace)
         self._place = checkpoint_place(target)
         learnt, back = _divided(views, held, self._options.held)
         background = self._render.background_rgb
