@@ -6,8 +6,9 @@ from contextlib import AbstractContextManager
 
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike
+from plenostream.format.kept import kept_in
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import SceneStore, kept_in, open_store
+from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import CACHE_SIZE
 from plenostream.process.closing import Closing
 from plenostream.rules.bytesize import parse_bytes

@@ -9,9 +9,8 @@ asked for at once; and then all chunks of the tables.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from itertools import islice
 from typing import Any
 
@@ -23,7 +22,7 @@ from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.asking import EachOf, asked_at_once
 from plenostream.format.codecs import DecodeError
 from plenostream.format.consolidated import ConsolidatedSource
-from plenostream.format.kept import KeptSource
+from plenostream.format.kept import KeptSource, kept_around
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.levels import level_folder
 from plenostream.format.nodes import check_group_node, read_array_node, read_root
@@ -34,27 +33,13 @@ from plenostream.format.tables import BrickTables, content_faults, structure_fau
 from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 
-__all__ = ["SceneStore", "kept_in", "open_level", "open_store"]
+__all__ = ["SceneStore", "open_level", "open_store"]
 
 _MOST_ABSENT = 64 << 20
 """Bytes of a table that may be left out since they are its fill value. Zarr leaves out such chunks
 when it copies an array; a table that claims more is not believed."""
 _LEAST_ABSENT = 4096
 """Bytes that an absent chunk counts for, however small it is: asking for it takes time too."""
-
-_KEPT: ContextVar[tuple[PathLike, int] | None] = ContextVar("kept", default=None)
-"""Folder and bytes of the `kept_in` around."""
-
-
-@contextmanager
-def kept_in(cache: PathLike, *, cache_bytes: int) -> Iterator[None]:
-    """A `with` in which what scenes of other machines give is kept in a folder, see `open_store`; for
-    functions that open scenes themselves, in the thread that called them."""
-    before = _KEPT.set((cache, cache_bytes))
-    try:
-        yield
-    finally:
-        _KEPT.reset(before)
 
 
 def open_store(
@@ -77,7 +62,7 @@ def open_store(
     try:
         root = read_root(source, where=where)
         if source.most_at_once:
-            if cache is None and (kept := _KEPT.get()) is not None:
+            if cache is None and (kept := kept_around()) is not None:
                 cache, cache_bytes = kept
             if cache is not None:
                 source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=root.checksum)
