@@ -19,8 +19,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
+    from plenostream.cluster.choosing import open_cluster_renderer
     from plenostream.cluster.opening import open_client
     from plenostream.cluster.renderer import ClusterRenderer
+    from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
     from plenostream.errors import (
         AddressError,
         BrickCorrupt,
@@ -72,8 +74,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "scene": ("Scene", "keep_read", "open_scene"),
     "plan.budget": ("RenderPlan",),
+    "cluster.choosing": ("open_cluster_renderer",),
     "cluster.opening": ("open_client",),
     "cluster.renderer": ("ClusterRenderer",),
+    "cluster.subvolume_renderer": ("SubvolumeRenderer",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
     "importers.arrays.volume": ("convert_volume",),
     "importers.arrays.write": ("write_scene",),
@@ -160,6 +164,7 @@ __all__ = [
     "StoreFormat",
     "StoreNotFound",
     "StreamOptions",
+    "SubvolumeRenderer",
     "TrainOptions",
     "Trainer",
     "VolumeOptions",
@@ -173,6 +178,7 @@ __all__ = [
     "look_at_camera",
     "open_checkpoint",
     "open_client",
+    "open_cluster_renderer",
     "open_scene",
     "orbit_cameras",
     "prepare_jax",

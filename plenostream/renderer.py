@@ -12,11 +12,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from plenostream.cameras import Camera
 from plenostream.engine.level_sessions import LevelSessions
-from plenostream.engine.opening import open_session
 from plenostream.engine.oversight import overseen
 from plenostream.engine.projection import ChosenNdc, choose_ndc
 from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
+from plenostream.engine.scene_sessions import SceneSessions
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
 from plenostream.format.reader import open_level
@@ -30,7 +30,7 @@ from plenostream.results import Cancel, FrameStats, PoolUse, Progress, RayResult
 from plenostream.rules import real_rows
 from plenostream.scene import Scene
 
-__all__ = ["Renderer"]
+__all__ = ["Renderer", "checked_rays"]
 
 _log = logging.getLogger(__name__)
 _SHORT, _LONG = 1e-100, 1e100
@@ -88,9 +88,8 @@ class Renderer(Closing):
         self._levels: LevelSessions | None = None
         with scene.store.in_use():
             named = 0 if isinstance(self.options.level, str) else self.options.level
-            self._session, self._precision, self._backend = open_session(
-                open_level(scene.store, named), self.options, self.stream
-            )
+            store = open_level(scene.store, named)
+            self._sessions = SceneSessions(store, self.options, self.stream)
             if self.options.level == "auto":
                 self._open_levels(scene)
         self._ndc = choose_ndc(self.options, scene.meta)
@@ -102,16 +101,16 @@ class Renderer(Closing):
         if not scene.meta.levels:
             _log.warning("the scene has no coarser levels: level auto draws it as it is")
             return
-        allowed = self._session.integrator.allowed_bytes
-        self._session.close()
+        allowed = self._sessions.current.integrator.allowed_bytes
+        self._sessions.close()
         self._levels = LevelSessions(scene.store, self.options, self.stream, device_bytes=allowed)
-        self._session = self._levels.session(0)
+        self._sessions = self._levels.of(0)
 
     def _interrupt(self) -> None:
-        (self._levels or self._session).interrupt()
+        (self._levels or self._sessions).interrupt()
 
     def _close_sessions(self) -> None:
-        (self._levels or self._session).close()
+        (self._levels or self._sessions).close()
 
     def close(self) -> None:
         """Give back the device arrays, the cache and the threads; waits for the picture in hand.
@@ -129,7 +128,7 @@ class Renderer(Closing):
     def _turn(self) -> Iterator[None]:
         """The time in which a picture is drawn, by one thread, with the scene kept open."""
         self._owner.refuse_others()
-        with self._turns.turn(), self._session.store.root.in_use():
+        with self._turns.turn(), self._sessions.store.root.in_use():
             try:
                 yield
             except RuntimeError as error:
@@ -144,12 +143,12 @@ class Renderer(Closing):
     @property
     def precision(self) -> ChosenPrecision:
         """The type of densities and coefficients on the device, and why it is that one."""
-        return self._precision
+        return self._sessions.precision
 
     @property
     def backend(self) -> ChosenBackend:
         """The integrator that draws, and why it is that one."""
-        return self._backend
+        return self._sessions.backend
 
     @property
     def ndc(self) -> ChosenNdc:
@@ -159,7 +158,7 @@ class Renderer(Closing):
     @property
     def use(self) -> PoolUse:
         """What it holds at the moment; other threads may ask in the middle of a picture."""
-        return (self._levels or self._session).use
+        return (self._levels or self._sessions).use
 
     def plan(self, camera: Camera) -> RenderPlan:
         """What a picture will take; allocates nothing, neither on the device nor for bricks.
@@ -171,7 +170,7 @@ class Renderer(Closing):
         """
         _require("camera", camera, Camera, "a Camera")
         with self._turn():
-            return picture_job(self._session, camera, self._levels).plan()
+            return picture_job(self._sessions, camera, self._levels).plan()
 
     def render(
         self, camera: Camera, *, cancel: Cancel | None = None, progress: Progress | None = None
@@ -195,7 +194,7 @@ class Renderer(Closing):
         _require("camera", camera, Camera, "a Camera")
         with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began = time.perf_counter()
-            job = picture_job(self._session, camera, self._levels)
+            job = picture_job(self._sessions, camera, self._levels)
             pixels, stats = job.draw(oversight)
         stats.seconds = time.perf_counter() - began
         seen = {"rgb": pixels.rgb, "alpha": pixels.alpha, "depth": pixels.depth, **pixels.aovs}
@@ -232,13 +231,14 @@ class Renderer(Closing):
         ------
         InvalidInput : shapes or values that mean nothing. Else as `render`.
         """
-        start, course = _checked_rays(origins, directions)
+        start, course = checked_rays(origins, directions)
         with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began, stats = time.perf_counter(), FrameStats()
-            aovs = self._session.aovs
+            session = self._sessions.whole()
+            aovs = session.aovs
             values = np.empty((0, 5 + aovs.n_columns), np.float32)
             if len(start):
-                values, stats = RaysJob(self._session, start, course).draw(oversight=oversight)
+                values, stats = RaysJob(session, start, course).draw(oversight=oversight)
         rgb, alpha, depth = _cut(values)
         found = aovs.of_pixels(values[:, None, 5:])
         stats.seconds = time.perf_counter() - began
@@ -258,9 +258,10 @@ def _cut(
     return np.ascontiguousarray(rgb), np.ascontiguousarray(alpha), np.ascontiguousarray(depth)
 
 
-def _checked_rays(
+def checked_rays(
     origins: ArrayLike, directions: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Origins and directions [n, 3] as they are drawn; raises InvalidInput as `Renderer.render_rays`."""
     start = real_rows("origins", origins, most=LARGEST_COORDINATE)
     course = real_rows("directions", directions)
     if len(start) != len(course):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 from plenostream.field.grid import GridSpec
-from plenostream.files.paths import PathLike
+from plenostream.files.paths import PathLike, local_path, scene_place
 from plenostream.format.kept import kept_in
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
@@ -13,18 +15,33 @@ from plenostream.options import CACHE_SIZE
 from plenostream.process.closing import Closing
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["Scene", "keep_read", "open_scene"]
+__all__ = ["Scene", "ScenePlace", "keep_read", "open_scene"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenePlace:
+    """Where a scene is, and where what is read of it is kept: arguments of `open_scene`, for any
+    process that sees the same files."""
+
+    path: str = field(repr=False)
+    """Absolute path or URL, which may hold secrets."""
+    cache: str | None = None
+    """Absolute path."""
+    cache_size: int | str = "20GB"
 
 
 class Scene(Closing):
     """An open scene, as `open_scene` gives it; a context manager.
 
-    Opening it read its tables, and no row. Reading is safe from several threads at once.
+    Opening it read its tables, or where its bricks are if they are very many, and no row. Reading is safe
+    from several threads at once.
     """
 
-    def __init__(self, store: SceneStore) -> None:
+    def __init__(self, store: SceneStore, place: ScenePlace) -> None:
         self.store = store
         """The arrays and tables, for those who want to look inside."""
+        self.place = place
+        """Where it was opened."""
 
     @property
     def meta(self) -> SceneMeta:
@@ -67,7 +84,9 @@ def open_scene(
     StoreNotFound : nothing there. StoreFormat : not a complete scene of a known version.
     BrickCorrupt : one of its tables is damaged.
     """
-    return Scene(open_store(path, cache=cache, cache_bytes=_cache_bytes(cache_size)))
+    store = open_store(path, cache=cache, cache_bytes=_cache_bytes(cache_size))
+    kept = None if cache is None else os.path.abspath(local_path(cache, what="cache"))
+    return Scene(store, ScenePlace(path=scene_place(path), cache=kept, cache_size=cache_size))
 
 
 def keep_read(cache: PathLike, *, cache_size: int | str = "20GB") -> AbstractContextManager[None]:

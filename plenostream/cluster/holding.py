@@ -6,14 +6,13 @@ It is kept until `let_go`, or until the process ends.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from plenostream.process.closing import Closing
 
-__all__ = ["held", "let_go", "let_go_soon"]
+__all__ = ["held", "let_go"]
 
 _Held = TypeVar("_Held", bound=Closing)
 _gate = threading.Lock()
@@ -40,11 +39,6 @@ def let_go(key: object = None) -> None:
     with _gate:
         if _now and key in (None, _now[0][0]):
             _close()
-
-
-async def let_go_soon(key: object = None) -> None:
-    """The same for the event loop of a worker, in which nothing may wait for a picture in hand."""
-    await asyncio.to_thread(let_go, key)
 
 
 def _close() -> None:

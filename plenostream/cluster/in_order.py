@@ -13,7 +13,7 @@ import logging
 import queue
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import CancelledError
 from functools import partial
 from itertools import islice
@@ -35,6 +35,8 @@ _LOOK_S = 0.1
 """Seconds between looks at whether the results are still wanted."""
 _WORKERS_S = 2.0
 """Seconds between looks at which workers there are."""
+_ALONE_S = 120.0
+"""Seconds without any worker, where there were some, after which none is waited for."""
 _FETCH_S = 20.0
 """Seconds after which a result that does not come is asked for again: its worker may have been lost."""
 
@@ -46,7 +48,7 @@ def in_order(
     *,
     most: int,
     cancel: Cancel | None = None,
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """The results of `function` for the arguments in `calls`, in their order.
 
     Results go from workers to this process directly where they reach each other. When the iterator is
@@ -111,9 +113,13 @@ class _Workers:
         self._client = client
         self._known: set[str] = set()
         self._looked = 0.0
+        self._alone_since: float | None = None
 
     def look(self) -> None:
-        """Say which are gone since the last look, now and then."""
+        """Say which are gone since the last look, now and then.
+
+        Raises ClusterError where all have been gone for long.
+        """
         if time.monotonic() - self._looked < _WORKERS_S or self._client.status != "running":
             return
         self._looked, there = time.monotonic(), set(self._client.nthreads())
@@ -121,6 +127,13 @@ class _Workers:
             _log.warning("the worker %s is gone; what it was doing is done again", address)
         if self._known and not there:
             _log.warning("the cluster has no workers; waiting for one")
+            self._alone_since = self._looked
+        if there:
+            self._alone_since = None
+        elif self._alone_since is not None and self._looked - self._alone_since > _ALONE_S:
+            raise ClusterError(
+                f"all workers of the cluster are gone, and none has come for {_ALONE_S:.0f} seconds"
+            )
         self._known = there
 
 

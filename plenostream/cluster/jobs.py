@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from distributed import get_worker
+from distributed import Client, get_worker
 
 from plenostream.cluster.holding import held
-from plenostream.cluster.opening import host_of, this_version
+from plenostream.cluster.opening import check_versions, host_of, this_version, workers_by_host
 from plenostream.errors import ClusterError, StoreFormat, StoreNotFound
 from plenostream.files.paths import without_secrets
 from plenostream.format.layout import SceneMeta
@@ -17,26 +17,45 @@ from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
 from plenostream.renderer import Renderer
-from plenostream.scene import Scene, open_scene
+from plenostream.scene import Scene, ScenePlace, open_scene
 
-__all__ = ["Job", "is_unwanted", "opened_scene", "renderer_of"]
+__all__ = [
+    "Job",
+    "is_unwanted",
+    "make_job",
+    "opened_scene",
+    "refuse_other_versions",
+    "renderer_of",
+    "with_fair_threads",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A scene and how it is drawn. It travels with each task, and is small."""
 
-    scene: str = field(repr=False)
-    """Path or URL, the same for all workers; it may hold secrets, and tasks are shown by their repr."""
+    place: ScenePlace
+    """The same for all workers."""
     meta: SceneMeta = field(repr=False)
     """What the scene says about itself where the job was made."""
     options: RenderOptions
     stream: StreamOptions
-    cache: str | None = field(default=None, repr=False)
-    cache_size: int | str = "20GB"
     beside: Mapping[str, int] = field(default_factory=dict, repr=False)
     """Workers on each machine, which share its cores."""
     version: str = field(default_factory=this_version, repr=False)
+
+
+def make_job(client: Client, scene: Scene, options: RenderOptions, stream: StreamOptions) -> Job:
+    """What the workers of `client` are told; waits until there is one. Raises as `ClusterRenderer`."""
+    client.wait_for_workers(1)
+    check_versions(client)
+    return Job(
+        place=scene.place,
+        meta=scene.meta,
+        options=options,
+        stream=stream,
+        beside=workers_by_host(client),
+    )
 
 
 class _Opened(Closing):
@@ -58,11 +77,7 @@ def renderer_of(job: Job) -> Renderer:
     ClusterError : this process is of another version than the job. Else as `opened_scene` and
     `Renderer`.
     """
-    if job.version != this_version():
-        raise ClusterError(
-            f"the worker {get_worker().address} has {this_version()}, and the job {job.version}; "
-            "both have to be the same"
-        )
+    refuse_other_versions(job)
 
     def make() -> _Opened:
         stream = with_fair_threads(job)
@@ -75,6 +90,15 @@ def renderer_of(job: Job) -> Renderer:
             raise
 
     return held(job, make).renderer
+
+
+def refuse_other_versions(job: Job) -> None:
+    """Raise ClusterError where this process is of another version than the job."""
+    if job.version != this_version():
+        raise ClusterError(
+            f"the worker {get_worker().address} has {this_version()}, and the job {job.version}; "
+            "both have to be the same"
+        )
 
 
 def with_fair_threads(job: Job) -> StreamOptions:
@@ -95,7 +119,7 @@ def opened_scene(job: Job) -> Scene:
     """
     where = f"the worker {get_worker().address}"
     try:
-        scene = open_scene(job.scene, cache=job.cache, cache_size=job.cache_size)
+        scene = open_scene(job.place.path, cache=job.place.cache, cache_size=job.place.cache_size)
     except StoreNotFound as error:
         raise StoreNotFound(
             f"{error} ({where} looked for it: all workers need the same path or URL)"
@@ -103,7 +127,7 @@ def opened_scene(job: Job) -> Scene:
     if scene.meta != job.meta:
         scene.close()
         raise StoreFormat(
-            f"{where} finds another scene at {without_secrets(job.scene)} than was asked for; "
+            f"{where} finds another scene at {without_secrets(job.place.path)} than was asked for; "
             "name a path or URL at which all machines find the same"
         )
     return scene

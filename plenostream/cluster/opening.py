@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from plenostream.options import ClusterOptions
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["check_versions", "open_client", "workers_by_host"]
+__all__ = ["check_versions", "host_of", "open_client", "this_version", "workers_by_host"]
+
+_log = logging.getLogger(__name__)
 
 _LOGGERS = ("distributed", "distributed.client", "distributed.gc", "tornado.application")
 _PATIENCE_S = 15
@@ -64,6 +67,8 @@ def open_client(options: ClusterOptions, *, device: str | None = None) -> Iterat
             f"no scheduler of Dask answers at {options.scheduler}: {_first_line(error)}"
         ) from None
     with client:
+        if not client.nthreads():
+            _log.warning("the cluster at %s has no workers yet; waiting for one", options.scheduler)
         yield client
 
 
@@ -112,7 +117,7 @@ def _versions(told: Mapping[str, Any]) -> dict[str, str | None]:
 
 def this_version() -> str:
     """Of plenostream and Python: what a job and the worker that draws it have to have in common."""
-    return f"plenostream {__version__}, Python {platform.python_version_tuple()[:2]}"
+    return f"plenostream {__version__}, Python {'.'.join(platform.python_version_tuple()[:2])}"
 
 
 def workers_by_host(client: Client) -> dict[str, int]:

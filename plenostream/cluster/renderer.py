@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import distributed
 import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.cluster.drawing import Drawn, Refused, WorkerPlan, draw, plan
-from plenostream.cluster.holding import let_go_soon
+from plenostream.cluster.holding import let_go
 from plenostream.cluster.in_order import in_order
-from plenostream.cluster.jobs import Job
-from plenostream.cluster.opening import check_versions, workers_by_host
+from plenostream.cluster.jobs import make_job
 from plenostream.cluster.sharing import ClusterPlan, Share, require_room, share_out
 from plenostream.errors import InvalidInput
 from plenostream.field.precision import ChosenPrecision
-from plenostream.files.paths import PathLike, local_path, scene_place
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
 from plenostream.results import Cancel, FrameStats, Progress, RenderResult
 from plenostream.scene import Scene
 
-if TYPE_CHECKING:
-    from distributed import Client
+__all__ = ["CLOSING_S", "ClusterRenderer", "Making", "together"]
 
-__all__ = ["ClusterRenderer"]
+CLOSING_S = 2.0
+"""Seconds that workers have for closing what they opened, before nobody waits for them any more."""
 
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which the largest of a picture's parts is told; those of time, and all others, add up."""
@@ -48,47 +47,37 @@ class ClusterRenderer(Closing):
 
     def __init__(
         self,
-        client: Client,
-        path: PathLike,
+        client: distributed.Client,
         scene: Scene,
         options: RenderOptions | None = None,
         stream: StreamOptions | None = None,
-        *,
-        cache: PathLike | None = None,
-        cache_size: int | str = "20GB",
     ) -> None:
-        """Prepare to render `scene`, which was opened from `path`; waits until there is a worker.
+        """Prepare to render `scene` on the cluster of `client`; waits until there is a worker.
 
-        Parameters
-        ----------
-        client : of a cluster whose workers see the scene at `path` too
-        cache, cache_size : as of `open_scene`, on each worker's machine
+        Workers open the scene where it was opened here, with the same `cache` on their machines.
 
         Raises
         ------
-        ClusterError : another version of plenostream or Python on the cluster. InvalidInput : no path.
+        ClusterError : another version of plenostream or Python on the cluster.
         """
         self.options = RenderOptions() if options is None else options
         self.stream = StreamOptions() if stream is None else stream
         self._client = client
         self._chosen: WorkerPlan | None = None
-        client.wait_for_workers(1)
-        check_versions(client)
-        self._beside = workers_by_host(client)
-        self._job = Job(
-            scene=scene_place(path),
-            meta=scene.meta,
-            options=self.options,
-            stream=self.stream,
-            cache=None if cache is None else os.path.abspath(local_path(cache, what="cache")),
-            cache_size=cache_size,
-            beside=self._beside,
-        )
+        self._job = make_job(client, scene, self.options, self.stream)
+        self._beside = self._job.beside
 
     def close(self) -> None:
         """Have the workers close what they opened; may be called again."""
-        if self._client.status == "running":
-            self._client.run(let_go_soon, self._job, wait=False, on_error="ignore")
+        if self._client.status != "running":
+            return
+        # Not `Client.run`, which waits half a minute for a worker that has just died.
+        asked = [
+            self._client.submit(let_go, self._job, workers=[address], pure=False, priority=1)
+            for address in self._client.nthreads()
+        ]
+        with contextlib.suppress(TimeoutError):
+            distributed.wait(asked, timeout=CLOSING_S)
 
     @property
     def backend(self) -> ChosenBackend:
@@ -165,17 +154,19 @@ class ClusterRenderer(Closing):
             for camera, parts in zip(cameras, share.parts, strict=True)
             for top, bottom in parts
         )
-        drawn = in_order(self._client, draw, calls, most=share.most, cancel=cancel)
         total, done = sum(camera.width * camera.height for camera in cameras), 0
-        for camera, parts in zip(cameras, share.parts, strict=True):
-            making = _Making(camera)
-            for top, bottom in parts:
-                making.put(top, _taken(next(drawn)))
-                done += camera.width * (bottom - top)
-                if progress is not None:
-                    progress("drawing", done, total)
-            yield making.finished()
-            del making  # before the next picture takes as much again
+        with contextlib.closing(
+            in_order(self._client, draw, calls, most=share.most, cancel=cancel)
+        ) as drawn:
+            for camera, parts in zip(cameras, share.parts, strict=True):
+                making = Making(camera)
+                for top, bottom in parts:
+                    making.put(top, _taken(next(drawn)))
+                    done += camera.width * (bottom - top)
+                    if progress is not None:
+                        progress("drawing", done, total)
+                yield making.finished()
+                del making  # before the next picture takes as much again
 
     def _share(self, cameras: Sequence[Camera]) -> Share:
         return share_out(
@@ -193,7 +184,7 @@ def _taken(found: Any) -> Any:
     return found
 
 
-class _Making:
+class Making:
     """A picture whose parts come one after another."""
 
     def __init__(self, camera: Camera) -> None:
@@ -216,10 +207,10 @@ class _Making:
         """The picture."""
         nothing = np.broadcast_to(np.float32(np.nan), (*self._size, 3))
         absent = {"rgb": nothing, "alpha": nothing[..., 0], "depth": nothing[..., 0]}
-        return RenderResult(**absent | self._arrays, stats=_together(self._stats))
+        return RenderResult(**absent | self._arrays, stats=together(self._stats))
 
 
-def _together(parts: Sequence[FrameStats]) -> FrameStats:
+def together(parts: Sequence[FrameStats]) -> FrameStats:
     """The counters of a picture from those of its parts."""
     whole = FrameStats()
     for counter in fields(FrameStats):

@@ -9,6 +9,8 @@ from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options
 from plenostream.files.paths import PathLike, apart_from, scene_place
+from plenostream.format.digests import sections_of
+from plenostream.format.layout import TABLES
 from plenostream.format.reader import open_store
 from plenostream.format.remote_staging import open_staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
@@ -44,7 +46,9 @@ def add_levels(
     tell: Progress = progress or (lambda step, done, total: None)
     staging = open_staging(target, overwrite=options.overwrite)
     with open_store(path) as store:
-        meta = replace(store.meta, levels=())
+        tables = {f"bricks/{name}": getattr(store.tables, name) for name in TABLES}
+        sections = sections_of(tables, store.specs["bricks/mask"].chunk_shape[0])
+        meta = replace(store.meta, levels=(), table_sections=sections)
         codec: Codec = "lz4" if store.codec == "lz4" else "zstd"
         how = ConvertOptions(
             levels=levels,

@@ -42,7 +42,8 @@ _CALLERS_RAY, _CALLERS_COLUMN = 96, 24
 _BRICK = 96
 """... brick: where it is in the pool, and its turn."""
 _BOX = 200
-"""... box: its rectangle, sorted, and what is looked up by it."""
+"""... box, or brick where rays find boxes by themselves: its rectangle, sorted, and what is looked up
+by it."""
 _PROJECTED_BOX = 900
 """... box being projected: eight corners in float64 and what becomes of them."""
 _PAIR = 160
@@ -116,7 +117,9 @@ class HostPlanner:
         self._buffer_bytes = buffer_bytes
         self._costs = costs
         self._n_boxes = len(table.brick)
-        self._tables = store.table_bytes + table.nbytes + store.meta.n_bricks * _BRICK
+        # Rays that find their own way need none of the boxes.
+        self._n_seen = self._n_boxes if costs.pair_bytes else len(store.tables.index)
+        self._tables = store.table_bytes + table.nbytes + len(store.tables.index) * _BRICK
         learned, background = store.root.meta.learned, store.root.meta.background
         self._tables += learned.nbytes if learned else 0
         self._texels = (0, 0)
@@ -135,7 +138,7 @@ class HostPlanner:
         Raises BudgetError where that is more than is allowed.
         """
         needs = self._needs(
-            view=self._n_boxes * _BOX + min(self._n_boxes, BOXES_AT_ONCE) * _PROJECTED_BOX,
+            view=self._n_seen * _BOX + min(self._n_seen, BOXES_AT_ONCE) * _PROJECTED_BOX,
             image=n_pixels * self._pixel + tiles * TILE_RAYS * self._tiled_ray,
             most_pairs=PAIRS_AT_ONCE + tiles,
             part_image=self._part_image(tiles, self._tiled_ray),

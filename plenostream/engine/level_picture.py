@@ -21,11 +21,11 @@ from plenostream.engine.footprint import level_reach
 from plenostream.engine.level_sessions import LevelSessions
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.picture import PictureJob, Pixels
+from plenostream.engine.scene_sessions import Cut
 from plenostream.errors import BudgetError
 from plenostream.field.aovs import NO_AOVS
 from plenostream.field.finished import Finished, Place
 from plenostream.field.tiles import TILE, TILE_RAYS
-from plenostream.plan import bricks_drawn
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
 from plenostream.rules.bytesize import format_bytes
@@ -137,15 +137,15 @@ class LevelPicture:
         sessions, grid = self._sessions, self._sessions.stores[0].meta.grid
         n_levels = len(sessions.stores) - 1
         found = False
-        for level, store in enumerate(sessions.stores):
-            drawn = bricks_drawn(
-                store.tables.index,
-                level,
-                brick_size=store.meta.brick_size,
+        for level in range(n_levels + 1):
+            cut = Cut(
+                level=level,
                 eye_grid=grid.world_to_grid(self._camera.eye_world),
                 voxel_edges=1.0 / grid.scale,
                 reach=self._reach,
             )
+            store = sessions.shown(level, self._picture_camera, cut)
+            drawn = cut.takes(store.tables.index, store.meta.brick_size)
             if (drawn & store.tables.occupied).any() or (level == n_levels and not found):
                 found = True
                 yield level, drawn

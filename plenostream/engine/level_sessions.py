@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from plenostream.engine.opening import open_session
+from plenostream.cameras import Camera
+from plenostream.engine.scene_sessions import Cut, SceneSessions
 from plenostream.engine.session import Session
 from plenostream.format.reader import SceneStore, open_level
 from plenostream.options import RenderOptions, StreamOptions
@@ -17,7 +18,7 @@ _FRONT_SHARE = 4
 
 
 class LevelSessions:
-    """Opens the session of a level when it is first drawn, and keeps it.
+    """Opens the sessions of a level when it is first drawn, and keeps them.
 
     Half of the memory is shared out equally, since every level's rays take the same; half by what
     the levels hold, each half of what the one before has.
@@ -42,18 +43,27 @@ class LevelSessions:
         self.device_bytes, self.host_bytes = device_bytes, stream.host_bytes
         self.front_bytes = stream.host_bytes // _FRONT_SHARE
         self._stream = stream
-        self._sessions: dict[int, Session] = {}
+        self._sessions: dict[int, SceneSessions] = {}
 
     def session(self, level: int) -> Session:
-        """That of a level; raises as `open_session`."""
+        """That of a level which is open at the moment; raises as `open_session`."""
+        return self.of(level).current
+
+    def of(self, level: int) -> SceneSessions:
+        """Those of a level; raises as `open_session`."""
         if level not in self._sessions:
             stream = replace(
                 self._stream,
                 device_memory=int(self.device_bytes * self.share(level)),
                 host_memory=int(self.host_bytes * self.host_share(level)),
             )
-            self._sessions[level], _, _ = open_session(self.stores[level], self.options, stream)
+            self._sessions[level] = SceneSessions(self.stores[level], self.options, stream)
         return self._sessions[level]
+
+    def shown(self, level: int, camera: Camera, cut: Cut) -> SceneStore:
+        """The bricks of a level from which those of a picture are chosen: all, where they are few."""
+        store = self.stores[level]
+        return self.of(level).seeing(camera, cut=cut).store if store.has_sections else store
 
     def share(self, level: int) -> float:
         """Part of the memory that a level may use; all of them together are no more than 1."""

@@ -81,10 +81,17 @@ class RaysJob:
     """Colours of arbitrary rays, planned."""
 
     def __init__(
-        self, session: Session, origins: NDArray[np.float64], directions: NDArray[np.float64]
+        self,
+        session: Session,
+        origins: NDArray[np.float64],
+        directions: NDArray[np.float64],
+        *,
+        behind: NDArray[np.float32] | None = None,
     ) -> None:
-        """World rays [n, 3], n > 0. Raises BudgetError where they do not fit; allocates nothing."""
+        """World rays [n, 3], n > 0; `behind` as of `Lot`. Raises BudgetError where they do not fit;
+        allocates nothing."""
         self._session = session
+        self._behind = behind
         self._origins, self._directions = origins, directions
         session.begin()
         kind = session.projected(packets_of(origins[:1], directions[:1]))
@@ -106,7 +113,9 @@ class RaysJob:
         oversight.begin(len(self._origins))
         aovs = self._session.aovs
         values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
-        values[:, :3] = self._session.options.background_rgb
+        values[:, :3] = (
+            self._session.options.background_rgb if self._behind is None else self._behind
+        )
         values[:, 3:5] = 0.0
         values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
@@ -132,6 +141,7 @@ class RaysJob:
                     views=partial(self._views, octant, rays.n_tiles),
                     has_one_view=False,
                     place=partial(_put, drawn),
+                    behind=self._behind,
                     members=mine,
                 )
                 _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]
@@ -150,7 +160,7 @@ class RaysJob:
             keys = integrator.octant_keys()[: len(origins)]
         finally:
             integrator.drop()
-        behind = self._session.store.root.meta.background is not None
+        behind = self._behind is None and self._session.store.root.meta.background is not None
         # A ray's place stands below its key: NumPy sorts numbers five times as fast as their places.
         drawn = np.flatnonzero(keys < (_MISSES + behind) << _OCTANT_BIT)
         order = np.sort((keys[drawn] << _PLACE_BITS) | drawn)

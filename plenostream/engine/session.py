@@ -71,8 +71,8 @@ class Lot:
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
-    """What an integrator knows of a scene with this basis (`basis_of`)."""
-    counts = np.diff(store.tables.row_start)[store.tables.occupied]
+    """What an integrator knows of the boxes of a scene with this basis (`basis_of`)."""
+    counts = np.diff(store.tables.row_start)[table.bricks]
     return SceneShape(
         grid=store.meta.grid,
         bricks=store.meta.bricks,
@@ -134,12 +134,13 @@ class Session:
         *,
         host_bytes: int,
         weights: RowWeights | None = None,
+        resident: bool = False,
         leaving_bytes: int = 0,
         back_ray_bytes: int = 0,
     ) -> None:
         """Keep the weights of samples in `weights`; what else is told of bricks that leave the pool takes
         `leaving_bytes` of the host, and what goes back `back_ray_bytes` for each ray. Allocates nothing on
-        the device."""
+        the device. With `resident`, a pool that does not hold all that has boxes in the `table` is refused."""
         self.store = store
         self.options = options
         self.table = table
@@ -164,7 +165,7 @@ class Session:
             back_ray_bytes=back_ray_bytes,
         )
         self.host_planner = host
-        self.planner = Planner(store, integrator, host)
+        self.planner = Planner(store, table, integrator, host, resident=resident)
         self.pages = pages_of(store.tables.row_start)
         self._kept = _Kept()
 

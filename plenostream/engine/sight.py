@@ -24,7 +24,7 @@ from plenostream.plan import (
     tile_cones,
 )
 
-__all__ = ["Look", "box_of", "camera_view", "packet_view", "tile_corners"]
+__all__ = ["Look", "box_of", "camera_view", "packet_view", "screen_of", "tile_corners"]
 
 _TILES_AT_ONCE = 256
 """Tiles whose rays are made at once; bounds the host's temporaries."""
@@ -53,7 +53,7 @@ def camera_view(
     """What the pixel rows [top, bottom) of a camera see; `index` [n, 3] is ``bricks/index``, and bricks
     that are `left_out` [n] are not in view."""
     eye = grid.world_to_grid(camera.eye_world)
-    screen = _screen(grid, camera, eye, top, bottom)
+    screen = screen_of(grid, camera, top=top, bottom=bottom)
     if isinstance(camera.lens, Orthographic):
         signs = np.where(camera.c2w[:, 2] < 0, -1, 1)
         origin = np.zeros(3, np.int64)
@@ -72,9 +72,9 @@ def camera_view(
     return CameraView(table, screen, eye_block=eye_block, brick_shells=shells, left_out=left_out)
 
 
-def _screen(
-    grid: GridSpec, camera: Camera, eye: NDArray[np.float64], top: int, bottom: int
-) -> Screen:
+def screen_of(grid: GridSpec, camera: Camera, *, top: int, bottom: int) -> Screen:
+    """Where the pixel rows [top, bottom) of a camera see boxes."""
+    eye = grid.world_to_grid(camera.eye_world)
     to_camera = np.linalg.inv(camera.c2w[:, :3])
     # In shortest edges of a voxel: what is near does not depend on the unit of length.
     edges = grid.scale.max() / grid.scale

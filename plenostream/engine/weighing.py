@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.engine.opening import open_session
 from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.row_weights import RowWeights
+from plenostream.engine.scene_sessions import SceneSessions
 from plenostream.format.reader import SceneStore
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.process.closing import Closing
@@ -36,7 +36,7 @@ class Weighing(Closing):
         """
         self._store = store
         self._weights = RowWeights(store.meta, store.tables, file)
-        self._session, *_ = open_session(store, options, stream, self._weights)
+        self._sessions = SceneSessions(store, options, stream, self._weights)
 
     def draw(self, camera: Camera) -> NDArray[np.float32]:
         """Weigh what a camera sees; its picture [height, width, 3].
@@ -47,14 +47,14 @@ class Weighing(Closing):
         DeviceError : the device failed.
         """
         with self._store.in_use():
-            pixels, _ = picture_job(self._session, camera).draw()
+            pixels, _ = picture_job(self._sessions, camera).draw()
         return pixels.rgb
 
     def weights(self) -> RowWeights:
         """Those of all pictures so far."""
-        self._session.let_go()
+        self._sessions.current.let_go()
         return self._weights
 
     def close(self) -> None:
         """Give back the device and the threads; the file stays open."""
-        self._session.close()
+        self._sessions.close()

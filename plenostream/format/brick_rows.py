@@ -68,7 +68,8 @@ class BrickRows:
 
     def rows(self, name: str, brick: int) -> NDArray[Any]:
         """All rows of a brick, of ``rows/density`` or ``rows/sh``."""
-        start, stop = (int(n) for n in self._tables.row_start[brick : brick + 2])
+        start = int(self._tables.first_row[brick])
+        stop = start + int(self._tables.row_start[brick + 1] - self._tables.row_start[brick])
         size = self._chunk_rows[name]
         parts = [
             self._chunks[name](chunk)[max(0, start - chunk * size) : stop - chunk * size]

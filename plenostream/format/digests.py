@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,18 @@ import xxhash
 from numpy.typing import NDArray
 
 from plenostream.format.layout import TABLES
+from plenostream.format.table_sections import MOST_SECTIONS, PLACES, SECTIONED, TableSections
 
-__all__ = ["ArraysDigest", "brick_digest", "tables_digest"]
+__all__ = [
+    "ArraysDigest",
+    "brick_digest",
+    "digest_of",
+    "sections_of",
+    "tables_digest",
+]
+
+_WHOLE = 65_536
+"""Bricks up to which all tables are read when a scene opens: 46 MB of them, in some 0.1 s."""
 
 
 def brick_digest(
@@ -41,11 +51,36 @@ def tables_digest(tables: Mapping[str, NDArray[Any]]) -> str:
     itself but lies where another belongs is found by this alone: no brick's digest covers the
     boxes and bounds, and wrong ones would hide bricks from a render.
     """
-    digest = xxhash.xxh3_64()
-    for name in TABLES:
-        values = np.ascontiguousarray(tables[f"bricks/{name}"])
-        digest.update(values.astype(values.dtype.newbyteorder("<"), copy=False).data)
-    return digest.hexdigest()
+    return digest_of(tables[f"bricks/{name}"] for name in TABLES)
+
+
+def digest_of(arrays: Iterable[NDArray[Any]]) -> str:
+    """xxh3-64 of the bytes of arrays, little endian, one after another; 16 hexadecimal digits."""
+    digest = ArraysDigest()
+    for values in arrays:
+        digest.update(values)
+    return digest.hex
+
+
+def sections_of(
+    tables: Mapping[str, NDArray[Any]], per_section: int, *, whole: int | None = None
+) -> TableSections | None:
+    """The digests by which the arrays in `bricks/` can be read in sections of `per_section` bricks.
+
+    None where they are read whole: with `whole` bricks or less (`_WHOLE`), or more than there is room for
+    digests.
+    """
+    n_bricks = len(tables["bricks/index"])
+    starts = range(0, n_bricks, per_section)
+    if n_bricks <= (_WHOLE if whole is None else whole) or len(starts) > MOST_SECTIONS:
+        return None
+    sectioned = [tables[name][:n_bricks] for name in SECTIONED]
+    return TableSections(
+        places=digest_of(tables[name] for name in PLACES),
+        sections=tuple(
+            digest_of(a[start : start + per_section] for a in sectioned) for start in starts
+        ),
+    )
 
 
 class ArraysDigest:

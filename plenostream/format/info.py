@@ -76,7 +76,7 @@ def scene_info(
             "sh_dtype": meta.sh_dtype,
             "density_rounding": meta.density_rounding,
             "float16_pixel_shift": pixel_shift(
-                store.tables.sh_bound[store.tables.occupied], meta.basis_bound, meta.sh_dtype
+                store.places.sh_bound[store.places.occupied], meta.basis_bound, meta.sh_dtype
             ),
             "stored_bytes": sum(array["stored_bytes"] for array in arrays.values()),
             "levels": [_level_info(store, level + 1) for level in range(len(meta.levels))],

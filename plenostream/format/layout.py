@@ -61,6 +61,7 @@ from plenostream.format.extras import (
 )
 from plenostream.format.levels import LevelCounts, decode_levels, level_folder
 from plenostream.format.schema import check_attributes
+from plenostream.format.table_sections import TableSections, decode_sections
 
 __all__ = [
     "ATTRIBUTES_KEY",
@@ -164,15 +165,18 @@ class SceneMeta:
     """What scenes were edited in which way to make this one, a line each, the first edit first."""
     levels: tuple[LevelCounts, ...] = ()
     """Coarser levels, level 1 first."""
+    table_sections: TableSections | None = None
+    """Digests of the tables' sections, where there are too many bricks to read the tables whole."""
 
     def level(self, level: int) -> SceneMeta:
         """What there is to say of a level's arrays, as if it were a scene by itself, with neither
         background layers nor a learned basis: these are the scene's."""
         if level == 0:
             return self
-        counts = self.levels[level - 1].attributes()
+        counts = self.levels[level - 1]
+        own = {field.name: getattr(counts, field.name) for field in fields(counts)}
         grid = coarse_grid(self.grid, level)
-        return replace(self, grid=grid, learned=None, background=None, levels=(), **counts)
+        return replace(self, grid=grid, learned=None, background=None, levels=(), **own)
 
     @property
     def bricks(self) -> BrickGrid:
@@ -322,7 +326,7 @@ def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
     return key
 
 
-_COMPOSED = ("grid", "learned", "background", "ndc", "history", "levels")
+_COMPOSED = ("grid", "learned", "background", "ndc", "history", "levels", "table_sections")
 """Fields of `SceneMeta` that are no attribute, or several."""
 
 
@@ -351,6 +355,7 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         **values,
         **({"history": list(meta.history)} if meta.history else {}),
         **({"levels": [level.attributes() for level in meta.levels]} if meta.levels else {}),
+        **(meta.table_sections.attributes() if meta.table_sections else {}),
         **ChainMap(*extras),
         **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
@@ -409,6 +414,7 @@ def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta
         ndc=ndc,
         history=tuple(rest.get("history", ())),
         levels=decode_levels(rest),
+        table_sections=decode_sections(rest),
         **known,
     )
 
@@ -421,6 +427,12 @@ def check_counts(meta: SceneMeta, *, where: str) -> None:
     if meta.learned is not None and not meta.learned.fits(meta.basis_dim):
         raise StoreFormat(
             f"{where}: the attributes have basis_dim {meta.basis_dim} and a network of other widths"
+        )
+    n_sections = -(-meta.n_bricks // BRICKS_PER_CHUNK)
+    if meta.table_sections is not None and len(meta.table_sections.sections) != n_sections:
+        raise StoreFormat(
+            f"{where}: the attributes have {len(meta.table_sections.sections)} table_sections; expected "
+            f"{n_sections}, by n_bricks {meta.n_bricks}"
         )
     x, y, z = meta.bricks.shape
     for name, low, high, why in (

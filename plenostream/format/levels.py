@@ -7,8 +7,10 @@ Level l lies in the group ``levels/l``, with the arrays of `bricks/` and `rows/`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
+
+from plenostream.format.table_sections import TableSections, decode_sections
 
 __all__ = ["LevelCounts", "decode_levels", "level_folder"]
 
@@ -23,18 +25,24 @@ class LevelCounts:
     n_rows: int
     density_rounding: float
     tables_digest: str
+    table_sections: TableSections | None = None
 
     def attributes(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "table_sections"}
+        return values | (self.table_sections.attributes() if self.table_sections else {})
+
+
+_COUNTS = ("n_bricks", "n_occupied", "n_voxels", "n_rows", "tables_digest")
 
 
 def decode_levels(attributes: Mapping[str, Any]) -> tuple[LevelCounts, ...]:
     """The levels that checked attributes name, level 1 first."""
     return tuple(
         LevelCounts(
-            **{name: level[name] for name in LevelCounts.__slots__ if name != "density_rounding"},
+            **{name: level[name] for name in _COUNTS},
             density_rounding=float(level["density_rounding"]),
+            table_sections=decode_sections(level),
         )
         for level in attributes.get("levels", ())
     )

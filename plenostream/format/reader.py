@@ -1,18 +1,21 @@
 """Open a scene and read its chunks, from a folder, a zip file or another machine.
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
-row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`). Where answers have
-to be waited for, the root's document says what all others do (`consolidated`), or all of them are
-asked for at once; and then all chunks of the tables.
+row. Of scenes with `table_sections` it reads where bricks are: the other tables are read whole when they
+are first asked for (`SceneStore.tables`), or for some bricks (`excerpts`). `SceneStore.read_chunk`
+fetches a chunk's bytes and decodes them (`codecs`). Where answers have to be waited for, the root's
+document says what all others do (`consolidated`), or all of them are asked for at once; and then all
+chunks of the tables.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from itertools import islice
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +32,14 @@ from plenostream.format.nodes import check_group_node, read_array_node, read_roo
 from plenostream.format.remote import open_source
 from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
-from plenostream.format.tables import BrickTables, content_faults, structure_faults
+from plenostream.format.table_sections import PLACES
+from plenostream.format.tables import (
+    BrickPlaces,
+    BrickTables,
+    content_faults,
+    place_faults,
+    structure_faults,
+)
 from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 
@@ -95,7 +105,7 @@ def open_level(store: SceneStore, level: int) -> SceneStore:
     folder = level_folder(level)
     source = SourceWithin(store.source, f"{folder}/")
     opened = _opened(f"{store.path}/{folder}", source, store.meta.level(level))
-    opened.root = store
+    opened._level_of = store
     return opened
 
 
@@ -113,12 +123,12 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
         documents: list[str | ArraySpec] = [*groups_of(meta), *store.specs.values()]
         nodes = each(read_document, documents)
         store.arrays = {node.spec.name: node for node in nodes if node is not None}
-        store.read_tables(each)
-    faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
-    if faults:
-        store.refuse_absent()
-        store.forget_tables()
-        raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
+        if meta.table_sections is None:
+            store.read_tables(each)
+        else:
+            store.read_places(each)
+    if meta.table_sections is None:
+        store.check_tables()
     return store
 
 
@@ -130,14 +140,13 @@ class SceneStore(Closing):
     path : str                          where the scene is
     meta : SceneMeta                    what it says about itself
     specs : dict of ArraySpec by name   its arrays
-    tables : BrickTables                what is known about every brick
+    places : BrickPlaces                where all bricks are
     source : ByteSource                 its bytes
-    root : SceneStore                   the scene that it is a level of: itself, but for coarser levels
     arrays : dict of StoredArray by name
         how they are stored: as the converter does until their documents say otherwise
     """
 
-    tables: BrickTables
+    places: BrickPlaces
 
     def __init__(self, *, path: str, source: ByteSource, meta: SceneMeta) -> None:
         self.path = path
@@ -145,8 +154,11 @@ class SceneStore(Closing):
         self.specs = array_specs(meta)
         self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
         self.source = source
-        self.root = self
+        self._level_of: SceneStore | None = None
         self._absent: list[tuple[ArraySpec, int]] = []
+        self._tables: BrickTables | None = None
+        self._reading_tables = threading.Lock()
+        self._whole: SceneStore | None = None
         self._uses = Turns(
             "this scene",
             closed=lambda: StoreError(f"{path}: this scene is closed; open it again to read it"),
@@ -172,9 +184,38 @@ class SceneStore(Closing):
         return self._uses.turn()
 
     @property
+    def root(self) -> SceneStore:
+        """The scene that it is a level of: itself, but for coarser levels."""
+        return self._level_of or self
+
+    @property
+    def tables(self) -> BrickTables:
+        """What is known about every brick; where they were not read yet, they are read and checked.
+
+        Raises
+        ------
+        BrickCorrupt, StoreError : as for `open_store`.
+        """
+        with self._reading_tables:
+            if self._tables is None:
+                with asked_at_once(self.source.n_at_once) as each:
+                    self.read_tables(each)
+                self.check_tables()
+            assert self._tables is not None
+            return self._tables
+
+    @property
+    def has_sections(self) -> bool:
+        """Whether it has so many bricks that those which are drawn are better read by themselves."""
+        return self.meta.table_sections is not None and self._whole is None
+
+    @property
     def table_bytes(self) -> int:
-        """Bytes of the tables in memory: of a level, those of its scene, too."""
-        return self.tables.nbytes + (0 if self.root is self else self.root.tables.nbytes)
+        """Bytes of the tables in memory: of a level, those of its scene, too, and of an excerpt, those of
+        the scene or level that it is taken from."""
+        whole = self._whole or self._level_of
+        mine = self.places if self._tables is None else self._tables
+        return mine.nbytes + (whole.table_bytes if whole is not None else 0)
 
     @property
     def codec(self) -> str:
@@ -327,7 +368,37 @@ class SceneStore(Closing):
     def read_tables(self, each: EachOf) -> None:
         """Read `tables`, which are not looked at; `each` as in `read_arrays`."""
         names = list(filter(_is_table, self.specs))
-        self.tables = BrickTables.from_arrays(self.read_arrays(names, each))
+        arrays = self.read_arrays(names, each)
+        self._tables = BrickTables.from_arrays(arrays)
+        self.places = BrickPlaces.from_arrays(arrays)
+
+    def check_tables(self) -> None:
+        """Raise BrickCorrupt where the tables that were read are not those of this scene."""
+        assert self._tables is not None
+        faults = structure_faults(self.meta, self._tables)
+        faults = faults or content_faults(self.meta, self._tables)
+        if faults:
+            self._tables = None
+            self.refuse(faults)
+
+    def read_places(self, each: EachOf) -> None:
+        """Read and check `places`; `each` as in `read_arrays`. Raises BrickCorrupt."""
+        self.places = BrickPlaces.from_arrays(self.read_arrays(PLACES, each))
+        if faults := place_faults(self.meta, self.places):
+            self.refuse(faults)
+
+    def holding(self, tables: BrickTables) -> SceneStore:
+        """The same scene or level with the tables of some of its bricks: its `places` are those of all."""
+        store = SceneStore(path=self.path, source=self.source, meta=self.meta)
+        store.arrays, store.places, store._level_of = self.arrays, self.places, self._level_of
+        store._uses, store._whole, store._tables = self._uses, self, tables
+        return store
+
+    def refuse(self, faults: list[str]) -> NoReturn:
+        """Raise BrickCorrupt for what is wrong with the tables, or with a chunk of them that is not there."""
+        self.refuse_absent()
+        self.forget_tables()
+        raise BrickCorrupt(f"{self.path}: {faults[0]}", array=faults[0].split()[0])
 
     def refuse_absent(self) -> None:
         """Raise (BrickCorrupt) for the first chunk that was taken for its fill value, if any was:
@@ -338,7 +409,7 @@ class SceneStore(Closing):
     def _may_be_absent(self, spec: ArraySpec, chunk: int) -> bool:
         """Whether a chunk that is not stored may stand for its fill value; it is remembered.
 
-        Rows are never left out. The tables are held against their digest when a scene opens.
+        Rows are never left out. The tables are held against their digests when they are read.
         """
         if not _is_table(spec.name):
             return False

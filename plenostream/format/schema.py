@@ -12,6 +12,7 @@ from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
 from plenostream.field.grid import BRICK_SIZES
 from plenostream.field.levels import MOST_LEVELS
+from plenostream.format.table_sections import MOST_SECTIONS
 from plenostream.options import LARGEST_PROJECTION, SHORTEST_PROJECTION
 
 __all__ = [
@@ -136,7 +137,20 @@ _LEVEL = {
     )
 }
 
+_SECTIONS = {
+    "table_places": _digest(),
+    "table_sections": Rule(
+        accepts=lambda value: (
+            type(value) is list
+            and len(value) <= MOST_SECTIONS
+            and all(map(_digest().accepts, value))
+        ),
+        expected=f"a list of at most {MOST_SECTIONS} digests of 16 hexadecimal digits",
+    ),
+}
+
 OPTIONAL: dict[str, Rule] = {
+    **_SECTIONS,
     "levels": Rule(
         accepts=lambda value: (
             type(value) is list
@@ -145,6 +159,9 @@ OPTIONAL: dict[str, Rule] = {
                 type(level) is dict
                 and set(_LEVEL) <= set(level)
                 and all(rule.accepts(level[name]) for name, rule in _LEVEL.items())
+                and all(
+                    rule.accepts(level[name]) for name, rule in _SECTIONS.items() if name in level
+                )
                 for level in value
             )
         ),

@@ -25,11 +25,11 @@ class Spans:
 
 
 def row_runs(
-    row_start: NDArray[np.int64], brick_ids: NDArray[np.int64]
+    first: NDArray[np.int64], count: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First row and number of rows [k] of each run: bricks next to each other in the file are one."""
-    first = row_start[brick_ids]
-    last = row_start[brick_ids + 1]
+    """First row and number of rows of each run of bricks that have `count` rows from `first` on, [k]
+    each: those next to each other in the file are one."""
+    last = first + count
     starts = np.flatnonzero(np.r_[True, first[1:] != last[:-1]]) if len(first) else first
     ends = np.r_[starts[1:], len(first)][: len(starts)] - 1
     return first[starts], last[ends] - first[starts]

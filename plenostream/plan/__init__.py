@@ -7,7 +7,9 @@ from plenostream.plan.boxes import BoxTable, build_boxes
 from plenostream.plan.bundles import BundleScreen, TileBundles, bundle_levels, tile_bundles
 from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
 from plenostream.plan.cut import bricks_drawn
+from plenostream.plan.districts import Districts
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
+from plenostream.plan.split import Cut, Split, bricks_within, fold, split_bricks
 from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, TilesView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
 
@@ -18,19 +20,25 @@ __all__ = [
     "BundleScreen",
     "CameraView",
     "ConeScreen",
+    "Cut",
+    "Districts",
     "PacketView",
     "ParallelScreen",
     "PinholeScreen",
     "Screen",
+    "Split",
     "TileBundles",
     "TileCones",
     "TilesView",
     "View",
     "bricks_drawn",
+    "bricks_within",
     "build_boxes",
     "bundle_levels",
+    "fold",
     "plan_waves",
     "shells_of",
+    "split_bricks",
     "split_waves",
     "tile_bundles",
     "tile_cones",

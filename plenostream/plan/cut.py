@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["bricks_drawn"]
+__all__ = ["bricks_drawn", "distance_to"]
 
 
 def bricks_drawn(
@@ -35,12 +35,23 @@ def bricks_drawn(
     """
 
     def distance(index: NDArray[np.int32], level: int) -> NDArray[np.float64]:
-        low = index.astype(np.float64) * (brick_size * 2**level)
-        beside = np.maximum(low - eye_grid, eye_grid - low - brick_size * 2**level)
-        away: NDArray[np.float64] = np.linalg.norm(np.maximum(beside, 0.0) * voxel_edges, axis=1)
-        return away
+        return distance_to(index, brick_size * 2**level, eye_grid, voxel_edges)
 
     drawn: NDArray[np.bool_] = distance(index, level) >= reach[level]
     if level + 1 < len(reach):
         drawn &= distance(index >> 1, level + 1) < reach[level + 1]
     return drawn
+
+
+def distance_to(
+    index: NDArray[np.int32],
+    edge: int,
+    eye_grid: NDArray[np.float64],
+    voxel_edges: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """World units [n] from the eye to the nearest point of cubes with coordinates `index` [n, 3], of
+    `edge` cells of level 0; the others as in `bricks_drawn`."""
+    low = index.astype(np.float64) * edge
+    beside = np.maximum(low - eye_grid, eye_grid - low - edge)
+    away: NDArray[np.float64] = np.linalg.norm(np.maximum(beside, 0.0) * voxel_edges, axis=1)
+    return away

@@ -8,6 +8,7 @@ is entered and ends the process (`interrupts`), while other threads may still be
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 
 __all__ = [
     "child_process",
+    "child_processes",
     "clear_away",
     "folder_if_empty",
     "temporary_file",
@@ -67,6 +69,21 @@ def child_process(process: subprocess.Popen[str]) -> Iterator[None]:
     def end() -> None:
         process.kill()
         process.wait()
+
+    with _entry(end):
+        yield
+
+
+@contextlib.contextmanager
+def child_processes(give_up: Callable[[], None]) -> Iterator[None]:
+    """The processes that `multiprocessing` starts meanwhile, which write into what is removed after
+    them; `give_up` has nobody start them again."""
+
+    def end() -> None:
+        give_up()
+        for process in multiprocessing.active_children():
+            process.kill()
+            process.join()
 
     with _entry(end):
         yield

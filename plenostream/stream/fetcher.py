@@ -56,9 +56,10 @@ class BrickFetcher(Closing):
         self._store = store
         self._chunks = ChunkCache(store, cache_bytes=cache_bytes, n_threads=n_threads)
         self._lock = threading.Lock()
-        self._n_requests = np.zeros(store.meta.n_bricks, np.int64)
+        n_bricks = len(store.tables.index)
+        self._n_requests = np.zeros(n_bricks, np.int64)
         # When each brick was last held against its digest, on the clock of `ChunkCache.n_decoded`.
-        self._checked_at = np.full(store.meta.n_bricks, -1, np.int64)
+        self._checked_at = np.full(n_bricks, -1, np.int64)
 
     def close(self) -> None:
         """Stop reading and end the threads, each within the chunk that it is at."""
@@ -150,7 +151,7 @@ class BrickFetcher(Closing):
         spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
         keys = _in_order(spans)
         tables, meta = self._store.tables, self._store.meta
-        n_rows = tables.row_start[ids + 1] - tables.row_start[ids]
+        _, n_rows = tables.rows_of(ids)
         row_start = np.concatenate([[0], np.cumsum(n_rows)])
         n = int(row_start[-1])
         if into is None:
@@ -185,15 +186,14 @@ class BrickFetcher(Closing):
         ids = np.asarray(brick_ids).reshape(-1)
         if ids.size == 0:
             return np.zeros(0, np.int64)
-        n = self._store.meta.n_bricks
+        n = len(self._n_requests)
         if ids.dtype.kind not in "iu" or ids.min() < 0 or ids.max() >= n:
             raise InternalError(f"there are no such bricks among {n}: {ids[:8].tolist()} ...")
         return ids.astype(np.int64)
 
     def _chunks_of(self, ids: NDArray[np.int64]) -> list[tuple[ChunkKey, int]]:
         """The chunks of bricks, each with the number of bricks that need it, in order of need."""
-        row_start = self._store.tables.row_start
-        first, count = row_start[ids], row_start[ids + 1] - row_start[ids]
+        first, count = self._store.tables.rows_of(ids)
         needed: list[tuple[int, ChunkKey, int]] = []
         for name in ROW_ARRAYS:
             brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
@@ -203,7 +203,7 @@ class BrickFetcher(Closing):
         return [(key, times) for _, key, times in sorted(needed)]
 
     def _spans(self, name: str, ids: NDArray[np.int64]) -> Spans:
-        first, count = row_runs(self._store.tables.row_start, ids)
+        first, count = row_runs(*self._store.tables.rows_of(ids))
         return split_by_chunk(first, count, self._store.specs[name].chunk_shape[0])
 
     def _settle_requests(self, ids: NDArray[np.int64]) -> None:
@@ -215,29 +215,28 @@ class BrickFetcher(Closing):
 
     def _name(self, brick_id: int) -> str:
         place = ", ".join(map(str, self._store.tables.index[brick_id].tolist()))
-        return f"brick {brick_id} at ({place})"
+        return f"brick {self._store.tables.scene_number(brick_id)} at ({place})"
 
     def _with_brick(self, error: BrickCorrupt, ids: NDArray[np.int64]) -> BrickCorrupt:
         """The same error, with the first of the bricks that needs the chunk."""
         if error.array is None or error.chunk is None:
             return error
         chunk_rows = self._store.specs[error.array].chunk_shape[0]
-        row_start = self._store.tables.row_start
-        touches = (row_start[ids] < (error.chunk + 1) * chunk_rows) & (
-            row_start[ids + 1] > error.chunk * chunk_rows
+        first, count = self._store.tables.rows_of(ids)
+        touches = (first < (error.chunk + 1) * chunk_rows) & (
+            first + count > error.chunk * chunk_rows
         )
         brick_id = int(ids[touches][0])
         return BrickCorrupt(
             f"{error} It holds rows of {self._name(brick_id)}.",
             array=error.array,
             chunk=error.chunk,
-            brick_id=brick_id,
+            brick_id=self._store.tables.scene_number(brick_id),
         )
 
     def _last_decoded(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """When the last of each brick's chunks was decoded, [k]."""
-        row_start = self._store.tables.row_start
-        first, count = row_start[ids], row_start[ids + 1] - row_start[ids]
+        first, count = self._store.tables.rows_of(ids)
         latest = np.zeros(len(ids), np.int64)
         for name in ROW_ARRAYS:
             brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
@@ -267,7 +266,7 @@ class BrickFetcher(Closing):
             f"{self._store.path}: {self._name(brick_id)} does not match its digest: its rows are not "
             "those that were written there. Convert the checkpoint again, or copy the scene again from "
             "where it is whole.",
-            brick_id=brick_id,
+            brick_id=self._store.tables.scene_number(brick_id),
         )
 
 

@@ -120,7 +120,7 @@ def test_streamed_they_are_the_same_to_the_last_bit_for_any_threads(scene: Path)
     with weighing(scene, **few) as opened:
         pictures = [opened.draw(camera) for camera in CAMERAS]
         np.testing.assert_array_equal(dense(scene, opened.weights()), whole)
-        slots, _ = opened._session._kept.pool or (0, 0)
+        slots, _ = opened._sessions.current._kept.pool or (0, 0)
         assert 0 < slots < opened._store.meta.n_bricks / 4
     with (
         ps.open_scene(scene) as held,

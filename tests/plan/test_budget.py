@@ -231,3 +231,13 @@ def test_plan_adds_up_its_items() -> None:
 def test_plan_in_words_says_whether_bricks_are_streamed() -> None:
     assert "they are streamed" in "\n".join(PLAN.lines())
     assert "all of them fit" in "\n".join(dataclasses.replace(PLAN, n_slots=9).lines())
+
+
+def test_pool_has_no_more_places_than_kernels_count() -> None:
+    exact = dataclasses.replace(SMALL, most_slots=1_000, most_pages=100_001)
+    whole = divide_device(exact, 10**9)
+    assert (whole.n_slots, whole.n_pages) == (1_000, 100_001)
+    fewer = dataclasses.replace(SMALL, most_slots=999)
+    assert divide_device(fewer, 10**9).n_slots == 999
+    fewer = dataclasses.replace(SMALL, most_pages=100_000)
+    assert divide_device(fewer, 10**9).n_pages == 100_000

@@ -168,6 +168,88 @@ def scene(
 
 @bench.command()
 @click.argument("place", metavar="SCENE")
+@rule_option("--size", rule=SIZE, default=(800, 800), shown="800x800")
+@click.option(
+    "--copies", type=click.IntRange(2, 16), default=8, show_default=True, help="Along each axis."
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    default=_ROOT / ".bench" / "huge",
+    help="Where the copies are made, and removed afterwards (default: .bench/huge).",
+)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def huge(
+    place: str,
+    size: tuple[int, int],
+    copies: int,
+    folder: Path,
+    rounds: int,
+    target: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure a scene of many copies of a SCENE beside one of the bricks alone that a view of it shows.
+
+    Chunks of rows are shared between copies: 512 of still_512, which are 10^9 voxels, take 1.4 GB and
+    two minutes to make. With levels in the SCENE, all copies are drawn from far away, too.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax(stream.device_bytes)
+    from benchmarks.huge import huge_rows, measure_huge
+    from benchmarks.table import as_json, table_lines
+
+    if folder.exists():
+        raise click.UsageError(f"{folder} exists; it would be removed")
+    found = measure_huge(
+        place,
+        folder,
+        copies=copies,
+        size=size,
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(huge_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def cluster(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say how much faster workers of one core draw a film of a SCENE than the first number of them.
+
+    Films by each of the numbers of --workers take turns. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.cluster import cluster_rows, measure_cluster
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_cluster(
+        place,
+        _cameras(place, flags, orbit=_ORBIT),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(cluster_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
 @camera_options
 @click.option("--drawn", type=click.IntRange(1), default=3, show_default=True, help="Frames.")
 @record_options(RenderOptions)
@@ -338,6 +420,73 @@ def seams(place: str, target: Path | None, **flags: Any) -> None:
     found = measure_seams(place, camera, options=options, stream=stream, say=_say)
     _save(target, as_json(found))
     click.echo("\n".join(table_lines({os.path.basename(place): list(seam_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what a SCENE costs that workers of one core keep together, each a set of its bricks.
+
+    Films by each of the numbers of --workers take turns; what is compared with is the first. Eight views
+    around the scene unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.subvolumes import measure_subvolumes, subvolume_rows
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_subvolumes(
+        place,
+        _cameras(place, flags, orbit=8),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(subvolume_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@click.option("--workers", metavar="NUMBERS", default="1,10,100", show_default=True)
+@click.option("--copies", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--pictures", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@rule_option("--size", rule=SIZE, default=(1920, 1080), shown="1920x1080")
+@_json_option
+def simulate(
+    place: str,
+    workers: str,
+    copies: int,
+    pictures: int,
+    size: tuple[int, int],
+    target: Path | None,
+) -> None:
+    """Plan a SCENE, --copies times as long along each axis, for clusters of these numbers of workers.
+
+    Bricks are split, and pictures planned, as they would be; a scheduler of Dask hands out the tasks of
+    --pictures to workers that do nothing but send what they would.
+    """
+    prepare_jax()
+    from benchmarks.simulation import simulate_split, simulation_lines
+
+    found = simulate_split(
+        place,
+        workers=[int(number) for number in workers.split(",")],
+        copies=copies,
+        pictures=pictures,
+        size=size,
+        say=_say,
+    )
+    _save(target, [each.to_dict() for each in found])
+    click.echo("\n".join(simulation_lines(found)))
 
 
 @bench.command()

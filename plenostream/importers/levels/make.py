@@ -22,7 +22,7 @@ from plenostream.field.levels import coarse_grid, halvings
 from plenostream.files.durable import write_atomically
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SLAB_BRICKS, SceneMeta
-from plenostream.format.levels import LevelCounts, level_folder
+from plenostream.format.levels import LevelCounts, decode_levels, level_folder
 from plenostream.format.target import ByteTarget, TargetWithin
 from plenostream.importers.levels.source import HalvedVoxels
 from plenostream.importers.packing.cutting import BrickBox
@@ -81,7 +81,7 @@ def finish_scene(
             counts, taken = _make_level(work, scene, meta, options, tell)
             planned = max(planned, taken)
             write_atomically(done, json.dumps(counts.attributes()).encode())
-        counts = LevelCounts(**json.loads(done.read_bytes()))
+        (counts,) = decode_levels({"levels": [json.loads(done.read_bytes())]})
         meta = replace(meta, levels=(*meta.levels, counts))
     return meta, planned
 

@@ -7,7 +7,7 @@ from itertools import chain
 
 import numpy as np
 
-from plenostream.format.digests import tables_digest
+from plenostream.format.digests import sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.target import put_at_once
 from plenostream.format.writer import ChunkWriter, write_edges
@@ -39,6 +39,8 @@ def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
         tables_digest=digest,
     )
     specs = array_specs(meta)
+    per_section = specs["bricks/mask"].chunk_shape[0]
+    meta = replace(meta, table_sections=sections_of(tables, per_section))
     with put_at_once(job.scene) as put:
         for name, values in tables.items():
             writer = ChunkWriter(put, specs[name], codec=job.codec, start=0)

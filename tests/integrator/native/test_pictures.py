@@ -134,7 +134,7 @@ def test_renderer_stays_usable_after_a_kernel_that_failed(
 
     stream = {"device_memory": smallest(scene), "n_threads": 2}
     with open_renderer(scene, backend="native", **stream) as renderer:
-        integrator = renderer._session.integrator
+        integrator = renderer._sessions.current.integrator
         assert isinstance(integrator, NativeIntegrator)
         run = getattr(integrator._kernels, kernel)
         monkeypatch.setattr(integrator._kernels, kernel, fail_once)
@@ -146,7 +146,7 @@ def test_renderer_stays_usable_after_a_kernel_that_failed(
 
 def test_ray_that_waits_for_a_brick_in_vain_is_an_internal_error(scene: Path) -> None:
     with open_renderer(scene, backend="native") as renderer:
-        integrator = renderer._session.integrator
+        integrator = renderer._sessions.current.integrator
         renderer.render(VIEW)
         advance = integrator.advance
 

@@ -134,7 +134,7 @@ def test_kernel_that_cannot_be_compiled_is_an_error_of_the_device(
 
 def test_no_pairs_are_made_for_it(scene: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_renderer(scene, backend="warp") as renderer:
-        job = PictureJob(renderer._session, VIEW)
+        job = PictureJob(renderer._sessions.current, VIEW)
         advance = WarpIntegrator.advance
 
         def refuse() -> Iterator[Any]:
