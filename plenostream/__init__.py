@@ -62,12 +62,14 @@ if TYPE_CHECKING:
         RenderOptions,
         ResampleOptions,
         StreamOptions,
+        TrainOptions,
         VolumeOptions,
     )
     from plenostream.plan.budget import RenderPlan
     from plenostream.renderer import Renderer
     from plenostream.results import FrameStats, PoolUse, RayResult, RenderResult
     from plenostream.scene import Scene, open_scene
+    from plenostream.train.trainer import Trainer
 
 _HOMES = {
     "scene": ("Scene", "keep_read", "open_scene"),
@@ -114,12 +116,14 @@ _HOMES = {
         "RenderOptions",
         "ResampleOptions",
         "StreamOptions",
+        "TrainOptions",
         "VolumeOptions",
     ),
     "renderer": ("Renderer",),
     "results": ("FrameStats", "PoolUse", "RayResult", "RenderResult"),
     "format.info": ("scene_info",),
     "format.verify": ("verify",),
+    "train.trainer": ("Trainer",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -161,6 +165,8 @@ __all__ = [
     "StoreNotFound",
     "StreamOptions",
     "SubvolumeRenderer",
+    "TrainOptions",
+    "Trainer",
     "VolumeOptions",
     "__version__",
     "convert",

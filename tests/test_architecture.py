@@ -36,6 +36,7 @@ RANKS = {
     "renderer": 4,
     "cluster": 5,
     "edits": 5,
+    "train": 5,
     "viewer": 5,
     "cli": 6,
     "__main__": 7,

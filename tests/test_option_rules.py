@@ -21,6 +21,7 @@ from plenostream.cli.plan import plan
 from plenostream.cli.points import points
 from plenostream.cli.render import render
 from plenostream.cli.sketch import inspect
+from plenostream.cli.train import refine, train
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.options import (
@@ -157,7 +158,10 @@ def test_every_field_carries_a_rule(record: type[Any]) -> None:
     assert list(rules_of(record)) == [field.name for field in fields(record)]
 
 
-COMMANDS = (render, plan, inspect, convert, points, crop, levels, merge, prune, resample, transform)
+COMMANDS = (
+    *(render, plan, inspect, convert, points, crop, levels, merge, prune, resample, transform),
+    *(train, refine),
+)
 ASKED = [
     pytest.param(command, param, id=f"{command.name} {param.opts[0]}")
     for command in COMMANDS
@@ -167,7 +171,7 @@ ASKED = [
 UNRULED = {
     *("--cameras", "--cache", "--stats", "--overwrite", "--resume", "--json", "--quiet"),
     *("--spheric-clip", "--last-sample-opaque", "--approximate", "--keep-grid", "--linear"),
-    "--out",
+    *("--out", "--start", "--test", "--sheet", "--colours-only"),
 }
 """Paths, and flags without a value."""
 
@@ -209,7 +213,8 @@ def test_flag_beyond_its_rule_ends_in_2_and_names_it(
             "render": ["no", "no.png"],
         },
         **{edit: ["no", "out"] for edit in ("crop", "levels", "prune", "resample", "transform")},
-        "merge": ["no", "no", "out"],
+        **{three: ["no", "no", "out"] for three in ("merge", "refine")},
+        "train": ["no", "out"],
     }
     for text in [*TYPED_NEVER, *typed(rule)]:
         code = cli.main(

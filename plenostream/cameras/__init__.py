@@ -4,7 +4,7 @@ from plenostream.cameras.camera import Camera
 from plenostream.cameras.files import load_cameras, load_pictured, read_cameras
 from plenostream.cameras.paths import interpolated_cameras, spiral_cameras
 from plenostream.cameras.placement import look_at_camera, orbit_cameras
-from plenostream.cameras.views import Asked, CameraSet, PicturedCamera
+from plenostream.cameras.views import Asked, CameraSet, PicturedCamera, require_pictures
 
 __all__ = [
     "Asked",
@@ -17,5 +17,6 @@ __all__ = [
     "look_at_camera",
     "orbit_cameras",
     "read_cameras",
+    "require_pictures",
     "spiral_cameras",
 ]

@@ -11,7 +11,14 @@ from plenostream.cameras.camera import Camera
 from plenostream.errors import InvalidInput
 from plenostream.options import CAMERA_AXES, FOV, POSES, SCENE_SCALE, SIZE, VIEWS
 
-__all__ = ["Asked", "CameraSet", "PicturedCamera", "ViewNumbers", "chosen_numbers"]
+__all__ = [
+    "Asked",
+    "CameraSet",
+    "PicturedCamera",
+    "ViewNumbers",
+    "chosen_numbers",
+    "require_pictures",
+]
 
 ViewNumbers = str | Sequence[int]
 """Which views: numbers counted from 0, or text such as "0,3,8-12"."""
@@ -73,6 +80,23 @@ class PicturedCamera:
     name: str
     """The picture's name as the file has it; empty without."""
 
+    def at_size(self, width: int, height: int) -> Camera:
+        """The camera at the size of its picture.
+
+        Raises
+        ------
+        InvalidInput : the camera's picture has another shape.
+        """
+        camera = self.camera
+        if abs(camera.width * height - camera.height * width) > max(camera.width, camera.height):
+            raise InvalidInput(
+                f"the photograph of view {self.number} has {width}x{height} pixels, and its camera "
+                f"{camera.width}x{camera.height}: not the same shape"
+            )
+        if (width, height) == (camera.width, camera.height):
+            return camera
+        return camera.resized(width, height)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CameraSet:
@@ -109,3 +133,20 @@ def chosen_numbers(asked: object, n_views: int, path: Path) -> Sequence[int]:
                 f"(0 to {n_views - 1})"
             )
     return [number for run in runs for number in run]
+
+
+def require_pictures(views: Sequence[PicturedCamera], path: str | Path) -> None:
+    """Refuse views without a picture.
+
+    Raises
+    ------
+    InvalidInput : there are some; it says which others have one.
+    """
+    lacking = [view for view in views if view.picture is None]
+    if lacking:
+        there = ",".join(str(view.number) for view in views if view.picture is not None)
+        hint = f"; --views {there} have one" if there else ""
+        raise InvalidInput(
+            f"{len(lacking)} of {len(views)} views of {path} have no photograph, among them number "
+            f"{lacking[0].number} ({lacking[0].name or 'which names none'}){hint}"
+        )

@@ -19,7 +19,6 @@ from plenostream.cli.parameters import (
 from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
-from plenostream.errors import InvalidInput
 from plenostream.options import LPIPS, ClusterOptions, RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def evaluate(
     --background. PSNR and SSIM are those of pixels cut off at 0 and 1; the mean is that of the
     views.
     """
-    from plenostream.cameras import Asked, read_cameras
+    from plenostream.cameras import Asked, read_cameras, require_pictures
     from plenostream.export.perceptual import choose_perceptual
     from plenostream.export.photographs import read_picture, side_by_side
     from plenostream.export.picture_files import write_png
@@ -92,7 +91,7 @@ def evaluate(
     said = {name: value for name, value in asked.items() if value is not None}
     read = read_cameras(cameras, Asked(**said), camera_format)
     views = read.views
-    _require_photographs(views, cameras)
+    require_pictures(views, cameras)
     files: list[Path] = []
     if save is not None:
         target = choose_target(f"{save}/", outputs=("rgb",), n_frames=len(views))
@@ -129,17 +128,6 @@ def evaluate(
         click.echo(f"ndc: {about_ndc}", err=as_json)
 
 
-def _require_photographs(views: list[PicturedCamera], path: str) -> None:
-    lacking = [view for view in views if view.picture is None]
-    if lacking:
-        there = ",".join(str(view.number) for view in views if view.picture is not None)
-        hint = f"; --views {there} have one" if there else ""
-        raise InvalidInput(
-            f"{len(lacking)} of {len(views)} views of {path} have no photograph, among them number "
-            f"{lacking[0].number} ({lacking[0].name or 'which names none'}){hint}"
-        )
-
-
 def _at_size_of_photograph(view: PicturedCamera) -> Camera:
     """The camera at the size of its photograph."""
     from plenostream.cameras.image_size import read_image_size
@@ -148,16 +136,6 @@ def _at_size_of_photograph(view: PicturedCamera) -> Camera:
     assert view.picture is not None
     size = read_image_size(view.picture)
     if size is None:  # of a kind without a header that tells
-        size = read_picture(view.picture, background=0.0).shape[1::-1]
-    width, height = size
-    camera = view.camera
-    if abs(camera.width * height - camera.height * width) > max(camera.width, camera.height):
-        raise InvalidInput(
-            f"the photograph of view {view.number} has {width}x{height} pixels, and its camera "
-            f"{camera.width}x{camera.height}: not the same shape"
-        )
-    return (
-        camera
-        if (width, height) == (camera.width, camera.height)
-        else camera.resized(width, height)
-    )
+        height, width = read_picture(view.picture, background=0.0).shape[:2]
+        size = width, height
+    return view.at_size(*size)

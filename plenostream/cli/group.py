@@ -16,6 +16,7 @@ from plenostream.cli.plan import plan
 from plenostream.cli.points import points
 from plenostream.cli.render import render
 from plenostream.cli.sketch import inspect
+from plenostream.cli.train import refine, train
 from plenostream.cli.view import view
 
 __all__ = ["commands"]
@@ -53,5 +54,6 @@ def commands(context: click.Context) -> None:
 
 _READING = (convert, view, render, plan, evaluate, compare, info, inspect, verify, export, points)
 _EDITING = (crop, levels, merge, prune, resample, transform)
-for command in (*_READING, *_EDITING):
+_TRAINING = (train, refine)
+for command in (*_READING, *_EDITING, *_TRAINING):
     commands.add_command(command)

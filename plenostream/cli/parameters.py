@@ -23,6 +23,7 @@ from plenostream.options import (
     RenderOptions,
     ResampleOptions,
     StreamOptions,
+    TrainOptions,
     ViewOptions,
     VolumeOptions,
 )
@@ -53,6 +54,7 @@ _Record = TypeVar(
     ExportOptions,
     ViewOptions,
     FileOptions,
+    TrainOptions,
 )
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

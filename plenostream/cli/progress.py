@@ -60,6 +60,15 @@ class Progress:
         elif done > 0:
             self._say(stage, done, total)
 
+    def line(self, text: str) -> None:
+        """Say a line, above the bar where there is one."""
+        if self._quiet:
+            return
+        if self._bar is not None:
+            self._bar.write(text, file=sys.stderr)
+        else:
+            click.echo(text, err=True)
+
     def _draw(self, stage: str, done: int, total: int) -> None:
         bar = self._bar
         if bar is None or bar.desc != stage:

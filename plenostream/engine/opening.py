@@ -18,7 +18,7 @@ from plenostream.integrator.backends import ChosenBackend, Terms, open_integrato
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import bricks_within, build_boxes
 
-__all__ = ["open_session"]
+__all__ = ["check_step", "open_session"]
 
 _MOST_BLOCKS = 1 << 31
 """Blocks of 8^3 cells in a grid: maps of them, and of bricks, are looked up with 32 bits."""
@@ -52,7 +52,7 @@ def open_session(
     root = store.root
     meta, tables = store.meta, store.tables
     _check_grid(meta.bricks)
-    _check_step(meta.grid, options.step_size)
+    check_step(meta.grid, options.step_size)
     density_unit(meta.grid)  # refuses what float32 does not hold
     precision = choose_precision(
         stream.precision,
@@ -102,7 +102,8 @@ def _check_grid(bricks: BrickGrid) -> None:
         )
 
 
-def _check_step(grid: GridSpec, step_size: float) -> None:
+def check_step(grid: GridSpec, step_size: float) -> None:
+    """Refuse (InvalidInput) steps that are too short for a grid."""
     diagonal = math.hypot(*grid.size)
     if diagonal / step_size >= _MOST_SAMPLES:
         least = diagonal / _MOST_SAMPLES

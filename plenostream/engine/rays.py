@@ -19,7 +19,7 @@ from plenostream.integrator.interface import RaySource
 from plenostream.plan import View
 from plenostream.results import FrameStats
 
-__all__ = ["RaysJob", "packets_of"]
+__all__ = ["RaysJob", "packets_of", "world_rays"]
 
 _OCTANTS = 8
 _OCTANT_BIT = 32

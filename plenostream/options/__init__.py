@@ -48,6 +48,7 @@ from plenostream.options.picture_files import (
 from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
+from plenostream.options.training import Optimiser, TrainOptions
 from plenostream.options.viewing import ViewOptions
 from plenostream.options.viewpoints import (
     CAMERA_AXES,
@@ -120,6 +121,7 @@ __all__ = [
     "ExportOptions",
     "FileOptions",
     "Model",
+    "Optimiser",
     "Overlap",
     "PictureFormat",
     "PointColours",
@@ -128,6 +130,7 @@ __all__ = [
     "ResampleOptions",
     "StoreDtype",
     "StreamOptions",
+    "TrainOptions",
     "VideoCodec",
     "ViewOptions",
     "VolumeOptions",

@@ -8,7 +8,8 @@ call into a library it waits for the end of it.
 
 So these signals are blocked, in the main thread before it starts any other, and a thread waits
 for them. It removes what is entered in `leftovers` and ends the process at once: the interpreter is
-not taken apart, and other threads may still be working.
+not taken apart, and other threads may still be working. Work that ends well by itself is asked to
+first (`stopping`).
 """
 
 from __future__ import annotations
@@ -44,18 +45,24 @@ def _wait(taken: list[int]) -> None:
 
     try:
         from plenostream.process.leftovers import clear_away
+        from plenostream.process.stopping import ask_to_stop
     except (ImportError, RuntimeError):
         # Python 3.13 lets no module be imported while it ends, which a short program may do already.
         if threading.main_thread().is_alive():
             raise
         return
 
+    def tell(words: str) -> None:
+        try:
+            # Past Python's own buffer, whose lock the main thread may hold.
+            os.write(_STDERR, f"\nplenostream: {words}\n".encode())
+        except OSError:
+            pass  # there is nobody to tell
+
     number = int(_signal.sigwait(taken))
+    while number == _signal.SIGINT and ask_to_stop():
+        tell("coming to an end; Ctrl-C again ends at once")
+        number = int(_signal.sigwait(taken))
     clear_away()
-    told = "interrupted" if number == _signal.SIGINT else "told to end"
-    try:
-        # Past Python's own buffer, whose lock the main thread may hold.
-        os.write(_STDERR, f"\nplenostream: {told}\n".encode())
-    except OSError:
-        pass  # there is nobody to tell
+    tell("interrupted" if number == _signal.SIGINT else "told to end")
     os._exit(128 + number)

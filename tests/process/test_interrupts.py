@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from plenostream.cameras import orbit_cameras
+from plenostream.field.grid import GridSpec
 from plenostream.testing.checkpoints import CheckpointArrays
 
 SECONDS = 120
@@ -129,6 +132,31 @@ def test_ctrl_c_in_a_conversion_leaves_what_resume_goes_on_with(
     assert set(os.listdir(tmp_path)) <= {".s.partial", "s"}
     subprocess.run([*command, "--resume", "--overwrite", "-q"], cwd=tmp_path, check=True)
     assert os.listdir(tmp_path) == ["s"]
+
+
+def test_ctrl_c_in_a_training_ends_with_a_scene_that_can_be_trained_further(
+    scene: Path, tmp_path: Path
+) -> None:
+    views = "render {scene} views/ --orbit 3 --size 16x16 -q".split()
+    subprocess.run(plenostream(scene, *views), cwd=tmp_path, check=True)
+    look_at = [orbit.c2w for orbit in orbit_cameras(GridSpec(size=(48, 48, 48)), 3)]
+    frames = [
+        {
+            "file_path": f"views/frame_{number:04d}.png",
+            "transform_matrix": [*pose.tolist(), [0, 0, 0, 1]],
+        }
+        for number, pose in enumerate(look_at)
+    ]
+    document = {"camera_angle_x": 0.7, "scene_scale": 1.0, "frames": frames}
+    (tmp_path / "t.json").write_text(json.dumps(document))
+    command = plenostream(scene, *"train t.json s --size 32 --rays 64 --held 0".split())
+    with running(command, tmp_path) as program:
+        program.wait_for("training 32")
+        assert program.end(signal.SIGINT) == 130
+    assert "coming to an end" in program.told
+    assert "--resume" in program.told
+    assert {"s", ".s.training"} <= set(os.listdir(tmp_path))
+    subprocess.run(plenostream(tmp_path / "s", "verify", "{scene}", "-q"), check=True)
 
 
 @pytest.mark.slow

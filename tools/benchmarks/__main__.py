@@ -16,7 +16,7 @@ from plenostream.cli.parameters import record_options, rule_option, take_record
 from plenostream.cli.viewpoints import camera_options, choose_cameras
 from plenostream.errors import PlenostreamError
 from plenostream.integrator.xla.environment import prepare_jax
-from plenostream.options import SIZE, RenderOptions, StreamOptions
+from plenostream.options import SIZE, RenderOptions, StreamOptions, TrainOptions
 
 # What measures is imported by the commands: JAX reads the environment when it is imported.
 
@@ -522,6 +522,37 @@ def view(
     )
     _save(target, as_json(found))
     click.echo("\n".join(table_lines({os.path.basename(place): list(viewing_rows(found, size))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--refine", is_flag=True, help="Begin with SCENE, its colours taken away.")
+@record_options(TrainOptions)
+@record_options(StreamOptions)
+@_json_option
+def train(place: str, folder: Path, refine: bool, target: Path | None, **flags: Any) -> None:
+    """Train a scene from photographs of a SCENE, which are drawn for it, and say how well.
+
+    FOLDER gets 100 photographs of 400x400 along a spiral and 16 others that are held back, unless they
+    are there; then the trained scene, a sheet of held views, and their PSNR over time as a picture.
+    """
+    options, stream = take_record(TrainOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax(stream.device_bytes)
+    from benchmarks.table import table_lines
+    from benchmarks.training import measure_training, training_rows
+
+    report = measure_training(
+        place,
+        folder,
+        options,
+        render=RenderOptions(sigma_thresh=1e-8),
+        stream=stream,
+        refine=refine,
+        say=_say,
+    )
+    _save(target, report.to_dict())
+    click.echo("\n".join(table_lines({str(folder): list(training_rows("", report))})))
 
 
 def _cameras(place: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:

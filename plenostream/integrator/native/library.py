@@ -38,6 +38,10 @@ class Kernels:
     advance: Callable[..., None]
     finish: Callable[..., None]
     see_layers: Callable[..., None]
+    gather_rows: Callable[..., None]
+    collect_rows: Callable[..., None]
+    vary_rows: Callable[..., None]
+    descend_rows: Callable[..., None]
 
 
 def variants(library: ctypes.CDLL) -> list[str]:

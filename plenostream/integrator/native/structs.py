@@ -32,6 +32,8 @@ __all__ = [
     "Pool",
     "Rays",
     "Scene",
+    "Step",
+    "Trained",
     "WorldRays",
     "row_vectors",
     "tile_dtype",
@@ -239,6 +241,36 @@ class OutwardRays(Structure):
     ]
 
 
+class Trained(Structure):
+    """Rows that are trained, and the derivatives of those that a step touches."""
+
+    _fields_ = [
+        ("density", c_void_p),
+        ("sh", c_void_p),
+        ("density_square", c_void_p),
+        ("sh_square", c_void_p),
+        ("by_density", c_void_p),
+        ("by_sh", c_void_p),
+        ("touched", c_void_p),
+        ("place_of", c_void_p),
+        ("beyond", c_void_p),
+        ("n_touched", c_int64),
+        ("columns", c_int32),
+        ("spare", c_int32),
+    ]
+
+
+class Step(Structure):
+    """What a step of an optimiser goes by."""
+
+    _fields_ = [
+        ("density_rate", c_float),
+        ("sh_rate", c_float),
+        ("beta", c_float),
+        ("epsilon", c_float),
+    ]
+
+
 class Back(Structure):
     """What rays go back for, and what comes of it."""
 
@@ -302,5 +334,9 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         *(c_void_p,) * 6,
     ),
     "see_layers": (POINTER(Layers), POINTER(OutwardRays)),
+    "gather_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p),
+    "collect_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
+    "vary_rows": (POINTER(Trained), c_int64, c_int64, c_void_p, c_float, c_float),
+    "descend_rows": (POINTER(Trained), c_int64, c_int64, POINTER(Step)),
 }
 """What each kernel takes; they give nothing back."""

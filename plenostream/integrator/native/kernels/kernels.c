@@ -7,6 +7,7 @@
 #include "lattice.h"
 #include "layers.h"
 #include "packets.h"
+#include "trained.h"
 #include "upload.h"
 #include "walk.h"
 
@@ -183,4 +184,27 @@ KERNEL(see_layers, const Layers *layers, OutwardRays *rays)
 {
     for (int i = 0; i < CORNERS; i++) rays->urgent[i] = NO_CHUNK;
     for (int64_t low = 0; low < rays->n; low += RAYS_AT_ONCE) see_outward(layers, rays, low);
+}
+
+/* Rows that are trained, see `trained.h`. */
+KERNEL(gather_rows, const Trained *rows, const int32_t *owner, int64_t n, float *density, float *sh)
+{
+    copy_rows(rows, owner, n, density, sh);
+}
+
+KERNEL(collect_rows, Trained *rows, const int32_t *owner, int64_t n, const uint8_t *touched,
+       const float *density, const float *sh)
+{
+    collect(rows, owner, n, touched, density, sh);
+}
+
+KERNEL(vary_rows, Trained *rows, int64_t first, int64_t end, const float *squares, float density_weight,
+       float sh_weight)
+{
+    vary_rows(rows, first, end, squares, density_weight, sh_weight);
+}
+
+KERNEL(descend_rows, Trained *rows, int64_t first, int64_t end, const Step *step)
+{
+    descend_rows(rows, first, end, step);
 }

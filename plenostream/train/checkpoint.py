@@ -1,0 +1,132 @@
+"""What a training that is cut off goes on from: one file beside the scene, whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.errors import OutputError, StoreError, StoreNotFound
+from plenostream.field.grid import GridSpec
+from plenostream.files.atomic import atomic_file, writing
+from plenostream.files.paths import PathLike, local_path
+from plenostream.train.rows import TrainedRows
+from plenostream.train.voxel_set import VoxelSet
+
+__all__ = ["Checkpoint", "checkpoint_place"]
+
+_VERSION = 1
+_ARRAYS = ("places", "density", "sh")
+_SQUARES = ("density_square", "sh_square")
+
+
+def checkpoint_place(target: PathLike) -> Path:
+    """The file of the training of a scene."""
+    place = Path(os.path.realpath(local_path(target, what="scene")))
+    return place.with_name(f".{place.name}.training")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint:
+    """How far a training is."""
+
+    identity: dict[str, Any]
+    """What it goes on with only if it is the same: JSON values."""
+    stage: int
+    step: int
+    seconds: float
+    """Spent so far."""
+    history: list[dict[str, Any]]
+    """Readings so far."""
+    grid: GridSpec
+    brick_size: int
+    places: NDArray[np.int64]
+    rows: TrainedRows
+
+    def voxel_set(self) -> VoxelSet:
+        """Its voxels."""
+        active = np.zeros(self.grid.size, np.bool_)
+        active.reshape(-1)[self.places] = True
+        return VoxelSet.of(active, self.grid, self.brick_size)
+
+    def save(self, place: Path) -> None:
+        """Write it to `place`, in place of an earlier one.
+
+        Raises
+        ------
+        OutputError : what the system says.
+        """
+        arrays = {name: getattr(self.rows, name) for name in (*_ARRAYS[1:], *_SQUARES)}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
+        grid = self.grid
+        told = {
+            "version": _VERSION,
+            "identity": self.identity,
+            "stage": self.stage,
+            "step": self.step,
+            "seconds": self.seconds,
+            "history": self.history,
+            "grid": [list(grid.size), list(grid.radius), list(grid.center)],
+            "brick_size": self.brick_size,
+        }
+        with atomic_file(place, overwrite=True, what="checkpoint") as file, writing(place):
+            np.savez(file, told=np.array(json.dumps(told)), places=self.places, **arrays)
+
+    @classmethod
+    def load(cls, place: Path, identity: dict[str, Any]) -> Checkpoint:
+        """The one at `place`.
+
+        Raises
+        ------
+        StoreNotFound : there is none. StoreError : it is damaged, or of a training with other options.
+        """
+        try:
+            with np.load(place, allow_pickle=False) as file:
+                told = json.loads(str(file["told"]))
+                arrays = {name: file[name] for name in file.files if name != "told"}
+        except FileNotFoundError as error:
+            raise StoreNotFound(
+                f"there is no unfinished training to resume at {place}; train without --resume"
+            ) from error
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{place} is damaged ({error}); train without --resume") from error
+        if told.get("version") != _VERSION or told["identity"] != identity:
+            other = [
+                key for key, value in identity.items() if told.get("identity", {}).get(key) != value
+            ]
+            raise StoreError(
+                f"the unfinished training at {place} had other options or photographs "
+                f"({', '.join(other) or 'another version'}); train without --resume to start anew"
+            )
+        size, radius, center = (tuple(values) for values in told["grid"])
+        rows = TrainedRows(
+            density=arrays["density"],
+            sh=arrays["sh"],
+            density_square=arrays.get("density_square"),
+            sh_square=arrays.get("sh_square"),
+        )
+        return cls(
+            identity=identity,
+            stage=told["stage"],
+            step=told["step"],
+            seconds=told["seconds"],
+            history=told["history"],
+            grid=GridSpec(size=size, radius=radius, center=center),
+            brick_size=told["brick_size"],
+            places=arrays["places"],
+            rows=rows,
+        )
+
+    @staticmethod
+    def remove(place: Path) -> None:
+        """Nothing is left to resume."""
+        try:
+            place.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{place} cannot be removed: {error.strerror}") from error

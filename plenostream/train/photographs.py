@@ -1,0 +1,184 @@
+"""Photographs of a data set in memory, and tiles of them to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from plenostream.cameras import Camera, PicturedCamera, require_pictures
+from plenostream.errors import InvalidInput
+from plenostream.export.photographs import read_picture
+from plenostream.field.tiles import TILE, TILE_RAYS
+from plenostream.results import Progress
+from plenostream.train.tiles import RayTiles, camera_tiles
+
+__all__ = ["Batch", "Photographs"]
+
+_LEVELS = 255
+"""Of 8 bits: what most photographs hold."""
+_ROUNDING = 1e-5
+"""By which values may miss one of 8 bits, in float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Tiles of photographs."""
+
+    tiles: RayTiles
+    rgb: NDArray[np.float32]
+    """[t, 64, 3]: what they show, over the background."""
+
+
+class Photographs:
+    """The photographs of views, laid over a background where they have alpha."""
+
+    def __init__(
+        self, views: Sequence[PicturedCamera], background: tuple[float, float, float]
+    ) -> None:
+        """See `read`."""
+        self._views, self._background = views, background
+        self.cameras: list[Camera] = []
+        """Each view's, at the size of its photograph."""
+        self._pixels: list[NDArray[np.uint8] | NDArray[np.float16]] = []
+
+    @classmethod
+    def read(
+        cls,
+        views: Sequence[PicturedCamera],
+        background: tuple[float, float, float],
+        tell: Progress,
+    ) -> Photographs:
+        """Those of `views`, 8 bits where they hold no more, else float16.
+
+        Raises
+        ------
+        InvalidInput : no views; one without a photograph, or with one that cannot be read, or that has
+            another shape than its camera.
+        """
+        if not views:
+            raise InvalidInput("there are no views to learn from")
+        require_pictures(views, "the cameras")
+        read = cls(views, background)
+        for number, view in enumerate(views):
+            assert view.picture is not None
+            picture = read_picture(view.picture, background=background)
+            height, width = picture.shape[:2]
+            read.cameras.append(view.at_size(width, height))
+            read._pixels.append(_kept(picture))
+            tell("photographs", number + 1, len(views))
+        return read
+
+    def reduced(self, factor: int) -> Photographs:
+        """The same with so many times fewer pixels along each edge, means of those that there were.
+
+        What does not fill a pixel at the right and the bottom is left out.
+        """
+        if factor == 1:
+            return self
+        smaller = Photographs(self._views, self._background)
+        for camera, pixels in zip(self.cameras, self._pixels, strict=True):
+            width, height = (max(edge // factor, 1) for edge in (camera.width, camera.height))
+            across, down = (min(factor, edge) for edge in (camera.width, camera.height))
+            part = camera.region(0, 0, across * width, down * height)
+            smaller.cameras.append(part.resized(width, height))
+            values = _values(pixels[: down * height, : across * width])
+            means = values.reshape(height, down, width, across, 3).mean((1, 3), dtype=np.float32)
+            smaller._pixels.append(means.astype(np.float16))
+        return smaller
+
+    @property
+    def largest_edge(self) -> int:
+        """Pixels along the longest edge of all photographs."""
+        return max(max(camera.width, camera.height) for camera in self.cameras)
+
+    def __len__(self) -> int:
+        return len(self.cameras)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
+        return sum(pixels.nbytes for pixels in self._pixels)
+
+    def digest(self) -> str:
+        """xxh3-64 of all pixels and cameras, 16 hexadecimal digits."""
+        digest = xxhash.xxh3_64()
+        for camera, pixels in zip(self.cameras, self._pixels, strict=True):
+            digest.update(camera.c2w.tobytes())
+            digest.update(camera.intrinsics.tobytes())
+            digest.update(repr(camera.lens).encode())
+            digest.update(pixels.tobytes())
+        return digest.hexdigest()
+
+    def pixels(self, number: int) -> NDArray[np.float32]:
+        """A photograph [H, W, 3], 0 to 1."""
+        return _values(self._pixels[number])
+
+    def batch(self, rng: np.random.Generator, n_tiles: int, n_views: int, spacing: int) -> Batch:
+        """`n_tiles` tiles at random places of `n_views` random photographs, in equal shares; of every
+        `spacing`-th pixel along both axes."""
+        chosen = rng.integers(len(self), size=n_views)
+        parts, colours = [], []
+        for number, share in zip(chosen.tolist(), _shares(n_tiles, n_views), strict=True):
+            camera, pixels = self.cameras[number], self._pixels[number]
+            first = tuple(int(rng.integers(min(spacing, n))) for n in (camera.width, camera.height))
+            sparse = _every(camera, spacing, first)
+            corners = _corners(rng, sparse, share)
+            parts.append(camera_tiles(sparse, corners))
+            column = corners[:, :1] + np.arange(TILE_RAYS) % TILE
+            row = corners[:, 1:] + np.arange(TILE_RAYS) // TILE
+            column, row = (
+                np.minimum(place, edge - 1) * spacing + offset
+                for place, edge, offset in zip(
+                    (column, row), (sparse.width, sparse.height), first, strict=True
+                )
+            )
+            colours.append(_values(pixels[row, column]))
+        return Batch(tiles=RayTiles.joined(parts), rgb=np.concatenate(colours))
+
+
+def _every(camera: Camera, spacing: int, first: tuple[int, ...]) -> Camera:
+    """The camera that sees every `spacing`-th pixel of another, from `first` (column, row) on."""
+    if spacing == 1:
+        return camera
+    left, top = first
+    return replace(
+        camera,
+        fx=camera.fx / spacing,
+        fy=camera.fy / spacing,
+        cx=(camera.cx - left - 0.5) / spacing + 0.5,
+        cy=(camera.cy - top - 0.5) / spacing + 0.5,
+        width=-(-(camera.width - left) // spacing),
+        height=-(-(camera.height - top) // spacing),
+    )
+
+
+def _kept(picture: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float16]:
+    levels = np.rint(picture * _LEVELS)
+    whole = np.abs(levels - picture * _LEVELS).max(initial=0.0) <= _ROUNDING * _LEVELS
+    if whole and levels.min(initial=0) >= 0 and levels.max(initial=0) <= _LEVELS:
+        return levels.astype(np.uint8)
+    return picture.astype(np.float16)
+
+
+def _values(pixels: NDArray[np.uint8] | NDArray[np.float16]) -> NDArray[np.float32]:
+    values = pixels.astype(np.float32)
+    return values / np.float32(_LEVELS) if pixels.dtype == np.uint8 else values
+
+
+def _shares(n: int, n_parts: int) -> list[int]:
+    ends = [n * part // n_parts for part in range(n_parts + 1)]
+    return [end - start for start, end in zip(ends, ends[1:], strict=False)]
+
+
+def _corners(rng: np.random.Generator, camera: Camera, n: int) -> NDArray[np.int32]:
+    """First pixels [n, 2] of tiles; those that would reach beyond an edge are moved inside, so that
+    the pixels along it are drawn as often as others."""
+    corners = [
+        np.clip(rng.integers(1 - TILE, edge, size=n), 0, max(edge - TILE, 0))
+        for edge in (camera.width, camera.height)
+    ]
+    return np.stack(corners, -1).astype(np.int32)

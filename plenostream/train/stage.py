@@ -1,0 +1,95 @@
+"""Steps on one set of voxels: a batch of rays forward and back, and the rows that it touched a step down."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.field.tiles import TILE_RAYS
+from plenostream.options import RenderOptions, StreamOptions, TrainOptions
+from plenostream.process.closing import Closing
+from plenostream.train.compiled_rows import row_work
+from plenostream.train.loss import BatchLoss, total_variation
+from plenostream.train.photographs import Photographs
+from plenostream.train.rows import Descent, TrainedRows
+from plenostream.train.voxel_set import VoxelSet
+from plenostream.train.walk import Walk
+
+__all__ = ["Stage"]
+
+
+class Stage(Closing):
+    """A set of voxels with its rows, and the integrator that draws them; a context manager."""
+
+    def __init__(
+        self,
+        voxel_set: VoxelSet,
+        rows: TrainedRows,
+        photographs: Photographs,
+        options: TrainOptions,
+        render: RenderOptions,
+        stream: StreamOptions,
+        *,
+        colours_only: bool,
+    ) -> None:
+        """Raises BudgetError and DeviceError as `Walk`."""
+        self.voxel_set, self.rows = voxel_set, rows
+        self._photographs, self._options = photographs, options
+        self._background = np.array(render.background_rgb, np.float32)
+        self._density_factor = 0.0 if colours_only else 1.0
+        self._n_tiles = max(1, round(options.rays / TILE_RAYS))
+        n_threads = stream.n_threads or 2
+        self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
+        self.walk = Walk(
+            voxel_set,
+            self._work,
+            render,
+            stream,
+            basis_dim=rows.columns // 3,
+            differentiate=True,
+        )
+
+    def close(self) -> None:
+        """Give back the device and the threads."""
+        self.walk.close()
+        self._work.close()
+
+    def step(self, number: int, rates: tuple[float, float]) -> float:
+        """Take step `number` of the training with these rates of densities and coefficients; the mean
+        squared error of its rays before.
+
+        Everything random comes from the number, so that a training that is resumed goes on as it would
+        have.
+        """
+        options = self._options
+        rng = np.random.default_rng((options.seed, number))
+        n_views = min(options.views_a_step, self._n_tiles)
+        batch = self._photographs.batch(rng, self._n_tiles, n_views, options.spacing)
+        loss = BatchLoss(
+            batch=batch,
+            background=self._background,
+            beta=options.beta,
+            sparsity=options.sparsity,
+        )
+        self.walk.changed(self.walk.learn(batch.tiles, loss))
+        weights = self._density_factor * options.tv_sigma, options.tv_sh
+        if max(weights) > 0.0 and options.tv_share > 0.0:
+            start = int(rng.integers(int(np.prod(self.voxel_set.grid.size))))
+            for variation in total_variation(self.voxel_set, start, options.tv_share, weights):
+                self._work.vary(variation)
+                self.walk.changed(self._bricks(variation.first, variation.end))
+        density_rate, sh_rate = rates
+        self._work.descend(
+            Descent(
+                density_rate=self._density_factor * density_rate,
+                sh_rate=sh_rate,
+                beta=options.rms_beta,
+            )
+        )
+        return loss.mean
+
+    def _bricks(self, first: int, end: int) -> NDArray[np.int64]:
+        """Bricks that the voxels [first, end) lie in."""
+        found = np.zeros(self.voxel_set.n_bricks, bool)
+        found[self.voxel_set.home[first:end]] = True
+        return np.flatnonzero(found)

@@ -1,0 +1,106 @@
+"""How far a training is: the voxels and rows as they are, and how they change from stage to stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.cameras import Camera
+from plenostream.field.grid import GridSpec
+from plenostream.options import RenderOptions, StreamOptions, TrainOptions
+from plenostream.results import Progress
+from plenostream.train.budget import TrainBudget
+from plenostream.train.growing import covered, heavy_voxels, interpolated_rows, weights_of
+from plenostream.train.report import Reading
+from plenostream.train.rows import TrainedRows
+from plenostream.train.voxel_set import VoxelSet
+
+__all__ = ["BRICK_SIZE", "TrainState", "Views", "grown", "new_state", "resized"]
+
+BRICK_SIZE = 8
+"""Cells an axis of a brick while it is trained: a step then brings few rows that it does not touch."""
+_WEIGHT_SIZE = 256
+"""Voxels along z of the grid that `TrainOptions.min_weight` is for."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class TrainState:
+    """How far a training is."""
+
+    voxel_set: VoxelSet
+    rows: TrainedRows
+    stage: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    """Spent by runs before this one."""
+    readings: list[Reading] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Views:
+    """The views that say which voxels matter, and how they are drawn."""
+
+    cameras: Sequence[Camera]
+    render: RenderOptions
+    stream: StreamOptions
+    tell: Progress
+
+
+def new_state(grid: GridSpec, options: TrainOptions) -> TrainState:
+    """All voxels of a grid, grey and of a density that lets light through."""
+    voxel_set = VoxelSet.of(np.ones(grid.size, np.bool_), grid, BRICK_SIZE)
+    n, columns = voxel_set.n_voxels, 3 * options.basis_dim
+    density = np.full(n, options.init_sigma, np.float32)
+    rows = TrainedRows.new(density, np.zeros((n, columns), np.float32), squares=_squares(options))
+    return TrainState(voxel_set=voxel_set, rows=rows)
+
+
+def resized(state: TrainState, grid: GridSpec, options: TrainOptions) -> None:
+    """Give a state the voxels of another grid that its own reach."""
+    if grid != state.voxel_set.grid:
+        _put(state, covered(state.voxel_set, grid), grid, options)
+
+
+def grown(
+    state: TrainState,
+    grid: GridSpec,
+    options: TrainOptions,
+    views: Views,
+    budget: TrainBudget,
+    *,
+    dilation: int,
+) -> None:
+    """Give a state the voxels of a finer grid, or of its own, that matter to views."""
+    before = state.voxel_set.n_voxels
+    found, weights = weights_of(
+        state.voxel_set,
+        state.rows.density,
+        grid,
+        views.cameras,
+        views.render,
+        views.stream,
+        brick_size=BRICK_SIZE,
+        most=budget.most_weighed(before, grid.size),
+        tell=views.tell,
+    )
+    least = options.min_weight * _WEIGHT_SIZE / grid.size[2]
+    active = heavy_voxels(
+        found, weights, least, times=dilation, most=budget.most_voxels(before, grid.size)
+    )
+    del found, weights
+    _put(state, active, grid, options)
+
+
+def _put(
+    state: TrainState, active: NDArray[np.bool_], grid: GridSpec, options: TrainOptions
+) -> None:
+    density, sh = interpolated_rows(state.voxel_set, state.rows, active, grid)
+    state.rows = TrainedRows.new(density, sh, squares=_squares(options))
+    state.voxel_set = VoxelSet.of(active, grid, BRICK_SIZE)
+
+
+def _squares(options: TrainOptions) -> bool:
+    return options.optimiser == "rmsprop"

@@ -1,0 +1,335 @@
+"""Training: from photographs to a scene, coarse to fine.
+
+::
+
+    for each stage:
+        1. take the voxels that matter to a grid twice as fine     (`growing`)
+        2. step after step: rays of some photographs, forward and back, and rows a step down   (`stage`)
+        3. write the scene, and what a later run can go on from    (`writing`, `checkpoint`)
+    leave out what no view sees, and write the scene
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from plenostream.cameras import PicturedCamera
+from plenostream.engine.opening import check_step
+from plenostream.errors import InvalidInput
+from plenostream.field.grid import GridSpec
+from plenostream.files.paths import PathLike
+from plenostream.format.folder_staging import FolderStaging
+from plenostream.format.reader import open_store
+from plenostream.options import RenderOptions, StreamOptions, TrainOptions
+from plenostream.results import Progress
+from plenostream.train.budget import TrainBudget
+from plenostream.train.checkpoint import Checkpoint, checkpoint_place
+from plenostream.train.held import HeldViews
+from plenostream.train.pace import Pace
+from plenostream.train.photographs import Photographs
+from plenostream.train.report import Reading, Told, TrainReport
+from plenostream.train.schedule import Course, stages_of
+from plenostream.train.stage import Stage
+from plenostream.train.starting import started
+from plenostream.train.state import TrainState, Views, grown, new_state, resized
+from plenostream.train.writing import write_rows
+
+__all__ = ["Trainer"]
+
+_SAVING_S = 300.0
+"""Seconds between checkpoints."""
+_DILATION, _LAST_DILATION = 2, 1
+"""How often voxels that matter are dilated, between stages and in the end."""
+_PIXELS_A_VOXEL = 2
+"""Pixels along an edge of a photograph for each voxel of an axis, at least."""
+_REDUCED = 1.75
+"""Bytes of photographs with those that two stages see, over their own: half as fine or less, float16."""
+_SHARES = 1000
+"""Parts that progress counts."""
+
+
+class Trainer:
+    """Trains a scene from photographs."""
+
+    def __init__(
+        self,
+        views: Sequence[PicturedCamera],
+        target: PathLike,
+        options: TrainOptions | None = None,
+        *,
+        held: Sequence[PicturedCamera] | None = None,
+        render: RenderOptions | None = None,
+        stream: StreamOptions | None = None,
+        start: PathLike | None = None,
+        keep_voxels: bool = False,
+        colours_only: bool = False,
+        sheet: Path | None = None,
+        told: Told | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Read the photographs.
+
+        Parameters
+        ----------
+        views : cameras with photographs (`cameras.load_pictured`)
+        target : folder of the scene; what a training that is cut off goes on from lies beside it
+        held : views that are held back; None: some of `views`, as `options.held` says
+        render : how pictures are drawn: steps, thresholds, clips, background
+        stream : backend, device, and bytes that may be taken
+        start : scene to begin with, at `options.size` at once
+        keep_voxels : no voxel leaves, and none comes, and the grid is that of `start`
+        colours_only : densities stay those of `start`
+        sheet : PNG that shows held views beside their photographs in the end
+        told : given how far it is, now and then
+        progress : told what is being done, how much of it is done, and how much there is
+
+        Raises
+        ------
+        InvalidInput : a view without a photograph, or with one that cannot be read; options that do not
+            go together. StoreExists, StoreError : the scene cannot be written there.
+        """
+        self._options = options or TrainOptions()
+        self._render, self._stream = render or RenderOptions(), stream or StreamOptions()
+        self._target, self._start, self._sheet = target, start, sheet
+        self._keep_voxels, self._colours_only = keep_voxels, colours_only
+        self._told: Told = told or (lambda reading: None)
+        self._tell: Progress = progress or (lambda step, done, total: None)
+        size = self._options.size
+        self._volume = GridSpec(
+            size=(size, size, size), radius=self._options.radius, center=self._options.center
+        )
+        columns = 3 * self._options.basis_dim
+        if start is not None:
+            with open_store(start) as store:
+                self._volume, columns = store.meta.grid, store.meta.sh_columns
+        self._refuse()
+        # The scene is ours once it was written, or where a training of ours is resumed.
+        self._replace = self._options.overwrite or self._options.resume
+        FolderStaging(target, overwrite=self._replace)
+        self._place = checkpoint_place(target)
+        learnt, back = _divided(views, held, self._options.held)
+        background = self._render.background_rgb
+        self._photographs = Photographs.read(learnt, background, self._tell)
+        self._held: HeldViews | None = None
+        held_bytes = 0
+        if back:
+            photographs = Photographs.read(back, background, self._tell)
+            self._held = HeldViews(photographs, background)
+            held_bytes = photographs.nbytes
+        self._budget = TrainBudget(
+            allowed_bytes=self._stream.host_bytes,
+            photographs_bytes=int(_REDUCED * self._photographs.nbytes) + held_bytes,
+            columns=columns,
+            squares=self._options.optimiser == "rmsprop",
+        )
+        self._views = Views(
+            cameras=self._photographs.cameras,
+            render=self._render,
+            stream=self._stream,
+            tell=self._tell,
+        )
+
+    def _refuse(self) -> None:
+        check_step(self._volume, self._render.step_size)
+        if self._start is None and (self._keep_voxels or self._colours_only):
+            raise InvalidInput(
+                "keep_voxels and colours_only are about a scene to begin with; say one (start)"
+            )
+        if isinstance(self._render.ndc, tuple):
+            raise InvalidInput(
+                "scenes in normalised device coordinates are not trained yet; leave ndc out, and the "
+                "scene is one of the world"
+            )
+        if self._render.level != 0 or self._render.samples != 1:
+            raise InvalidInput("training draws level 0, with one sample a pixel; leave both out")
+
+    def _grid(self, size: int) -> GridSpec:
+        """The volume in so many voxels along each axis."""
+        return replace(self._volume, size=(size, size, size))
+
+    def run(self, stop: Callable[[], bool] | None = None) -> TrainReport:
+        """Train, and write the scene.
+
+        `stop` is asked before each step: once it says so, the scene is written as it is, and a later
+        training may resume.
+
+        Raises
+        ------
+        BudgetError : what has to be kept does not fit the memory allowed. StoreNotFound, StoreError :
+        nothing to resume, or of a training with other options; the scene cannot be written.
+        DeviceError : the backend gives no derivatives, or the device failed. StoreFormat, BrickCorrupt :
+        the scene to begin with cannot be read.
+        """
+        stopped = stop or (lambda: False)
+        stages = (self._options.size,) if self._start is not None else stages_of(self._options.size)
+        course = Course(options=self._options, stages=stages)
+        state = self._first_state(course)
+        pace = Pace(course, state, self._held, self._told)
+        for number, size in enumerate(stages):
+            if number < state.stage:
+                continue
+            if number > state.stage:
+                grid = self._grid(size)
+                grown(state, grid, self._options, self._views, self._budget, dilation=_DILATION)
+                state.stage = number
+                self._save(state, pace)
+            with self._stage(state) as stage:
+                finished = self._train(state, stage, course, pace, stopped)
+                pace.read(stage, whole=True)
+                if not finished:
+                    self._save(state, pace)
+                    return self._written(state, stage, finished=False)
+                if number + 1 < len(stages) or self._keep_voxels:
+                    report = self._written(state, stage, finished=True)
+        if not self._keep_voxels:
+            grid = state.voxel_set.grid
+            grown(state, grid, self._options, self._views, self._budget, dilation=_LAST_DILATION)
+            with self._stage(state) as stage:
+                pace.read(stage, whole=True)
+                report = self._written(state, stage, finished=True)
+        Checkpoint.remove(self._place)
+        return report
+
+    def _first_state(self, course: Course) -> TrainState:
+        """All voxels, those of a scene, or how far an earlier run came."""
+        options = self._options
+        if options.resume:
+            found = Checkpoint.load(self._place, self._identity())
+            return TrainState(
+                voxel_set=found.voxel_set(),
+                rows=found.rows,
+                stage=found.stage,
+                step=found.step,
+                seconds=found.seconds,
+                readings=[Reading(**told) for told in found.history],
+            )
+        if self._start is None:
+            grid = self._grid(course.stages[0])
+            self._budget.require(grid.size[0] ** 3, grid.size)
+            return new_state(grid, options)
+        state = started(self._start, self._budget, squares=self._budget.squares)
+        if not self._keep_voxels:
+            resized(state, self._grid(options.size), options)
+        return state
+
+    def _stage(self, state: TrainState) -> Stage:
+        """A stage of the training; photographs are no finer than its voxels need, so that a tile of
+        them covers several voxels: a step then learns of more."""
+        size = state.voxel_set.grid.size
+        self._budget.require(state.voxel_set.n_voxels, size)
+        factor = max(self._photographs.largest_edge // (_PIXELS_A_VOXEL * max(size)), 1)
+        return Stage(
+            state.voxel_set,
+            state.rows,
+            self._photographs.reduced(factor),
+            self._options,
+            self._render,
+            self._stream,
+            colours_only=self._colours_only,
+        )
+
+    def _train(
+        self,
+        state: TrainState,
+        stage: Stage,
+        course: Course,
+        pace: Pace,
+        stopped: Callable[[], bool],
+    ) -> bool:
+        """Step until the stage is over; false: it was stopped."""
+        end = course.ends[state.stage]
+        size = max(stage.voxel_set.grid.size)
+        what = f"training {size}"
+        saved = time.perf_counter()
+        while (share := pace.share) < end:
+            if stopped():
+                return False
+            pace.took(stage.step(state.step, course.rates(share, size)))
+            state.step += 1
+            self._tell(what, int(_SHARES * pace.share), _SHARES)
+            if pace.is_due():
+                pace.read(stage, whole=False)
+            if time.perf_counter() - saved >= _SAVING_S:
+                self._save(state, pace)
+                saved = time.perf_counter()
+        return True
+
+    # What is written
+
+    def _identity(self) -> dict[str, Any]:
+        """What a training must have in common with the one that it goes on with."""
+        options = asdict(self._options)
+        options = {
+            name: told for name, told in options.items() if name not in ("overwrite", "resume")
+        }
+        others = {
+            "render": asdict(self._render),
+            "start": None if self._start is None else os.path.abspath(self._start),
+            "keep_voxels": self._keep_voxels,
+            "colours_only": self._colours_only,
+            "photographs": self._photographs.digest(),
+        }
+        # As a file gives it back, in which tuples are lists.
+        identity: dict[str, Any] = json.loads(json.dumps(options | others))
+        return identity
+
+    def _save(self, state: TrainState, pace: Pace) -> None:
+        voxel_set = state.voxel_set
+        Checkpoint(
+            identity=self._identity(),
+            stage=state.stage,
+            step=state.step,
+            seconds=pace.seconds,
+            history=[reading.to_dict() for reading in state.readings],
+            grid=voxel_set.grid,
+            brick_size=voxel_set.bricks.brick_size,
+            places=voxel_set.places,
+            rows=state.rows,
+        ).save(self._place)
+
+    def _written(self, state: TrainState, stage: Stage, *, finished: bool) -> TrainReport:
+        """Write the scene as it is, and say what it is."""
+        voxel_set, walk = state.voxel_set, stage.walk
+        spare = self._budget.require(voxel_set.n_voxels, voxel_set.grid.size)
+        written = write_rows(
+            self._target,
+            voxel_set,
+            state.rows,
+            name=f"{len(self._photographs)} photographs",
+            host_memory=spare,
+            overwrite=self._replace,
+            progress=self._tell,
+        )
+        self._replace = True
+        if self._held is not None and self._sheet is not None:
+            self._held.write_sheet(walk, self._sheet, overwrite=True)
+        return TrainReport(
+            place=os.fspath(self._target),
+            finished=finished,
+            readings=list(state.readings),
+            scene_bytes=written.scene_bytes,
+            planned_host_bytes=self._budget.planned_bytes(voxel_set.n_voxels, voxel_set.grid.size),
+            allowed_host_bytes=self._budget.allowed_bytes,
+            planned_device_bytes=walk.plan.n_bytes,
+            allowed_device_bytes=walk.integrator.allowed_bytes,
+            backend=walk.backend.name,
+            precision=walk.integrator.precision,
+        )
+
+
+def _divided(
+    views: Sequence[PicturedCamera], held: Sequence[PicturedCamera] | None, every: int
+) -> tuple[Sequence[PicturedCamera], Sequence[PicturedCamera]]:
+    """Views to learn from, and those that are held back."""
+    if held is not None:
+        return views, held
+    if every == 0 or len(views) < 2:
+        return views, []
+    back = views[every // 2 :: every]
+    return [view for number, view in enumerate(views) if number % every != every // 2 % every], back

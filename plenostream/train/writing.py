@@ -1,0 +1,67 @@
+"""A scene of the rows that are trained."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plenostream.files.paths import PathLike
+from plenostream.importers.arrays.boxes import BoxValues, VoxelBox
+from plenostream.importers.arrays.making import DescribedSource, make_scene
+from plenostream.importers.arrays.values import ValueForm
+from plenostream.importers.packing.report import ConvertReport
+from plenostream.options import ConvertOptions
+from plenostream.results import Progress
+from plenostream.train.rows import TrainedRows
+from plenostream.train.voxel_set import ABSENT, VoxelSet
+
+__all__ = ["write_rows"]
+
+
+def write_rows(
+    target: PathLike,
+    voxel_set: VoxelSet,
+    rows: TrainedRows,
+    *,
+    name: str,
+    host_memory: int,
+    overwrite: bool,
+    progress: Progress,
+) -> ConvertReport:
+    """Write the scene of rows, float16 as they were drawn; raises as `write_scene`.
+
+    Of the voxels those are stored that a picture can depend on.
+    """
+    source = DescribedSource(
+        name=name,
+        form=ValueForm(basis_dim=rows.columns // 3, sh_dtype="float16"),
+        open=lambda work, tell: _RowBoxes(voxel_set, rows),
+    )
+    options = ConvertOptions(dtype="float16", host_memory=host_memory, overwrite=overwrite)
+    return make_scene(target, voxel_set.grid, source, options, progress=progress)
+
+
+class _RowBoxes:
+    """A `BoxSource`: boxes of the voxels that have rows."""
+
+    def __init__(self, voxel_set: VoxelSet, rows: TrainedRows) -> None:
+        self._rows = rows
+        self._row_at = np.full(voxel_set.grid.size, ABSENT, np.int32)
+        self._row_at.reshape(-1)[voxel_set.places] = np.arange(voxel_set.n_voxels, dtype=np.int32)
+
+    def positive(self, box: VoxelBox) -> NDArray[np.bool_] | None:
+        """See `BoxSource`."""
+        found = self._row_at[box.slices]
+        there = found != ABSENT
+        there[there] = self._rows.density[found[there]] > 0.0
+        return there if there.any() else None
+
+    def values(self, box: VoxelBox) -> BoxValues:
+        """See `BoxSource`."""
+        found = self._row_at[box.slices]
+        there = found != ABSENT
+        density = np.zeros(found.shape, np.float32)
+        colours = np.zeros((*found.shape, self._rows.columns), np.float32)
+        density[there] = self._rows.density[found[there]]
+        colours[there] = self._rows.sh[found[there]]
+        return BoxValues(density=density, colours=colours, given=there)
