@@ -29,8 +29,8 @@ _ANY_PORT = "127.0.0.1:0"
 def local_cluster(n_workers: int | str, *, device: str | None) -> Iterator[Any]:
     """A Dask cluster of `n_workers` processes, "auto" for as many as there are GPUs, else 1.
 
-    A process that dies is started again, unless that happens while it starts. None is held to a limit of memory by Dask, which would end
-    it: what a worker takes is bounded by its own budget.
+    A process that dies is started again, unless that happens while it starts. None is held to a limit
+    of memory by Dask, which would end it: what a worker takes is bounded by its own budget.
 
     Raises
     ------
