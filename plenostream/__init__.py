@@ -19,8 +19,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from plenostream.cameras import Camera, load_cameras, look_at_camera, orbit_cameras
+    from plenostream.cluster.choosing import open_cluster_renderer
     from plenostream.cluster.opening import open_client
     from plenostream.cluster.renderer import ClusterRenderer
+    from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
     from plenostream.errors import (
         AddressError,
         BrickCorrupt,
@@ -68,10 +70,12 @@ if TYPE_CHECKING:
     from plenostream.scene import Scene, open_scene
 
 _HOMES = {
-    "scene": ("Scene", "open_scene"),
+    "scene": ("Scene", "keep_read", "open_scene"),
     "plan.budget": ("RenderPlan",),
+    "cluster.choosing": ("open_cluster_renderer",),
     "cluster.opening": ("open_client",),
     "cluster.renderer": ("ClusterRenderer",),
+    "cluster.subvolume_renderer": ("SubvolumeRenderer",),
     "cameras": ("Camera", "load_cameras", "look_at_camera", "orbit_cameras"),
     "importers.arrays.volume": ("convert_volume",),
     "importers.arrays.write": ("write_scene",),
@@ -156,16 +160,19 @@ __all__ = [
     "StoreFormat",
     "StoreNotFound",
     "StreamOptions",
+    "SubvolumeRenderer",
     "VolumeOptions",
     "__version__",
     "convert",
     "convert_foreign",
     "convert_volume",
     "export_scene",
+    "keep_read",
     "load_cameras",
     "look_at_camera",
     "open_checkpoint",
     "open_client",
+    "open_cluster_renderer",
     "open_scene",
     "orbit_cameras",
     "prepare_jax",

@@ -30,7 +30,7 @@ from plenostream.results import Cancel, FrameStats, PoolUse, Progress, RayResult
 from plenostream.rules import real_rows
 from plenostream.scene import Scene
 
-__all__ = ["Renderer"]
+__all__ = ["Renderer", "checked_rays"]
 
 _log = logging.getLogger(__name__)
 _SHORT, _LONG = 1e-100, 1e100
@@ -232,7 +232,7 @@ class Renderer(Closing):
         ------
         InvalidInput : shapes or values that mean nothing. Else as `render`.
         """
-        start, course = _checked_rays(origins, directions)
+        start, course = checked_rays(origins, directions)
         with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began, stats = time.perf_counter(), FrameStats()
             aovs = self._session.aovs
@@ -258,9 +258,10 @@ def _cut(
     return np.ascontiguousarray(rgb), np.ascontiguousarray(alpha), np.ascontiguousarray(depth)
 
 
-def _checked_rays(
+def checked_rays(
     origins: ArrayLike, directions: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Origins and directions [n, 3] as they are drawn; raises InvalidInput as `Renderer.render_rays`."""
     start = real_rows("origins", origins, most=LARGEST_COORDINATE)
     course = real_rows("directions", directions)
     if len(start) != len(course):

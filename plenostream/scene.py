@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike, local_path, scene_place
+from plenostream.format.kept import kept_in
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.options import CACHE_SIZE
 from plenostream.process.closing import Closing
 from plenostream.rules.bytesize import parse_bytes
 
-__all__ = ["Scene", "ScenePlace", "open_scene"]
+__all__ = ["Scene", "ScenePlace", "keep_read", "open_scene"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +83,21 @@ def open_scene(
     StoreNotFound : nothing there. StoreFormat : not a complete scene of a known version.
     BrickCorrupt : one of its tables is damaged.
     """
-    allowed = parse_bytes(CACHE_SIZE.check("cache_size", cache_size), name="cache_size")
-    store = open_store(path, cache=cache, cache_bytes=allowed)
+    store = open_store(path, cache=cache, cache_bytes=_cache_bytes(cache_size))
     kept = None if cache is None else os.path.abspath(local_path(cache, what="cache"))
     return Scene(store, ScenePlace(path=scene_place(path), cache=kept, cache_size=cache_size))
+
+
+def keep_read(cache: PathLike, *, cache_size: int | str = "20GB") -> AbstractContextManager[None]:
+    """A `with` in which functions that read scenes at URLs, such as edits and exports, keep what they
+    read in a folder; arguments as of `open_scene`.
+
+    Raises
+    ------
+    InvalidInput : no number of bytes.
+    """
+    return kept_in(cache, cache_bytes=_cache_bytes(cache_size))
+
+
+def _cache_bytes(cache_size: int | str) -> int:
+    return parse_bytes(CACHE_SIZE.check("cache_size", cache_size), name="cache_size")

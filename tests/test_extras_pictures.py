@@ -71,10 +71,12 @@ def scene_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return scene_of
 
 
-def as_seen(name: str, rays: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def as_seen(
+    name: str, rays: tuple[np.ndarray, np.ndarray], **more: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Colour, alpha and depth [n, 5] by the oracle, and rays [n] that turn on rounding."""
     checkpoint = checkpoint_of(EXTRAS[name])
-    seen = reference.render_rays(model_of(checkpoint, EXTRAS[name]), *rays, **OPTIONS)
+    seen = reference.render_rays(model_of(checkpoint, EXTRAS[name]), *rays, **OPTIONS | more)
     columns = [seen.rgb, 1.0 - seen.trans[:, None], seen.depth[:, None]]
     return np.concatenate(columns, -1), fragile_rays(checkpoint.grid, *rays)
 
@@ -102,6 +104,17 @@ def test_rays_are_the_oracles_also_where_they_miss_the_volume(
     got = np.concatenate([seen.rgb, seen.alpha[:, None], seen.depth[:, None]], -1)
     np.testing.assert_allclose(got[~fragile], want[~fragile], rtol=0, atol=FLOAT32)
     assert (want[:, 4] == 0.0).mean() > 0.3, "many rays miss"
+
+
+@pytest.mark.one_backend
+def test_layers_are_seen_in_the_light_that_nvol_leaves(scene_of: Callable[[str], Path]) -> None:
+    want, fragile = as_seen("layers", rays_of(CAMERA), model="nvol")
+    options = OPTIONS | {"model": "nvol"}
+    with open_renderer(scene_of("layers"), options=options, precision="float32") as renderer:
+        got = renderer.render(CAMERA).rgb.reshape(-1, 3)
+    np.testing.assert_allclose(got[~fragile], want[~fragile, :3], rtol=0, atol=FLOAT32)
+    usual, _ = as_seen("layers", rays_of(CAMERA))
+    assert (np.abs(want - usual) > 1e-3).any(axis=1).mean() > 0.1, "many rays see another picture"
 
 
 @pytest.mark.parametrize("what", ["picture", "rays"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import plenostream as ps
 from plenostream import reference
 from plenostream.edits import add_levels, prune
 from plenostream.engine.footprint import level_reach
+from plenostream.engine.session import Lot, Session
 from plenostream.errors import BudgetError, InvalidInput
 from plenostream.format.reader import open_level, open_store
 from plenostream.plan import bricks_drawn
@@ -234,6 +235,28 @@ def test_levels_keep_within_their_budget_and_less_of_it_changes_nothing(scene: P
     ):
         renderer.render(CAMERA)
     assert refused.value.allowed_bytes == least // 2 < refused.value.smallest_bytes <= 2 * least
+
+
+@pytest.mark.one_backend
+def test_rays_that_end_in_a_level_are_not_drawn_in_the_next(
+    scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lots: list[Lot] = []
+    draw = Session.draw
+
+    def watched(session: Session, layout: Any, waiting: Iterator[Lot], *more: Any) -> Any:
+        lots.extend(mine := list(waiting))
+        return draw(session, layout, iter(mine), *more)
+
+    monkeypatch.setattr(Session, "draw", watched)
+    options = {"level": "auto", "pixel_footprint": FOOTPRINT, "stop_thresh": 0.6}
+    with open_renderer(scene, options=options) as renderer:
+        picture = renderer.render(CAMERA)
+    first, second = (lot.rays.per_tile[-1] for lot in lots)
+    assert first.all()
+    assert not second.all(), "some rays end in level 0"
+    assert (picture.alpha == 1.0).sum() >= np.count_nonzero(~second)
+    assert len(second) <= len(first) <= 5 * 6
 
 
 def test_level_that_is_not_there_is_refused(scene: Path) -> None:

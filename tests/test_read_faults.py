@@ -56,7 +56,7 @@ class Faulty:
     """A source whose n-th read (of one key, or of all), from when `arm` was called, goes through a
     fault; the others do not."""
 
-    n_at_once, n_attempts = 0, 1
+    most_at_once, n_at_once, n_attempts = 0, 0, 1
 
     source: ByteSource
     keys_read: list[str] = field(default_factory=list)

@@ -8,10 +8,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 
 from plenostream.cli import main as cli
+from plenostream.cli.group import commands as all_commands
 from plenostream.field.grid import GridSpec
 from plenostream.format.layout import SceneMeta, array_specs
 
@@ -19,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.name: path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 RUN = ("README.md", "usage.md")
 """Pages whose commands are run, in this order."""
+ON_A_CLUSTER = "distributed.md"
+"""A page whose commands and Python are for clusters that are not at hand here: they are read alone."""
 SMALLER = ("n = 512", "n = 96")
 """What examples of large scenes are tried with here."""
 
@@ -61,8 +65,18 @@ def test_the_python_blocks_run_one_after_the_other(
 
 def test_no_page_has_blocks_that_are_not_run() -> None:
     with_python = [name for name in PAGES if blocks(name, "python")]
-    assert sorted(with_python) == ["README.md", "arrays.md", "format.md"]
-    assert sorted(name for name in PAGES if commands(name)) == sorted([*RUN, "arrays.md"])
+    assert sorted(with_python) == ["README.md", "arrays.md", ON_A_CLUSTER, "format.md"]
+    run = [*RUN, "arrays.md", ON_A_CLUSTER]
+    assert sorted(name for name in PAGES if commands(name)) == sorted(run)
+
+
+def test_what_is_for_clusters_can_be_read() -> None:
+    for words in commands(ON_A_CLUSTER):
+        known = all_commands.get_command(click.Context(all_commands), words[1])
+        assert known is not None
+        known.make_context(words[1], words[2:])  # refuses what it does not know
+    for block in blocks(ON_A_CLUSTER, "python"):
+        compile(block, ON_A_CLUSTER, "exec")
 
 
 def test_the_main_job_is_ten_lines() -> None:

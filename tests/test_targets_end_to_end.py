@@ -69,7 +69,7 @@ REFUSED = {
     "info of an empty path": ("info", ""),
     "stats to an empty path": ("render", "scene.zarr", "a.png", "--stats", "", *VIEW),
     "cameras of an empty path": ("render", "scene.zarr", "a.png", "--cameras", ""),
-    "convert to a URL": ("convert", "x.npz", "s3://bucket/x"),
+    "convert to a URL of nothing": ("convert", "x.npz", "nonsense://bucket/x"),
     "convert a URL": ("convert", "https://host/x.npz", "out.zarr"),
     "render a URL of nothing": ("render", "nonsense://bucket/s.zarr", "a.png", *VIEW),
     "render to a URL": ("render", "scene.zarr", "s3://bucket/a.png", *VIEW),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -11,11 +13,18 @@ from plenostream.cli.parameters import (
     Settings,
     quiet_option,
     record_options,
+    rule_option,
     spelled_flag,
     take_record,
 )
 from plenostream.cli.progress import Progress
-from plenostream.options import ConvertOptions, ResampleOptions, VolumeOptions
+from plenostream.options import (
+    PACKING_SCHEDULER,
+    ClusterOptions,
+    ConvertOptions,
+    ResampleOptions,
+    VolumeOptions,
+)
 
 __all__ = ["convert"]
 
@@ -26,6 +35,7 @@ __all__ = ["convert"]
 Examples:
   plenostream convert model.npz model.zarr
   plenostream convert big.npz big.zarr --host-memory 500MB --overwrite
+  plenostream convert big.npz s3://bucket/big.zarr --resume
   plenostream convert ct.npy ct.zarr --axes zyx --opacity 150:0,300:0.02,700:0.5 --colormap hot
 """,
 )
@@ -34,10 +44,13 @@ Examples:
 @record_options(ConvertOptions)
 @record_options(VolumeOptions)
 @record_options(ResampleOptions)
+@rule_option("--scheduler", rule=PACKING_SCHEDULER)
 @quiet_option
 @click.pass_obj
-def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> None:
-    """Convert SOURCE to a SCENE of bricks (a folder).
+def convert(
+    settings: Settings, /, source: str, scene: str, scheduler: str | None, **flags: Any
+) -> None:
+    """Convert SOURCE to a SCENE of bricks: a folder, or a URL of one (s3://bucket/model.zarr).
 
     SOURCE is a svox2 checkpoint (.npz), whose values the scene keeps exactly unless --dtype float16
     is asked for; or a volume of scalars, such as CT or simulations make: a NumPy file (.npy) or a
@@ -53,7 +66,7 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
     resample = take_record(ResampleOptions, flags)
     from plenostream.importers.arrays.recognise import is_volume
 
-    with Progress(quiet=settings.quiet) as progress:
+    with Progress(quiet=settings.quiet) as progress, _cluster(scheduler):
         if is_volume(source):
             from plenostream.importers.arrays.volume import convert_volume
 
@@ -63,6 +76,19 @@ def convert(settings: Settings, /, source: str, scene: str, **flags: Any) -> Non
             lines = _convert_model(source, scene, resample, asked, progress)
     if not settings.quiet:
         click.echo("\n".join(lines))
+
+
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[None]:
+    """Have the workers of a cluster pack, where one is named."""
+    if scheduler is None:
+        yield
+        return
+    from plenostream.cluster.opening import check_versions, open_client
+
+    with open_client(ClusterOptions(scheduler=scheduler)) as client:
+        check_versions(client)
+        yield
 
 
 def _convert_model(

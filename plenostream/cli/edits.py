@@ -9,6 +9,7 @@ import click
 from plenostream.cli.opening import cameras_of
 from plenostream.cli.parameters import (
     Settings,
+    keeps_read,
     quiet_option,
     record_options,
     rule_option,
@@ -63,6 +64,7 @@ Examples:
     help="Keep the whole grid, empty outside the box: samples along rays are then where they were.",
 )
 @record_options(EditOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def crop(
@@ -99,6 +101,7 @@ Example:
 @click.argument("out")
 @rule_option("--levels", rule=LEVELS, default="auto")
 @record_options(EditOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def levels(settings: Settings, /, scene: str, out: str, levels: Any, **flags: Any) -> None:
@@ -122,6 +125,7 @@ Examples:
 @rule_option("--shift", rule=SHIFT, multiple=True)
 @rule_option("--overlap", rule=OVERLAP, default="denser")
 @record_options(EditOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def merge(
@@ -163,6 +167,7 @@ Examples:
 @camera_options
 @record_options(RenderOptions, without=("outputs", "depth_density"))
 @record_options(EditOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def prune(
@@ -204,6 +209,7 @@ Examples:
 @rule_option("--factor", rule=FACTOR)
 @rule_option("--grid", rule=NEW_GRID)
 @record_options(EditOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def resample(
@@ -225,6 +231,7 @@ Example:
 @rule_option("--radius", rule=FRAME_RADIUS)
 @rule_option("--center", rule=FRAME_CENTER)
 @record_options(EditOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def transform(

@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from plenostream.cli.parameters import Settings, quiet_option, record_options, take_record
+from plenostream.cli.parameters import (
+    Settings,
+    keeps_read,
+    quiet_option,
+    record_options,
+    take_record,
+)
 from plenostream.cli.progress import Progress
 from plenostream.options import ExportOptions
 
@@ -27,6 +33,7 @@ Examples:
 @click.argument("scene")
 @click.argument("out")
 @record_options(ExportOptions)
+@keeps_read
 @quiet_option
 @click.pass_obj
 def export(settings: Settings, /, scene: str, out: str, **flags: Any) -> None:

@@ -6,7 +6,7 @@ import json
 
 import click
 
-from plenostream.cli.parameters import Settings, json_option, quiet_option
+from plenostream.cli.parameters import Settings, json_option, keeps_read, quiet_option
 from plenostream.cli.preview import PREVIEW_HELP, check_preview, write_preview
 from plenostream.cli.progress import Progress
 from plenostream.errors import printable
@@ -28,6 +28,7 @@ Examples:
 )
 @click.option("--preview", metavar="FILE.png", help=PREVIEW_HELP)
 @click.option("--overwrite", is_flag=True, help="Replace the picture of --preview if it exists.")
+@keeps_read
 @json_option
 @quiet_option
 @click.pass_obj
@@ -75,7 +76,8 @@ def info(
 def verify(context: click.Context, scene: str, as_json: bool) -> None:
     """Read all of a SCENE and check every byte; exit code 1 if a brick is damaged.
 
-    Names what is damaged: bricks, and the chunks they lie in.
+    Names what is damaged: bricks, and the chunks they lie in. Of a scene at a URL that is what is
+    there now: nothing is taken from a --cache.
     """
     from plenostream.format.verify import verify as check
 

@@ -15,6 +15,7 @@ from plenostream.options import ClusterOptions, RenderOptions, StreamOptions
 if TYPE_CHECKING:
     from plenostream.cameras import Camera
     from plenostream.cluster.renderer import ClusterRenderer
+    from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
     from plenostream.field.ndc import Ndc
     from plenostream.renderer import Renderer
     from plenostream.results import Progress, RenderResult
@@ -29,11 +30,11 @@ class Drawing:
 
     here: Renderer | None = None
     """This process."""
-    cluster: ClusterRenderer | None = None
+    cluster: ClusterRenderer | SubvolumeRenderer | None = None
     """The workers of a cluster."""
 
     @property
-    def renderer(self) -> Renderer | ClusterRenderer:
+    def renderer(self) -> Renderer | ClusterRenderer | SubvolumeRenderer:
         """That one."""
         renderer = self.here or self.cluster
         assert renderer is not None
@@ -140,7 +141,9 @@ def _opened_drawing(scene: Scene, options: RenderOptions, asked: _Asked) -> Iter
 
     with open_client(asked.cluster, device=asked.stream.device) as client:
         # Not before: that library is an extra, and `open_client` says so.
-        from plenostream.cluster.renderer import ClusterRenderer
+        from plenostream.cluster.choosing import open_cluster_renderer
 
-        with ClusterRenderer(client, scene, options, asked.stream) as cluster:
+        with open_cluster_renderer(
+            client, scene, options, asked.stream, split=asked.cluster.split
+        ) as cluster:
             yield Drawing(cluster=cluster)

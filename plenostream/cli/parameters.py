@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -32,6 +33,7 @@ __all__ = [
     "Settings",
     "cache_options",
     "json_option",
+    "keeps_read",
     "quiet_option",
     "record_options",
     "rule_option",
@@ -157,6 +159,21 @@ def cache_options(command: _Command) -> _Command:
         "programs may share it.",
     )
     return folder(rule_option("--cache-size", rule=CACHE_SIZE, default="20GB")(command))
+
+
+def keeps_read(command: _Command) -> _Command:
+    """Decorator that gives a command the `cache_options`, for all scenes that it opens."""
+
+    @wraps(command)
+    def run(*places: Any, cache: str | None, cache_size: int | str, **said: Any) -> Any:
+        if cache is None:
+            return command(*places, **said)
+        from plenostream.scene import keep_read
+
+        with keep_read(cache, cache_size=cache_size):
+            return command(*places, **said)
+
+    return cache_options(cast("_Command", run))
 
 
 def take_record(record: type[_Record], flags: dict[str, Any]) -> _Record:

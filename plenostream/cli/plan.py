@@ -88,13 +88,10 @@ def _tell_cluster(drawing: Drawing, viewpoints: Viewpoints, as_json: bool) -> No
     """Print what the pictures take of each worker of a cluster."""
     assert drawing.cluster is not None
     planned = drawing.cluster.plan([camera for _, camera in viewpoints.cameras])
+    backend, precision = drawing.cluster.backend, drawing.cluster.precision
     if as_json:
-        chosen = {
-            "backend": planned.worker.backend.name,
-            "precision": planned.worker.precision.name,
-        }
+        chosen = {"backend": backend.name, "precision": precision.name}
         click.echo(json.dumps(planned.to_dict() | chosen, indent=1))
         return
-    lines = [*planned.lines(), *planned.worker.plan.lines(), *viewpoints.lines()]
-    choices = choice_lines(planned.worker.backend, planned.worker.precision)
-    click.echo("\n".join(lines + choices))
+    lines = [*planned.lines(), *planned.worker_lines(), *viewpoints.lines()]
+    click.echo("\n".join(lines + choice_lines(backend, precision)))

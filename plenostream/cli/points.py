@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from plenostream.cli.parameters import Settings, quiet_option, rule_option
+from plenostream.cli.parameters import Settings, keeps_read, quiet_option, rule_option
 from plenostream.cli.progress import Progress
 from plenostream.options import MIN_DENSITY, ExportOptions
 
@@ -22,6 +22,7 @@ Example:
 @click.argument("out")
 @rule_option("--min-density", rule=MIN_DENSITY, default=0.0)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@keeps_read
 @quiet_option
 @click.pass_obj
 def points(

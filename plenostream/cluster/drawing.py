@@ -18,7 +18,15 @@ from plenostream.integrator.backends import ChosenBackend
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
 
-__all__ = ["Drawn", "Refused", "WorkerPlan", "draw", "plan", "sent_channels"]
+__all__ = [
+    "Drawn",
+    "Refused",
+    "WorkerPlan",
+    "bytes_of_this_machine",
+    "draw",
+    "plan",
+    "sent_channels",
+]
 
 _DEPTHS = {"depth", "mean-depth"}
 """Outputs that are made of depth and of how much is seen."""
@@ -94,5 +102,10 @@ def plan(job: Job, camera: Camera) -> WorkerPlan | Refused:
         plan=planned,
         backend=renderer.backend,
         precision=renderer.precision,
-        machine_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        machine_bytes=bytes_of_this_machine(),
     )
+
+
+def bytes_of_this_machine() -> int:
+    """Memory of the machine that this process runs on."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from distributed import get_worker
+from distributed import Client, get_worker
 
 from plenostream.cluster.holding import held
-from plenostream.cluster.opening import host_of, this_version
+from plenostream.cluster.opening import check_versions, host_of, this_version, workers_by_host
 from plenostream.errors import ClusterError, StoreFormat, StoreNotFound
 from plenostream.files.paths import without_secrets
 from plenostream.format.layout import SceneMeta
@@ -19,7 +19,15 @@ from plenostream.process.closing import Closing
 from plenostream.renderer import Renderer
 from plenostream.scene import Scene, ScenePlace, open_scene
 
-__all__ = ["Job", "is_unwanted", "opened_scene", "renderer_of"]
+__all__ = [
+    "Job",
+    "is_unwanted",
+    "make_job",
+    "opened_scene",
+    "refuse_other_versions",
+    "renderer_of",
+    "with_fair_threads",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +43,19 @@ class Job:
     beside: Mapping[str, int] = field(default_factory=dict, repr=False)
     """Workers on each machine, which share its cores."""
     version: str = field(default_factory=this_version, repr=False)
+
+
+def make_job(client: Client, scene: Scene, options: RenderOptions, stream: StreamOptions) -> Job:
+    """What the workers of `client` are told; waits until there is one. Raises as `ClusterRenderer`."""
+    client.wait_for_workers(1)
+    check_versions(client)
+    return Job(
+        place=scene.place,
+        meta=scene.meta,
+        options=options,
+        stream=stream,
+        beside=workers_by_host(client),
+    )
 
 
 class _Opened(Closing):
@@ -56,11 +77,7 @@ def renderer_of(job: Job) -> Renderer:
     ClusterError : this process is of another version than the job. Else as `opened_scene` and
     `Renderer`.
     """
-    if job.version != this_version():
-        raise ClusterError(
-            f"the worker {get_worker().address} has {this_version()}, and the job {job.version}; "
-            "both have to be the same"
-        )
+    refuse_other_versions(job)
 
     def make() -> _Opened:
         stream = with_fair_threads(job)
@@ -73,6 +90,15 @@ def renderer_of(job: Job) -> Renderer:
             raise
 
     return held(job, make).renderer
+
+
+def refuse_other_versions(job: Job) -> None:
+    """Raise ClusterError where this process is of another version than the job."""
+    if job.version != this_version():
+        raise ClusterError(
+            f"the worker {get_worker().address} has {this_version()}, and the job {job.version}; "
+            "both have to be the same"
+        )
 
 
 def with_fair_threads(job: Job) -> StreamOptions:

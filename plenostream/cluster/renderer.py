@@ -15,8 +15,7 @@ from plenostream.cameras import Camera
 from plenostream.cluster.drawing import Drawn, Refused, WorkerPlan, draw, plan
 from plenostream.cluster.holding import let_go
 from plenostream.cluster.in_order import in_order
-from plenostream.cluster.jobs import Job
-from plenostream.cluster.opening import check_versions, workers_by_host
+from plenostream.cluster.jobs import make_job
 from plenostream.cluster.sharing import ClusterPlan, Share, require_room, share_out
 from plenostream.errors import InvalidInput
 from plenostream.field.precision import ChosenPrecision
@@ -26,9 +25,9 @@ from plenostream.process.closing import Closing
 from plenostream.results import Cancel, FrameStats, Progress, RenderResult
 from plenostream.scene import Scene
 
-__all__ = ["ClusterRenderer"]
+__all__ = ["CLOSING_S", "ClusterRenderer", "Making", "together"]
 
-_CLOSING_S = 2.0
+CLOSING_S = 2.0
 """Seconds that workers have for closing what they opened, before nobody waits for them any more."""
 
 _LARGEST = ("peak_", "planned_", "allowed_")
@@ -65,16 +64,8 @@ class ClusterRenderer(Closing):
         self.stream = StreamOptions() if stream is None else stream
         self._client = client
         self._chosen: WorkerPlan | None = None
-        client.wait_for_workers(1)
-        check_versions(client)
-        self._beside = workers_by_host(client)
-        self._job = Job(
-            place=scene.place,
-            meta=scene.meta,
-            options=self.options,
-            stream=self.stream,
-            beside=self._beside,
-        )
+        self._job = make_job(client, scene, self.options, self.stream)
+        self._beside = self._job.beside
 
     def close(self) -> None:
         """Have the workers close what they opened; may be called again."""
@@ -86,7 +77,7 @@ class ClusterRenderer(Closing):
             for address in self._client.nthreads()
         ]
         with contextlib.suppress(TimeoutError):
-            distributed.wait(asked, timeout=_CLOSING_S)
+            distributed.wait(asked, timeout=CLOSING_S)
 
     @property
     def backend(self) -> ChosenBackend:
@@ -168,7 +159,7 @@ class ClusterRenderer(Closing):
             in_order(self._client, draw, calls, most=share.most, cancel=cancel)
         ) as drawn:
             for camera, parts in zip(cameras, share.parts, strict=True):
-                making = _Making(camera)
+                making = Making(camera)
                 for top, bottom in parts:
                     making.put(top, _taken(next(drawn)))
                     done += camera.width * (bottom - top)
@@ -193,7 +184,7 @@ def _taken(found: Any) -> Any:
     return found
 
 
-class _Making:
+class Making:
     """A picture whose parts come one after another."""
 
     def __init__(self, camera: Camera) -> None:
@@ -216,10 +207,10 @@ class _Making:
         """The picture."""
         nothing = np.broadcast_to(np.float32(np.nan), (*self._size, 3))
         absent = {"rgb": nothing, "alpha": nothing[..., 0], "depth": nothing[..., 0]}
-        return RenderResult(**absent | self._arrays, stats=_together(self._stats))
+        return RenderResult(**absent | self._arrays, stats=together(self._stats))
 
 
-def _together(parts: Sequence[FrameStats]) -> FrameStats:
+def together(parts: Sequence[FrameStats]) -> FrameStats:
     """The counters of a picture from those of its parts."""
     whole = FrameStats()
     for counter in fields(FrameStats):

@@ -14,7 +14,15 @@ from plenostream.errors import BudgetError
 from plenostream.field.tiles import TILE
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["ClusterPlan", "Share", "bands", "picture_bytes", "require_room", "share_out"]
+__all__ = [
+    "ClusterPlan",
+    "Share",
+    "bands",
+    "picture_bytes",
+    "require_room",
+    "require_room_for",
+    "share_out",
+]
 
 _BANDS_A_WORKER = 2
 """Of a picture that is cut: some show more than others, and a worker that is done early takes another."""
@@ -149,6 +157,10 @@ class ClusterPlan:
             "travels between them",
         ]
 
+    def worker_lines(self) -> list[str]:
+        """The plan of a worker as text, a line each."""
+        return self.worker.plan.lines()
+
 
 def _count(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
@@ -161,19 +173,24 @@ def require_room(worker: WorkerPlan, beside: Mapping[str, int]) -> None:
     ------
     BudgetError : naming how many workers fit.
     """
-    n = max(beside.values(), default=1)
     plan = worker.plan
-    # A GPU has its own memory. `xla` draws on either, and is not refused for what may be a GPU's.
+    # On a GPU the device has its own memory.
     on_host = worker.backend.name == "native"
     needed = plan.planned_host_bytes + (plan.planned_device_bytes if on_host else 0)
-    if n * needed <= worker.machine_bytes:
+    require_room_for(needed, worker.machine_bytes, beside)
+
+
+def require_room_for(needed: int, machine_bytes: int, beside: Mapping[str, int]) -> None:
+    """The same for workers that plan `needed` bytes of their machine each."""
+    n = max(beside.values(), default=1)
+    if n * needed <= machine_bytes:
         return
-    fitting = worker.machine_bytes // needed
+    fitting = machine_bytes // needed
     raise BudgetError(
         f"{n} workers on one machine would take {format_bytes(n * needed)} together, "
-        f"{format_bytes(needed)} each, and it has {format_bytes(worker.machine_bytes)}; start "
+        f"{format_bytes(needed)} each, and it has {format_bytes(machine_bytes)}; start "
         f"{fitting} at most, or allow each less (device_memory, host_memory)",
         planned_bytes=n * needed,
-        allowed_bytes=worker.machine_bytes,
+        allowed_bytes=machine_bytes,
         smallest_bytes=n * needed,
     )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from plenostream.format.extra_arrays import ExtraCheck
 from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import SceneMeta, extra_names
 from plenostream.format.reader import SceneStore
+from plenostream.format.target import ByteTarget
 from plenostream.format.writer import encode_chunk
 
 __all__ = ["Extras", "Named", "chosen_extras", "copy_extras"]
@@ -106,7 +106,7 @@ def _check_layers(scenes: Sequence[Named], grid: GridSpec) -> None:
             )
 
 
-def copy_extras(store: SceneStore, scene: Path, group: str, *, codec: str) -> None:
+def copy_extras(store: SceneStore, scene: ByteTarget, group: str, *, codec: str) -> None:
     """Write the arrays of a group (background or basis) of `store`, if it has any, to a scene in the
     making, checked; a chunk is held.
 
@@ -121,8 +121,6 @@ def copy_extras(store: SceneStore, scene: Path, group: str, *, codec: str) -> No
         for chunk in range(spec.n_chunks):
             values = store.read_chunk(name, chunk)
             check.update(name, values)
-            path = scene / spec.chunk_key(chunk)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_chunk(spec, values, codec=codec))
+            scene.put(spec.chunk_key(chunk), encode_chunk(spec, values, codec=codec))
     for fault in check.faults() if names else ():
         raise BrickCorrupt(f"{store.path}: {fault}", array=fault.split()[0])

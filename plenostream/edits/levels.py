@@ -8,9 +8,9 @@ from dataclasses import replace
 from plenostream import __version__
 from plenostream.edits.copying import copied_chunks
 from plenostream.edits.origins import checked_options
-from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
+from plenostream.files.paths import PathLike, apart_from, scene_place
 from plenostream.format.reader import open_store
-from plenostream.format.staging import Staging
+from plenostream.format.remote_staging import open_staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.steps import published
@@ -40,9 +40,9 @@ def add_levels(
     began = time.perf_counter()
     options = checked_options(options)
     path = scene_place(scene)
-    apart_from([local_path(target, what="scene")], {"scene": path})
+    apart_from([scene_place(target)], {"scene": path})
     tell: Progress = progress or (lambda step, done, total: None)
-    staging = Staging(target, overwrite=options.overwrite)
+    staging = open_staging(target, overwrite=options.overwrite)
     with open_store(path) as store:
         meta = replace(store.meta, levels=())
         codec: Codec = "lz4" if store.codec == "lz4" else "zstd"
@@ -63,6 +63,7 @@ def add_levels(
             return published(
                 staging,
                 meta,
+                codec=codec,
                 began=began,
                 planned_bytes=store.tables.nbytes + max(3 * largest, level_bytes),
                 spill_bytes=0,

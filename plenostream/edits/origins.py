@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from plenostream import __version__
@@ -16,7 +15,6 @@ from plenostream.field.grid import GridSpec
 from plenostream.files.paths import (
     PathLike,
     apart_from,
-    local_path,
     scene_name,
     scene_place,
     without_secrets,
@@ -24,6 +22,7 @@ from plenostream.files.paths import (
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SceneMeta
 from plenostream.format.reader import open_store
+from plenostream.format.staging import Staging
 from plenostream.importers.arrays.boxes import BoxSource
 from plenostream.importers.arrays.making import DescribedSource, make_scene
 from plenostream.importers.arrays.values import ValueForm
@@ -76,7 +75,7 @@ def open_origin(scene: PathLike, target: PathLike) -> Origin:
     OutputError : `target` is the scene itself.
     """
     path = scene_place(scene)
-    apart_from([local_path(target, what="scene")], {"scene": path})
+    apart_from([scene_place(target)], {"scene": path})
     with open_store(path) as store:
         return Origin(
             path=path,
@@ -113,10 +112,11 @@ def make_edited(
     files_before = {origin.meta.source_digest: origin.meta for origin in origins}
     files = ExitStack()
 
-    def source(work: Path, tell: Progress) -> BoxSource:
+    def source(staging: Staging, tell: Progress) -> BoxSource:
         stores = [files.enter_context(open_store(origin.path)) for origin in origins]
-        copy_extras(stores[extras.layers_of], work / "scene", "background", codec=first.codec)
-        copy_extras(stores[0], work / "scene", "basis", codec=first.codec)
+        scene = staging.scene
+        copy_extras(stores[extras.layers_of], scene, "background", codec=first.codec)
+        copy_extras(stores[0], scene, "basis", codec=first.codec)
         return edit(
             [
                 SceneVoxels(store, n_chunks=n_chunks)

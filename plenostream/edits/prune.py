@@ -20,7 +20,7 @@ from plenostream.engine.weighing import Weighing
 from plenostream.errors import InvalidInput
 from plenostream.files.paths import PathLike
 from plenostream.format.reader import open_store
-from plenostream.format.staging import Staging
+from plenostream.format.remote_staging import open_staging
 from plenostream.importers.arrays.boxes import BoxSource, BoxValues, VoxelBox
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.options import (
@@ -80,7 +80,9 @@ def prune(
     least = PRUNE_DENSITY.check("min_density", 0.0 if min_density is None else min_density)
     views = checked_views(cameras, render, stream, options)
     origin = open_origin(scene, target)
-    folder = Staging(target, overwrite=options.overwrite).target.parent  # before anything is drawn
+    folder = open_staging(
+        target, overwrite=options.overwrite
+    ).folder.parent  # before anything is drawn
     tell: Progress = progress or (lambda step, done, total: None)
 
     def made(pruning: _Pruning) -> ConvertReport:

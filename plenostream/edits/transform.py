@@ -16,8 +16,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.field.precision import density_rounding, density_unit
 from plenostream.files.paths import PathLike
 from plenostream.format.reader import open_store
-from plenostream.format.staging import Staging
-from plenostream.format.writer import write_documents
+from plenostream.format.remote_staging import open_staging
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.steps import published
 from plenostream.options import FRAME_CENTER, FRAME_RADIUS, EditOptions
@@ -66,7 +65,7 @@ def transform(
     )
     unit = density_unit(grid)  # refuses what nobody could draw
     tell: Progress = progress or (lambda step, done, total: None)
-    staging = Staging(target, overwrite=options.overwrite)
+    staging = open_staging(target, overwrite=options.overwrite)
     journal = {"writer": __version__, "transform": [grid.radius, grid.center]}
     with open_store(origin.path) as store, staging.begin(journal, resume=False):
         rounding, largest = 0.0, 0
@@ -82,10 +81,10 @@ def transform(
             converter=__version__,
             history=new_history([origin], _line(grid, old)),
         )
-        write_documents(staging.scene, meta, codec=origin.codec)
         return published(
             staging,
             meta,
+            codec=origin.codec,
             began=began,
             planned_bytes=origin.table_bytes + 3 * largest,
             spill_bytes=0,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.cameras.lenses import Orthographic
-from plenostream.engine.sight import tile_corners
+from plenostream.engine.sight import Look, tile_corners
 from plenostream.field.grid import GridSpec
 from plenostream.field.tiles import TILE
 
@@ -31,13 +33,15 @@ def level_reach(
             fits = edges * max(camera.fx, camera.fy) <= footprint
             reach = np.where(fits, 0.0, np.inf)
         else:
-            reach = edges / np.float64(footprint * _smallest_angle(camera))
+            reach = edges / np.float64(footprint * _smallest_angle(Look(camera)))
     reach[0] = 0.0
     return reach
 
 
-def _smallest_angle(camera: Camera) -> float:
+@lru_cache(maxsize=2)
+def _smallest_angle(look: Look) -> float:
     """Smallest angle (radians) between the rays of two neighbouring pixels; 0 where there are none."""
+    camera = look.camera
     corners = tile_corners(camera, 0, camera.height)
     some = corners[np.unique(np.linspace(0, len(corners) - 1, _MOST_TILES).astype(np.int64))]
     _, dirs, seen = camera.lens.make(np, some, *camera.ray_arrays)

@@ -33,7 +33,7 @@ Leaving = Callable[[NDArray[np.int64], NDArray[np.int32]], None]
 """Told the bricks [e] that leave the pool and their slots [e], while they are still there."""
 
 _READ_AHEAD = 2
-"""Waves whose bricks are read before their turn."""
+"""Waves whose bricks are read before their turn, at least."""
 _REPORT_DELAY = 2
 """Waves after which a report of live tiles is used, so that nobody waits for it."""
 
@@ -87,8 +87,8 @@ class Frame:
     def _draw_waves(self, view: View, waves: list[NDArray[np.int64]], *, is_all: bool) -> None:
         reports: deque[Report] = deque()
         alive: NDArray[np.bool_] | None = None
-        for wave in waves[:_READ_AHEAD]:
-            self._supply.request(wave)
+        coming = deque(waves)
+        self._read_ahead(coming, len(waves) - _READ_AHEAD)
         for number, wave in enumerate(waves):
             self._oversight.lot_is_at(number / len(waves) if is_all else 0.0)
             if number >= _REPORT_DELAY:
@@ -99,11 +99,16 @@ class Frame:
                 wave = wave[~hidden]
             if len(wave):
                 self._draw_wave(view, wave, alive)
-                for coming in waves[number + _READ_AHEAD : number + _READ_AHEAD + 1]:
-                    self._supply.request(coming)
+                self._read_ahead(coming, len(waves) - number - 1 - _READ_AHEAD)
                 self.counts["waves"] += 1
             if number + _REPORT_DELAY < len(waves):
                 reports.append(self._integrator.report())
+
+    def _read_ahead(self, coming: deque[NDArray[np.int64]], n_left: int) -> None:
+        """Ask for the bricks of coming waves until `n_left` are left; further where that is too little
+        for a source whose answers have to be waited for."""
+        while coming and (len(coming) > n_left or self._supply.wants_more):
+            self._supply.request(coming.popleft())
 
     def _draw_wave(
         self, view: View, wave: NDArray[np.int64], alive: NDArray[np.bool_] | None

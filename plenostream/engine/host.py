@@ -104,12 +104,14 @@ class HostPlanner:
         n_threads: int,
         allowed_bytes: int,
         n_aovs: int = 0,
+        back_ray_bytes: int = 0,
     ) -> None:
-        """Take the `buffer_bytes` of the staging buffers, and the columns of AOVs."""
+        """Take the `buffer_bytes` of the staging buffers, the columns of AOVs, and what a ray that goes
+        back takes besides."""
         self.allowed_bytes = allowed_bytes
         self._pixel = _PIXEL + n_aovs * _PIXEL_COLUMN
-        self._tiled_ray = _TILED_RAY + n_aovs * _TILED_COLUMN
-        self._world_ray = _WORLD_RAY + n_aovs * _WORLD_COLUMN
+        self._tiled_ray = _TILED_RAY + n_aovs * _TILED_COLUMN + back_ray_bytes
+        self._world_ray = _WORLD_RAY + n_aovs * _WORLD_COLUMN + back_ray_bytes
         self._callers_ray = _CALLERS_RAY + n_aovs * _CALLERS_COLUMN
         self._buffer_bytes = buffer_bytes
         self._costs = costs

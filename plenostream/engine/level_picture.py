@@ -6,8 +6,10 @@ the levels show is laid one behind the other: no integrator knows of it.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 from functools import partial
 
@@ -34,6 +36,7 @@ _FRONT_RAY = 2 * 20
 """Bytes of a ray while levels are put together: colour, depth and alpha, and what is added."""
 _TILES_AT_ONCE = 256
 """Tiles that are handed on together in the end."""
+_BLACK = np.zeros(3, np.float32)
 _LARGEST = ("peak_", "planned_", "allowed_")
 """Counters of which a level's largest counts, and not their sum over its bands."""
 
@@ -41,18 +44,22 @@ _LARGEST = ("peak_", "planned_", "allowed_")
 class _Front:
     """What was drawn of some tiles so far, on black."""
 
-    def __init__(self, n_tiles: int) -> None:
+    def __init__(self, n_tiles: int, place: Place, behind: NDArray[np.float32]) -> None:
+        """Take what takes the tiles in the end, and the colour [3] that they then have behind them."""
         self._rgb = np.zeros((n_tiles, TILE_RAYS, 3), np.float32)
         self._depth, self._left = (np.zeros((n_tiles, TILE_RAYS), np.float32) for _ in range(2))
         self._left += 1.0
+        self._met, self._placed = np.zeros((2, n_tiles), np.bool_)
+        self._place, self._behind = place, behind
 
     @property
     def nbytes(self) -> int:
-        return self._rgb.nbytes + self._depth.nbytes + self._left.nbytes
+        arrays = (self._rgb, self._depth, self._left, self._met, self._placed)
+        return sum(array.nbytes for array in arrays)
 
-    def alive(self) -> NDArray[np.bool_]:
-        """Tiles through which light comes."""
-        return np.asarray((self._left > 0.0).any(axis=1))
+    def open(self) -> NDArray[np.bool_]:
+        """Rays [tiles, 64] through which light comes."""
+        return self._left > 0.0
 
     def lay_behind(self, some: Finished) -> None:
         """A `Place`: tiles of the next level."""
@@ -60,32 +67,39 @@ class _Front:
         self._rgb[some.tile] += left[..., None] * some.rgb
         self._depth[some.tile] += left * some.depth
         self._left[some.tile] = left * (1.0 - some.alpha)
+        self._met[some.tile] = True
 
-    def finishing(self, place: Place, behind: NDArray[np.float32]) -> Place:
-        """What takes the tiles of the last level and gives all to `place`, with a colour [3] behind."""
+    def lay_last(self, some: Finished) -> None:
+        """A `Place`: tiles of the last level, before the colour that is behind everything."""
+        self._placed[some.tile] = True
+        if self._met[some.tile].any():
+            left = self._left[some.tile]
+            some = replace(
+                some,
+                rgb=self._rgb[some.tile] + left[..., None] * some.rgb,
+                depth=self._depth[some.tile] + left * some.depth,
+                alpha=np.asarray(1.0 - left * (1.0 - some.alpha), np.float32),
+            )
+        self._place(some)
 
-        def put(some: Finished) -> None:
-            left, through = self._left[some.tile], 1.0 - some.alpha
-            last = some.rgb + through[..., None] * behind
-            place(
-                replace(
-                    some,
-                    rgb=self._rgb[some.tile] + left[..., None] * last,
-                    depth=self._depth[some.tile] + left * some.depth,
-                    alpha=np.asarray(1.0 - left * through, np.float32),
+    def finish(self, *, with_empty: bool, oversight: Oversight) -> None:
+        """Place the tiles that the last level does not show; `with_empty` those of no level, too."""
+        rest = ~self._placed if with_empty else self._met & ~self._placed
+        none = np.empty((_TILES_AT_ONCE, TILE_RAYS, 0), np.float32)
+        tiles = np.flatnonzero(rest)
+        for first in range(0, len(tiles), _TILES_AT_ONCE):
+            oversight.check()
+            tile = tiles[first : first + _TILES_AT_ONCE]
+            left = self._left[tile]
+            self._place(
+                Finished(
+                    tile=tile,
+                    rgb=self._rgb[tile] + left[..., None] * self._behind,
+                    depth=self._depth[tile],
+                    alpha=1.0 - left,
+                    aovs=none[: len(tile)],
                 )
             )
-
-        return put
-
-    def finish(self, put: Place) -> None:
-        """Give `finishing`'s `put` a last level that shows nothing."""
-        none = np.zeros((_TILES_AT_ONCE, TILE_RAYS, 3), np.float32)
-        for first in range(0, len(self._left), _TILES_AT_ONCE):
-            tile = np.arange(first, min(first + _TILES_AT_ONCE, len(self._left)))
-            rgb = none[: len(tile)]
-            zero = rgb[..., 0]
-            put(Finished(tile=tile, rgb=rgb, depth=zero, alpha=zero, aovs=rgb[..., :0]))
 
 
 class LevelPicture:
@@ -96,7 +110,13 @@ class LevelPicture:
         self._sessions, self._picture_camera = sessions, camera
         self._samples = n = sessions.options.samples
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
-        self._jobs = dict(self._planned())
+        grid = sessions.stores[0].meta.grid
+        n_levels, footprint = len(sessions.stores) - 1, sessions.options.pixel_footprint
+        self._reach = level_reach(self._picture_camera.whole, grid, n_levels, footprint)
+        drawn = dict(self._drawn())
+        self._jobs = {
+            level: self._job(level, ~bricks, len(drawn) > 1) for level, bricks in drawn.items()
+        }
         self._rows = min(job.layout.band_rows for job in self._jobs.values())
         tiles = self._rows * -(-self._camera.width // TILE)
         self._front_bytes = tiles * TILE_RAYS * _FRONT_RAY
@@ -111,12 +131,11 @@ class LevelPicture:
                 smallest_bytes=smallest,
             )
 
-    def _planned(self) -> Iterator[tuple[int, PictureJob]]:
-        """The levels that have a brick to draw, the nearest first; the coarsest in any case."""
+    def _drawn(self) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """The levels that have a brick to draw, the nearest first, with the bricks [n] that are drawn;
+        the coarsest in any case."""
         sessions, grid = self._sessions, self._sessions.stores[0].meta.grid
         n_levels = len(sessions.stores) - 1
-        footprint = sessions.options.pixel_footprint
-        reach = level_reach(self._picture_camera.whole, grid, n_levels, footprint)
         found = False
         for level, store in enumerate(sessions.stores):
             drawn = bricks_drawn(
@@ -125,14 +144,26 @@ class LevelPicture:
                 brick_size=store.meta.brick_size,
                 eye_grid=grid.world_to_grid(self._camera.eye_world),
                 voxel_edges=1.0 / grid.scale,
-                reach=reach,
+                reach=self._reach,
             )
             if (drawn & store.tables.occupied).any() or (level == n_levels and not found):
                 found = True
-                try:
-                    yield level, PictureJob(sessions.session(level), self._picture_camera, ~drawn)
-                except BudgetError as error:
-                    raise self._of_all(error, level) from error
+                yield level, drawn
+
+    def _between(self, level: int) -> tuple[float, float]:
+        """Distances from the eye between which the bricks lie that are drawn from a level."""
+        if level + 1 == len(self._reach):
+            return float(self._reach[level]), math.inf
+        meta = self._sessions.stores[level].meta
+        above = 2.0 * meta.brick_size / meta.grid.scale  # the brick that could not be drawn instead
+        return float(self._reach[level]), float(self._reach[level + 1] + np.linalg.norm(above))
+
+    def _job(self, level: int, left_out: NDArray[np.bool_], in_parts: bool) -> PictureJob:
+        session, camera = self._sessions.session(level), self._picture_camera
+        try:
+            return PictureJob(session, camera, left_out, in_parts=in_parts)
+        except BudgetError as error:
+            raise self._of_all(error, level) from error
 
     def _of_all(self, error: BudgetError, level: int) -> BudgetError:
         """A level's error in terms of what all levels are allowed."""
@@ -186,6 +217,7 @@ class LevelPicture:
             picture, stats = job.draw(oversight)
             return picture, self._stats({level: [stats]})
         pixels = Pixels.empty(self._picture_camera, NO_AOVS, self._samples)
+        pixels.fill(np.array(self._sessions.options.background_rgb, np.float32))
         drawn: dict[int, list[FrameStats]] = {level: [] for level in self._jobs}
         height, columns = self._camera.height, -(-self._camera.width // TILE)
         oversight.begin(self._camera.width * height * len(self._jobs))
@@ -205,26 +237,32 @@ class LevelPicture:
         first: int,
     ) -> None:
         """Draw the pixel rows [top, bottom), whose first tile is number `first`."""
-        front = _Front(-(-(bottom - top) // TILE) * -(-self._camera.width // TILE))
-        held = {"picture": 2 * pixels.nbytes + front.nbytes}
+        layers = self._sessions.stores[0].meta.background is not None
+        held = {"picture": 2 * pixels.nbytes}
 
-        place = partial(pixels.put, first=first)
-        for level, job in self._jobs.items():
-            session = self._sessions.session(level)
-            lay: Place = front.lay_behind
-            if last := level == max(self._jobs):
-                lay = front.finishing(
-                    *session.behind(job.rays(top, bottom), place, job.layout.host.background_bytes)
-                )
-            lot = job.part(top, bottom, front.alive(), lay)
-            if lot is not None:
-                drawn[level].append(session.draw(job.layout, iter((lot,)), held, oversight))
-                held = {}
-                continue
-            oversight.begin_lot((bottom - top) * self._camera.width)
-            if last:
-                front.finish(lay)
-            oversight.end_lot()
+        farthest = self._jobs[max(self._jobs)]
+        rays, room = farthest.rays(top, bottom), farthest.layout.host.background_bytes
+        put, behind = self._sessions.session(max(self._jobs)).behind(
+            rays, partial(pixels.put, first=first), room
+        )
+        front = _Front(rays.n_tiles, put, behind)
+        held["levels"] = front.nbytes
+        with ThreadPoolExecutor(1, thread_name_prefix="plenostream-levels") as ahead:
+            # What a level shows is found out while the one before is drawn.
+            views = [ahead.submit(job.view, top, bottom) for job in self._jobs.values()]
+            for view, (level, job) in zip(views, self._jobs.items(), strict=True):
+                last = job is farthest
+                lay, colour = (front.lay_last, behind) if last else (front.lay_behind, _BLACK)
+                part = view.result(), top, bottom, front.open(), lay, colour
+                lot = job.part(*part, between=self._between(level))
+                if lot is not None:
+                    session = self._sessions.session(level)
+                    drawn[level].append(session.draw(job.layout, iter((lot,)), held, oversight))
+                    held = {}
+                    continue
+                oversight.begin_lot((bottom - top) * self._camera.width)
+                oversight.end_lot()
+        front.finish(with_empty=layers, oversight=oversight)
 
     def _stats(self, drawn: dict[int, list[FrameStats]]) -> FrameStats:
         sums: Counter[str] = Counter()

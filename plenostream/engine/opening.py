@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plenostream.engine.row_weights import RowWeights
 from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.errors import InvalidInput
@@ -13,7 +16,7 @@ from plenostream.format.extra_arrays import basis_of
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.plan import build_boxes
+from plenostream.plan import bricks_within, build_boxes
 
 __all__ = ["open_session"]
 
@@ -26,10 +29,18 @@ def open_session(
     options: RenderOptions,
     stream: StreamOptions,
     weights: RowWeights | None = None,
+    *,
+    within: NDArray[np.int64] | None = None,
+    differentiate: bool = False,
+    leaving_bytes: int = 0,
+    back_ray_bytes: int = 0,
 ) -> tuple[Session, ChosenPrecision, ChosenBackend]:
     """Everything that drawing a scene, or a level of one, takes; allocates nothing on the device.
 
-    With `weights`, those of samples are kept there.
+    With `weights`, those of samples are kept there; `differentiate` as in `SampleRule`, and what
+    that takes as in `Session`. Of the scene's bricks, those `within` a box [2, 3] of brick coordinates
+    (first, and one past the last) are drawn, and all of them stay on the device; where it is None, any
+    may be drawn and leave.
 
     Raises
     ------
@@ -47,11 +58,16 @@ def open_session(
         sh_dtype=meta.sh_dtype,
         threshold=options.sigma_thresh * options.step_size / float(meta.grid.scale.min()),
     )
-    table = build_boxes(tables.index, tables.boxes, tables.occupied, meta.bricks)
+    drawn = tables.occupied
+    if within is not None:
+        drawn = drawn & bricks_within(tables.index, within)
+    table = build_boxes(tables.index, tables.boxes, drawn, meta.bricks)
     scene = scene_shape(store, table, basis_of(root))
     terms = Terms(
         scene=scene,
-        rule=sample_rule(options, meta.grid, weigh=weights is not None),
+        rule=sample_rule(
+            options, meta.grid, weigh=weights is not None, differentiate=differentiate
+        ),
         precision=precision.name,
         device=stream.device,
         allowed_bytes=stream.device_bytes,
@@ -66,6 +82,9 @@ def open_session(
         integrator,
         host_bytes=stream.host_bytes,
         weights=weights,
+        resident=within is not None,
+        leaving_bytes=leaving_bytes,
+        back_ray_bytes=back_ray_bytes,
     )
     return session, precision, backend
 

@@ -7,10 +7,10 @@ as a whole: tiles become means as they come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial
-from typing import Self
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,9 @@ from plenostream.engine.sight import camera_view, tile_corners
 from plenostream.errors import InternalError
 from plenostream.field.aovs import Aovs
 from plenostream.field.finished import Finished, Place
-from plenostream.field.tiles import TILE
+from plenostream.field.tiles import TILE, TILE_RAYS
 from plenostream.integrator.interface import RaySource
-from plenostream.plan import CameraView, plan_waves
+from plenostream.plan import CameraView, TilesView, plan_waves
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
 
@@ -34,6 +34,19 @@ __all__ = ["PictureJob", "Pixels"]
 
 _LEFT_OF_THE_PICTURE = np.full((1, 2), -TILE, np.int32)
 """Corner of a tile that has no pixels."""
+Make = Callable[..., tuple[Any, Any, Any]]
+"""See `RaySource.make`."""
+
+
+@cache
+def _some_of(make: Make) -> Make:
+    """The rays that `make` makes, but for those that a second array of the tiles, [t, 64], leaves out."""
+
+    def some(xp: Any, corners: Any, wanted: Any, *shared: Any) -> tuple[Any, Any, Any]:
+        origins, directions, seen = make(xp, corners, *shared)
+        return origins, directions, seen & wanted.reshape(-1)
+
+    return some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +78,11 @@ class Pixels:
         """Bytes of the arrays."""
         arrays = (self.rgb, self.alpha, self.depth, *self.aovs.values())
         return sum(array.nbytes for array in arrays)
+
+    def fill(self, rgb: NDArray[np.float32]) -> None:
+        """Have all pixels be what a ray sees that meets nothing before a colour [3]."""
+        self.rgb[...] = rgb
+        self.alpha[...] = self.depth[...] = 0.0
 
     def put(self, some: Finished, *, first: int = 0) -> None:
         """Fill in tiles, numbered row by row from `first` on."""
@@ -108,10 +126,15 @@ class PictureJob:
     """A camera's picture, planned: `plan` says what `draw` then does."""
 
     def __init__(
-        self, session: Session, camera: Camera, left_out: NDArray[np.bool_] | None = None
+        self,
+        session: Session,
+        camera: Camera,
+        left_out: NDArray[np.bool_] | None = None,
+        *,
+        in_parts: bool = False,
     ) -> None:
         """Raises BudgetError where the picture does not fit; allocates nothing. Of the scene's bricks,
-        those `left_out` [n] are not drawn."""
+        those `left_out` [n] are not drawn. What is drawn `in_parts` is drawn by `part` alone."""
         self._session = session
         self._left_out = left_out
         self._picture_camera = camera
@@ -119,17 +142,19 @@ class PictureJob:
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
         self._ray_arrays = self._camera.ray_arrays
         session.begin()
+        nobody = np.zeros((0, TILE_RAYS), np.bool_)
+        self._kind = self._some_rays(self.rays(0, 0), nobody) if in_parts else self.rays(0, 0)
         self.layout: Layout = session.planner.picture(
-            self.rays(0, 0), camera.width, camera.height, samples=n
+            self._kind, camera.width, camera.height, samples=n
         )
 
     def plan(self) -> RenderPlan:
         """What the picture will take."""
         layout, pages = self.layout, self._session.pages
-        sizes, costs = layout.sizes, self._session.integrator.device_costs(self.rays(0, 0))
+        sizes, costs = layout.sizes, self._session.integrator.device_costs(self._kind)
         waves, shown = 0, np.zeros(len(pages), bool)
         for top, bottom in self._bands():
-            view = self._view(top, bottom)
+            view = self.view(top, bottom)
             room = {"n_slots": sizes.n_slots, "n_pages": sizes.n_pages - 1}
             waves += len(plan_waves(view.shells, pages[view.bricks], **room))
             shown[view.bricks] = True
@@ -148,30 +173,50 @@ class PictureJob:
             waves=waves,
         )
 
-    def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
-        """The picture, and what it cost."""
+    def draw(
+        self, oversight: Oversight = UNWATCHED, turn: Callable[[Lot], Lot] | None = None
+    ) -> tuple[Pixels, FrameStats]:
+        """The picture, and what it cost; `turn` as in `RaysJob.draw`."""
         oversight.begin(self._camera.width * self._camera.height)
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        stats = self._session.draw(self.layout, self._lots(pixels), held, oversight)
+        lots = self._lots(pixels) if turn is None else map(turn, self._lots(pixels))
+        stats = self._session.draw(self.layout, lots, held, oversight)
         return pixels.cut(self._picture_camera), stats
 
-    def part(self, top: int, bottom: int, alive: NDArray[np.bool_], place: Place) -> Lot | None:
-        """The rays of the pixel rows [top, bottom), drawn by themselves; None where no tile that is
-        `alive` [tiles] sees anything. There are no more rows than in a band."""
-        view = self._view(top, bottom)
-        seen = view.tiles_seen() & alive
-        if not seen.any():
+    def part(
+        self,
+        view: CameraView,
+        top: int,
+        bottom: int,
+        wanted: NDArray[np.bool_],
+        place: Place,
+        behind: NDArray[np.float32],
+        *,
+        between: tuple[float, float],
+    ) -> Lot | None:
+        """The rays of the pixel rows [top, bottom), with their `view`, that are `wanted` [tiles, 64],
+        before a colour [3]; None where no such ray may meet a brick. No more rows than in a band. All
+        bricks lie `between` these distances from the eye.
+
+        Only tiles that have such a ray are drawn, and handed to `place` with their numbers.
+        """
+        tiles = np.flatnonzero(view.tiles_seen() & wanted.any(axis=1))
+        if not len(tiles):
             return None
-        rays = self.rays(top, bottom, seen=seen)
+
+        def put(some: Finished) -> None:
+            place(replace(some, tile=tiles[some.tile]))
+
+        rays = self._some_rays(self.rays(top, bottom, tiles=tiles), wanted[tiles])
         return Lot(
-            rays=rays,
+            rays=replace(rays, between=between),
             n_rays=(bottom - top) * self._camera.width,
-            views=iter((view,)),
+            views=(TilesView(view, tiles),).__iter__,
             has_one_view=True,
-            place=place,
-            alone=True,
+            place=put,
+            behind=behind,
         )
 
     def _bands(self) -> Iterator[tuple[int, int]]:
@@ -183,29 +228,46 @@ class PictureJob:
     def _lots(self, pixels: Pixels) -> Iterator[Lot]:
         columns = -(-self._camera.width // TILE)
         for top, bottom in self._bands():
-            view = self._view(top, bottom)
+            view = self.view(top, bottom)
             rays = self.rays(top, bottom, seen=view.tiles_seen())
             yield Lot(
                 rays=rays,
                 n_rays=(bottom - top) * self._camera.width,
-                views=iter((view,)),
+                views=(view,).__iter__,
                 has_one_view=True,
                 place=partial(pixels.put, first=top // TILE * columns),
             )
 
-    def rays(self, top: int, bottom: int, seen: NDArray[np.bool_] | None = None) -> RaySource:
-        """Those of the pixel rows [top, bottom), tile by tile."""
+    def rays(
+        self,
+        top: int,
+        bottom: int,
+        *,
+        seen: NDArray[np.bool_] | None = None,
+        tiles: slice | NDArray[np.int64] = slice(None),
+    ) -> RaySource:
+        """Those of the pixel rows [top, bottom), tile by tile, or of some of their `tiles`."""
         return self._session.projected(
             RaySource(
                 make=self._camera.lens.make,
-                per_tile=(tile_corners(self._camera, top, bottom),),
+                per_tile=(tile_corners(self._camera, top, bottom)[tiles],),
                 nothing=(_LEFT_OF_THE_PICTURE,),
                 shared=self._ray_arrays,
                 seen=seen,
             )
         )
 
-    def _view(self, top: int, bottom: int) -> CameraView:
+    def _some_rays(self, rays: RaySource, wanted: NDArray[np.bool_]) -> RaySource:
+        """Those of the `rays` that are `wanted` [tiles, 64]."""
+        return replace(
+            rays,
+            make=_some_of(rays.make),
+            per_tile=(*rays.per_tile, wanted),
+            nothing=(*rays.nothing, np.zeros((1, TILE_RAYS), np.bool_)),
+        )
+
+    def view(self, top: int, bottom: int) -> CameraView:
+        """What the pixel rows [top, bottom) may meet."""
         session = self._session
         meta, index = session.store.meta, session.store.tables.index
         place = (session.table, index, meta.grid, meta.bricks, self._camera)

@@ -11,6 +11,7 @@ from plenostream.errors import InternalError
 from plenostream.field.tiles import TILE, TILE_RAYS
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import DeviceCosts, Integrator, RaySource, Sizes
+from plenostream.plan import BoxTable
 from plenostream.plan.budget import DeviceDivision, DeviceNeeds, divide_device
 from plenostream.stream.supply import pages_of
 
@@ -41,11 +42,21 @@ class Layout:
 class Planner:
     """Knows the scene's counts and what the integrator takes; allocates nothing."""
 
-    def __init__(self, store: SceneStore, integrator: Integrator, host: HostPlanner) -> None:
+    def __init__(
+        self,
+        store: SceneStore,
+        table: BoxTable,
+        integrator: Integrator,
+        host: HostPlanner,
+        *,
+        resident: bool = False,
+    ) -> None:
+        """Where it is to be `resident`, all that has boxes in the `table` has its place in the pool."""
+        self._resident = resident
         self._integrator = integrator
         self._host = host
         self._allowed = integrator.allowed_bytes
-        occupied = pages_of(store.tables.row_start)[store.tables.occupied]
+        occupied = pages_of(store.tables.row_start)[table.bricks]
         self._n_bricks = len(occupied)
         self._n_pages = int(occupied.sum())
         self._largest = int(occupied.max(initial=0))
@@ -155,6 +166,7 @@ class Planner:
             tile_step=costs.tile_step // costs.n_parts,
             # Most of the temporaries are those of programs that run in all parts at once.
             part_bytes=temps // costs.n_parts + costs.part_bytes,
+            resident=self._resident,
         )
 
 

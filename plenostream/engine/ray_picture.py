@@ -27,7 +27,7 @@ from plenostream.plan import plan_waves, shells_of
 from plenostream.plan.budget import RenderPlan
 from plenostream.results import FrameStats
 
-__all__ = ["RayPictureJob", "picture_job"]
+__all__ = ["RayPictureJob", "have_an_order", "picture_job", "seen_rays"]
 
 _EDGE = 64
 """Pixels of an edge of the parts that rays are made in: bounds what NumPy takes for them."""
@@ -43,12 +43,12 @@ def picture_job(
     """
     if levels is not None and session.ndc is None and not session.options.spheric_clip:
         return LevelPicture(levels, camera)
-    if _have_an_order(camera, session.store.root.meta.grid, session.options, session.ndc):
+    if have_an_order(camera, session.store.root.meta.grid, session.options, session.ndc):
         return PictureJob(session, camera)
     return RayPictureJob(session, camera)
 
 
-def _have_an_order(camera: Camera, grid: GridSpec, options: RenderOptions, ndc: Ndc | None) -> bool:
+def have_an_order(camera: Camera, grid: GridSpec, options: RenderOptions, ndc: Ndc | None) -> bool:
     """Whether a camera's rays all leave one point, or all come to one, as far as they have samples."""
     if ndc is not None:
         return not options.spheric_clip and meeting_of(camera, grid, ndc) is not None
@@ -71,13 +71,13 @@ class RayPictureJob:
         self._camera = camera
         session.begin()
         none = np.ones((1, 3))
-        self._layout, self._at_once = session.planner.packets(
+        self.layout, self._at_once = session.planner.packets(
             session.projected(packets_of(none, none)), camera.width * camera.height
         )
 
     def plan(self) -> RenderPlan:
         """What the picture will take, if its rays need all bricks."""
-        session, layout, sizes = self._session, self._layout, self._layout.sizes
+        session, layout, sizes = self._session, self.layout, self.layout.sizes
         none = np.ones((1, 3))
         costs = session.integrator.device_costs(session.projected(packets_of(none, none)))
         bricks = np.unique(session.table.brick)
@@ -102,7 +102,7 @@ class RayPictureJob:
     def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost."""
         camera, options = self._camera, self._session.options
-        place, origins, directions = self._seen_rays()
+        place, origins, directions = seen_rays(self._camera)
         pixels = Pixels(
             rgb=np.empty((camera.height, camera.width, 3), np.float32),
             alpha=np.zeros((camera.height, camera.width), np.float32),
@@ -123,20 +123,20 @@ class RayPictureJob:
             array.reshape(-1, *array.shape[2:])[place] = found[name]
         return pixels, stats
 
-    def _seen_rays(
-        self,
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """The pixels that have a ray: their places [n] row by row, origins and directions [n, 3]."""
-        camera, n = self._camera, 0
-        most = camera.width * camera.height
-        place, rays = np.empty(most, np.int64), np.empty((2, most, 3))
-        for top in range(0, camera.height, _EDGE):
-            for left in range(0, camera.width, _EDGE):
-                size = min(_EDGE, camera.width - left), min(_EDGE, camera.height - top)
-                origins, directions, seen = camera.region(left, top, *size).rays()
-                row, column = np.nonzero(seen)
-                end = n + len(row)
-                place[n:end] = (top + row) * camera.width + left + column
-                rays[0, n:end], rays[1, n:end] = origins[row, column], directions[row, column]
-                n = end
-        return place[:n], rays[0, :n], rays[1, :n]
+
+def seen_rays(
+    camera: Camera,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """The pixels that have a ray: their places [n] row by row, origins and directions [n, 3]."""
+    most, n = camera.width * camera.height, 0
+    place, rays = np.empty(most, np.int64), np.empty((2, most, 3))
+    for top in range(0, camera.height, _EDGE):
+        for left in range(0, camera.width, _EDGE):
+            size = min(_EDGE, camera.width - left), min(_EDGE, camera.height - top)
+            origins, directions, seen = camera.region(left, top, *size).rays()
+            row, column = np.nonzero(seen)
+            end = n + len(row)
+            place[n:end] = (top + row) * camera.width + left + column
+            rays[0, n:end], rays[1, n:end] = origins[row, column], directions[row, column]
+            n = end
+    return place[:n], rays[0, :n], rays[1, :n]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -81,29 +81,47 @@ class RaysJob:
     """Colours of arbitrary rays, planned."""
 
     def __init__(
-        self, session: Session, origins: NDArray[np.float64], directions: NDArray[np.float64]
+        self,
+        session: Session,
+        origins: NDArray[np.float64],
+        directions: NDArray[np.float64],
+        *,
+        behind: NDArray[np.float32] | None = None,
     ) -> None:
-        """World rays [n, 3], n > 0. Raises BudgetError where they do not fit; allocates nothing."""
+        """World rays [n, 3], n > 0; `behind` as of `Lot`. Raises BudgetError where they do not fit;
+        allocates nothing."""
         self._session = session
+        self._behind = behind
         self._origins, self._directions = origins, directions
         session.begin()
         kind = session.projected(packets_of(origins[:1], directions[:1]))
         self._layout, self._at_once = session.planner.packets(kind, len(origins))
 
     def draw(
-        self, held_bytes: int = 0, oversight: Oversight = UNWATCHED
+        self,
+        held_bytes: int = 0,
+        oversight: Oversight = UNWATCHED,
+        turn: Callable[[Lot], Lot] | None = None,
     ) -> tuple[NDArray[np.float32], FrameStats]:
-        """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost; the caller holds so many bytes
-        more."""
+        """Colour, alpha, depth and AOVs [n, 5 + E], and what it cost.
+
+        Parameters
+        ----------
+        held_bytes : what the caller holds beside them
+        turn : makes the lots that are drawn of those that would be, such as `WayBack.turn`
+        """
         oversight.begin(len(self._origins))
         aovs = self._session.aovs
         values = np.empty((len(self._origins), 5 + aovs.n_columns), np.float32)
-        values[:, :3] = self._session.options.background_rgb
+        values[:, :3] = (
+            self._session.options.background_rgb if self._behind is None else self._behind
+        )
         values[:, 3:5] = 0.0
         values[:, 5:] = aovs.nothing
         held_bytes += self._origins.nbytes + self._directions.nbytes + values.nbytes
         held = {"caller": held_bytes}
-        stats = self._session.draw(self._layout, self._lots(values), held, oversight)
+        lots = self._lots(values) if turn is None else map(turn, self._lots(values))
+        stats = self._session.draw(self._layout, lots, held, oversight)
         return values, stats
 
     def _lots(self, values: NDArray[np.float32]) -> Iterator[Lot]:
@@ -117,13 +135,14 @@ class RaysJob:
                 rays = self._session.projected(packets_of(origins, directions, members))
                 drawn = np.empty((rays.n_tiles, TILE_RAYS, values.shape[1]), np.float32)
 
-                views = iter(()) if octant == _MISSES else self._views(octant, rays.n_tiles)
                 yield Lot(
                     rays=rays,
                     n_rays=len(members),
-                    views=views,
+                    views=partial(self._views, octant, rays.n_tiles),
                     has_one_view=False,
                     place=partial(_put, drawn),
+                    behind=self._behind,
+                    members=mine,
                 )
                 _whole_rays(values)[mine] = _whole_rays(drawn)[: len(mine)]
 
@@ -141,7 +160,7 @@ class RaysJob:
             keys = integrator.octant_keys()[: len(origins)]
         finally:
             integrator.drop()
-        behind = self._session.store.root.meta.background is not None
+        behind = self._behind is None and self._session.store.root.meta.background is not None
         # A ray's place stands below its key: NumPy sorts numbers five times as fast as their places.
         drawn = np.flatnonzero(keys < (_MISSES + behind) << _OCTANT_BIT)
         order = np.sort((keys[drawn] << _PLACE_BITS) | drawn)
@@ -153,6 +172,8 @@ class RaysJob:
                 yield octant, order[first:end]
 
     def _views(self, octant: int, n_packets: int) -> Iterator[View]:
+        if octant == _MISSES:
+            return
         table, index = self._session.table, self._session.store.tables.index
         for packet, box in self._session.integrator.boxes_met(n_packets, self._at_once.pairs):
             yield packet_view(table, index, octant, packet, box)

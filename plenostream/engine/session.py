@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.engine.backdrop import Backdrop
-from plenostream.engine.frame import Frame
+from plenostream.engine.frame import Frame, Leaving
 from plenostream.engine.host import HostPlan, HostPlanner
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.oversight import UNWATCHED, Oversight
@@ -56,19 +56,23 @@ class Lot:
     rays: RaySource
     n_rays: int
     """Rays that somebody asked for."""
-    views: Iterator[View]
-    """What they may meet; asked for once the rays are set up."""
+    views: Callable[[], Iterator[View]]
+    """What they may meet; called once the rays are set up, and again where they go back."""
     has_one_view: bool
     """Whether the first of the views is the last."""
     place: Place
     """Takes what comes of them."""
-    alone: bool = False
-    """Whether they are finished on black, with neither background nor layers behind them."""
+    behind: NDArray[np.float32] | None = None
+    """Colour [3] that they are finished with, and nothing else; None: with what the scene has there."""
+    members: NDArray[np.int64] | None = None
+    """[n_rays]: which of the rays that somebody asked for they are, packet by packet; None: pixels."""
+    then: Callable[[Frame, Layout], None] | None = None
+    """What is done with them once they were handed on, before the integrator lets go of them."""
 
 
 def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
-    """What an integrator knows of a scene with this basis (`basis_of`)."""
-    counts = np.diff(store.tables.row_start)[store.tables.occupied]
+    """What an integrator knows of the boxes of a scene with this basis (`basis_of`)."""
+    counts = np.diff(store.tables.row_start)[table.bricks]
     return SceneShape(
         grid=store.meta.grid,
         bricks=store.meta.bricks,
@@ -80,8 +84,10 @@ def scene_shape(store: SceneStore, table: BoxTable, basis: Basis) -> SceneShape:
     )
 
 
-def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) -> SampleRule:
-    """What happens at a sample; `weigh` as in `SampleRule`."""
+def sample_rule(
+    options: RenderOptions, grid: GridSpec, *, weigh: bool = False, differentiate: bool = False
+) -> SampleRule:
+    """What happens at a sample; `weigh` and `differentiate` as in `SampleRule`."""
     named = options.depth_density
     light = Light.ADDS_UP if options.model == "nvol" else Light.MULTIPLIES
     if options.last_sample_opaque:
@@ -97,6 +103,7 @@ def sample_rule(options: RenderOptions, grid: GridSpec, *, weigh: bool = False) 
         aovs=Aovs.of(options.outputs),
         depth_density=grid.half_density if named is None else named,
         weigh=weigh,
+        differentiate=differentiate,
     )
 
 
@@ -127,8 +134,13 @@ class Session:
         *,
         host_bytes: int,
         weights: RowWeights | None = None,
+        resident: bool = False,
+        leaving_bytes: int = 0,
+        back_ray_bytes: int = 0,
     ) -> None:
-        """Keep the weights of samples in `weights`; allocates nothing on the device."""
+        """Keep the weights of samples in `weights`; what else is told of bricks that leave the pool takes
+        `leaving_bytes` of the host, and what goes back `back_ray_bytes` for each ray. Allocates nothing on
+        the device. With `resident`, a pool that does not hold all that has boxes in the `table` is refused."""
         self.store = store
         self.options = options
         self.table = table
@@ -137,20 +149,23 @@ class Session:
         self.aovs = Aovs.of(options.outputs)
         self._scene = scene
         self._weights = weights
-        self._weighing_bytes = weights.held_bytes if weights is not None else 0
+        self.leaving: Leaving | None = None if weights is None else self._keep_weights
+        """Told of bricks that leave the pool; may be set between pictures."""
+        self._leaving_bytes = leaving_bytes + (weights.held_bytes if weights is not None else 0)
         self._staged_rows = scene.staged_rows(integrator.batch_rows)
         host = HostPlanner(
             store,
             table,
             integrator.host_costs(PAIRS_AT_ONCE),
-            buffer_bytes=self._weighing_bytes
+            buffer_bytes=self._leaving_bytes
             + staging_bytes(self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype),
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
             n_aovs=self.aovs.n_columns,
+            back_ray_bytes=back_ray_bytes,
         )
         self.host_planner = host
-        self.planner = Planner(store, integrator, host)
+        self.planner = Planner(store, table, integrator, host, resident=resident)
         self.pages = pages_of(store.tables.row_start)
         self._kept = _Kept()
 
@@ -226,10 +241,12 @@ class Session:
                 oversight.begin_lot(lot.n_rays)
                 try:
                     integrator.begin(lot.rays, layout.sizes.n_tiles)
-                    for view in lot.views:
+                    for view in lot.views():
                         frame.draw(view, is_all=lot.has_one_view)
                     oversight.check()
                     self._finish(lot, host, layout.host.background_bytes)
+                    if lot.then is not None:
+                        lot.then(frame, layout)
                 except BaseException:
                     if self._kept.backdrop is not None:
                         self._kept.backdrop.stop()
@@ -255,8 +272,8 @@ class Session:
 
     def _finish(self, lot: Lot, host: HostLedger, background_bytes: int) -> None:
         """Hand on what the integrator drew, with what lies behind it."""
-        place, behind = lot.place, np.zeros(3, np.float32)
-        if not lot.alone:
+        place, behind = lot.place, lot.behind
+        if behind is None:
             place, behind = self.behind(lot.rays, place, background_bytes)
         if self._kept.backdrop is not None:
             host.note("background", self._kept.backdrop.nbytes)
@@ -267,12 +284,12 @@ class Session:
     ) -> tuple[Place, NDArray[np.float32]]:
         """What takes tiles of `rays` on their way to `place`, and the colour [3] that they are to be
         finished with: the background's, or black where layers and background are put behind there."""
-        backdrop = self._backdrop(background_bytes)
+        backdrop = self.backdrop(background_bytes)
         if backdrop is None:
             return place, np.array(self.options.background_rgb, np.float32)
         return backdrop.behind(rays, place), np.zeros(3, np.float32)
 
-    def _backdrop(self, allowed_bytes: int) -> Backdrop | None:
+    def backdrop(self, allowed_bytes: int) -> Backdrop | None:
         """The scene's background layers, texels in `allowed_bytes`; None where it has none."""
         kept = self._kept
         if kept.backdrop is not None and kept.backdrop.texels.nbytes > allowed_bytes:
@@ -300,9 +317,8 @@ class Session:
             batch_rows=self.integrator.batch_rows,
         )
         try:
-            leaving = None if self._weights is None else self._keep_weights
             sizes, pages = layout.sizes, self.pages
-            yield Frame(self.integrator, supply, host, sizes, pages, oversight, leaving)
+            yield Frame(self.integrator, supply, host, sizes, pages, oversight, self.leaving)
         except BaseException as error:
             # An upload that fails, or is interrupted, takes the pool with it that it was given.
             if self.integrator.pool_is_lost or isinstance(error, DeviceError):
@@ -314,13 +330,13 @@ class Session:
         host.note("composed", layout.sizes.n_tiles * TILE_RAYS * composed_ray)
         host.note("cache", fetcher.counters.peak_cache_bytes)
         host.note("staging buffers", staging.nbytes)
-        host.note("weights", self._weighing_bytes)
+        host.note("leaving", self._leaving_bytes)
 
     def _residency_of(self, layout: Layout) -> Residency:
         """The table of the pool; a picture that takes more beside the pool gets another one."""
         kept, sizes = self._kept, (layout.sizes.n_slots, layout.sizes.n_pages)
         if kept.residency is None or kept.pool != sizes:
-            self.collect_weights()
+            self.let_go()
             kept.residency = None
             self.integrator.make_pool(*sizes)
             kept.residency = Residency(self.pages, n_slots=sizes[0], n_pages=sizes[1])
@@ -328,10 +344,16 @@ class Session:
             self.planner.fix_pool(*sizes)
         return kept.residency
 
-    def collect_weights(self) -> None:
-        """Keep the weights of all bricks in the pool, if weights are kept at all."""
-        if self._weights is not None and self._kept.residency is not None:
-            self._keep_weights(*self._kept.residency.resident())
+    def resident(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Bricks in the pool [r], and the slot of each."""
+        if self._kept.residency is None:
+            return np.empty(0, np.int64), np.empty(0, np.int32)
+        return self._kept.residency.resident()
+
+    def let_go(self) -> None:
+        """Tell `leaving` of all bricks in the pool, as if they left it."""
+        if self.leaving is not None:
+            self.leaving(*self.resident())
 
     def _keep_weights(self, bricks: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
         assert self._weights is not None

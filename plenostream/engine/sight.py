@@ -24,7 +24,7 @@ from plenostream.plan import (
     tile_cones,
 )
 
-__all__ = ["box_of", "camera_view", "packet_view", "tile_corners"]
+__all__ = ["Look", "box_of", "camera_view", "packet_view", "tile_corners"]
 
 _TILES_AT_ONCE = 256
 """Tiles whose rays are made at once; bounds the host's temporaries."""
@@ -88,14 +88,14 @@ def _screen(
             pixels=(0, top, camera.width, bottom),
             tile=TILE,
         )
-    cones = _cones(_Look(camera))
+    cones = _cones(Look(camera))
     rows = slice(top // TILE, -(-bottom // TILE))
     tiles = TileCones(cones.axis[rows], cones.angle[rows])
     border = _border(grid, camera, eye, tiles, top, bottom)
     return ConeScreen.of_tiles(grid.size, eye, to_camera * edges, border, tiles)
 
 
-class _Look:
+class Look:
     """A camera apart from its pose, as a key: what its tiles see in camera axes."""
 
     def __init__(self, camera: Camera) -> None:
@@ -106,11 +106,11 @@ class _Look:
         return hash(self._key)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Look) and self._key == other._key
+        return isinstance(other, Look) and self._key == other._key
 
 
 @lru_cache(maxsize=2)
-def _cones(look: _Look) -> TileCones:
+def _cones(look: Look) -> TileCones:
     """The cones of all tiles of a picture, the same for every pose: views along a path share them."""
     camera = look.camera
     corners = tile_corners(camera, 0, camera.height)

@@ -52,7 +52,7 @@ class Weighing(Closing):
 
     def weights(self) -> RowWeights:
         """Those of all pictures so far."""
-        self._session.collect_weights()
+        self._session.let_go()
         return self._weights
 
     def close(self) -> None:

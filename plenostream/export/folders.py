@@ -12,9 +12,8 @@ from pathlib import Path
 
 from plenostream.errors import InvalidInput, OutputError, printable
 from plenostream.files.atomic import writing
-from plenostream.files.durable import flush_folder, try_folder
+from plenostream.files.durable import flush_folder, flush_tree, try_folder
 from plenostream.files.paths import PathLike, local_path, outside_scenes
-from plenostream.format.staging import flush_tree
 from plenostream.process.leftovers import temporary_folder
 
 __all__ = ["atomic_volume"]

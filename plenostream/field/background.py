@@ -11,7 +11,7 @@ sphere, and goes on in a later call: so any number of chunks that holds four giv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,7 +20,17 @@ from numpy.typing import NDArray
 
 from plenostream.field.basis import C0
 
-__all__ = ["CORNERS", "BackgroundLayers", "OutwardRays", "SeeLayers", "see_layers"]
+__all__ = [
+    "CORNERS",
+    "BackgroundLayers",
+    "Corners",
+    "OutwardRays",
+    "SeeLayers",
+    "SeenSphere",
+    "blended_from",
+    "see_layers",
+    "spheres_of",
+]
 
 CORNERS = 4
 """Rows of texels between which a ray sees, and so the chunks that it may need at once."""
@@ -109,6 +119,36 @@ def see_layers(layers: BackgroundLayers, rays: OutwardRays) -> NDArray[np.int64]
     The unit sphere is the ellipsoid inscribed in the volume. A sphere of radius r is seen where the
     ray leaves it; its thickness is (1 / r_before - 1 / r) * world_per_t * density.
     """
+    wanted: list[NDArray[np.int64]] = []
+    for sphere in spheres_of(layers, rays, wanted):
+        here = sphere.rays
+        shown = np.maximum(sphere.values[:, :3] * C0 + 0.5, 0.0)
+        rays.colour[here] += (rays.trans[here] * (1.0 - sphere.left))[:, None] * shown
+    return _in_order(np.concatenate([np.empty(0, np.int64), *wanted]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SeenSphere:
+    """What R rays meet of a sphere, before it has taken light from them."""
+
+    rays: NDArray[np.int64]
+    """[R]: which they are."""
+    values: Floats
+    """[R, 4] blended texels."""
+    lengths: Floats
+    """[R] thickness of the sphere to them (inverse world units), for a density of 1."""
+    left: Floats
+    """[R] share of their light that passes."""
+    corners: Corners
+    inverse: float
+    """1 / radius."""
+
+
+def spheres_of(
+    layers: BackgroundLayers, rays: OutwardRays, wanted: list[NDArray[np.int64]]
+) -> Iterator[SeenSphere]:
+    """The spheres that rays meet, from the innermost outward. As one is left, it takes its light from
+    them. Rays that lack a chunk stop before it, and `wanted` gets what they need."""
     n = layers.n_spheres
     center, radius = layers.center[:, None], layers.radius[:, None]
     along = rays.directions / _length(rays.directions) / radius
@@ -121,7 +161,6 @@ def see_layers(layers: BackgroundLayers, rays: OutwardRays) -> NDArray[np.int64]
     innermost = np.maximum(np.sqrt(squared) + _APART, 1.0)
     np.copyto(rays.before, 1.0 / innermost, where=rays.before == 0.0)
     rays.sphere[rays.trans <= 0.0] = n
-    wanted = []
     for number in range(int(rays.sphere.min(initial=n)), n):
         inverse = (n - number - 0.5) / n
         here = np.flatnonzero(rays.sphere == number)
@@ -139,13 +178,14 @@ def see_layers(layers: BackgroundLayers, rays: OutwardRays) -> NDArray[np.int64]
             here, corners = here[~stops], corners.of(~stops)
         values = _blended(layers, corners, inverse)
         sigma = values[:, 3]
-        left = np.exp((inverse - rays.before[here]) * world_per_t[here] * np.maximum(sigma, 0.0))
-        shown = np.maximum(values[:, :3] * C0 + 0.5, 0.0)
-        rays.colour[here] += (rays.trans[here] * (1.0 - left))[:, None] * shown
+        lengths = (rays.before[here] - inverse) * world_per_t[here]
+        left = np.exp(-lengths * np.maximum(sigma, 0.0))
+        yield SeenSphere(
+            rays=here, values=values, lengths=lengths, left=left, corners=corners, inverse=inverse
+        )
         rays.trans[here] *= left
         rays.before[here] = inverse
         rays.sphere[here[(sigma > 0.0) & (rays.trans[here] < layers.stop_thresh)]] = n
-    return _in_order(np.concatenate([np.empty(0, np.int64), *wanted]))
 
 
 def _in_order(chunks: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -155,7 +195,7 @@ def _in_order(chunks: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Corners:
+class Corners:
     """The rows around places, and the share of each."""
 
     rows: NDArray[np.int64]
@@ -165,11 +205,11 @@ class _Corners:
     shares: NDArray[np.float32]
     """[4, R]"""
 
-    def of(self, which: NDArray[np.bool_]) -> _Corners:
-        return _Corners(self.rows[:, which], self.chunks[:, which], self.shares[:, which])
+    def of(self, which: NDArray[np.bool_]) -> Corners:
+        return Corners(self.rows[:, which], self.chunks[:, which], self.shares[:, which])
 
 
-def _corners(layers: BackgroundLayers, place: Floats) -> _Corners:
+def _corners(layers: BackgroundLayers, place: Floats) -> Corners:
     """Those of places [3, R] of the unit sphere."""
     around, height = layers.links.shape
     x = around * (0.5 + np.arctan2(place[0], place[2]) / (2.0 * math.pi))
@@ -183,21 +223,30 @@ def _corners(layers: BackgroundLayers, place: Floats) -> _Corners:
         rows.append(row)
         shares.append(np.where(row >= 0, share, np.float32(0)))
     listed = np.stack(rows)
-    return _Corners(listed, np.maximum(listed, 0) // layers.texels.shape[1], np.stack(shares))
+    return Corners(listed, np.maximum(listed, 0) // layers.texels.shape[1], np.stack(shares))
 
 
-def _blended(layers: BackgroundLayers, corners: _Corners, inverse: float) -> Floats:
-    """Values [R, 4] between rows and two layers, at an inverse radius."""
+def blended_from(
+    layers: BackgroundLayers, corners: Corners, inverse: float
+) -> tuple[NDArray[np.int64], float]:
+    """Places [4, R] of the texels of rows, counted through all of them, on the layer below an inverse
+    radius; and how far from it to the next layer that lies, whose texels follow."""
     n_layers, chunk_rows = layers.n_layers, layers.texels.shape[1]
     depth = min(max((1.0 - inverse) * n_layers - 0.5, 0.0), n_layers - 1.0)
     layer = min(int(depth), n_layers - 2)
+    slots = np.maximum(layers.slot_of[corners.chunks], 0).astype(np.int64)
+    rows = slots * chunk_rows + np.maximum(corners.rows, 0) % chunk_rows
+    return rows * n_layers + layer, depth - layer
+
+
+def _blended(layers: BackgroundLayers, corners: Corners, inverse: float) -> Floats:
+    """Values [R, 4] between rows and two layers, at an inverse radius."""
     # Rows of four numbers are taken by `take` in half the time that indexing needs.
     texels, total = layers.texels.reshape(-1, 4), np.zeros((corners.rows.shape[1], 4), np.float32)
-    slots = np.maximum(layers.slot_of[corners.chunks], 0).astype(np.int64)
-    places = (slots * chunk_rows + np.maximum(corners.rows, 0) % chunk_rows) * n_layers + layer
+    places, deeper = blended_from(layers, corners, inverse)
     for place, share in zip(places, corners.shares, strict=True):
         near, far = np.take(texels, place, axis=0), np.take(texels, place + 1, axis=0)
-        total += share[:, None] * (near + np.float32(depth - layer) * (far - near))
+        total += share[:, None] * (near + np.float32(deeper) * (far - near))
     return total.astype(np.float64)
 
 

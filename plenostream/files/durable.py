@@ -15,7 +15,7 @@ from pathlib import Path
 
 from plenostream.process.leftovers import temporary_file
 
-__all__ = ["flush_file", "flush_folder", "replace", "try_folder"]
+__all__ = ["flush_file", "flush_folder", "flush_tree", "replace", "try_folder", "write_atomically"]
 
 _NO_FLUSHING = {errno.EINVAL, errno.ENOTSUP}
 """What file systems say that have nothing to flush there: pipes, some network and FUSE mounts."""
@@ -85,3 +85,18 @@ def _flush(path: str | os.PathLike[str], flags: int) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Make `path` hold `content`, or leave it as it was: never in between."""
+    aside = path.with_name(path.name + ".new")
+    aside.write_bytes(content)
+    replace(aside, path)
+
+
+def flush_tree(folder: Path) -> None:
+    """Wait until everything below and in `folder` is on the disk: files, then the folders' names."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            flush_file(os.path.join(place, name))
+        flush_folder(place)

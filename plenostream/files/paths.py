@@ -56,7 +56,7 @@ def local_path(path: PathLike, *, what: str) -> Path:
     if (url := url_of(text)) is not None:
         raise InvalidInput(
             f"the {what} {printable(without_secrets(url))} is a URL ({url.partition('://')[0]}://); only "
-            "scenes to read may be remote: name a file or folder of this machine"
+            "scenes may be remote: name a file or folder of this machine"
         )
     return Path(text)
 
@@ -163,6 +163,6 @@ def apart_from(outputs: Iterable[PathLike], others: Mapping[str, PathLike | None
         name = taken.get(os.path.realpath(output))
         if name is not None:
             raise OutputError(
-                f"{printable(os.fspath(output))} would be written over the {name}; name another "
+                f"{printable(without_secrets(os.fspath(output)))} would be written over the {name}; name another "
                 "place for one of them"
             )

@@ -83,6 +83,13 @@ class Chain:
         return self.inner is None and self.order is None and not self.big_endian
 
     @property
+    def meaning(self) -> tuple[Any, ...]:
+        """What decides which values come out: equal for chains that decode alike."""
+        own = self.shape, self.dtype, repr(self.fill), self.order, self.big_endian
+        inner = [part and part.meaning for part in (self.inner, self.index)]
+        return *own, *inner, self.index_first, *(step.name for step in self.steps)
+
+    @property
     def label(self) -> str:
         """Names of the compressors, for people."""
         names = [s.name for s in self.steps if s.name != "crc32c"]

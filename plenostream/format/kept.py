@@ -15,6 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 import xxhash
@@ -24,7 +25,7 @@ from plenostream.files.paths import PathLike, local_path
 from plenostream.format.source import ByteSource
 from plenostream.process.leftovers import temporary_file
 
-__all__ = ["KeptSource"]
+__all__ = ["KeptSource", "kept_around", "kept_in"]
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +35,24 @@ _WRITTEN_S = 3600
 """Seconds after which a file that is being written has been given up."""
 _LEFT_OVER = 0.9
 """Share of the allowed bytes that stays when room is made."""
+_KEPT: ContextVar[tuple[PathLike, int] | None] = ContextVar("kept", default=None)
+"""Folder and bytes of the `kept_in` around."""
+
+
+@contextlib.contextmanager
+def kept_in(cache: PathLike, *, cache_bytes: int) -> Iterator[None]:
+    """A `with` in which what scenes of other machines give is kept in a folder, see `KeptSource`; for
+    functions that open scenes themselves, in the thread that called them."""
+    before = _KEPT.set((cache, cache_bytes))
+    try:
+        yield
+    finally:
+        _KEPT.reset(before)
+
+
+def kept_around() -> tuple[PathLike, int] | None:
+    """Folder and bytes that the `kept_in` around says, None where there is none."""
+    return _KEPT.get()
 
 
 class KeptSource:
@@ -48,7 +67,7 @@ class KeptSource:
         self, source: ByteSource, folder: PathLike, *, allowed_bytes: int, scene: str
     ) -> None:
         """Take what tells the `scene` from all others: its checksum."""
-        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+        self.most_at_once, self.n_attempts = source.most_at_once, source.n_attempts
         self._source = source
         self._root = local_path(folder, what="cache")
         self._allowed_bytes = allowed_bytes
@@ -64,6 +83,11 @@ class KeptSource:
         self._remove_left_over()
         self._held = sum(size for _, size, _ in self._files())
         self._make_room()
+
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._source.n_at_once
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""

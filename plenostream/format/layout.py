@@ -64,8 +64,10 @@ from plenostream.format.schema import check_attributes
 
 __all__ = [
     "ATTRIBUTES_KEY",
+    "DENSITY_ROWS_PER_CHUNK",
     "FORMAT_VERSION",
     "ROW_ARRAYS",
+    "SH_ROWS_PER_CHUNK",
     "SLAB_BRICKS",
     "TABLES",
     "ArraySpec",
@@ -80,6 +82,7 @@ __all__ = [
     "groups_of",
     "morton_key",
     "storage_entries",
+    "unfinished_attributes",
 ]
 
 FORMAT_VERSION = 2
@@ -352,6 +355,12 @@ def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
         **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
         "complete": complete,
     }
+    return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
+
+
+def unfinished_attributes(writing: str) -> dict[str, Any]:
+    """Attributes of a scene that is not complete; `writing` tells which conversion it is of."""
+    body = {"format_version": FORMAT_VERSION, "writing": writing, "complete": False}
     return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
 
 

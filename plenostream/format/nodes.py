@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
 from plenostream.format.codecs import DecodeError
+from plenostream.format.consolidated import documents_within
 from plenostream.format.layout import (
     ATTRIBUTES_KEY,
     ArraySpec,
@@ -23,9 +25,9 @@ from plenostream.format.layout import (
 from plenostream.format.source import ByteSource, ZipSource
 from plenostream.format.stored import StoredArray, stored_array
 
-__all__ = ["check_group_node", "read_array_node", "read_meta"]
+__all__ = ["LARGEST_DOCUMENT", "RootNode", "check_group_node", "read_array_node", "read_root"]
 
-_LARGEST_DOCUMENT = 1 << 20
+LARGEST_DOCUMENT = 1 << 20
 """Bytes of the largest ``zarr.json`` that is looked at; ours have about 1000, and consolidated
 metadata repeats those of all arrays."""
 _GROUP = {"zarr_format": 3, "node_type": "group"}
@@ -35,9 +37,19 @@ _ANNOTATIONS = ("attributes", "dimension_names")
 """Entries that change no value."""
 
 
-def read_meta(source: ByteSource, *, where: str) -> tuple[SceneMeta, str]:
-    """What a scene says about itself in the document of its root group, and the checksum of that, which
-    tells it from all others; `where` is said in errors.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootNode:
+    """What the document of a scene's root group says."""
+
+    meta: SceneMeta
+    checksum: str
+    """Of the attributes: tells the scene from all others."""
+    documents: dict[str, Any]
+    """Of the groups and arrays below it, by name, as far as it has them; not looked at."""
+
+
+def read_root(source: ByteSource, *, where: str) -> RootNode:
+    """What a scene says about itself in the document of its root group; `where` is said in errors.
 
     Raises
     ------
@@ -46,20 +58,21 @@ def read_meta(source: ByteSource, *, where: str) -> tuple[SceneMeta, str]:
         `decode_attributes` and `check_counts`.
     """
     try:
-        source.size("zarr.json")
-    except KeyError:
+        document = _read_document(source, "zarr.json", where=where)
+    except _Missing:
         hint = _hint(source)
         raise StoreNotFound(f"{where} is no scene: there is no zarr.json in it{hint}") from None
-    except (OSError, BrickCorrupt) as error:
-        raise StoreFormat(f"{where}: zarr.json cannot be read: {error}") from error
-    document = _read_document(source, "zarr.json", where=where)
     attributes = document.pop("attributes", None)
     if not isinstance(attributes, dict):
         raise StoreFormat(f"{where} is not a plenostream scene: zarr.json has no attributes")
     _compare(document, _GROUP, f"{where}: zarr.json")
     meta = decode_attributes(attributes, where=where)
     check_counts(meta, where=where)
-    return meta, str(attributes[ATTRIBUTES_KEY]["checksum"])
+    return RootNode(
+        meta=meta,
+        checksum=str(attributes[ATTRIBUTES_KEY]["checksum"]),
+        documents=documents_within(document),
+    )
 
 
 def check_group_node(source: ByteSource, name: str, *, where: str) -> None:
@@ -97,6 +110,10 @@ def read_array_node(source: ByteSource, spec: ArraySpec, *, where: str) -> Store
         raise StoreFormat(f"{label} cannot be read here: {error}") from error
 
 
+class _Missing(StoreFormat):
+    """There is no such document."""
+
+
 def _hint(source: ByteSource) -> str:
     """What a folder or zip file without a scene may be instead."""
     for key in (".zgroup", ".zarray"):
@@ -115,10 +132,10 @@ def _hint(source: ByteSource) -> str:
 
 def _read_document(source: ByteSource, key: str, *, where: str) -> dict[str, Any]:
     try:
-        text = source.read(key, at_most=_LARGEST_DOCUMENT)
+        text = source.read(key, at_most=LARGEST_DOCUMENT)
         document = json.loads(text, object_pairs_hook=_refuse_twice)
     except KeyError:
-        raise StoreFormat(f"{where}: {key} is missing") from None
+        raise _Missing(f"{where}: {key} is missing") from None
     # Deeply nested brackets exhaust the parser's recursion; UnicodeDecodeError is a ValueError.
     except (ValueError, RecursionError, OSError, BrickCorrupt) as error:
         raise StoreFormat(f"{where}: {key} cannot be read: {error}") from error

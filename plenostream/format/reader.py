@@ -2,7 +2,8 @@
 
 Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
 row. `SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`). Where answers have
-to be waited for, all documents are asked for at once, and then all chunks of the tables.
+to be waited for, the root's document says what all others do (`consolidated`), or all of them are
+asked for at once; and then all chunks of the tables.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreE
 from plenostream.files.paths import PathLike, url_of, without_secrets
 from plenostream.format.asking import EachOf, asked_at_once
 from plenostream.format.codecs import DecodeError
-from plenostream.format.kept import KeptSource
+from plenostream.format.consolidated import ConsolidatedSource
+from plenostream.format.kept import KeptSource, kept_around
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
 from plenostream.format.levels import level_folder
-from plenostream.format.nodes import check_group_node, read_array_node, read_meta
+from plenostream.format.nodes import check_group_node, read_array_node, read_root
 from plenostream.format.remote import open_source
 from plenostream.format.source import ByteSource, SourceWithin
 from plenostream.format.stored import StoredArray, as_converted
@@ -45,7 +47,8 @@ def open_store(
 ) -> SceneStore:
     """The scene at `path`: a folder, a zip file of the folder's content, or a URL of the folder.
 
-    What is read of other machines is kept in `cache`, up to `cache_bytes`.
+    What is read of other machines is kept in `cache`, up to `cache_bytes`; where that is None, as the
+    `kept_in` around it says.
 
     Raises
     ------
@@ -57,10 +60,14 @@ def open_store(
     source = open_source(path)
     where = without_secrets(url_of(path) or os.fspath(path))
     try:
-        meta, checksum = read_meta(source, where=where)
-        if cache is not None and source.n_at_once:
-            source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=checksum)
-        return _opened(where, source, meta)
+        root = read_root(source, where=where)
+        if source.most_at_once:
+            if cache is None and (kept := kept_around()) is not None:
+                cache, cache_bytes = kept
+            if cache is not None:
+                source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=root.checksum)
+            source = ConsolidatedSource(source, root.documents)
+        return _opened(where, source, root.meta)
     except BaseException:
         source.close()
         raise
@@ -110,6 +117,7 @@ def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
     faults = structure_faults(meta, store.tables) or content_faults(meta, store.tables)
     if faults:
         store.refuse_absent()
+        store.forget_tables()
         raise BrickCorrupt(f"{where}: {faults[0]}", array=faults[0].split()[0])
     return store
 
@@ -178,11 +186,6 @@ class SceneStore(Closing):
         with asked_at_once(self.source.n_at_once) as each:
             chunks = range(self.specs[name].n_chunks)
             return sum(each(lambda chunk: self.chunk_stored_bytes(name, chunk), chunks))
-
-    @property
-    def n_at_once(self) -> int:
-        """Reads that are worth having under way at once, see `ByteSource`."""
-        return self.source.n_at_once
 
     def chunk_stored_bytes(self, name: str, chunk: int) -> int:
         """Bytes of the stored chunks that begin in a chunk of rows; BrickCorrupt when one of those
@@ -281,14 +284,24 @@ class SceneStore(Closing):
             try:
                 values = self.decode_chunk(name, chunk, stored, into=into)
             except BrickCorrupt:
-                for place in self.arrays[name].places(chunk):
-                    self.source.forget(self.arrays[name].key(place))
+                self.forget_chunk(name, chunk)
                 if not left:
                     raise
                 fetched = None
             else:
                 return values, sum(len(blob or b"") for blob in stored)
         raise InternalError("a source is read no times")
+
+    def forget_chunk(self, name: str, chunk: int) -> None:
+        """Have a chunk that is not what was written come from afar the next time, see `ByteSource`."""
+        for place in self.arrays[name].places(chunk):
+            self.source.forget(self.arrays[name].key(place))
+
+    def forget_tables(self) -> None:
+        """`forget_chunk` for all tables: one of them is not what was written."""
+        for name in filter(_is_table, self.specs):
+            for chunk in range(self.specs[name].n_chunks):
+                self.forget_chunk(name, chunk)
 
     def read_array(self, name: str) -> NDArray[Any]:
         """A whole array, as `read_arrays`."""
@@ -313,7 +326,7 @@ class SceneStore(Closing):
 
     def read_tables(self, each: EachOf) -> None:
         """Read `tables`, which are not looked at; `each` as in `read_arrays`."""
-        names = [name for name in self.specs if name.startswith("bricks/")]
+        names = list(filter(_is_table, self.specs))
         self.tables = BrickTables.from_arrays(self.read_arrays(names, each))
 
     def refuse_absent(self) -> None:
@@ -327,7 +340,7 @@ class SceneStore(Closing):
 
         Rows are never left out. The tables are held against their digest when a scene opens.
         """
-        if not spec.name.startswith("bricks/"):
+        if not _is_table(spec.name):
             return False
         array = self.arrays[spec.name]
         if len(self._absent) * max(array.chain.n_bytes, _LEAST_ABSENT) >= _MOST_ABSENT:
@@ -350,6 +363,10 @@ class SceneStore(Closing):
             array=spec.name,
             chunk=chunk,
         )
+
+
+def _is_table(name: str) -> bool:
+    return name.startswith("bricks/")
 
 
 def _all_finite(values: NDArray[Any]) -> bool:

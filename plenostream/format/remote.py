@@ -10,30 +10,40 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from plenostream.errors import BrickCorrupt, InvalidInput, StoreNotFound, printable
+from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreNotFound, printable
 from plenostream.files.paths import PathLike, url_of, without_secrets
+from plenostream.format.pace import MOST_AT_ONCE, Pace
+from plenostream.format.remote_zip import RemoteZipSource
 from plenostream.format.source import ByteSource, local_source
 
-__all__ = ["FsspecSource", "ObjectSource", "open_source"]
+__all__ = ["FsspecSource", "ObjectSource", "folder_url", "open_source"]
 
 _Answer = TypeVar("_Answer")
 
 _OBJECT_STORES = ("s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "http", "https")
-_AT_ONCE = 16
-"""Chunks of 300 kB that are on their way at once fill 100 MB/s at 40 ms."""
+_ZIPPED = re.compile(
+    r"zip::(?P<folder>(?P<scheme>[A-Za-z0-9]+)://[^?]+)/(?P<name>[^/?]+)(?P<query>[?].*)?"
+)
+"""The zip file of a folder's content, and nothing within it."""
 _ATTEMPTS = 3
 _RETRIES, _RETRY_S, _CONNECT_S, _READ_S = 4, 60, 10, 30
 """Tries of a request after the first, seconds for all of them, for a connection, and without a byte."""
+_PAUSE_S = 0.2
+"""Before a file is asked for again where the library does not do so itself."""
+_BLOCK_BYTES = 64 << 10
+"""What fsspec reads of a web server's file beyond what it is asked for: of a zip file that is all for
+nothing, and fsspec's own 5 MB are as much as 17 chunks."""
 _EXTRA = "pip install 'plenostream[remote]'"
 
 
 def open_source(path: PathLike) -> ByteSource:
-    """The source for a scene: a folder, a zip file of a folder's content, or a URL of a folder.
+    """The source for a scene: a folder, a zip file of a folder's content, or a URL of one of them.
 
     Raises
     ------
@@ -43,24 +53,34 @@ def open_source(path: PathLike) -> ByteSource:
     url = url_of(path) if isinstance(path, str | os.PathLike) else None
     if url is None:
         return local_source(path)
+    if (zipped := _ZIPPED.fullmatch(url)) and zipped["scheme"].lower() in _OBJECT_STORES:
+        within = ObjectSource(f"{zipped['folder']}{zipped['query'] or ''}")
+        return RemoteZipSource(within, zipped["name"], where=_shown(url))
+    folder, of_objects = folder_url(url)
+    return ObjectSource(folder) if of_objects else FsspecSource(folder)
+
+
+def folder_url(url: str) -> tuple[str, bool]:
+    """A URL of a folder without the slash at its end, and whether it is of an object store."""
     scheme, _, place = url.partition("://")
-    source = ObjectSource if scheme.lower() in _OBJECT_STORES else FsspecSource
     # Keys are put behind the folder, and before a query.
-    return source(f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}")
+    folder = f"{scheme}://{re.sub(r'/+(?=[?]|$)', '', place, count=1)}"
+    return folder, scheme.lower() in _OBJECT_STORES
 
 
 class ObjectSource:
     """A folder of an object store or a web server, which need not list what it has."""
 
-    n_at_once, n_attempts = _AT_ONCE, _ATTEMPTS
+    most_at_once, n_attempts = MOST_AT_ONCE, _ATTEMPTS
 
     def __init__(self, url: str) -> None:
         try:
             import obstore
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is read with obstore: {_EXTRA}") from None
+            raise InvalidInput(f"{_shown(url)} is for obstore: {_EXTRA}") from None
         self._obstore: Any = obstore
         self._url = url
+        self._pace = Pace()
         client: dict[str, Any] = {
             "connect_timeout": timedelta(seconds=_CONNECT_S),
             "read_timeout": timedelta(seconds=_READ_S),
@@ -76,24 +96,46 @@ class ObjectSource:
         except (obstore.exceptions.BaseError, ValueError) as error:
             raise InvalidInput(f"{_shown(url)} cannot be opened: {_cause(error)}") from error
 
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._pace.n_at_once
+
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
+        return self._ask(key, lambda: self._get(key, at_most))
 
-        def get() -> bytes:
-            for left in reversed(range(_ATTEMPTS)):
+    def _get(self, key: str, at_most: int) -> bytes:
+        """All bytes of `key`, asked for again where the answer breaks off or has a wrong length: the
+        library tries again what is not answered at all."""
+        for left in reversed(range(_ATTEMPTS)):
+            with self._pace.reading() as read:
                 answer = self._obstore.get(self._store, key)
+                self._pace.first_byte(read)
                 size = int(answer.meta["size"])
-                _refuse_long(size, at_most)
                 try:
-                    blob = bytes(answer.bytes())
+                    blob = bytes(answer.bytes()) if size <= at_most else b""
                 except self._obstore.exceptions.BaseError:
-                    # The library tries requests again, and not answers that break off.
                     if not left:
                         raise
                     continue
-                if len(blob) == size:
-                    return blob
-            raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
+                read.n_bytes = len(blob)
+            if len(blob) == size <= at_most:
+                return blob
+        _refuse_long(size, at_most)
+        raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
+
+    def part(self, key: str, n_bytes: int, at: int) -> bytes:
+        """See `PartSource.part`."""
+        asked = {"range": (at, at + n_bytes)}
+
+        def get() -> bytes:
+            with self._pace.reading() as read:
+                answer = self._obstore.get(self._store, key, options=asked)
+                self._pace.first_byte(read)
+                blob = bytes(answer.bytes())
+                read.n_bytes = len(blob)
+            return blob
 
         return self._ask(key, get)
 
@@ -120,35 +162,56 @@ class ObjectSource:
         except (FileNotFoundError, self._obstore.exceptions.NotFoundError):
             raise KeyError(key) from None
         except self._obstore.exceptions.BaseError as error:
-            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+            raise OSError(f"{_shown(self._url)}/{key}".rstrip("/") + f": {_cause(error)}") from None
 
 
 class FsspecSource:
     """A folder of any file system that fsspec knows, chains of them too (``zip::https://...``)."""
 
-    n_at_once, n_attempts = _AT_ONCE, _ATTEMPTS
+    most_at_once, n_attempts = MOST_AT_ONCE, _ATTEMPTS
 
     def __init__(self, url: str) -> None:
         try:
             import fsspec
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is read with fsspec: {_EXTRA}") from None
+            raise InvalidInput(f"{_shown(url)} is for fsspec: {_EXTRA}") from None
         self._url = url
+        self._pace = Pace()
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
+            self._files, self._root = fsspec.core.url_to_fs(
+                url, http={"block_size": _BLOCK_BYTES}, https={"block_size": _BLOCK_BYTES}
+            )
         except FileNotFoundError:
             raise StoreNotFound(f"there is no scene at {_shown(url)}") from None
         except _errors_of_libraries() as error:
             raise InvalidInput(f"{_shown(url)} cannot be opened: {_cause(error)}") from error
+
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._pace.n_at_once
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}" if self._root else key
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
-        size = self.size(key)
-        _refuse_long(size, at_most)
-        blob = self._ask(key, lambda: bytes(self._files.cat_file(self._path(key), end=size)))
+        for left in reversed(range(_ATTEMPTS)):
+            try:
+                return self._get(key, at_most)
+            except (OSError, BrickCorrupt):
+                if not left:
+                    raise
+                time.sleep(_PAUSE_S)
+        raise InternalError("a file is asked for no times")
+
+    def _get(self, key: str, at_most: int) -> bytes:
+        with self._pace.reading() as read:
+            size = self.size(key)
+            self._pace.first_byte(read)
+            _refuse_long(size, at_most)
+            blob = self._ask(key, lambda: bytes(self._files.cat_file(self._path(key), end=size)))
+            read.n_bytes = len(blob)
         if len(blob) != size:
             raise BrickCorrupt(f"it has {size} bytes, and {len(blob)} came")
         return blob
@@ -178,7 +241,7 @@ class FsspecSource:
         except (FileNotFoundError, NotADirectoryError, KeyError):
             raise KeyError(key) from None
         except _errors_of_libraries() as error:
-            raise OSError(f"{_shown(self._url)}/{key}: {_cause(error)}") from None
+            raise OSError(f"{_shown(self._url)}/{key}".rstrip("/") + f": {_cause(error)}") from None
 
 
 def _errors_of_libraries() -> tuple[type[Exception], ...]:

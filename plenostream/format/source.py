@@ -10,26 +10,39 @@ import stat
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound, shown
 from plenostream.files.paths import file_kind, local_path
-from plenostream.files.zip_entries import ZipError, packed_offset, read_entries
+from plenostream.files.zip_entries import Part, ZipError, entries_of, packed_offset
 
-__all__ = ["ByteSource", "FolderSource", "SourceWithin", "ZipSource", "local_source"]
+__all__ = [
+    "ByteSource",
+    "FolderSource",
+    "SourceWithin",
+    "ZipSource",
+    "local_source",
+    "scene_entries",
+    "unpacked",
+]
 
 
 class ByteSource(Protocol):
     """Bytes by key. Every method may be called by several threads at once."""
 
-    n_at_once: int
-    """Reads that are worth having under way at once, beside those that are being decoded: 0 where
-    nobody waits for an answer."""
+    most_at_once: int
+    """The most that `n_at_once` can become."""
     n_attempts: int
     """How often to read what turns out to be damaged: more than once where it may be the way here
     that damaged it."""
+
+    @property
+    def n_at_once(self) -> int:
+        """Reads that are worth having under way at once, beside those that are being decoded, as far
+        as is known by now: 0 where nobody waits for an answer."""
+        ...
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """All bytes of `key`; nothing is allocated for one that has more than `at_most`.
@@ -88,7 +101,12 @@ class SourceWithin:
     def __init__(self, source: ByteSource, prefix: str) -> None:
         """Take a prefix that ends with a slash."""
         self._source, self._prefix = source, prefix
-        self.n_at_once, self.n_attempts = source.n_at_once, source.n_attempts
+        self.most_at_once, self.n_attempts = source.most_at_once, source.n_attempts
+
+    @property
+    def n_at_once(self) -> int:
+        """See `ByteSource`."""
+        return self._source.n_at_once
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
@@ -114,7 +132,7 @@ class SourceWithin:
 class FolderSource:
     """A folder on a local disk."""
 
-    n_at_once, n_attempts = 0, 1
+    most_at_once, n_at_once, n_attempts = 0, 0, 1
 
     def __init__(self, path: Path) -> None:
         self._root = path
@@ -168,43 +186,22 @@ class ZipSource:
     entry inflates to before anyone can look at it, and takes a lock while it inflates.
     """
 
-    n_at_once, n_attempts = 0, 1
+    most_at_once, n_at_once, n_attempts = 0, 0, 1
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed by `close`)
         self._lock = threading.Lock()
         try:
-            entries = read_entries(
-                path,
-                methods=(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
-                directory_bytes=_MOST_DIRECTORY_BYTES,
+            self._entries = scene_entries(
+                self._part, os.fstat(self._file.fileno()).st_size, where=str(path)
             )
-            _check_names(entries)
-        except ZipError as error:
+        except StoreFormat:
             self._file.close()
-            raise StoreFormat(f"{path} is not a scene in a zip file: {error}") from error
-        self._entries = {name: e for name, e in entries.items() if not name.endswith("/")}
+            raise
 
     def read(self, key: str, *, at_most: int) -> bytes:
         """See `ByteSource.read`."""
-        entry = self._entries[key]
-        _refuse_long(entry.file_size, at_most)
-        # Deflate adds five bytes to each 16 kB that it cannot shrink: more than this is a lie.
-        _refuse_long(entry.compress_size, at_most + at_most // 1024 + 1024)
-        packed = self._packed(entry)
-        if entry.compress_type == zipfile.ZIP_STORED:
-            blob = packed
-        else:
-            inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-            try:
-                blob = inflater.decompress(packed, entry.file_size + 1)
-            except zlib.error as error:
-                raise BrickCorrupt(f"its zip entry does not inflate: {error}") from error
-            if len(blob) != entry.file_size or not inflater.eof:
-                raise BrickCorrupt(f"its zip entry does not inflate to {entry.file_size} bytes")
-        if zlib.crc32(blob) != entry.CRC:
-            raise BrickCorrupt("its zip entry does not match its checksum")
-        return blob
+        return unpacked(self._entries[key], at_most, self._packed)
 
     def _packed(self, entry: zipfile.ZipInfo) -> bytes:
         """Bytes of an entry as they lie in the file, its local header checked."""
@@ -244,6 +241,44 @@ class ZipSource:
 def _refuse_long(size: int, at_most: int) -> None:
     if size > at_most:
         raise BrickCorrupt(f"it has {size} bytes, and {at_most} at most are possible")
+
+
+def scene_entries(part: Part, file_bytes: int, *, where: str) -> dict[str, zipfile.ZipInfo]:
+    """The files of a scene in a zip file, by key; StoreFormat where it is broken or hostile."""
+    try:
+        entries = entries_of(
+            part,
+            file_bytes,
+            methods=(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
+            directory_bytes=_MOST_DIRECTORY_BYTES,
+        )
+        _check_names(entries)
+    except ZipError as error:
+        raise StoreFormat(f"{where} is not a scene in a zip file: {error}") from error
+    return {name: e for name, e in entries.items() if not name.endswith("/")}
+
+
+def unpacked(
+    entry: zipfile.ZipInfo, at_most: int, packed_of: Callable[[zipfile.ZipInfo], bytes]
+) -> bytes:
+    """The bytes of an entry, from what lies in the zip file; BrickCorrupt as `ByteSource.read`."""
+    _refuse_long(entry.file_size, at_most)
+    # Deflate adds five bytes to each 16 kB that it cannot shrink: more than this is a lie.
+    _refuse_long(entry.compress_size, at_most + at_most // 1024 + 1024)
+    packed = packed_of(entry)
+    if entry.compress_type == zipfile.ZIP_STORED:
+        blob = packed
+    else:
+        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            blob = inflater.decompress(packed, entry.file_size + 1)
+        except zlib.error as error:
+            raise BrickCorrupt(f"its zip entry does not inflate: {error}") from error
+        if len(blob) != entry.file_size or not inflater.eof:
+            raise BrickCorrupt(f"its zip entry does not inflate to {entry.file_size} bytes")
+    if zlib.crc32(blob) != entry.CRC:
+        raise BrickCorrupt("its zip entry does not match its checksum")
+    return blob
 
 
 def _check_names(entries: dict[str, zipfile.ZipInfo]) -> None:

@@ -36,6 +36,11 @@ class StoredArray:
     separator: str
     """What stands between the numbers of a chunk in its key."""
 
+    def is_as(self, other: StoredArray) -> bool:
+        """Whether values are found and decoded in the same way."""
+        ways = [(array.prefix, array.separator, array.chain.meaning) for array in (self, other)]
+        return ways[0] == ways[1]
+
     @property
     def aligned(self) -> bool:
         """Whether stored chunks are the chunks of rows."""

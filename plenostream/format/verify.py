@@ -14,14 +14,16 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat
 from plenostream.field.precision import density_rounding, density_unit
+from plenostream.format.consolidated import ConsolidatedSource
 from plenostream.format.extra_arrays import ExtraCheck
 from plenostream.format.facts import brick_faults, mask_faults
 from plenostream.format.layout import ROW_ARRAYS, extra_names, groups_of
 from plenostream.format.levels import level_folder
-from plenostream.format.nodes import check_group_node, read_array_node, read_meta
+from plenostream.format.nodes import check_group_node, read_array_node, read_root
 from plenostream.format.reader import SceneStore
 from plenostream.format.remote import open_source
-from plenostream.format.source import SourceWithin
+from plenostream.format.source import ByteSource, SourceWithin
+from plenostream.format.stored import StoredArray
 from plenostream.format.tables import BrickTables, content_faults, structure_faults
 from plenostream.format.verify_report import Fault, VerifyReport
 from plenostream.results import Progress
@@ -47,8 +49,9 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
     where = os.fspath(path)
     tell = progress or (lambda word, done, n: None)
     with closing(open_source(path)) as source:
-        meta, _ = read_meta(source, where=where)
-        checks = [_checked(SceneStore(path=where, source=source, meta=meta), tell)]
+        root = read_root(source, where=where)
+        meta, by_root = root.meta, ConsolidatedSource(source, root.documents)
+        checks = [_checked(SceneStore(path=where, source=source, meta=meta), by_root, tell)]
         faults = [*checks[0].faults]
         for level in range(1, len(meta.levels) + 1):
             folder = level_folder(level)
@@ -57,7 +60,8 @@ def verify(path: str | os.PathLike[str], *, progress: Progress | None = None) ->
                 source=SourceWithin(source, f"{folder}/"),
                 meta=meta.level(level),
             )
-            checks.append(_checked(store, partial(_tell_of_level, tell, level)))
+            by_root_too = SourceWithin(by_root, f"{folder}/")
+            checks.append(_checked(store, by_root_too, partial(_tell_of_level, tell, level)))
             # What bricks a fault names are the scene's own.
             faults += (
                 replace(fault, array=f"{folder}/{fault.array or ''}".rstrip("/"), bricks=())
@@ -76,15 +80,17 @@ def _tell_of_level(tell: Progress, level: int, word: str, done: int, total: int)
     tell(f"{word} level {level}", done, total)
 
 
-def _checked(store: SceneStore, tell: Progress) -> _Check:
-    """Check a scene without its levels, or a level."""
+def _checked(store: SceneStore, by_root: ByteSource, tell: Progress) -> _Check:
+    """Check a scene without its levels, or a level; `by_root` has the documents that the root has."""
     check = _Check(store, tell)
     for group in groups_of(store.meta):
         with check.collecting():
             check_group_node(store.source, group, where=store.path)
+            check_group_node(by_root, group, where=store.path)
     for spec in store.specs.values():
         with check.collecting():
             store.arrays[spec.name] = read_array_node(store.source, spec, where=store.path)
+            check.copied(read_array_node(by_root, spec, where=store.path))
     tables = check.tables()
     if tables is None:
         check.rows_alone()
@@ -115,6 +121,15 @@ class _Check:
             yield
         except StoreFormat as error:
             self._add(Fault(message=str(error)))
+
+    def copied(self, array: StoredArray) -> None:
+        """Hold what the root says of an array against what its own document does."""
+        name = array.spec.name
+        if not array.is_as(self._store.arrays[name]):
+            raise StoreFormat(
+                f"{self._store.path}: the root's zarr.json says something else of {name} than its own: "
+                "have Zarr consolidate it again"
+            )
 
     def tables(self) -> BrickTables | None:
         """The tables; None if a chunk of them is damaged or the bricks' rows cannot be told."""

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -21,7 +20,8 @@ import numpy as np
 from numcodecs import blosc
 from numpy.typing import NDArray
 
-from plenostream.errors import InternalError
+from plenostream.errors import BrickCorrupt, InternalError
+from plenostream.format.consolidated import consolidated
 from plenostream.format.layout import (
     ATTRIBUTES_KEY,
     ArraySpec,
@@ -35,12 +35,15 @@ from plenostream.format.layout import (
 )
 from plenostream.format.levels import level_folder
 from plenostream.format.schema import check_attributes
+from plenostream.format.stored import as_converted
+from plenostream.format.target import ByteTarget, Put, put_at_once
 
 __all__ = [
     "ChunkWriter",
     "Edge",
     "encode_chunk",
-    "read_sound_chunk",
+    "is_sound_chunk",
+    "scene_documents",
     "write_documents",
     "write_edges",
 ]
@@ -93,13 +96,17 @@ def _checksum(packed: bytes) -> bytes:
     return int(google_crc32c.value(packed)).to_bytes(4, "little")
 
 
-def read_sound_chunk(scene: Path, spec: ArraySpec, chunk: int) -> bytes | None:
-    """The stored bytes of a chunk, or None when it is missing or does not match its checksum."""
+def is_sound_chunk(scene: ByteTarget, spec: ArraySpec, chunk: int) -> bool:
+    """Whether an earlier run has put a chunk, and it is there whole: matches its checksum, where its
+    place does not see to that."""
+    key = spec.chunk_key(chunk)
+    if not scene.was_put(key) or scene.puts_whole:
+        return scene.was_put(key)
     try:
-        stored = (scene / spec.chunk_key(chunk)).read_bytes()
-    except FileNotFoundError:
-        return None
-    return stored if _checksum(stored[:-4]) == stored[-4:] else None
+        stored = scene.read(key, at_most=as_converted(spec).chain.stored_limit)
+    except BrickCorrupt:
+        return False
+    return _checksum(stored[:-4]) == stored[-4:]
 
 
 class ChunkWriter:
@@ -108,8 +115,8 @@ class ChunkWriter:
     Memory: one chunk.
     """
 
-    def __init__(self, scene: Path, spec: ArraySpec, *, codec: str, start: int) -> None:
-        self._scene, self._spec, self._codec = scene, spec, codec
+    def __init__(self, put: Put, spec: ArraySpec, *, codec: str, start: int) -> None:
+        self._put, self._spec, self._codec = put, spec, codec
         self._next = start
         """Row that comes next."""
         self._begin = start
@@ -149,9 +156,7 @@ class ChunkWriter:
         end = min(first + spec.chunk_shape[0], spec.shape[0])
         rows = self._held[self._begin - first : self._next - first]
         if self._begin == first and self._next == end:
-            path = self._scene / spec.chunk_key(chunk)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_chunk(spec, rows, codec=self._codec))
+            self._put(spec.chunk_key(chunk), encode_chunk(spec, rows, codec=self._codec))
         else:
             self._edges.append(Edge(start=self._begin, rows=rows.copy()))
         self._begin = self._next
@@ -166,26 +171,21 @@ def _contiguous(spec: ArraySpec, edges: Iterable[Edge]) -> Iterator[Edge]:
         yield edge
 
 
-def write_edges(scene: Path, spec: ArraySpec, edges: Iterable[Edge], *, codec: str) -> None:
+def write_edges(put: Put, spec: ArraySpec, edges: Iterable[Edge], *, codec: str) -> None:
     """Write the chunks that `edges`, in order, make up together."""
     by_chunk = groupby(_contiguous(spec, edges), key=lambda e: e.start // spec.chunk_shape[0])
     for chunk, parts in by_chunk:
-        writer = ChunkWriter(scene, spec, codec=codec, start=chunk * spec.chunk_shape[0])
+        writer = ChunkWriter(put, spec, codec=codec, start=chunk * spec.chunk_shape[0])
         for part in parts:
             writer.append(part.rows)
         if writer.close():
             raise InternalError(f"{spec.name}: chunk {chunk} was not written whole")
 
 
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def _write_nodes(folder: Path, meta: SceneMeta, *, codec: str) -> None:
-    """Write the ``zarr.json`` of every array and group of a scene or level, but for its own."""
-    for name, spec in array_specs(meta).items():
-        document = {
+def _documents(meta: SceneMeta, *, codec: str) -> dict[str, dict[str, Any]]:
+    """The documents of the groups and arrays of a scene or level, by name, but for its own."""
+    arrays = {
+        name: {
             "zarr_format": 3,
             "node_type": "array",
             "shape": spec.shape,
@@ -194,26 +194,42 @@ def _write_nodes(folder: Path, meta: SceneMeta, *, codec: str) -> None:
             "attributes": {},
             "storage_transformers": [],
         }
-        _write_json(folder / name / "zarr.json", document)
-    for name in groups_of(meta):
-        _write_json(folder / name / "zarr.json", _GROUP | {"attributes": {}})
+        for name, spec in array_specs(meta).items()
+    }
+    return arrays | {name: _GROUP | {"attributes": {}} for name in groups_of(meta)}
 
 
-def write_documents(scene: Path, meta: SceneMeta, *, codec: str) -> None:
-    """Write the ``zarr.json`` of every array and group; that of the scene itself comes last.
-
-    It says `complete`: to be called when every chunk is there.
+def scene_documents(meta: SceneMeta, *, codec: str, where: str) -> dict[str, bytes]:
+    """The ``zarr.json`` of every array and group of a scene, by key; that of the scene itself, which
+    says `complete` and what all others say, comes last.
 
     Raises
     ------
-    StoreFormat : an attribute that no reader would take.
+    StoreFormat : an attribute that no reader would take; `where` is said.
     """
-    _write_nodes(scene, meta, codec=codec)
+    below = _documents(meta, codec=codec)
     for level in range(1, len(meta.levels) + 1):
-        folder = scene / level_folder(level)
-        _write_nodes(folder, meta.level(level), codec=codec)
-        for group in (folder, folder.parent):
-            _write_json(group / "zarr.json", _GROUP | {"attributes": {}})
+        folder = level_folder(level)
+        for name in (folder.partition("/")[0], folder):
+            below[name] = _GROUP | {"attributes": {}}
+        own = _documents(meta.level(level), codec=codec)
+        below |= {f"{folder}/{name}": document for name, document in own.items()}
     attributes = encode_attributes(meta, complete=True)
-    check_attributes(attributes[ATTRIBUTES_KEY], where=str(scene))
-    _write_json(scene / "zarr.json", _GROUP | {"attributes": attributes})
+    check_attributes(attributes[ATTRIBUTES_KEY], where=where)
+    root = _GROUP | {"attributes": attributes, "consolidated_metadata": consolidated(below)}
+    documents = {f"{name}/zarr.json": document for name, document in below.items()}
+    return {
+        key: f"{json.dumps(document, indent=2)}\n".encode()
+        for key, document in (documents | {"zarr.json": root}).items()
+    }
+
+
+def write_documents(scene: ByteTarget, meta: SceneMeta, *, codec: str, where: str) -> None:
+    """Put all `scene_documents`, that of the scene itself when all others are there: to be called when
+    every chunk is."""
+    documents = scene_documents(meta, codec=codec, where=where)
+    root = documents.popitem()
+    with put_at_once(scene) as put:
+        for key, text in documents.items():
+            put(key, text)
+    scene.put(*root)

@@ -11,8 +11,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from plenostream.errors import DeviceError
-from plenostream.integrator.interface import CPU_BYTES, Integrator, SampleRule, SceneShape
+from plenostream.errors import DeviceError, InvalidInput
+from plenostream.integrator.interface import CPU_BYTES, Integrator, Light, SampleRule, SceneShape
 from plenostream.options import Backend
 
 __all__ = ["ChosenBackend", "Terms", "open_integrator"]
@@ -21,6 +21,8 @@ _OTHER_DEVICES = ("jax_plugins", "libtpu")
 """Packages without which JAX knows no device but the CPU."""
 _WEIGHING = ("native",)
 """Backends that keep the weights of samples."""
+_DIFFERENTIATING = ("native", "warp")
+"""Backends that go back, see `Integrator.begin_back`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,25 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     Raises
     ------
     BudgetError : more device memory is allowed than the device grants.
-    DeviceError : there is no such device, or it cannot be used; or the rule asks for weights, which
-        this backend does not keep.
+    DeviceError : there is no such device, or it cannot be used; or the rule asks for weights or
+        derivatives, which this backend does not keep.
+    InvalidInput : the rule asks for derivatives of what has none.
     """
     chosen = _fastest(terms) if backend == "auto" else ChosenBackend(backend)
+    why = f" ({chosen.why})" if chosen.why else ""
     if terms.rule.weigh and chosen.name not in _WEIGHING:
-        why = f" ({chosen.why})" if chosen.why else ""
         raise DeviceError(
             f"the backend {chosen.name}{why} keeps no weights of samples; the backend native does, "
             "which draws on CPUs"
+        )
+    if terms.rule.differentiate and chosen.name not in _DIFFERENTIATING:
+        raise DeviceError(
+            f"the backend {chosen.name}{why} gives no derivatives; the backends native and warp do, "
+            "on CPUs and on NVIDIA GPUs"
+        )
+    if terms.rule.differentiate and terms.rule.light is Light.ADDS_UP:
+        raise InvalidInput(
+            "opacities that add up (model nvol) have no derivatives here; those of the model cuvol do"
         )
     return _MAKERS[chosen.name](terms), chosen
 

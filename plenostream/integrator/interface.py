@@ -10,12 +10,17 @@ knows bricks, rays, rows and the sample rule; it sees no scene, camera or file. 
         advance(the boxes of the wave and the tiles of rays that may meet them) -> report
     finish(background) -> colour, depth and alpha of every tile, and what else rays gather
 
+Where derivatives are asked for, the same rays may then go back: the same again with `begin_back` in
+place of `begin`, once a loss says what it makes of their colours, and `derivatives` in place of
+`finish`.
+
 Everything is arrays of NumPy; what goes to the device, when, and in which form is the integrator's
 business. `testing.plain` is an integrator in plain NumPy.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -29,6 +34,8 @@ from plenostream.field.basis import Basis
 from plenostream.field.finished import Place
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
+from plenostream.integrator.costs import DeviceCosts, HostCosts, Sizes
+from plenostream.integrator.loss import LossByRays, RowDerivatives
 
 __all__ = [
     "CPU_BYTES",
@@ -41,8 +48,10 @@ __all__ = [
     "HostCosts",
     "Integrator",
     "Light",
+    "LossByRays",
     "RaySource",
     "Report",
+    "RowDerivatives",
     "SampleRule",
     "SceneShape",
     "Sizes",
@@ -149,60 +158,8 @@ class SampleRule:
     """Density per world unit above which a sample ends density-depth."""
     weigh: bool = False
     """Whether the largest weights of samples are kept, for `Integrator.weights`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
-    """The shapes that rays are drawn with."""
-
-    n_tiles: int
-    """Tiles of rays, a multiple of `DeviceCosts.tile_step`."""
-    n_slots: int
-    """Bricks that the pool holds."""
-    n_pages: int
-    """Pages of colour rows that the pool holds, page 0 included."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceCosts:
-    """Bytes on the device: upper bounds, known before anything is allocated."""
-
-    slot_bytes: int
-    """A brick, without its colour rows."""
-    page_bytes: int
-    """A page of colour rows."""
-    tile_bytes: int
-    """All that is kept for a tile of 64 rays."""
-    tile_step: int
-    """Tiles come in multiples of this."""
-    fixed: dict[str, int]
-    """Everything else but temporaries, by what it is for."""
-    n_parts: int
-    """Parts that the tiles are dealt to, each drawn by a thread of its own."""
-    part_bytes: int
-    """Of `fixed`, what each part takes for itself."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostCosts:
-    """Bytes on the host that an integrator takes besides the arrays that it is given."""
-
-    kept_bytes: int
-    """What is kept for the scene."""
-    staging_bytes: int
-    """What bringing bricks in takes beside the two staging buffers that they arrive in."""
-    queue_bytes: int
-    """Work that waits for the device."""
-    pair_bytes: int
-    """A pair of a tile and a box while it is being prepared."""
-    packet_bytes: int
-    """Finding out what the packets of arbitrary rays meet."""
-    most_boxes: int
-    """Boxes that a packet can meet at most."""
-    least_tiles: int
-    """Tiles that rays take at least, few as they may be."""
-    n_parts: int
-    """Threads that draw."""
+    differentiate: bool = False
+    """Whether derivatives by the rows are kept, for `Integrator.derivatives`; not of `Light.ADDS_UP`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -228,6 +185,9 @@ class RaySource:
     """Whether `octant_keys` and `boxes_met` will be asked for: the rays have no common eye."""
     keys_only: bool = False
     """Whether nothing but `octant_keys` will be: their functions need no values."""
+    between: tuple[float, float] = (0.0, math.inf)
+    """Distances from the rays' origins (world units) between which all bricks lie that are drawn: an
+    integrator need not follow rays before or behind."""
 
     @property
     def n_tiles(self) -> int:
@@ -330,7 +290,8 @@ class Integrator(Protocol):
 
     def take_in(self, arrivals: Iterator[Arrivals]) -> None:
         """Bring bricks into the pool; they are there when `advance` is called next, which may be
-        what asks for them: the supply's threads gather them meanwhile."""
+        what asks for them: the supply's threads gather them meanwhile. One may come again in the slot
+        and the pages that it has, with other numbers in its rows: these take the place of the old."""
         ...
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
@@ -352,6 +313,43 @@ class Integrator(Protocol):
         """Largest weights [s, voxels] of samples, from 0 to 1, in the bricks of these slots [s] since
         they came in, whatever the rays: a sample's weight, with which its colour counts, is that of
         the eight voxels around it. Waits for all that was asked for; only where the rule says `weigh`.
+        """
+        ...
+
+    def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
+        """As `begin`, to go back through the samples of rays that were drawn and finished: `advance`
+        then adds to the derivatives of a loss by the rows of the bricks that are met, and nothing is
+        gathered. Samples, and where rays wait, are those of drawing, whatever the waves are; the rows
+        have to be those that were drawn. After the last wave comes `report`, which waits for them, and
+        then `drop`.
+
+        Parameters
+        ----------
+        rays, n_tiles : as they were begun; where nothing was begun or dropped since, their places need
+            not be found again
+        loss : its arrays are not to be changed before `drop`, or the next `begin`
+
+        Notes
+        -----
+        `docs/rules.md`, rule 34. Only where the rule says `differentiate`.
+        """
+        ...
+
+    def derivatives(
+        self, slots: NDArray[np.int32], into: RowDerivatives | None = None
+    ) -> RowDerivatives:
+        """Derivatives of the loss by the rows of the bricks in these slots [s], brick by brick and in
+        the order of their voxels, as they arrived: of all rays that went back since a brick came in or
+        was asked for last. They are 0 again afterwards. Waits for all that was asked for.
+
+        Parameters
+        ----------
+        into : room for as many rows, which is filled and given back; None: new arrays
+
+        Notes
+        -----
+        By the values that the pool holds, straight through their rounding. Sums are the same to the last
+        bit for the same rays in the same waves with as many threads.
         """
         ...
 

@@ -38,7 +38,7 @@ from plenostream.options.limits import (
     SHORTEST_PROJECTION,
 )
 from plenostream.options.opening import CACHE_SIZE
-from plenostream.options.packing import LEVELS
+from plenostream.options.packing import LEVELS, PACKING_SCHEDULER
 from plenostream.options.picture_files import (
     DEPTH_COLORMAPS,
     FileOptions,
@@ -97,6 +97,7 @@ __all__ = [
     "ORBIT",
     "OUTPUTS",
     "OVERLAP",
+    "PACKING_SCHEDULER",
     "PATH",
     "PIXEL",
     "POSES",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from plenostream.errors import InvalidInput
-from plenostream.rules import Spelled, Whole, check_record, described
+from plenostream.rules import Choice, Spelled, Whole, check_record, described
 
-__all__ = ["ClusterOptions"]
+__all__ = ["ClusterOptions", "Split"]
+
+Split = Literal["auto", "frames", "bricks"]
 
 _MOST_WORKERS = 256
 
@@ -43,6 +45,16 @@ class ClusterOptions:
             "GPUs, else 1.",
         ),
     ] = None  # fmt: skip
+    split: Annotated[
+        Split,
+        Choice(
+            choices=get_args(Split),
+            help="What workers share: frames, of which each draws some, or rows of one; or bricks, of which "
+            "each keeps a part on its device and draws what that shows. auto takes bricks for a "
+            "scene that takes more than a worker's device memory, where a part of it takes at most half; "
+            "else frames, for which each worker streams what it does not hold.",
+        ),
+    ] = "auto"
 
     def __post_init__(self) -> None:
         check_record(self)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from plenostream.field.levels import MOST_LEVELS
+from plenostream.options.clusters import ClusterOptions
 from plenostream.options.limits import MOST_THREADS
-from plenostream.rules import Memory, Whole
+from plenostream.rules import Memory, Whole, rules_of
 
-__all__ = ["LEVELS", "PackingMemory", "PackingThreads"]
+__all__ = ["LEVELS", "PACKING_SCHEDULER", "PackingMemory", "PackingThreads"]
 
 PackingMemory = Annotated[
     int | str, Memory(help="Bound on the process's memory above what the program itself takes.")
@@ -20,6 +22,12 @@ PackingThreads = Annotated[
         help="Threads that pack and compress.",
     ),
 ]  # fmt: skip
+PACKING_SCHEDULER = replace(
+    rules_of(ClusterOptions)["scheduler"],
+    help="Scheduler of a Dask cluster whose workers pack, all of them together within --host-memory. They "
+    "must see the source and the folder beside the scene (for one at a URL: the current folder), at the "
+    "same paths.",
+)
 LEVELS = Whole(
     least=0,
     most=MOST_LEVELS,

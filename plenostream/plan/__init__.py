@@ -8,7 +8,8 @@ from plenostream.plan.bundles import BundleScreen, TileBundles, bundle_levels, t
 from plenostream.plan.cones import ConeScreen, TileCones, tile_cones
 from plenostream.plan.cut import bricks_drawn
 from plenostream.plan.screen import BOXES_AT_ONCE, ParallelScreen, PinholeScreen, Screen
-from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, View
+from plenostream.plan.split import Cut, Split, bricks_within, fold, split_bricks
+from plenostream.plan.views import PAIRS_AT_ONCE, CameraView, PacketView, TilesView, View
 from plenostream.plan.waves import plan_waves, shells_of, split_waves
 
 __all__ = [
@@ -18,18 +19,24 @@ __all__ = [
     "BundleScreen",
     "CameraView",
     "ConeScreen",
+    "Cut",
     "PacketView",
     "ParallelScreen",
     "PinholeScreen",
     "Screen",
+    "Split",
     "TileBundles",
     "TileCones",
+    "TilesView",
     "View",
     "bricks_drawn",
+    "bricks_within",
     "build_boxes",
     "bundle_levels",
+    "fold",
     "plan_waves",
     "shells_of",
+    "split_bricks",
     "split_waves",
     "tile_bundles",
     "tile_cones",

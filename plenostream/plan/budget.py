@@ -64,6 +64,8 @@ class DeviceNeeds:
     """Tiles of a part come in multiples of this."""
     part_bytes: int = 0
     """Of the fixed bytes, those that each part takes for itself."""
+    resident: bool = False
+    """Whether the pool has to hold the whole scene."""
 
     def pool_bytes(self, n_slots: int, n_pages: int) -> int:
         """A pool of these sizes; page 0, the row of zeros, is one of the pages."""
@@ -76,7 +78,9 @@ class DeviceNeeds:
 
     @property
     def least_pool_bytes(self) -> int:
-        """A pool that holds the largest brick."""
+        """A pool that holds the largest brick, or all of them where they are to be resident."""
+        if self.resident:
+            return self.whole_pool_bytes
         return self.pool_bytes(1, self.largest_pages + 1)
 
     def tiles_per_part(self, rows: int) -> int:
@@ -90,7 +94,7 @@ class DeviceNeeds:
 
     @property
     def least_bytes(self) -> int:
-        """The smallest allowance that works: one row of tiles, one brick."""
+        """The smallest allowance that works: one row of tiles, and the smallest pool."""
         return self.fixed_bytes + self.rays_bytes(1) + self.least_pool_bytes
 
     @property
@@ -122,7 +126,7 @@ def divide_device(
 
     Raises
     ------
-    BudgetError : not even one row of tiles and one brick fit.
+    BudgetError : not even one row of tiles and the smallest pool fit.
     """
     if needs.smallest_bytes > allowed_bytes:
         raise _too_small(needs, allowed_bytes)
@@ -194,13 +198,14 @@ def _too_small(needs: DeviceNeeds, allowed_bytes: int) -> BudgetError:
     )
     if needs.rays_bytes(1) - least_tiles * needs.tile_bytes >= excess + _ROUND:
         remedies.append("make the picture narrower")
-    if needs.least_pool_bytes > excess:
+    if needs.least_pool_bytes > excess and not needs.resident:
         remedies.append("convert the model with a smaller --brick-size")
+    held = "all bricks, which are to stay there" if needs.resident else "the largest brick"
     return BudgetError(
         f"the device memory allowed, {format_bytes(allowed_bytes)}, is too small: this render "
         f"needs at least {format_least_bytes(smallest)} ({format_bytes(needs.fixed_bytes)} for kernels and "
         f"transfers, {format_bytes(needs.rays_bytes(1))} for one row of tiles, "
-        f"{format_bytes(needs.least_pool_bytes)} for the largest brick). Allow that much"
+        f"{format_bytes(needs.least_pool_bytes)} for {held}). Allow that much"
         f"{_remedies(remedies)}.",
         planned_bytes=smallest,
         allowed_bytes=allowed_bytes,

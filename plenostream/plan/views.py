@@ -17,7 +17,7 @@ from plenostream.plan.boxes import BoxTable
 from plenostream.plan.screen import Rects, Screen, rects_alive, rects_cover
 from plenostream.plan.waves import shells_of
 
-__all__ = ["PAIRS_AT_ONCE", "CameraView", "PacketView", "View", "expand_rects"]
+__all__ = ["PAIRS_AT_ONCE", "CameraView", "PacketView", "TilesView", "View", "expand_rects"]
 
 PAIRS_AT_ONCE = 65_536
 """Pairs that are made at once; bounds the host memory of pictures of any size."""
@@ -85,8 +85,13 @@ class CameraView:
         """See `View.nbytes`."""
         return self._rects.nbytes + self.bricks.nbytes + self.shells.nbytes
 
+    @property
+    def n_tiles(self) -> int:
+        """Tiles of the picture: rows * columns."""
+        return self._screen.rows * self._screen.columns
+
     def tiles_seen(self) -> NDArray[np.bool_]:
-        """Which tiles [rows * columns] may see a brick at all."""
+        """Which tiles [n_tiles] may see a brick at all."""
         return rects_cover(self._rects, self._screen.rows, self._screen.columns).reshape(-1)
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -110,6 +115,37 @@ class CameraView:
             some = Rects(rects.which[part], rects.first[part], rects.last[part])
             yield expand_rects(some, shells[part], alive, self._screen.columns)
             start = stop
+
+
+class TilesView:
+    """What some tiles of a camera see: the rays of all others are not drawn."""
+
+    def __init__(self, view: CameraView, tiles: NDArray[np.int64]) -> None:
+        """Take the numbers of the `tiles` [t] in `view`, rising; they count from 0 here."""
+        self._view, self._tiles = view, tiles
+        self.bricks, self.shells, self.left_out = view.bricks, view.shells, view.left_out
+        self._number = np.zeros(view.n_tiles, np.int64)
+        self._number[tiles] = np.arange(len(tiles))
+
+    @property
+    def nbytes(self) -> int:
+        """See `View.nbytes`."""
+        return self._view.nbytes + self._tiles.nbytes + self._number.nbytes
+
+    def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """See `View.hidden`."""
+        return self._view.hidden(bricks, self._of_all(alive))
+
+    def pairs(self, wanted: NDArray[np.bool_], alive: NDArray[np.bool_] | None) -> Iterator[Pairs]:
+        """See `View.pairs`."""
+        for pairs in self._view.pairs(wanted, self._of_all(alive)):
+            yield Pairs(self._number[pairs.tile], pairs.box, pairs.shell)
+
+    def _of_all(self, alive: NDArray[np.bool_] | None) -> NDArray[np.bool_]:
+        """Which tiles of the whole view are drawn and live."""
+        whole = np.zeros(len(self._number), np.bool_)
+        whole[self._tiles] = True if alive is None else alive[: len(self._tiles)]
+        return whole
 
 
 class PacketView:

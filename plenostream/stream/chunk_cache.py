@@ -100,16 +100,21 @@ class ChunkCache:
         self.counters = Counters()
         self._store = store
         self._stored_limit = _stored_limit(store)
-        # A small cache has room for fewer reads at a time than there are threads. Those that wait for
-        # another machine take half of it at most: the rest holds what has come.
-        self._n_parallel = min(n_threads, cache_bytes // smallest)
-        self._n_parallel += min(store.n_at_once, (cache_bytes // smallest - self._n_parallel) // 2)
         n_bytes = buffer_bytes(_chunk_sizes(store))
+        n_chunks = sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
+        # A small cache has room for fewer reads at a time than there are threads. Those that wait for
+        # another machine take half of it at most, or what all chunks leave: the rest holds what has come.
+        room = cache_bytes // smallest
+        self._n_decoding = min(n_threads, room)
+        left = (cache_bytes - n_chunks * n_bytes) // self._stored_limit - self._n_decoding
+        half = (room - self._n_decoding) // 2
+        self._most_waiting = min(store.source.most_at_once, max(left, half))
+        n_parallel = self._n_decoding + self._most_waiting
         self._memory = ChunkMemory(
             buffer_bytes=n_bytes,
             n_buffers=min(
-                (cache_bytes - self._n_parallel * self._stored_limit) // n_bytes,
-                sum(store.specs[name].n_chunks for name in ROW_ARRAYS),
+                (cache_bytes - n_parallel * self._stored_limit) // n_bytes,
+                n_chunks,
             ),
         )
         self._changed = threading.Condition()
@@ -127,7 +132,7 @@ class ChunkCache:
             name: np.zeros(store.specs[name].n_chunks, np.int64) for name in ROW_ARRAYS
         }
         """When each chunk was last decoded, on that clock; 0: never."""
-        self._threads = ThreadPoolExecutor(self._n_parallel, thread_name_prefix="plenostream-read")
+        self._threads = ThreadPoolExecutor(n_parallel, thread_name_prefix="plenostream-read")
 
     def close(self) -> None:
         """Forget what is queued, wait for the chunks being read, and end the threads."""
@@ -147,6 +152,16 @@ class ChunkCache:
     def n_reading(self) -> int:
         """Chunks that are being read and decoded."""
         return self._n_reading
+
+    @property
+    def n_waiting(self) -> int:
+        """Reads that are worth having under way beside those that are being decoded."""
+        return min(self._store.source.n_at_once, self._most_waiting)
+
+    @property
+    def n_coming(self) -> int:
+        """Chunks that are being read, or will be; some may be counted twice."""
+        return self._n_reading + len(self._awaited) + len(self._queue)
 
     def want(self, keys: Iterable[tuple[ChunkKey, int]], *, first: bool = False) -> None:
         """Have chunks read ahead, in order; each is wanted as many times more as its number says.
@@ -179,6 +194,21 @@ class ChunkCache:
             for key, times in keys:
                 if self._want_less(key, times):
                     self._tidy(key)
+            self._start_reading()
+
+    def forget(self, keys: Iterable[ChunkKey]) -> None:
+        """Have chunks that hold what they should not read again, from where they come from, when they are
+        needed the next time; what is in use stays."""
+        with self._changed:
+            for key in keys:
+                self._store.forget_chunk(*key)
+                entry = self._entries.get(key)
+                if entry is not None and entry.state is _State.READY and entry.n_users == 0:
+                    self._idle.pop(key, None)
+                    self._reserved.pop(key, None)
+                    self._forget(key, entry)
+                    if entry.buffer is not None:
+                        self._memory.give_back(entry.buffer)
             self._start_reading()
 
     @contextmanager
@@ -259,13 +289,14 @@ class ChunkCache:
 
         Nothing overtakes a chunk that has to wait for room: it would take that room away.
         """
+        n_parallel = self._n_decoding + self.n_waiting
         for queue, awaited in ((self._awaited, True), (self._queue, False)):
             while queue and not self._closed:
                 entry = self._entries.get(queue[0])
                 if entry is None or entry.state is not _State.QUEUED:
                     queue.popleft()
                     continue
-                if self._n_reading == self._n_parallel:
+                if self._n_reading >= n_parallel:
                     return
                 if (buffer := self._free_buffer(awaited)) is None:
                     return

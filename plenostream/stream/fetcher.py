@@ -22,6 +22,10 @@ from plenostream.stream.chunk_cache import ChunkCache, ChunkKey, Counters
 __all__ = ["BrickFetcher", "BrickRows"]
 
 
+_COMING = 2
+"""Times the reads that are under way at once: what is asked for, so that there are always enough."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BrickRows:
     """The rows of some bricks, one brick after another; n rows in all."""
@@ -70,6 +74,13 @@ class BrickFetcher(Closing):
         """Chunks that are being read and decoded."""
         return self._chunks.n_reading
 
+    @property
+    def wants_more(self) -> bool:
+        """Whether answers have to be waited for, and too few are asked for: more should be requested
+        than the next waves need."""
+        n_waiting = self._chunks.n_waiting
+        return n_waiting > 0 and self._chunks.n_coming < _COMING * n_waiting
+
     def request(self, brick_ids: ArrayLike) -> None:
         """Have the chunks of bricks [k] read ahead, in this order, as far as the cache has room.
 
@@ -115,6 +126,27 @@ class BrickFetcher(Closing):
         CancelledError : the rows are not wanted any more.
         """
         ids = self._checked(brick_ids)
+        for left in reversed(range(self._store.source.n_attempts)):
+            now = self._chunks.n_decoded
+            rows = self._gathered(ids, into, is_dropped)
+            strangers = self._strangers(ids, rows)
+            if not len(strangers):
+                break
+            # What was kept of them is not what was written, here or on the way: it is read again, now or
+            # the next time.
+            self._chunks.forget([key for key, _ in self._chunks_of(strangers)])
+            if not left:
+                raise self._no_match(int(strangers[0]))
+        self._checked_at[ids] = now
+        return rows
+
+    def _gathered(
+        self,
+        ids: NDArray[np.int64],
+        into: tuple[NDArray[Any], NDArray[Any]] | None,
+        is_dropped: Callable[[], bool],
+    ) -> BrickRows:
+        """`take`, without looking at the digests."""
         spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
         keys = _in_order(spans)
         tables, meta = self._store.tables, self._store.meta
@@ -124,7 +156,6 @@ class BrickFetcher(Closing):
         if into is None:
             into = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
         out: dict[str, NDArray[Any]] = {"rows/density": into[0][:n], "rows/sh": into[1][:n]}
-        now = self._chunks.n_decoded
         # Wanted by this call before the requests are taken back, so that nothing is lost between.
         self._chunks.want([(key, 1) for key in keys], first=True)
         n_held = 0
@@ -144,10 +175,7 @@ class BrickFetcher(Closing):
             raise self._with_brick(error, ids) from error
         finally:
             self._chunks.unwant([(key, 1) for key in list(keys)[n_held:]])
-        rows = BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
-        self._check_digests(ids, rows)
-        self._checked_at[ids] = now
-        return rows
+        return BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
 
     def wake(self) -> None:
         """Have every `take` that waits ask whether its rows are wanted."""
@@ -216,13 +244,14 @@ class BrickFetcher(Closing):
             np.maximum.at(latest, brick, self._chunks.decoded_at[name][chunk])
         return latest
 
-    def _check_digests(self, ids: NDArray[np.int64], rows: BrickRows) -> None:
-        """Those that have not been checked since their chunks were decoded: what stays in the cache
-        does not change."""
+    def _strangers(self, ids: NDArray[np.int64], rows: BrickRows) -> NDArray[np.int64]:
+        """Those of the bricks that do not match their digests, of those that have not been checked since
+        their chunks were decoded: what stays in the cache does not change."""
         tables = self._store.tables
         bounds = rows.row_start.tolist()
         due = self._checked_at[ids] < self._last_decoded(ids)
         due |= self._checked_at[ids] < 0
+        found = []
         for place in np.flatnonzero(due).tolist():
             brick_id = int(ids[place])
             mine = slice(bounds[place], bounds[place + 1])
@@ -230,12 +259,16 @@ class BrickFetcher(Closing):
                 tables.index[brick_id], tables.mask[brick_id], rows.density[mine], rows.sh[mine]
             )
             if digest != tables.digest[brick_id]:
-                raise BrickCorrupt(
-                    f"{self._store.path}: {self._name(brick_id)} does not match its digest: its "
-                    "rows are not those that were written there. Convert the checkpoint again, or "
-                    "copy the scene again from where it is whole.",
-                    brick_id=brick_id,
-                )
+                found.append(brick_id)
+        return np.array(found, np.int64)
+
+    def _no_match(self, brick_id: int) -> BrickCorrupt:
+        return BrickCorrupt(
+            f"{self._store.path}: {self._name(brick_id)} does not match its digest: its rows are not "
+            "those that were written there. Convert the checkpoint again, or copy the scene again from "
+            "where it is whole.",
+            brick_id=brick_id,
+        )
 
 
 def _in_order(spans: dict[str, Spans]) -> dict[ChunkKey, list[tuple[int, int, int]]]:

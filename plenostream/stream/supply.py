@@ -52,6 +52,11 @@ class BrickSupply:
         """Say which bricks the coming frame shows."""
         self._residency.begin_frame(bricks)
 
+    @property
+    def wants_more(self) -> bool:
+        """See `BrickFetcher`."""
+        return self._fetcher.wants_more
+
     def request(self, wave: NDArray[np.int64]) -> None:
         """Have the missing bricks of a coming wave read ahead."""
         self._fetcher.request(self._residency.missing(wave))

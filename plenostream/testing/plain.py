@@ -20,14 +20,17 @@ from plenostream.integrator.interface import (
     DeviceCosts,
     HostCosts,
     Light,
+    LossByRays,
     RaySource,
     Report,
+    RowDerivatives,
     SampleRule,
     SceneShape,
     Sizes,
 )
 from plenostream.integrator.lattice import GridArrays, Spacing, lattice
 from plenostream.integrator.staging_memory import plain_memory
+from plenostream.testing.plain_back import BackSamples, PlainBack
 
 __all__ = ["PlainIntegrator"]
 
@@ -52,8 +55,8 @@ class PlainIntegrator:
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         voxels, columns = self._scene.bricks.voxels, 3 * self._scene.basis_dim
         return DeviceCosts(
-            slot_bytes=voxels * (16 + 8 * self._rule.weigh) + 24,
-            page_bytes=PAGE_ROWS * columns * 8,
+            slot_bytes=voxels * (16 + 8 * self._rule.weigh + 8 * self._rule.differentiate) + 24,
+            page_bytes=PAGE_ROWS * columns * 8 * (1 + self._rule.differentiate),
             tile_bytes=TILE_RAYS
             * 8
             * (_RAY_NUMBERS + self._scene.basis_dim + self._rule.aovs.n_columns),
@@ -86,12 +89,18 @@ class PlainIntegrator:
         self._corner = np.zeros((n_slots, 3), np.int64)
         self._weight = np.zeros((n_slots if self._rule.weigh else 0, voxels))
         self._rows = np.zeros((n_pages * PAGE_ROWS, 3 * self._scene.basis_dim))
+        self._back = PlainBack(self._rule, self._row_of, self._rows)
 
     @property
     def pool_is_lost(self) -> bool:
         return self._density is None
 
+    def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
+        self.begin(rays, n_tiles)
+        self._back.begin(loss)
+
     def begin(self, rays: RaySource, n_tiles: int) -> None:
+        self._back.end()
         grid = self._scene.grid
         arrays = GridArrays(grid.extent, grid.margin, grid.scale, grid.offset)
         origins, dirs, valid = rays.make(np, *rays.per_tile, *rays.shared)
@@ -112,7 +121,7 @@ class PlainIntegrator:
         costs, pool = self.device_costs(rays), 0
         if self._density is not None:
             pool = self._density.nbytes + self._row_of.nbytes + self._rows.nbytes
-            pool += self._weight.nbytes
+            pool += self._weight.nbytes + self._back.nbytes
         self._peak = max(self._peak, pool + n_tiles * costs.tile_bytes)
 
     def octant_keys(self) -> NDArray[np.int64]:
@@ -154,6 +163,7 @@ class PlainIntegrator:
             self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
             self._rows[places] = some.sh[rows]
             self._weight[slot : slot + 1] = 0.0
+            self._back.clear(slot)
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size
         self._counts["bytes_uploaded"] += some.nbytes
 
@@ -200,9 +210,11 @@ class PlainIntegrator:
             coefficients += weight[:, None] * self._rows[self._row_of[slot, voxel]]
         self._counts["samples_marched"] += len(rays)
         counts = np.where(sigma > rule.sigma_thresh, sigma, 0.0)
-        passes = np.exp(-counts * rule.step_size * self._per_t[rays])
+        length = rule.step_size * self._per_t[rays]
+        passes = np.exp(-counts * length)
         by_channel = coefficients.reshape(len(rays), 3, -1) * self._basis[rays, None]
-        colour = np.maximum(by_channel.sum(-1) + 0.5, 0.0)
+        signed = by_channel.sum(-1) + 0.5
+        colour = np.maximum(signed, 0.0)
         t = self._lattice.t_min[rays] + k * rule.step_size
         weight = self._trans[rays] * (1.0 - passes)
         self._depth[rays] += weight * t * self._per_t[rays]
@@ -212,6 +224,7 @@ class PlainIntegrator:
         before = self._left[rays]
         if rule.light is Light.OPAQUE_END:
             is_last = k == self._lattice.n_samples[rays] - 1
+            length = np.where(is_last, OPAQUE_LENGTH, length)
             passes = np.where(is_last, np.exp(-counts * OPAQUE_LENGTH), passes)
         taken = before * (1.0 - passes)
         ended = before * passes < rule.stop_thresh
@@ -224,6 +237,24 @@ class PlainIntegrator:
                 voxel = first + np.dot(offset, (edge * edge, edge, 1))
                 np.maximum.at(self._weight[slot], voxel, taken)
         self._colour[rays] += taken[:, None] * colour
+        if self._back.is_on:
+            first = (local * (edge * edge, edge, 1)).sum(1)
+            self._back.add(
+                BackSamples(
+                    rays=rays,
+                    slot=slot,
+                    voxels=first[:, None]
+                    + np.array(list(np.ndindex(2, 2, 2))) @ (edge * edge, edge, 1),
+                    within=within,
+                    sigma=counts,
+                    length=length,
+                    weight=taken,
+                    after=before * passes,
+                    signed=signed,
+                    seen=self._colour[rays],
+                    basis=self._basis[rays],
+                )
+            )
         self._left[rays] = np.where(ended, 0.0, before - taken)
 
     def _gather(
@@ -260,6 +291,11 @@ class PlainIntegrator:
 
     def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
         return self._weight[slots].astype(np.float32)
+
+    def derivatives(
+        self, slots: NDArray[np.int32], into: RowDerivatives | None = None
+    ) -> RowDerivatives:
+        return self._back.take(slots, into)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         colour = self._colour + self._left[:, None] * background

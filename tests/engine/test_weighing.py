@@ -152,7 +152,7 @@ def test_bricks_that_leave_the_pool_hand_over_what_they_weigh(
             evicted += stats.bricks_evicted
             assert stats.peak_device_bytes <= plan.planned_device_bytes
             assert stats.peak_host_bytes <= plan.planned_host_bytes
-        session.collect_weights()
+        session.let_go()
         session.close()
         assert evicted > 20
         np.testing.assert_allclose(dense(scene, weights), expected, rtol=0, atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,18 @@ def test_consolidated_metadata_is_let_be(scene: Path, tmp_path: Path) -> None:
         warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
         zarr.consolidate_metadata(copied)
     assert verify(copied).ok
+
+
+def test_a_root_that_says_something_else_of_an_array_is_found(scene: Path, tmp_path: Path) -> None:
+    copied = zarr_copy(scene, tmp_path / "c.zarr", {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
+        zarr.consolidate_metadata(copied)
+    root = json.loads((copied / "zarr.json").read_bytes())
+    del root["consolidated_metadata"]["metadata"]["rows/sh"]["codecs"][-1]
+    (copied / "zarr.json").write_text(json.dumps(root))
+    (fault,) = verify(copied).faults
+    assert "something else of rows/sh" in fault.message
 
 
 def test_chunk_that_zarr_leaves_out_is_its_fill_value(tmp_path: Path) -> None:

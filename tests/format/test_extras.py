@@ -16,11 +16,11 @@ from plenostream.errors import BrickCorrupt, StoreFormat
 from plenostream.field.background import BackgroundLayers
 from plenostream.format import layout
 from plenostream.format.extra_arrays import basis_of
+from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.info import info_lines, scene_info
 from plenostream.format.layout import ATTRIBUTES_KEY, SceneMeta, _checksum, decode_attributes
 from plenostream.format.reader import SceneStore, open_store
 from plenostream.format.schema import BACKGROUND_ATTRIBUTES, BASIS_ATTRIBUTES
-from plenostream.format.staging import Staging
 from plenostream.format.verify import verify
 from plenostream.options import RenderOptions
 from plenostream.stream.texels import Texels, most_texel_bytes
@@ -218,7 +218,7 @@ def test_info_says_what_there_is(write: Callable[..., Path]) -> None:
 
 def test_scene_may_be_replaced_and_nothing_else_goes_with_it(write: Callable[..., Path]) -> None:
     scene = write(LAYERS | TEXTURE)
-    Staging(scene, overwrite=True)
+    FolderStaging(scene, overwrite=True)
     (scene / "background" / "notes.txt").write_text("mine")
     with pytest.raises(Exception, match=r"notes\.txt"):
-        Staging(scene, overwrite=True)
+        FolderStaging(scene, overwrite=True)

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from plenostream.errors import InternalError
 from plenostream.field.grid import GridSpec
 from plenostream.format.layout import ArraySpec, SceneMeta, array_specs
+from plenostream.format.target import FolderTarget
 from plenostream.format.writer import (
     ChunkWriter,
     Edge,
     encode_chunk,
-    read_sound_chunk,
+    is_sound_chunk,
     write_documents,
     write_edges,
 )
@@ -67,17 +68,32 @@ def test_chunks_are_those_that_zarr_reads(tmp_path: Path, codec: str) -> None:
         "bricks/digest": rng.integers(0, 2**63, 5).astype(np.uint64),
     }
     for name, rows in values.items():
-        writer = ChunkWriter(tmp_path, specs[name], codec=codec, start=0)
+        writer = ChunkWriter(FolderTarget(tmp_path).put, specs[name], codec=codec, start=0)
         writer.append(rows)
         assert writer.close() == []
-    write_documents(tmp_path, META, codec=codec)
+    write_documents(FolderTarget(tmp_path), META, codec=codec, where="it")
     group = zarr.open_group(tmp_path, mode="r")
     for name, rows in values.items():
         np.testing.assert_array_equal(np.asarray(group[name]), rows)
 
 
+def test_zarr_finds_in_the_root_what_all_other_documents_say(tmp_path: Path) -> None:
+    write_documents(FolderTarget(tmp_path), META, codec="zstd", where="it")
+    with_root, alone = (
+        {
+            name: node.metadata.to_dict() | {"consolidated_metadata": None}
+            for name, node in zarr.open_group(tmp_path, mode="r", use_consolidated=kept).members(
+                max_depth=None
+            )
+        }
+        for kept in (True, False)
+    )
+    assert with_root == alone
+    assert len(alone) == len(array_specs(META)) + 2
+
+
 def test_missing_chunk_reads_as_nan_in_zarr(tmp_path: Path) -> None:
-    write_documents(tmp_path, META, codec="zstd")
+    write_documents(FolderTarget(tmp_path), META, codec="zstd", where="it")
     assert np.isnan(np.asarray(zarr.open_group(tmp_path, mode="r")["rows/density"])).all()
 
 
@@ -100,17 +116,17 @@ def test_writers_of_parts_together_write_what_one_writes(
     spec = small_spec(n_rows)
     values = np.arange(2 * n_rows, dtype=np.float32).reshape(n_rows, 2)
     one, many = (tmp_path_factory.mktemp("scene") for _ in range(2))
-    whole = ChunkWriter(one, spec, codec="lz4", start=0)
+    whole = ChunkWriter(FolderTarget(one).put, spec, codec="lz4", start=0)
     whole.append(values)
     assert whole.close() == []
     edges: list[Edge] = []
     bounds = sorted({0, n_rows, *(min(cut, n_rows) for cut in cuts)})
     for start, stop in zip(bounds, bounds[1:], strict=False):
-        writer = ChunkWriter(many, spec, codec="lz4", start=start)
+        writer = ChunkWriter(FolderTarget(many).put, spec, codec="lz4", start=start)
         for at in range(start, stop, step):
             writer.append(values[at : min(at + step, stop)])
         edges += writer.close()
-    write_edges(many, spec, edges, codec="lz4")
+    write_edges(FolderTarget(many).put, spec, edges, codec="lz4")
     assert stored(many) == stored(one)
 
 
@@ -118,39 +134,39 @@ def test_rows_that_nobody_wrote_are_an_internal_error(tmp_path: Path) -> None:
     rows = np.zeros((3, 2), np.float32)
     edges = [Edge(start=10, rows=rows), Edge(start=14, rows=rows)]
     with pytest.raises(InternalError, match="rows 13 to 14"):
-        write_edges(tmp_path, small_spec(30), edges, codec="zstd")
+        write_edges(FolderTarget(tmp_path).put, small_spec(30), edges, codec="zstd")
 
 
 def test_rows_of_another_type_are_an_internal_error(tmp_path: Path) -> None:
-    writer = ChunkWriter(tmp_path, small_spec(30), codec="zstd", start=0)
+    writer = ChunkWriter(FolderTarget(tmp_path).put, small_spec(30), codec="zstd", start=0)
     with pytest.raises(InternalError, match="float64"):
         writer.append(np.zeros((3, 2)))
 
 
 def test_rows_beyond_the_array_are_an_internal_error(tmp_path: Path) -> None:
-    writer = ChunkWriter(tmp_path, small_spec(2), codec="zstd", start=0)
+    writer = ChunkWriter(FolderTarget(tmp_path).put, small_spec(2), codec="zstd", start=0)
     with pytest.raises(InternalError, match="3 rows"):
         writer.append(np.zeros((3, 2), np.float32))
 
 
 def test_chunk_with_a_flipped_bit_is_not_sound(tmp_path: Path) -> None:
     spec = small_spec(10)
-    writer = ChunkWriter(tmp_path, spec, codec="zstd", start=0)
+    writer = ChunkWriter(FolderTarget(tmp_path).put, spec, codec="zstd", start=0)
     writer.append(np.ones((10, 2), np.float32))
     writer.close()
-    assert read_sound_chunk(tmp_path, spec, 0) is not None
+    assert is_sound_chunk(FolderTarget(tmp_path), spec, 0)
     path = tmp_path / spec.chunk_key(0)
     content = bytearray(path.read_bytes())
     content[7] ^= 1
     path.write_bytes(content)
-    assert read_sound_chunk(tmp_path, spec, 0) is None
+    assert not is_sound_chunk(FolderTarget(tmp_path), spec, 0)
 
 
 def test_missing_chunk_is_not_sound(tmp_path: Path) -> None:
-    assert read_sound_chunk(tmp_path, small_spec(10), 0) is None
+    assert not is_sound_chunk(FolderTarget(tmp_path), small_spec(10), 0)
 
 
 def test_scene_says_that_it_is_complete(tmp_path: Path) -> None:
-    write_documents(tmp_path, META, codec="zstd")
+    write_documents(FolderTarget(tmp_path), META, codec="zstd", where="it")
     document = json.loads((tmp_path / "zarr.json").read_text())
     assert document["attributes"]["plenostream"]["complete"] is True

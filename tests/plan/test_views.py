@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plenostream.field.tiles import Pairs
-from plenostream.plan import BoxTable, CameraView, PacketView
+from plenostream.plan import BoxTable, CameraView, PacketView, TilesView
 from plenostream.plan import views as views_module
 from plenostream.plan.screen import Rects
 from plenostream.plan.views import expand_rects
@@ -126,6 +126,22 @@ def test_brick_is_hidden_when_no_tile_of_its_own_rectangle_is_alive() -> None:
     bricks = np.array([8, 1, 5, 9, 0])
     hidden = view.hidden(bricks, alive).tolist()
     assert hidden == [b not in seen for b in bricks]
+
+
+@pytest.mark.parametrize("reported", [False, True])
+def test_some_tiles_of_a_view_have_their_pairs_under_numbers_of_their_own(reported: bool) -> None:
+    view, *_ = pinhole_view(6)
+    tiles = np.flatnonzero(np.random.default_rng(5).random(ROWS * COLUMNS) < 0.5)
+    alive = np.random.default_rng(6).random(len(tiles)) < 0.7 if reported else None
+    whole = np.zeros(ROWS * COLUMNS, np.bool_)
+    whole[tiles] = True if alive is None else alive
+    wanted, some = np.arange(10) % 3 > 0, TilesView(view, tiles)
+    found = [pair for pairs in some.pairs(wanted, alive) for pair in as_pairs(pairs)]
+    expected = [pair for pairs in view.pairs(wanted, whole) for pair in as_pairs(pairs)]
+    assert [(tiles[tile], *rest) for tile, *rest in found] == expected != []
+    if alive is not None:
+        hidden = some.hidden(view.bricks, np.append(alive, True))  # reports may be padded
+        assert hidden.tolist() == view.hidden(view.bricks, whole).tolist()
 
 
 def packet_view() -> tuple[PacketView, Pairs, np.ndarray]:

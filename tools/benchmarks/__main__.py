@@ -245,6 +245,199 @@ def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
     click.echo("\n".join(table_lines({os.path.basename(place): list(level_rows(found))})))
 
 
+def _line_options(command: Any) -> Any:
+    """Decorator that gives a command --latency and --rate of a line that is simulated."""
+    latency = click.option(
+        "--latency",
+        type=click.FloatRange(0, 10_000),
+        multiple=True,
+        default=(1.0, 20.0, 100.0),
+        show_default=True,
+        help="Milliseconds until an answer begins; may be repeated.",
+    )
+    rate = click.option(
+        "--rate",
+        type=click.FloatRange(0, min_open=True),
+        default=100.0,
+        show_default=True,
+        help="Megabytes a second that all answers together come with.",
+    )
+    return latency(rate(command))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@_line_options
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def remote(
+    place: str,
+    latency: tuple[float, ...],
+    rate: float,
+    rounds: int,
+    target: Path | None,
+    **flags: Any,
+) -> None:
+    """Measure a SCENE (a folder) that lies on a web server far away, beside the same on this disk.
+
+    First frame and orbit from nothing, through a line that a server on this machine simulates, and again
+    with what --cache kept of the first frame. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax(stream.device_bytes)
+    from benchmarks.remote import measure_remote, remote_rows
+    from benchmarks.table import as_json, table_lines
+
+    cameras = _cameras(place, flags, orbit=_ORBIT)
+    found = measure_remote(
+        place,
+        cameras,
+        latencies_ms=latency,
+        rate=rate * 1e6,
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    rows = list(remote_rows(found, len(cameras)))
+    click.echo("\n".join(table_lines({os.path.basename(place): rows})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@_line_options
+@_rounds_option
+@_json_option
+def shards(
+    place: str, latency: tuple[float, ...], rate: float, rounds: int, target: Path | None
+) -> None:
+    """Say whether shards would bring all rows of a SCENE (a folder) from afar sooner than a file a chunk."""
+    from benchmarks.shards import measure_shards, shard_rows
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_shards(place, latencies_ms=latency, rate=rate * 1e6, rounds=rounds, say=_say)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(shard_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def back(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what derivatives of a loss by the rows of a SCENE cost, beside drawing what it is of.
+
+    The first view as a whole, and tiles of 8x8 pixels of random ones. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.back import back_rows, measure_back
+    from benchmarks.table import as_json, table_lines
+
+    cameras = _cameras(place, flags, orbit=_ORBIT)
+    found = measure_back(place, cameras, options=options, stream=stream, rounds=rounds, say=_say)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(back_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def seams(place: str, target: Path | None, **flags: Any) -> None:
+    """Say what --level auto does where levels of a SCENE meet, and when bricks change their level.
+
+    In rays that cross faces between levels, pictures with the finer voxels on the face and with the
+    coarser level's values there are compared with the exact one, in plain NumPy: minutes for 200x200
+    pixels. Then the camera comes nearer, 1 % a picture. An orbit's first view unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.seams import measure_seams, seam_rows
+    from benchmarks.table import as_json, table_lines
+
+    camera = _cameras(place, flags, orbit=1)[0]
+    found = measure_seams(place, camera, options=options, stream=stream, say=_say)
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(seam_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@_rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@_json_option
+def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what a SCENE costs that workers of one core keep together, each a set of its bricks.
+
+    Films by each of the numbers of --workers take turns; what is compared with is the first. Eight views
+    around the scene unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.subvolumes import measure_subvolumes, subvolume_rows
+    from benchmarks.table import as_json, table_lines
+
+    found = measure_subvolumes(
+        place,
+        _cameras(place, flags, orbit=8),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=_say,
+    )
+    _save(target, as_json(found))
+    click.echo("\n".join(table_lines({os.path.basename(place): list(subvolume_rows(found))})))
+
+
+@bench.command()
+@click.argument("place", metavar="SCENE")
+@click.option("--workers", metavar="NUMBERS", default="1,10,100", show_default=True)
+@click.option("--copies", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--pictures", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@rule_option("--size", rule=SIZE, default=(1920, 1080), shown="1920x1080")
+@_json_option
+def simulate(
+    place: str,
+    workers: str,
+    copies: int,
+    pictures: int,
+    size: tuple[int, int],
+    target: Path | None,
+) -> None:
+    """Plan a SCENE, --copies times as long along each axis, for clusters of these numbers of workers.
+
+    Bricks are split, and pictures planned, as they would be; a scheduler of Dask hands out the tasks of
+    --pictures to workers that do nothing but send what they would.
+    """
+    prepare_jax()
+    from benchmarks.simulation import simulate_split, simulation_lines
+
+    found = simulate_split(
+        place,
+        workers=[int(number) for number in workers.split(",")],
+        copies=copies,
+        pictures=pictures,
+        size=size,
+        say=_say,
+    )
+    _save(target, [each.to_dict() for each in found])
+    click.echo("\n".join(simulation_lines(found)))
+
+
 @bench.command()
 @click.argument("place", metavar="SCENE")
 @rule_option("--size", rule=SIZE, default=(512, 512), shown="512x512")

@@ -55,6 +55,8 @@ def build_walks(
     kernels: list[tuple[str, int, Any, int]] = []
     for dim in basis_dims:
         kernels.append(("walk", dim, walk_kernel(dim, precision, Light.MULTIPLIES), BLOCK_THREADS))
+        back = walk_kernel(dim, precision, Light.MULTIPLIES, goes_back=True)
+        kernels.append(("walk back", dim, back, BLOCK_THREADS))
     puts = uploads(9, 16, precision, "float16", BATCH_BRICKS)._asdict()
     kernels += [(f"put {name}", 9, kernel, _UPLOAD_THREADS) for name, kernel in puts.items()]
     for name, basis_dim, kernel, threads in kernels:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from plenostream.field.precision import density_unit
 from plenostream.files.paths import PathLike
 from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import SceneMeta
+from plenostream.format.remote_staging import open_staging
 from plenostream.format.schema import MOST_VOXELS_AN_AXIS
 from plenostream.format.staging import Staging
 from plenostream.importers.arrays.boxes import BoxSource
@@ -60,8 +60,8 @@ class DescribedSource:
     name: str
     """Said in the scene's attributes."""
     form: ValueForm
-    open: Callable[[Path, Progress], BoxSource]
-    """Given the folder of the work, and whom to tell of it."""
+    open: Callable[[Staging, Progress], BoxSource]
+    """Given the place of the work, and whom to tell of it."""
     n_bytes: int = 0
     """Size of what is read, where it has one."""
     held_bytes: int = 0
@@ -96,7 +96,7 @@ def make_scene(
             f"the grid has {grid.size} voxels; expected {MOST_VOXELS_AN_AXIS} an axis at most"
         )
     density_unit(grid)  # refuses what nobody could draw
-    staging = Staging(target, overwrite=options.overwrite)
+    staging = open_staging(target, overwrite=options.overwrite)
     bricks = BrickGrid(size=grid.size, brick_size=options.brick_size)
     form = source.form
     width = widest_boxes(
@@ -118,14 +118,14 @@ def make_scene(
     }
     with staging.begin(journal, resume=options.resume):
         files = slab_files(staging.folder, bricks, form)
-        counts = gather(
-            source.open(staging.folder, tell), bricks, form, files, width=width, tell=tell
-        )
+        counts = gather(source.open(staging, tell), bricks, form, files, width=width, tell=tell)
         source.close()
         memory = plan_slabs(
             bricks,
             counts,
             options,
+            scene=staging.scene,
+            sh_columns=form.columns,
             row_bytes=int(form.row_bytes * _READ_AGAIN),
             widest=_WIDEST_COLUMN,
         )
@@ -133,6 +133,7 @@ def make_scene(
         check_disk(staging.folder, int(slab_rows.sum()) * form.row_bytes, what="Packing")
         job = SlabJob(
             work=str(staging.folder),
+            scene=staging.scene,
             meta=_meta(grid, source, options, counts.n_voxels, int(slab_rows.sum())),
             codec=options.codec,
             source=TiledVoxels(slabs=files, bricks=bricks),
@@ -146,6 +147,7 @@ def make_scene(
         return published(
             staging,
             meta,
+            codec=options.codec,
             began=began,
             planned_bytes=max(gathered, memory.planned_bytes, level_bytes),
             spill_bytes=counts.n_voxels * form.row_bytes,

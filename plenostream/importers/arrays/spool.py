@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from plenostream.errors import InvalidInput, shown
 from plenostream.field.grid import BrickGrid
 from plenostream.files import durable
-from plenostream.format.staging import write_atomically
+from plenostream.files.durable import write_atomically
 from plenostream.importers.arrays.boxes import BoxValues, Triple, VoxelBox
 from plenostream.importers.arrays.sources import reading
 from plenostream.importers.arrays.values import ValueForm

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from plenostream.field.grid import BrickGrid
 from plenostream.files import durable
+from plenostream.files.durable import write_atomically
 from plenostream.format.layout import SLAB_BRICKS
-from plenostream.format.staging import write_atomically
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.rowfile import RowTable, merge_runs
 from plenostream.importers.packing.voxels import BoxVoxels

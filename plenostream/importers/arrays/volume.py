@@ -76,7 +76,7 @@ def convert_volume(
     described = DescribedSource(
         name=os.path.basename(os.path.abspath(array.path)),
         form=form,
-        open=lambda work, tell: classified.source(bricks),
+        open=lambda staging, tell: classified.source(bricks),
         n_bytes=int(np.prod(array.size, dtype=np.int64)) * array.dtype.itemsize,
         held_bytes=classified.source(bricks).planes.n_bytes,
         identity={

@@ -34,7 +34,7 @@ def write_scene(
     name: str | None = None,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Write a scene of any size at `path`, a folder, from voxels that `source` holds.
+    """Write a scene of any size at `path`, a folder or a URL of one, from voxels that `source` holds.
 
     Memory is bounded by `options.host_memory` (what a function or an array takes for itself is not
     counted), nothing that opens as a scene is there before everything is written, and the same
@@ -102,13 +102,15 @@ def _described(
         return DescribedSource(
             name=name or "function",
             form=form,
-            open=lambda work, tell: FunctionSource(source, form),
+            open=lambda staging, tell: FunctionSource(source, form),
         )
     if isinstance(source, Iterable) and not isinstance(source, str | bytes | dict):
         return DescribedSource(
             name=name or "bricks",
             form=form,
-            open=lambda work, tell: spool_bricks(source, bricks, form, work, tell=tell),
+            open=lambda staging, tell: spool_bricks(
+                source, bricks, form, staging.folder, tell=tell
+            ),
         )
     raise InvalidInput(
         f"source is {shown(source)}; expected arrays (density, colours), an array of both, a function "
@@ -145,7 +147,7 @@ def _of_arrays(
     return DescribedSource(
         name=name or "arrays",
         form=form,
-        open=lambda work, tell: make(),
+        open=lambda staging, tell: make(),
         n_bytes=sum(int(np.prod(a.shape, dtype=np.int64)) * a.dtype.itemsize for a in held),
         held_bytes=make().planes.n_bytes,
         identity={"types": [str(array.dtype) for array in held]},

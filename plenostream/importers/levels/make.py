@@ -1,7 +1,7 @@
 """Makes the coarser levels of a scene whose bricks are packed, one after another, and finishes it.
 
-A level is counted and packed in a folder of its own and moved into the scene when it is whole; a
-file beside it then says what it counts, so that work that was cut off goes on from there.
+A level is counted and packed with a work folder of its own; a file in it says what it counts once it
+is whole, so that work that was cut off goes on from there.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -20,16 +19,16 @@ import numpy as np
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import BrickGrid
 from plenostream.field.levels import coarse_grid, halvings
+from plenostream.files.durable import write_atomically
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SLAB_BRICKS, SceneMeta
 from plenostream.format.levels import LevelCounts, level_folder
-from plenostream.format.staging import write_atomically
-from plenostream.format.writer import write_documents
+from plenostream.format.target import ByteTarget, TargetWithin
 from plenostream.importers.levels.source import HalvedVoxels
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.graph import n_workers
 from plenostream.importers.packing.planes import PlaneCounts, count_box
-from plenostream.importers.packing.sizing import check_disk, plan_memory
+from plenostream.importers.packing.sizing import check_disk, plan_memory, sending_bytes
 from plenostream.importers.packing.slab import SlabJob
 from plenostream.importers.packing.steps import pack_scene
 from plenostream.options import ConvertOptions
@@ -37,7 +36,7 @@ from plenostream.results import Progress
 
 __all__ = ["finish_scene", "levels_asked"]
 
-_COLUMN = 8
+_COLUMN = 16
 """Bricks along y and z that are packed at a time: most of a sparse grid is then passed over."""
 _CACHE_SHARE = 8
 """Of the memory allowed, the part that decoded chunks of the finer level may take."""
@@ -61,14 +60,14 @@ def levels_asked(size: tuple[int, int, int], asked: int | str) -> int:
 
 
 def finish_scene(
-    work: Path, scene: Path, meta: SceneMeta, options: ConvertOptions, tell: Progress
+    work: Path, scene: ByteTarget, meta: SceneMeta, options: ConvertOptions, tell: Progress
 ) -> tuple[SceneMeta, int]:
-    """Make the levels that are asked for, and write the documents of all; `scene` is then whole.
+    """Make the levels that are asked for; `scene` then has all but its documents.
 
     Parameters
     ----------
     work : folder of the conversion
-    scene : folder of the scene in the making, with all chunks of level 0
+    scene : the scene in the making, with all chunks of level 0
     meta : what it says about itself, without levels
 
     Returns
@@ -84,12 +83,11 @@ def finish_scene(
             write_atomically(done, json.dumps(counts.attributes()).encode())
         counts = LevelCounts(**json.loads(done.read_bytes()))
         meta = replace(meta, levels=(*meta.levels, counts))
-    write_documents(scene, meta, codec=options.codec)
     return meta, planned
 
 
 def _make_level(
-    work: Path, scene: Path, meta: SceneMeta, options: ConvertOptions, tell: Progress
+    work: Path, scene: ByteTarget, meta: SceneMeta, options: ConvertOptions, tell: Progress
 ) -> tuple[LevelCounts, int]:
     """Make the level after those that `meta` has; what it counts, and the memory planned for it."""
     level = len(meta.levels) + 1
@@ -98,7 +96,7 @@ def _make_level(
     grid = coarse_grid(meta.grid, level)
     bricks = BrickGrid(size=grid.size, brick_size=meta.brick_size)
     n_chunks, cache_bytes = cached_chunks(finer, options.host_bytes // _CACHE_SHARE)
-    source = HalvedVoxels(scene / level_folder(level - 1), finer, n_chunks=n_chunks)
+    source = HalvedVoxels(_level(scene, level - 1), finer, n_chunks=n_chunks)
     counts = _counted(source, bricks, say)
     slab_rows = counts.slab_rows(bricks)
     row_bytes = finer.sh_columns * np.dtype(finer.sh_dtype).itemsize
@@ -113,8 +111,11 @@ def _make_level(
         slab_rows=int(slab_rows.max()),
         workers=min(n_workers(options.workers), len(slab_rows)),
         allowed_bytes=options.host_bytes - held,
+        sending_bytes=sending_bytes(scene, finer.sh_columns),
         widest=_COLUMN,
     )
+    own = work / "levels" / str(level)
+    own.mkdir(parents=True, exist_ok=True)
     coarse = replace(
         finer,
         grid=grid,
@@ -124,9 +125,9 @@ def _make_level(
         n_voxels=counts.n_voxels,
         n_rows=int(slab_rows.sum()),
     )
-    own = work / "levels" / str(level)
     job = SlabJob(
         work=os.fspath(own),
+        scene=_level(scene, level),
         meta=coarse,
         codec=options.codec,
         source=source,
@@ -134,14 +135,13 @@ def _make_level(
         rows_before=np.concatenate([[0], np.cumsum(slab_rows)]),
         column=memory.column,
     )
-    job.scene.mkdir(parents=True, exist_ok=True)
     coarse, _ = pack_scene(job, memory, say)
-    target = scene / level_folder(level)
-    shutil.rmtree(target, ignore_errors=True)  # what a killed run may have left
-    target.parent.mkdir(exist_ok=True)
-    os.rename(job.scene, target)
     values = {name: getattr(coarse, name) for name in LevelCounts.__slots__}
     return LevelCounts(**values), held + memory.planned_bytes
+
+
+def _level(scene: ByteTarget, level: int) -> ByteTarget:
+    return TargetWithin(scene, f"{level_folder(level)}/") if level else scene
 
 
 def _brick_bytes(bricks: BrickGrid) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,15 @@ from plenostream.format.asking import asked_at_once
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta
 from plenostream.format.reader import SceneStore
-from plenostream.format.source import FolderSource
+from plenostream.format.source import ByteSource
 from plenostream.importers.levels.halving import BELOW_ZERO, Halving, weighed
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.voxels import BoxVoxels
 
 __all__ = ["HalvedVoxels"]
 
+_MOST_FOUND = 1 << 13
+"""Bricks of which it is kept which coarse voxels they have a part in: 8 MB with bricks of 16."""
 Region = tuple[slice, slice, slice]
 
 
@@ -32,11 +33,12 @@ class HalvedVoxels:
     and read without its documents, which are not there yet.
     """
 
-    def __init__(self, finer: Path, meta: SceneMeta, *, n_chunks: int) -> None:
-        """Take the folder of the finer level, what it says about itself, and the decoded chunks that
+    def __init__(self, finer: ByteSource, meta: SceneMeta, *, n_chunks: int) -> None:
+        """Take the bytes of the finer level, what it says about itself, and the decoded chunks that
         are kept of each array of its rows."""
         self._how = finer, meta, n_chunks
         self._rows: BrickRows | None = None
+        self._found: dict[int, NDArray[np.bool_]] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> Any:
@@ -51,20 +53,29 @@ class HalvedVoxels:
         finer, meta, n_chunks = self._how
         with self._lock:
             if self._rows is None:
-                store = SceneStore(path=str(finer), source=FolderSource(finer), meta=meta)
-                with asked_at_once(0) as each:
+                store = SceneStore(path="the finer level", source=finer, meta=meta)
+                with asked_at_once(finer.n_at_once) as each:
                     store.read_tables(each)
                 self._rows = BrickRows(store, n_chunks=n_chunks)
             return self._rows
 
     def active(self, box: BrickBox) -> NDArray[np.bool_] | None:
         """Which voxels [x, y, z] of a box of coarse bricks are active, apron included."""
-        rows = self._opened()
         out = np.zeros([b - a for a, b in map(box.voxels, range(3))], np.bool_)
         for brick, halving, here, there in self._parts(box):
-            x, y, z = rows.owned(halving.place)
-            out[there] |= halving.touched(rows.mask(brick)[:x, :y, :z])[here]
+            out[there] |= self._touched(brick, halving)[here]
         return out if out.any() else None
+
+    def _touched(self, brick: int, halving: Halving) -> NDArray[np.bool_]:
+        """See `Halving.touched`; asked for when voxels are counted, and again when they are read."""
+        found = self._found.get(brick)
+        if found is None:
+            rows = self._opened()
+            x, y, z = rows.owned(halving.place)
+            found = halving.touched(rows.mask(brick)[:x, :y, :z])
+            if len(self._found) < _MOST_FOUND:
+                self._found[brick] = found
+        return found
 
     def read(self, box: BrickBox) -> BoxVoxels | None:
         """See `SlabVoxels`."""
@@ -82,7 +93,7 @@ class HalvedVoxels:
             density, sh = (rows.rows(name, brick) for name in ROW_ARRAYS)
             fine = weighed(mask, density, sh, below=below)
             part = halving.values(fine[:x, :y, :z])[here]
-            touched = halving.touched(mask[:x, :y, :z])[here]
+            touched = part[..., 1] > 0  # every active voxel has a weight
             sums[number[there][touched]] += part[touched]
         colours = sums[:, 2:] / sums[:, 1:2]
         return BoxVoxels(active=active, density=sums[:, 0].copy(), sh=colours.astype(meta.sh_dtype))
@@ -117,5 +128,5 @@ class HalvedVoxels:
         return half + 1
 
 
-def _made(finer: Path, meta: SceneMeta, n_chunks: int) -> HalvedVoxels:
+def _made(finer: ByteSource, meta: SceneMeta, n_chunks: int) -> HalvedVoxels:
     return HalvedVoxels(finer, meta, n_chunks=n_chunks)

@@ -9,6 +9,7 @@ import numpy as np
 
 from plenostream.format.digests import tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
+from plenostream.format.target import put_at_once
 from plenostream.format.writer import ChunkWriter, write_edges
 from plenostream.importers.packing.slab import PART_TABLES, SlabJob, load_part
 
@@ -38,11 +39,12 @@ def assemble(job: SlabJob) -> tuple[SceneMeta, float]:
         tables_digest=digest,
     )
     specs = array_specs(meta)
-    for name, values in tables.items():
-        writer = ChunkWriter(job.scene, specs[name], codec=job.codec, start=0)
-        writer.append(values)
-        writer.close()
-    for name in ROW_ARRAYS:
-        edges = chain.from_iterable(part.edges[name] for part in parts)
-        write_edges(job.scene, specs[name], edges, codec=job.codec)
+    with put_at_once(job.scene) as put:
+        for name, values in tables.items():
+            writer = ChunkWriter(put, specs[name], codec=job.codec, start=0)
+            writer.append(values)
+            writer.close()
+        for name in ROW_ARRAYS:
+            edges = chain.from_iterable(part.edges[name] for part in parts)
+            write_edges(put, specs[name], edges, codec=job.codec)
     return meta, max(part.density_change for part in parts)

@@ -1,25 +1,31 @@
 """Runs the packing of slabs through Dask: threads here, or the cluster of the user's client.
 
 The graph is the same in both cases: a task a slab. Tasks write files and return counts, so nothing
-large travels. How many slabs may be in flight is a matter of memory: here the pool has so many
+large travels; each puts its chunks where they go by itself. A task whose worker was lost is done again,
+to the same bytes. How many slabs may be in flight is a matter of memory: here the pool has so many
 threads; in a cluster with more of them, tasks wait for earlier ones.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from dask.base import compute
 from dask.callbacks import Callback
 from dask.delayed import Delayed, delayed
 
+from plenostream.errors import ClusterError
 from plenostream.importers.packing.slab import SlabJob, pack_slab
 
 __all__ = ["n_workers", "pack_slabs"]
+
+_CANCELLED = (CancelledError, asyncio.CancelledError)
 
 
 def _graph(job: SlabJob, slabs: Sequence[int], *, in_flight: int) -> list[Delayed]:
@@ -60,7 +66,8 @@ def pack_slabs(
 
     Raises
     ------
-    CheckpointError : from the first slab that failed.
+    CheckpointError : from the first slab that failed. ClusterError : the cluster was lost, or does not
+        see the work.
     """
     client = _active_client()
     if client is not None:
@@ -82,15 +89,44 @@ def _pack_on_cluster(
     client: Any, job: SlabJob, slabs: Sequence[int], in_flight: int, progress: Callable[[], None]
 ) -> None:
     distributed = sys.modules["distributed"]
+    _refuse_blind(client, job.work)
     enough = in_flight >= n_workers(None)
     futures = client.compute(_graph(job, slabs, in_flight=len(slabs) if enough else in_flight))
     try:
         for future in distributed.as_completed(futures):
             future.result()
             progress()
-    except BaseException:
-        # Tasks that run cannot be called back, and must not write into a folder that is being
-        # removed: let them end, and the others end before they begin.
-        job.stop_file.touch()
-        distributed.wait(futures)
+    except distributed.KilledWorker as error:
+        _stop(job, futures)
+        raise ClusterError(
+            "one worker after another was lost over the same slab, the last at "
+            f"{error.last_worker.address}; most likely they ran out of memory: allow less "
+            "(host_memory), or fewer workers on each machine. --resume goes on with the others"
+        ) from None
+    except BaseException as error:
+        _stop(job, futures)
+        if isinstance(error, _CANCELLED) or client.status != "running":
+            raise ClusterError(
+                "the cluster was lost: its scheduler ended, or cannot be reached any more "
+                f"({type(error).__name__}); --resume goes on from what is packed"
+            ) from None
         raise
+
+
+def _stop(job: SlabJob, futures: Any) -> None:
+    """Wait for tasks that run, which cannot be called back, and must not write into a folder that is
+    being removed; the others end before they begin."""
+    job.stop_file.touch()
+    with suppress(*_CANCELLED, OSError):  # the cluster is gone
+        sys.modules["distributed"].wait(futures)
+
+
+def _refuse_blind(client: Any, folder: str) -> None:
+    """Raise ClusterError where a worker does not see the folder of the work."""
+    for worker, sees in client.run(os.path.isdir, folder).items():
+        if not sees:
+            raise ClusterError(
+                f"the worker {worker} does not see {folder}, where the work lies; workers must see the "
+                "checkpoint and the work at the same paths as this process. The work is beside the "
+                "scene or, for a scene at a URL, in the current folder"
+            )

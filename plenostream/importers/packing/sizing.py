@@ -8,10 +8,11 @@ from pathlib import Path
 
 from plenostream.errors import BudgetError, StoreError
 from plenostream.field.grid import BrickGrid
-from plenostream.format.layout import SLAB_BRICKS
+from plenostream.format.layout import DENSITY_ROWS_PER_CHUNK, SH_ROWS_PER_CHUNK, SLAB_BRICKS
+from plenostream.format.target import ByteTarget, putting_bytes
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["MemoryPlan", "check_disk", "plan_memory"]
+__all__ = ["MemoryPlan", "check_disk", "plan_memory", "sending_bytes"]
 
 _BASE_BYTES = 40_000_000
 """The scan's batches of links, the tables at the end, the allocator's slack (measured: 20 to 30 MB)."""
@@ -37,6 +38,12 @@ class MemoryPlan:
     """What this takes at most, above the interpreter and its imports."""
     spill_bytes: int
     """What sorting rows into a spill file may hold: it is over before packing begins."""
+
+
+def sending_bytes(scene: ByteTarget, sh_columns: int) -> int:
+    """Memory that a task takes for chunks on their way to another machine; `sh_columns` of a row."""
+    rows, density_rows = SH_ROWS_PER_CHUNK, DENSITY_ROWS_PER_CHUNK
+    return putting_bytes(scene, 4 * max(rows * sh_columns, density_rows))
 
 
 def _task_bytes(
@@ -67,6 +74,7 @@ def plan_memory(
     slab_rows: int,
     workers: int,
     allowed_bytes: int,
+    sending_bytes: int,
     widest: int | None = None,
 ) -> MemoryPlan:
     """The largest pieces, and as many at a time as there are workers, that fit `allowed_bytes`.
@@ -75,6 +83,7 @@ def plan_memory(
     ----------
     row_bytes : bytes of a row in the checkpoint
     slab_voxels, slab_rows : active voxels and stored rows of the largest slab
+    sending_bytes : see `sending_bytes`
     widest : bricks along y and z that are worth being packed at a time; None: all of them
 
     Raises
@@ -85,7 +94,7 @@ def plan_memory(
     while column < min(max(bricks.shape[1:]), widest or max(bricks.shape[1:])):
         column *= 2
     while True:
-        task = _task_bytes(
+        task = sending_bytes + _task_bytes(
             bricks, column, row_bytes=row_bytes, slab_voxels=slab_voxels, slab_rows=slab_rows
         )
         in_flight = min(workers, max(0, allowed_bytes - _BASE_BYTES) // task)

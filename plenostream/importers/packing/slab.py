@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.precision import density_rounding, density_unit, float16_densities
+from plenostream.files.durable import write_atomically
 from plenostream.format.digests import brick_digest
 from plenostream.format.layout import (
     ROW_ARRAYS,
@@ -29,8 +30,8 @@ from plenostream.format.layout import (
     array_specs,
     morton_key,
 )
-from plenostream.format.staging import write_atomically
-from plenostream.format.writer import ChunkWriter, Edge, read_sound_chunk
+from plenostream.format.target import ByteTarget, put_at_once
+from plenostream.format.writer import ChunkWriter, Edge, is_sound_chunk
 from plenostream.importers.packing.cutting import BrickBox, CutBricks, cut_bricks, sh_norms
 from plenostream.importers.packing.voxels import SlabVoxels, VoxelSource
 
@@ -55,6 +56,8 @@ class SlabJob:
 
     work: str
     """Folder of the conversion, or of a level."""
+    scene: ByteTarget
+    """The scene in the making, or the level."""
     meta: SceneMeta
     """The scene; only its grid, types and number of rows count here."""
     codec: str
@@ -65,11 +68,6 @@ class SlabJob:
     """Rows of the scene before each slab [slabs + 1]."""
     column: int
     """Bricks along y and z that are packed at a time: a power of two, at least SLAB_BRICKS."""
-
-    @property
-    def scene(self) -> Path:
-        """Folder of the scene in the making."""
-        return Path(self.work) / "scene"
 
     @property
     def stop_file(self) -> Path:
@@ -108,12 +106,13 @@ def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
         return 0
     specs = array_specs(job.meta)
     start = int(job.rows_before[slab])
-    writers = {
-        name: ChunkWriter(job.scene, specs[name], codec=job.codec, start=start)
-        for name in ROW_ARRAYS
-    }
-    voxels = job.source.slab(slab)
-    columns = [_pack_column(job, voxels, box, writers) for box in _columns(job, slab)]
+    with put_at_once(job.scene) as put:
+        writers = {
+            name: ChunkWriter(put, specs[name], codec=job.codec, start=start) for name in ROW_ARRAYS
+        }
+        voxels = job.source.slab(slab)
+        columns = [_pack_column(job, voxels, box, writers) for box in _columns(job, slab)]
+        edges = {name: writer.close() for name, writer in writers.items()}
     parts = [_empty_part(specs), *(part for part in columns if part is not None)]
     tables = {name: np.concatenate([part.tables[name] for part in parts]) for name in PART_TABLES}
     n_rows = int(tables["n_rows"].sum())
@@ -123,7 +122,7 @@ def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
         )
     part = SlabPart(
         tables=tables,
-        edges={name: writer.close() for name, writer in writers.items()},
+        edges=edges,
         density_change=max(part.density_change for part in parts),
         density_rounding=max(part.density_rounding for part in parts),
     )
@@ -256,6 +255,6 @@ def is_done(job: SlabJob, slab: int) -> bool:
         per_chunk = spec.chunk_shape[0]
         end = spec.n_chunks if last == spec.shape[0] else last // per_chunk
         for chunk in range(-(-first // per_chunk), end):
-            if read_sound_chunk(job.scene, spec, chunk) is None:
+            if not is_sound_chunk(job.scene, spec, chunk):
                 return False
     return True

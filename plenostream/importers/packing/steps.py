@@ -9,11 +9,12 @@ import numpy as np
 from plenostream.field.grid import BrickGrid
 from plenostream.format.layout import SceneMeta
 from plenostream.format.staging import Staging
+from plenostream.format.target import ByteTarget
 from plenostream.importers.packing.assemble import assemble
 from plenostream.importers.packing.graph import n_workers, pack_slabs
 from plenostream.importers.packing.planes import PlaneCounts
 from plenostream.importers.packing.report import ConvertReport
-from plenostream.importers.packing.sizing import MemoryPlan, plan_memory
+from plenostream.importers.packing.sizing import MemoryPlan, plan_memory, sending_bytes
 from plenostream.importers.packing.slab import SlabJob, is_done
 from plenostream.options import ConvertOptions
 from plenostream.results import Progress
@@ -26,12 +27,15 @@ def plan_slabs(
     counts: PlaneCounts,
     options: ConvertOptions,
     *,
+    scene: ByteTarget,
+    sh_columns: int,
     row_bytes: int,
     widest: int | None = None,
 ) -> MemoryPlan:
     """How the slabs of voxels that were counted are packed within `options.host_memory`.
 
-    `row_bytes` of a voxel in the source and `widest` as in `plan_memory`.
+    `scene` is where they go, with `sh_columns` coefficients a row; `row_bytes` of a voxel in the source
+    and `widest` as in `plan_memory`.
 
     Raises
     ------
@@ -45,6 +49,7 @@ def plan_slabs(
         slab_rows=int(slab_rows.max()),
         workers=min(n_workers(options.workers), len(slab_rows)),
         allowed_bytes=options.host_bytes,
+        sending_bytes=sending_bytes(scene, sh_columns),
         widest=widest,
     )
 
@@ -83,27 +88,28 @@ def published(
     staging: Staging,
     meta: SceneMeta,
     *,
+    codec: str,
     began: float,
     planned_bytes: int,
     spill_bytes: int,
     density_change: float,
     may_need_ndc: bool = False,
 ) -> ConvertReport:
-    """Move the finished scene to its target; the report of what was made since `began`.
+    """Write the documents of a scene that is finished otherwise, and show it at its target; the report
+    of what was made since `began`.
 
     Raises
     ------
-    StoreExists, StoreError : the target appeared meanwhile, or cannot be moved to.
+    StoreExists, StoreError : the target appeared meanwhile, or cannot be written.
     """
-    scene_bytes = sum(f.stat().st_size for f in staging.scene.rglob("*") if f.is_file())
-    staging.publish()
+    staging.publish(meta, codec=codec)
     return ConvertReport(
         n_voxels=meta.n_voxels,
         active_share=meta.n_voxels / float(np.prod(meta.grid.size, dtype=np.float64)),
         n_bricks=meta.n_bricks,
         occupied_share=meta.n_occupied / float(np.prod(meta.bricks.shape, dtype=np.float64)),
         source_bytes=meta.source_bytes,
-        scene_bytes=scene_bytes,
+        scene_bytes=staging.n_bytes,
         spill_bytes=spill_bytes,
         planned_bytes=planned_bytes,
         density_rounding=density_change,

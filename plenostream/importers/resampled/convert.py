@@ -96,7 +96,7 @@ def convert_foreign(
     described = DescribedSource(
         name=os.path.basename(os.path.abspath(file.path)),
         form=form,
-        open=lambda work, tell: FunctionSource(load().box, form),
+        open=lambda staging, tell: FunctionSource(load().box, form),
         n_bytes=file.stamp[0],
         held_bytes=file.held_bytes,
         identity={"stamp": file.stamp},

@@ -32,9 +32,11 @@ from plenostream.field.grid import BrickGrid
 from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import density_unit
 from plenostream.files import durable
+from plenostream.files.durable import flush_tree, write_atomically
 from plenostream.files.paths import local_path
 from plenostream.format.layout import SceneMeta
-from plenostream.format.staging import Staging, flush_tree, write_atomically
+from plenostream.format.remote_staging import open_staging
+from plenostream.format.staging import Staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import MemoryPlan, check_disk
@@ -79,12 +81,13 @@ def convert(
     *,
     progress: Progress | None = None,
 ) -> ConvertReport:
-    """Convert the svox2 checkpoint `source` (``.npz``) into a scene at `target`, a folder.
+    """Convert the svox2 checkpoint `source` (``.npz``) into a scene at `target`, a folder or a URL of one.
 
     Nothing that opens as a scene is at `target` before everything is written, and the same
     checkpoint and options give the same bytes, whatever the memory and the number of workers.
     With an active `dask.distributed` client the work runs on its cluster, whose workers must see
-    the same files.
+    the same files: the checkpoint, and the work. That is beside a folder, or for a URL in the current
+    folder.
 
     Parameters
     ----------
@@ -93,19 +96,20 @@ def convert(
 
     Raises
     ------
-    InvalidInput : `options` of another type, a path that is none, a URL, a target that is the current
-    folder or above it; a scene whose lengths are beyond float32.
+    InvalidInput : `options` of another type, a path that is none, a source at a URL, a target that is the
+    current folder or above it; a scene whose lengths are beyond float32.
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
     BudgetError : the memory allowed is too small for a single column of bricks.
+    ClusterError : the cluster was lost, or does not see the work.
     """
     began = time.perf_counter()
     options = ConvertOptions() if options is None else options
     if not isinstance(options, ConvertOptions):
         raise InvalidInput(f"options is {shown(options)}; expected ConvertOptions")
     tell: Progress = progress or (lambda step, done, total: None)
-    staging = Staging(target, overwrite=options.overwrite)
+    staging = open_staging(target, overwrite=options.overwrite)
     path = os.path.abspath(
         local_path(source, what="checkpoint")
     )  # workers of a cluster may stand in other folders
@@ -132,6 +136,7 @@ def convert(
         return published(
             staging,
             meta,
+            codec=options.codec,
             began=began,
             planned_bytes=max(steps.planned_bytes, level_bytes),
             spill_bytes=steps.spilled_bytes,
@@ -191,12 +196,15 @@ class _Steps:
             self._bricks,
             scan,
             self._options,
+            scene=self._scene,
+            sh_columns=3 * self._checkpoint.basis_dim,
             row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
         )
         self.planned_bytes = memory.planned_bytes
         meta = self._extras(self._meta(scan, int(slab_rows.sum())))
         job = SlabJob(
             work=os.fspath(self._work),
+            scene=self._scene,
             meta=meta,
             codec=self._options.codec,
             source=LinkedVoxels(

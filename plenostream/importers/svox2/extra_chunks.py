@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import CheckpointError, InternalError
+from plenostream.files.durable import write_atomically
 from plenostream.format.digests import ArraysDigest
 from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import SceneMeta, array_specs
-from plenostream.format.staging import flush_tree, write_atomically
+from plenostream.format.target import ByteTarget, put_at_once
 from plenostream.format.writer import ChunkWriter
 from plenostream.importers.packing.rowfile import RowTable
 from plenostream.importers.svox2.checkpoint import Checkpoint
@@ -38,7 +39,7 @@ def extra_bytes(checkpoint: Checkpoint) -> int:
 
 
 def write_extras(
-    checkpoint: Checkpoint, meta: SceneMeta, *, work: Path, scene: Path, codec: str
+    checkpoint: Checkpoint, meta: SceneMeta, *, work: Path, scene: ByteTarget, codec: str
 ) -> SceneMeta:
     """Write all chunks of what a checkpoint has beside its grid; `meta` with what was written.
 
@@ -55,8 +56,7 @@ def write_extras(
     if not done.exists():
         facts = writer.write()
         for group in ("background", "basis"):
-            if (scene / group).exists():
-                flush_tree(scene / group)
+            scene.flush(group)
         write_atomically(done, json.dumps(facts).encode())
     return writer.described(json.loads(done.read_bytes()))
 
@@ -65,7 +65,7 @@ class _Writer:
     """Writes the arrays one after another."""
 
     def __init__(
-        self, checkpoint: Checkpoint, meta: SceneMeta, work: Path, scene: Path, codec: str
+        self, checkpoint: Checkpoint, meta: SceneMeta, work: Path, scene: ByteTarget, codec: str
     ) -> None:
         self._checkpoint, self._meta = checkpoint, meta
         self._work, self._scene, self._codec = work, scene, codec
@@ -118,11 +118,13 @@ class _Writer:
         return facts
 
     def _write(self, name: str, batches: Iterator[NDArray[Any]], digest: ArraysDigest) -> None:
-        writer = ChunkWriter(self._scene, self._specs[name], codec=self._codec, start=0)
-        for rows in batches:
-            digest.update(rows)
-            writer.append(rows)
-        if writer.close():
+        with put_at_once(self._scene) as put:
+            writer = ChunkWriter(put, self._specs[name], codec=self._codec, start=0)
+            for rows in batches:
+                digest.update(rows)
+                writer.append(rows)
+            edges = writer.close()
+        if edges:
             raise InternalError(f"{name} was not written whole")
 
     def _floats(self, array: StoredArray, name: str) -> Iterator[NDArray[np.float32]]:

@@ -25,13 +25,16 @@ from plenostream.integrator.interface import (
     Arrivals,
     DeviceCosts,
     HostCosts,
+    LossByRays,
     RaySource,
     Report,
+    RowDerivatives,
     SampleRule,
     SceneShape,
     Sizes,
 )
 from plenostream.integrator.native import memory, structs
+from plenostream.integrator.native.back import Derivatives
 from plenostream.integrator.native.blocks import BlockMap, SlotTable, map_blocks
 from plenostream.integrator.native.crew import Crew
 from plenostream.integrator.native.library import Kernels
@@ -72,12 +75,14 @@ class NativeIntegrator:
         self._dtype = np.dtype(precision)
         self._aovs = rule.aovs
         self._record = _scene_record(scene, rule)
-        self._weigh = rule.weigh
+        self._weigh, self._differentiate = rule.weigh, rule.differentiate
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
         self._slots: SlotTable | None = None
         self._pool: BrickPool | None = None
         self._pool_is_whole = True
+        self._derivatives: Derivatives | None = None
+        self._goes_back = False
         self._tiles: RayTiles | None = None
         self._begun: RaySource | None = None
         self._coming: Iterator[Arrivals] = iter(())
@@ -96,6 +101,7 @@ class NativeIntegrator:
             self.n_threads,
             rays,
             weigh=self._weigh,
+            differentiate=self._differentiate,
         )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
@@ -110,11 +116,13 @@ class NativeIntegrator:
 
     def make_pool(self, n_slots: int, n_pages: int) -> None:
         """See `Integrator`."""
-        self._pool = None  # first: there are never two
+        self._pool = self._derivatives = None  # first: there are never two
         self._tiles = None  # of another picture: with a larger pool there may be no room for them
         self._pool = BrickPool(
             self._scene, self._dtype, n_slots=n_slots, n_pages=n_pages, weigh=self._weigh
         )
+        if self._differentiate:
+            self._derivatives = Derivatives(self._scene, n_slots, n_pages, self.n_threads)
         self._pool_is_whole = True
 
     @property
@@ -133,10 +141,13 @@ class NativeIntegrator:
     def _put(self, some: Arrivals) -> None:
         """Bring bricks to their places, once the waves before are drawn; waits until they are there."""
         pool, batch = self._the_pool().record, Batch(some)
+        back = None if self._derivatives is None else self._derivatives.record
+        if self._derivatives is not None:
+            self._derivatives.came(some.slots, some.row_start)
 
         def put(_: int) -> None:
             try:
-                self._kernels.take_in(self._record, pool, batch.record)
+                self._kernels.take_in(self._record, pool, batch.record, back)
             except BaseException:
                 self._pool_is_whole = False
                 raise
@@ -154,6 +165,7 @@ class NativeIntegrator:
 
     def begin(self, rays: RaySource, n_tiles: int) -> None:
         """See `Integrator`."""
+        self._goes_back = False
         self._the_map()
         if self._tiles is None or self._tiles.n_tiles != n_tiles:
             self._tiles = None  # first: there are never two
@@ -222,10 +234,15 @@ class NativeIntegrator:
             tiles.share()
             table.update(slots)
 
-        def march(_: int) -> None:
+        back = self._the_derivatives().record if self._goes_back else None
+
+        def march(part: int) -> None:
             counts = structs.Counts()
             slot_at = table.slot_at.ctypes.data
-            self._kernels.advance(self._record, pool, slot_at, tiles.record, counts)
+            if back is None:
+                self._kernels.advance(self._record, pool, slot_at, tiles.record, counts)
+            elif part < back.n_parts:
+                self._kernels.go_back(self._record, pool, slot_at, tiles.record, back, part, counts)
             with self._lock:
                 for name in structs.COUNTERS:
                     self._counts[name] += getattr(counts, name)
@@ -245,6 +262,38 @@ class NativeIntegrator:
         """See `Integrator`."""
         self._crew.keep_up(0)
         return self._the_pool().weights(slots)
+
+    def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
+        """See `Integrator`."""
+        if rays is self._begun and self._tiles is not None and self._tiles.n_tiles == n_tiles:
+            tiles = self._tiles
+            self._crew.submit(lambda _: tiles.begin_again(), n=1)
+            self._crew.submit(lambda _: tiles.restart())
+        else:
+            self.begin(rays, n_tiles)
+        self._the_derivatives().aim(rays, loss)
+        self._goes_back = True
+
+    def derivatives(
+        self, slots: NDArray[np.int32], into: RowDerivatives | None = None
+    ) -> RowDerivatives:
+        """See `Integrator`."""
+        derivatives, pool = self._the_derivatives(), self._the_pool().record
+        slots = np.ascontiguousarray(slots, np.int32)
+        room, record, _starts = derivatives.asked(slots, into)
+        back = derivatives.record
+        self._crew.submit(
+            lambda _: self._kernels.derivatives(self._record, pool, back, record)
+        ).result()
+        self._crew.keep_up(0)
+        return room
+
+    def _the_derivatives(self) -> Derivatives:
+        if self._derivatives is None:
+            raise InternalError(
+                "there are no derivatives: the rule asks for none, or there is no pool"
+            )
+        return self._derivatives
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
@@ -275,7 +324,7 @@ class NativeIntegrator:
         """See `Integrator`."""
         self.drop()
         self._crew.close()
-        self._pool = self._tiles = self._map = self._slots = None
+        self._pool = self._tiles = self._map = self._slots = self._derivatives = None
 
     # Counts
 
@@ -286,7 +335,9 @@ class NativeIntegrator:
         """See `Integrator`; nothing is allocated but the pool and the rays."""
         with self._lock:
             counts, self._counts = dict(self._counts), Counter()
-        counts["peak_device_bytes"] = sum(a.nbytes for a in (self._pool, self._tiles) if a)
+        counts["peak_device_bytes"] = sum(
+            a.nbytes for a in (self._pool, self._derivatives, self._tiles) if a
+        )
         return counts
 
     def take_host_peaks(self) -> dict[str, int]:

@@ -6,6 +6,8 @@ import numpy as np
 
 from plenostream.field.aovs import Aovs
 from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape
+from plenostream.integrator.native.back import PADDING_BYTES as BACK_PADDING
+from plenostream.integrator.native.back import back_page_bytes, back_slot_bytes
 from plenostream.integrator.native.blocks import map_bytes, slot_table_bytes
 from plenostream.integrator.native.packets import packet_bytes
 from plenostream.integrator.native.pool import PADDING_BYTES as POOL_PADDING
@@ -35,16 +37,17 @@ def device_costs(
     rays: RaySource,
     *,
     weigh: bool,
+    differentiate: bool,
 ) -> DeviceCosts:
     """See `Integrator.device_costs`."""
     part = part_bytes(scene.basis)
     fixed = {
         "rays in the making": n_threads * part,
-        "padding": POOL_PADDING + RAYS_PADDING,
+        "padding": POOL_PADDING + RAYS_PADDING + differentiate * BACK_PADDING,
     }
     return DeviceCosts(
-        slot_bytes=slot_bytes(scene, dtype, weigh=weigh),
-        page_bytes=page_bytes(scene, dtype),
+        slot_bytes=slot_bytes(scene, dtype, weigh=weigh) + differentiate * back_slot_bytes(),
+        page_bytes=page_bytes(scene, dtype) + differentiate * back_page_bytes(scene, n_threads),
         tile_bytes=tile_bytes(scene.basis_dim, aovs.n_columns),
         tile_step=TILE_STEP * n_threads,
         fixed=fixed,

@@ -81,6 +81,15 @@ class RayTiles:
         self._parts = iter(range(0, self.record.n_tiles, _AT_ONCE))
         self.record.claimed = 0
 
+    def begin_again(self) -> None:
+        """Get ready for the same rays once more; they are there once `restart` was called by all threads."""
+        self.record.stop = 0
+        self.record.claimed = 0
+
+    def restart(self) -> None:
+        """Have the rays begin anew, as long as there are tiles that no other thread has."""
+        self._kernels.restart(self._scene, self.record, self._drawn.ctypes.data)
+
     def make(self, rays: RaySource) -> None:
         """Make rays, as long as there is a part that no other thread makes."""
         for first in self._parts:
@@ -144,4 +153,7 @@ def _made(
     record that points to them."""
     per_tile = (a[tiles] for a in rays.per_tile)
     world = [np.ascontiguousarray(a) for a in rays.make(np, *per_tile, *rays.shared)]
-    return world, structs.WorldRays(*(a.ctypes.data for a in world), n=len(world[2]))
+    nearest, farthest = rays.between
+    pointers = [a.ctypes.data for a in world]
+    record = structs.WorldRays(*pointers, n=len(world[2]), nearest=nearest, farthest=farthest)
+    return world, record

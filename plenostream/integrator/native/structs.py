@@ -22,8 +22,10 @@ __all__ = [
     "BOX",
     "COUNTERS",
     "Aovs",
+    "Back",
     "Batch",
     "Counts",
+    "HandOver",
     "Layers",
     "Meeting",
     "OutwardRays",
@@ -151,6 +153,8 @@ class WorldRays(Structure):
         ("directions", c_void_p),
         ("valid", c_void_p),
         ("n", c_int64),
+        ("nearest", c_double),
+        ("farthest", c_double),
     ]
 
 
@@ -235,6 +239,36 @@ class OutwardRays(Structure):
     ]
 
 
+class Back(Structure):
+    """What rays go back for, and what comes of it."""
+
+    _fields_ = [
+        ("rgb", c_void_p),
+        ("alpha", c_void_p),
+        ("by_rgb", c_void_p),
+        ("by_alpha", c_void_p),
+        ("rows", c_void_p),
+        ("touched", c_void_p),
+        ("n_pages", c_int64),
+        ("n_parts", c_int32),
+        ("sparsity", c_float),
+    ]
+
+
+class HandOver(Structure):
+    """Bricks whose derivatives are asked for."""
+
+    _fields_ = [
+        ("slots", c_void_p),
+        ("row_start", c_void_p),
+        ("density", c_void_p),
+        ("sh", c_void_p),
+        ("touched", c_void_p),
+        ("n_slots", c_int32),
+        ("claimed", c_int32),
+    ]
+
+
 class Counts(Structure):
     """What a thread counted."""
 
@@ -246,7 +280,18 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
     "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
     "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
-    "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch)),
+    "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch), POINTER(Back)),
+    "derivatives": (POINTER(Scene), POINTER(Pool), POINTER(Back), POINTER(HandOver)),
+    "restart": (POINTER(Scene), POINTER(Rays), c_void_p),
+    "go_back": (
+        POINTER(Scene),
+        POINTER(Pool),
+        c_void_p,
+        POINTER(Rays),
+        POINTER(Back),
+        c_int32,
+        POINTER(Counts),
+    ),
     "advance": (POINTER(Scene), POINTER(Pool), c_void_p, POINTER(Rays), POINTER(Counts)),
     "finish": (
         POINTER(Scene),

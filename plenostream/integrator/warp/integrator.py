@@ -6,7 +6,7 @@ rays are one part, and everything is called from the part's own thread, where no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.tiles import Pairs
-from plenostream.integrator.interface import SampleRule, SceneShape
+from plenostream.integrator.interface import (
+    Arrivals,
+    LossByRays,
+    RaySource,
+    RowDerivatives,
+    SampleRule,
+    SceneShape,
+)
+from plenostream.integrator.warp.back import Derivatives, loss_numbers
 from plenostream.integrator.warp.boxmap import group_shape, map_boxes
 from plenostream.integrator.warp.memory import WalkMemory
 from plenostream.integrator.warp.page_locked import Landing, page_locked_memory
@@ -47,7 +55,17 @@ class WarpIntegrator(JaxIntegrator):
         self.programs: WalkPrograms = WalkPrograms(
             device, self._shape, jnp.dtype(precision), scene.basis, sizes
         )
-        self.memory = WalkMemory(device, self.programs, scene, self._walk, self._staged)
+        self.memory = WalkMemory(
+            device,
+            self.programs,
+            scene,
+            self._walk,
+            self._staged,
+            differentiate=rule.differentiate,
+        )
+        self._derivatives: Derivatives | None = None
+        self._loss: jax.Array | None = None
+        self._goes_back = False
         self._landing = Landing(device.device)
         self._map: WalkMap | None = None
         self._numbers: Numbers | None = None
@@ -56,6 +74,73 @@ class WarpIntegrator(JaxIntegrator):
         """See `Integrator`."""
         on_cuda = self.device.platform == "gpu"
         return page_locked_memory(n_bytes) if on_cuda else super().staging_memory(n_bytes)
+
+    def make_pool(self, n_slots: int, n_pages: int) -> None:
+        """See `Integrator`."""
+        self._derivatives = None
+        super().make_pool(n_slots, n_pages)
+        if self._rule.differentiate:
+            self._derivatives = Derivatives(self.programs, n_pages)
+
+    @property
+    def pool_is_lost(self) -> bool:
+        """See `Integrator`."""
+        lost = self._derivatives is not None and self._derivatives.is_lost
+        return lost or super().pool_is_lost
+
+    def take_in(self, arrivals: Iterator[Arrivals]) -> None:
+        """See `Integrator`."""
+        super().take_in(arrivals if self._derivatives is None else self._noted(arrivals))
+
+    def _noted(self, arrivals: Iterator[Arrivals]) -> Iterator[Arrivals]:
+        """Bricks that come in, whose pages then know nothing of others."""
+        assert self._derivatives is not None
+        (worker,) = self.workers.all
+        for some in arrivals:
+            pages = self._derivatives.came(some)
+            worker.submit(self._derivatives.clear, pages, self.device.put)
+            yield some
+
+    def begin(self, rays: RaySource, n_tiles: int) -> None:
+        """See `Integrator`."""
+        self._goes_back = False
+        super().begin(rays, n_tiles)
+
+    def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
+        """See `Integrator`."""
+        self.begin(rays, n_tiles)
+        (worker,) = self.workers.all
+        numbers = loss_numbers(loss, n_tiles)
+
+        def put() -> None:
+            self._loss = self.device.put(numbers)
+
+        worker.submit(put)
+        self._goes_back = True
+
+    def derivatives(
+        self, slots: NDArray[np.int32], into: RowDerivatives | None = None
+    ) -> RowDerivatives:
+        """See `Integrator`."""
+        if self._derivatives is None:
+            raise InternalError(
+                "there are no derivatives: the rule asks for none, or there is no pool"
+            )
+        found = self._derivatives
+        (worker,) = self.workers.all
+        self.workers.wait()
+
+        def hand_over() -> RowDerivatives:
+            return found.hand_over(slots, into, put=self.device.put, get=self.device.get)
+
+        room: RowDerivatives = worker.submit(hand_over).result()
+        self.workers.wait()
+        return room
+
+    def drop(self) -> None:
+        """See `Integrator`."""
+        super().drop()
+        self._loss = None
 
     def _starter(self, tiles: int) -> Callable[[Worker], None]:
         """See `JaxIntegrator`."""
@@ -74,10 +159,13 @@ class WarpIntegrator(JaxIntegrator):
         """See `Integrator`; rays find their boxes by themselves."""
         (worker,) = self.workers.all
         self._bring_in()
-        program = self.programs.walk_rays(self._n_tiles, self.pool.n_slots, self.pool.n_pages)
+        sizes = self._n_tiles, self.pool.n_slots, self.pool.n_pages
+        back = self.programs.walk_back(*sizes) if self._goes_back else None
+        program = back or self.programs.walk_rays(*sizes)
         slots = np.full(max(len(self._bricks), 1), -1, np.int32)
         slots[: len(self._bricks)] = slot_of[self._bricks]
-        worker.submit(self._walk_rays, worker, program, self.pool.arrays, slots)
+        walk = self._walk_rays if back is None else self._walk_back
+        worker.submit(walk, worker, program, self.pool.arrays, slots)
         self._note("queue", self.workers.queued_bytes)
 
     def _walk_rays(
@@ -94,6 +182,27 @@ class WarpIntegrator(JaxIntegrator):
             self.device.put(slots),
             self._numbers,
         )
+
+    def _walk_back(
+        self, worker: Worker, program: Program, pool: Any, slots: NDArray[np.int32]
+    ) -> None:
+        """Runs in the worker's thread."""
+        worker.check()
+        found = self._derivatives
+        assert found is not None
+        state, worker.state = worker.state, None
+        array, found.array = found.array, None
+        worker.state, found.array = program(
+            state,
+            array,
+            self._loss,
+            worker.rays,
+            pool,
+            self._map,
+            self.device.put(slots),
+            self._numbers,
+        )
+        self.device.ledger.sample()
 
     def _live(self, tiles: int) -> Program:
         """See `JaxIntegrator`."""
@@ -126,14 +235,14 @@ class WarpIntegrator(JaxIntegrator):
         super().close()
         self.programs.close()
         self._landing.close()
-        self._map = self._numbers = None
+        self._map = self._numbers = self._derivatives = None
 
     def _walk_numbers(self) -> Numbers:
         put, scene, rule = self.device.put, self._scene, self._rule
         _, y, z = group_shape(scene.bricks)
         per_grid = 1.0 / scene.grid.scale / self._unit
         reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh, self._opaque_length]
-        reals += [self._depth_density, *(scene.grid.scale / scene.grid.scale.max())]
+        reals += [self._depth_density, *(scene.grid.scale / scene.grid.scale.max()), self._unit]
         wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
         wholes.append(self._shape.ranks)
         return Numbers(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape, Sizes
 from plenostream.integrator.warp.boxmap import map_bytes
-from plenostream.integrator.warp.programs import WalkPrograms
+from plenostream.integrator.warp.programs import PAGES_TAKEN, WalkPrograms
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.memory import SMALL, Memory
 from plenostream.integrator.xla.programs import Program
@@ -37,8 +37,11 @@ class WalkMemory(Memory):
         scene: SceneShape,
         walk: tuple[int, int],
         staged: StagedShape,
+        *,
+        differentiate: bool,
     ) -> None:
         """Take `walk` as `Memory` does."""
+        self._differentiate = differentiate
         self._map = map_bytes(scene.boxes, scene.bricks)
         self._slots = n_bytes(programs.walks.slots())
         self._walks = programs
@@ -58,11 +61,23 @@ class WalkMemory(Memory):
         fixed["waiting in the queue"] = (self._device.n_queued - 1) * self._slots
         fixed["map of boxes"] = self._map + self._slots
         fixed["scalars and reports"] += n_bytes(walks.state(0))
+        back_tile = back_page = 0
+        if self._differentiate:
+            back_tile = 2 * n_bytes(walks.back(1, 0))  # the next rays' come before these go
+            back_page = n_bytes(walks.back(0, 1))
+            # Beside what is taken: its pages while they are gathered, and on their way to the host.
+            fixed["derivatives handed over"] = 2 * n_bytes(walks.back(0, PAGES_TAKEN))
         state = n_bytes(walks.state(1)) - n_bytes(walks.state(0))
         xla_state = n_bytes(self._structs.state(2)) - n_bytes(self._structs.state(1))
         return replace(
             costs,
-            tile_bytes=costs.tile_bytes - xla_state + state + _RESULT_TILE + _COMPOSED_TILE,
+            page_bytes=costs.page_bytes + back_page,
+            tile_bytes=back_tile
+            + costs.tile_bytes
+            - xla_state
+            + state
+            + _RESULT_TILE
+            + _COMPOSED_TILE,
             tile_step=TILE_STEP,
             fixed=fixed,
             part_bytes=0,
@@ -90,6 +105,8 @@ class WalkMemory(Memory):
             p.fresh_walk(tiles),
             p.set_up(rays, max(tiles, self._set_up_tiles)),
         ]
+        if self._differentiate:
+            drawing += [p.walk_back(tiles, *pool), p.take_derivatives(sizes.n_pages)]
         if rays.packets:
             drawing += [p.keys(tiles), p.walk(tiles, self._walk_words, self._walk_steps)]
         return drawing, [

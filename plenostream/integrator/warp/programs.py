@@ -14,6 +14,7 @@ from plenostream.errors import DeviceError
 from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import PAGE_ROWS, Light
+from plenostream.integrator.warp.kernels.back import LOSS_COLUMNS
 from plenostream.integrator.warp.kernels.uploads import Uploads, uploads
 from plenostream.integrator.warp.kernels.walk import (
     BLOCK_THREADS,
@@ -21,7 +22,7 @@ from plenostream.integrator.warp.kernels.walk import (
     IN_OUT,
     walk_kernel,
 )
-from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap, WalkState
+from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkBack, WalkMap, WalkState
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.aovs import finished_aovs, fresh_aovs
 from plenostream.integrator.xla.kernels.finish import compose, world_per_t
@@ -31,15 +32,22 @@ from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows
 from plenostream.integrator.xla.programs import Program, Programs
 from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, Structs
 
-__all__ = ["WalkPrograms", "WalkStructs"]
+__all__ = ["PAGES_TAKEN", "WalkPrograms", "WalkStructs"]
+
+PAGES_TAKEN = 2048
+"""Pages whose derivatives are handed over at a time."""
 
 
 class WalkStructs:
     """Shapes of what only a walk has."""
 
-    def __init__(self, structs: Structs, *, n_groups: int, n_boxes: int, n_bricks: int) -> None:
+    def __init__(
+        self, structs: Structs, *, n_groups: int, n_boxes: int, n_bricks: int, basis_dim: int
+    ) -> None:
         """Take the rows of a `BoxMap`."""
         self._structs = structs
+        self.derivative_columns = 3 * basis_dim + 1
+        """Derivatives of a row: by its coefficients, and by its density."""
         self._sizes = n_groups, n_boxes, n_bricks
 
     def state(self, tiles: int) -> WalkState:
@@ -62,6 +70,14 @@ class WalkStructs:
         one = self._structs.one
         return WalkMap(one((n_groups, 4), jnp.uint32), one((n_boxes, 2), jnp.uint32))
 
+    def back(self, tiles: int, n_pages: int) -> WalkBack:
+        """What rays go back for, and what comes of it."""
+        one, columns = self._structs.one, self.derivative_columns
+        return WalkBack(
+            loss=one((tiles * TILE_RAYS, LOSS_COLUMNS), jnp.float32),
+            derivatives=one((n_pages * PAGE_ROWS, columns), jnp.float32),
+        )
+
     def slots(self) -> Any:
         """The slot of each brick that has boxes."""
         return self._structs.one((self._sizes[2],), jnp.int32)
@@ -69,7 +85,7 @@ class WalkStructs:
     def numbers(self) -> Numbers:
         """The values that the kernel takes."""
         one = self._structs.one
-        return Numbers(one((1,), jnp.float64), one((10,), jnp.float32), one((8,), jnp.int32))
+        return Numbers(one((1,), jnp.float64), one((11,), jnp.float32), one((8,), jnp.int32))
 
 
 def _call(kernel: Any, n_threads: int, changed: list[str]) -> Callable[..., Any]:
@@ -95,7 +111,11 @@ class WalkPrograms(Programs):
         super().__init__(device, shape, pool_dtype, basis)
         n_groups, n_boxes, n_bricks = sizes
         self.walks = WalkStructs(
-            self.structs, n_groups=n_groups, n_boxes=n_boxes, n_bricks=n_bricks
+            self.structs,
+            n_groups=n_groups,
+            n_boxes=n_boxes,
+            n_bricks=n_bricks,
+            basis_dim=shape.basis_dim,
         )
         self._sizes = sizes
         # JAX calls Warp's Python while it compiles, from native code: Ctrl-C would be lost in there.
@@ -186,7 +206,6 @@ class WalkPrograms(Programs):
     def walk_rays(self, tiles: int, n_slots: int, n_pages: int) -> Program:
         """(WalkState, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState, see
         `kernels.walk`."""
-        shape, dtype = self._shape, self._dtype
 
         def walk(
             state: WalkState,
@@ -196,32 +215,9 @@ class WalkPrograms(Programs):
             slots: jax.Array,
             numbers: Numbers,
         ) -> WalkState:
-            kernel = walk_kernel(shape.basis_dim, str(dtype), shape.light, shape.aovs)
-            call = wp.jax_kernel(
-                kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
-            )
-            changed = call(
-                rays.n_samples,
-                rays.entry,
-                rays.direction,
-                rays.basis,
-                pool.density,
-                pool.ranks,
-                pool.pages,
-                pool.rows,
-                where.groups,
-                where.boxes,
-                slots,
-                *numbers,
-                state.trans,
-                state.gathered,
-                state.left,
-                state.aovs,
-                state.next_sample,
-                jnp.zeros_like(state.waits_for),
-                state.counters,
-            )
-            return WalkState(*changed)
+            nothing = jnp.zeros((1, 1), jnp.float32)
+            back = WalkBack(nothing, nothing)
+            return self._walked(state, back, rays, pool, where, slots, numbers, goes_back=False)[0]
 
         return self._program(
             ("integrate", tiles, n_slots, n_pages, self._sizes),
@@ -233,6 +229,101 @@ class WalkPrograms(Programs):
                 self.walks.map(),
                 self.walks.slots(),
                 self.walks.numbers(),
+            ),
+            donate=(0,),
+        )
+
+    def walk_back(self, tiles: int, n_slots: int, n_pages: int) -> Program:
+        """(WalkState, derivatives, loss, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState,
+        derivatives: see `WalkBack` and `kernels.back`."""
+
+        def walk(
+            state: WalkState, derivatives: jax.Array, loss: jax.Array, *rest: Any
+        ) -> tuple[WalkState, jax.Array]:
+            return self._walked(state, WalkBack(loss, derivatives), *rest, goes_back=True)
+
+        def args() -> tuple[Any, ...]:
+            loss, derivatives = self.walks.back(tiles, n_pages)
+            return (
+                self.walks.state(tiles),
+                derivatives,
+                loss,
+                self.structs.rays(tiles),
+                self.structs.pool(n_slots, n_pages),
+                self.walks.map(),
+                self.walks.slots(),
+                self.walks.numbers(),
+            )
+
+        key = ("go back", tiles, n_slots, n_pages, self._sizes)
+        return self._program(key, walk, args, donate=(0, 1))
+
+    def _walked(
+        self,
+        state: WalkState,
+        back: WalkBack,
+        rays: RayConstants,
+        pool: Pool,
+        where: WalkMap,
+        slots: jax.Array,
+        numbers: Numbers,
+        *,
+        goes_back: bool,
+    ) -> tuple[WalkState, jax.Array]:
+        """What a call of the kernel makes of the rays, and of derivatives."""
+        shape = self._shape
+        kernel = walk_kernel(shape.basis_dim, str(self._dtype), shape.light, shape.aovs, goes_back)
+        call = wp.jax_kernel(
+            kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
+        )
+        *changed, derivatives = call(
+            rays.n_samples,
+            rays.entry,
+            rays.direction,
+            rays.basis,
+            pool.density,
+            pool.ranks,
+            pool.pages,
+            pool.rows,
+            where.groups,
+            where.boxes,
+            slots,
+            *numbers,
+            back.loss,
+            state.trans,
+            state.gathered,
+            state.left,
+            state.aovs,
+            state.next_sample,
+            jnp.zeros_like(state.waits_for),
+            state.counters,
+            back.derivatives,
+        )
+        return WalkState(*changed), derivatives
+
+    def no_derivatives(self, n_pages: int) -> Program:
+        """() -> derivatives that are all 0."""
+        of = self.walks.back(0, n_pages).derivatives
+        return self._program(
+            ("no derivatives", n_pages), lambda: jnp.zeros(of.shape, of.dtype), lambda: ()
+        )
+
+    def take_derivatives(self, n_pages: int) -> Program:
+        """(derivatives, pages [PAGES_TAKEN] i32) -> those, 0 in these pages; what was there
+        [PAGES_TAKEN * PAGE_ROWS, 3 K + 1]."""
+
+        def take(derivatives: jax.Array, pages: jax.Array) -> tuple[jax.Array, jax.Array]:
+            by_page = derivatives.reshape(n_pages, PAGE_ROWS, -1)
+            taken = by_page[pages]
+            left = by_page.at[pages].set(0.0)
+            return left.reshape(derivatives.shape), taken.reshape(-1, derivatives.shape[1])
+
+        return self._program(
+            ("take derivatives", n_pages),
+            take,
+            lambda: (
+                self.walks.back(0, n_pages).derivatives,
+                self.structs.one((PAGES_TAKEN,), jnp.int32),
             ),
             donate=(0,),
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import jax
 
-__all__ = ["COUNTERS", "Numbers", "WalkMap", "WalkState"]
+__all__ = ["COUNTERS", "Numbers", "WalkBack", "WalkMap", "WalkState"]
 
 COUNTERS = ("segments", "samples_marched", "samples_shaded")
 """What the kernel counts, in the order of the columns of `WalkState.counters`."""
@@ -35,6 +35,15 @@ class WalkState(NamedTuple):
     """[COUNTER_ROWS, len(COUNTERS)] i32: in parts, to be added up."""
 
 
+class WalkBack(NamedTuple):
+    """What R rays go back for, and what comes of it."""
+
+    loss: jax.Array
+    """[R, LOSS_COLUMNS] f32, see `kernels.back`."""
+    derivatives: jax.Array
+    """[pages * PAGE_ROWS, 3 K + 1] f32; donated."""
+
+
 class WalkMap(NamedTuple):
     """Where the boxes and the bricks are, see `boxmap.BoxMap`."""
 
@@ -50,8 +59,9 @@ class Numbers(NamedTuple):
     step: jax.Array
     """[1] f64: grid units between samples."""
     reals: jax.Array
-    """[10] f32: lengths of the density unit per grid unit, x, y, z; sigma_thresh per that unit;
-    stop_thresh; the length of an opaque last sample; `WaveScalars.depth_density` and `steepness`."""
+    """[11] f32: lengths of the density unit per grid unit, x, y, z; sigma_thresh per that unit;
+    stop_thresh; the length of an opaque last sample; `WaveScalars.depth_density` and `steepness`; the
+    density unit."""
     wholes: jax.Array
     """[8] i32: voxels, x, y, z; groups along y and z; cells along a brick; binary digits after the
     point of `RayConstants.entry`; words of `Pool.ranks` a slot."""

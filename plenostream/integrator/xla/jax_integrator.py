@@ -25,8 +25,10 @@ from plenostream.integrator.interface import (
     Arrivals,
     DeviceCosts,
     HostCosts,
+    LossByRays,
     RaySource,
     Report,
+    RowDerivatives,
     SampleRule,
     SceneShape,
     Sizes,
@@ -287,6 +289,16 @@ class JaxIntegrator(ABC):
     def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
         """See `Integrator`; `backends` refuses rules that ask for them."""
         raise InternalError(f"the backend {self.name} keeps no weights")
+
+    def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
+        """See `Integrator`; `backends` refuses rules that ask for derivatives."""
+        raise InternalError(f"the backend {self.name} differentiates nothing")
+
+    def derivatives(
+        self, slots: NDArray[np.int32], into: RowDerivatives | None = None
+    ) -> RowDerivatives:
+        """See `begin_back`."""
+        raise InternalError(f"the backend {self.name} differentiates nothing")
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""

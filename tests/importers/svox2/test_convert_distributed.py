@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plenostream.cli.main import main
 from plenostream.errors import CheckpointError
 from plenostream.field.grid import GridSpec
 from plenostream.importers.arrays.write import write_scene
@@ -80,6 +83,42 @@ def test_work_that_was_interrupted_on_the_cluster_is_resumed_here(
         convert(source, tmp_path / "s", OPTIONS, progress=interrupt)
     convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
     assert files(tmp_path / "s") == files(tmp_path / "whole")
+
+
+def test_a_killed_worker_costs_its_tasks_only_and_chunks_go_straight_to_a_url(
+    tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("fsspec")
+    monkeypatch.chdir(tmp_path)
+    source = random_checkpoint(1, size=(150, 30, 30)).save(tmp_path / "a.npz")
+    convert(source, tmp_path / "here", OPTIONS)
+    with distributed.Client(cluster) as client:
+        first = next(iter(client.run(os.getpid).values()))
+
+        def kill(step: str, done: int, total: int) -> None:
+            if step == "pack" and done == 1:
+                os.kill(first, signal.SIGKILL)
+
+        convert(source, f"file://{tmp_path}/there", OPTIONS, progress=kill)
+        assert first not in client.run(os.getpid).values()
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+
+
+def test_the_command_packs_on_a_cluster_that_sees_its_work(
+    tmp_path: Path,
+    cluster: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = random_checkpoint(1, size=(70, 10, 10)).save(tmp_path / "a.npz")
+    convert(source, tmp_path / "here", OPTIONS)
+    flags = ("--brick-size", "8", "--scheduler", cluster.scheduler_address)
+    assert main(["convert", str(source), str(tmp_path / "there"), "-q", *flags]) == 0
+    assert files(tmp_path / "there") == files(tmp_path / "here")
+    monkeypatch.setattr(distributed.Client, "run", lambda *_: {"tcp://far:1": False})
+    assert main(["convert", str(source), str(tmp_path / "s"), "-q", *flags]) == 1
+    assert "the worker tcp://far:1 does not see" in capsys.readouterr().err
+    assert (tmp_path / ".s.partial" / "journal.json").exists()  # for --resume
 
 
 def test_arrays_are_packed_on_the_cluster_to_the_same_bytes(tmp_path: Path, cluster: Any) -> None:

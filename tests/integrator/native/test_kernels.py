@@ -165,6 +165,36 @@ def test_rays_find_the_first_sample_in_a_box_and_every_brick_that_they_meet(seed
     native.close()
 
 
+def test_rays_are_followed_where_bricks_are_drawn_and_hardly_farther() -> None:
+    scene, source, (nearest, farthest) = shape_of((60, 41, 77), 2), rays_source(5, 16), (1.5, 2.5)
+    native, cells = integrator_of(scene), cells_of(scene)
+    followed = []
+    for between in ((0.0, np.inf), (nearest, farthest)):
+        native.begin(replace(source, between=between), 128)
+        native.octant_keys()  # waits
+        assert native._tiles is not None
+        followed.append(native._tiles._tiles[:16].copy())
+    n_needed = n_left_out = 0
+    for everywhere, tile in zip(*followed, strict=True):
+        per_t = np.linalg.norm(tile["direction"].T / scene.grid.scale, axis=1)
+        for ray in range(TILE_RAYS):
+            k = np.arange(everywhere["n_samples"][ray])
+            along = tile["direction"][:, ray] * RULE.step_size
+            position = tile["entry"][:, ray] + k[:, None] * along
+            cell = np.clip(position.astype(int), 0, np.array(scene.grid.size) - 2)
+            distance = (tile["t_min"][ray] + k * RULE.step_size) * per_t[ray]
+            drawn = (distance >= nearest) & (distance <= farthest)
+            is_followed = (k >= tile["next"][ray]) & (k < tile["n_samples"][ray])
+            needed = drawn & (cells[tuple(cell.T)] >= 0)
+            assert not (needed & ~is_followed).any()
+            assert np.count_nonzero(is_followed & (distance > farthest)) <= 4
+            n_needed += np.count_nonzero(needed)
+            n_left_out += np.count_nonzero((k >= everywhere["next"][ray]) & ~is_followed)
+    assert n_needed > 100
+    assert n_left_out > 1000
+    native.close()
+
+
 def test_rays_end_behind_their_tiles_last_box_and_have_a_key_if_they_meet_one() -> None:
     scene = shape_of((300, 9, 20), 3)
     # Boxes in one half of the volume alone, and narrow tiles that look along it, from either end.

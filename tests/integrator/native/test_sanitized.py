@@ -28,6 +28,7 @@ import numpy as np
 import plenostream as ps
 from plenostream.integrator.native import library
 from plenostream.testing.checkpoints import random_checkpoint
+from plenostream.testing.going_back import LinearLoss, back_session, go_back
 from plenostream.testing.pictures import open_renderer, rays_around
 from plenostream.testing.scenes import write_checkpoint_plain
 
@@ -48,6 +49,8 @@ for number, (brick_size, basis_dim, precision) in enumerate(kinds):
         renderer.render_rays(*rays_around(number, 700))
     with open_renderer(scene, device_memory=smallest, **stream) as renderer:
         assert np.array_equal(renderer.render(view).rgb, whole.rgb)
+    with back_session(scene, {}, "native", precision=precision, n_threads=2) as session:
+        go_back(session, LinearLoss.random(1, rays_around(number, 130)))
 print("drawn", number + 1)
 """
 

@@ -3,6 +3,7 @@
    Threads of the host call these at the same time and share the work by claiming parts of it. */
 #include "distance.h"
 #include "finish.h"
+#include "hand_over.h"
 #include "lattice.h"
 #include "layers.h"
 #include "packets.h"
@@ -52,13 +53,35 @@ KERNEL(keys, const Scene *scene, const WorldRays *world, int32_t n, int64_t *key
 
 KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scene, rays, meeting); }
 
-KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
+/* Bring bricks in; `back`: derivatives that their pages have, or 0 where none are kept. */
+KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch, const Back *back)
 {
-    int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
-    for (int c = 0; c < 3; c++)
-        for (int k = 0; k < scene->basis_dim; k++) lanes[c * scene->basis_dim + k] = lane_of(k, c);
-    for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;)
-        put_brick(scene, pool, batch, i, lanes);
+    Spread spread;
+    spread_of(scene, &spread);
+    for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;) {
+        const int64_t n_rows = batch->row_start[i + 1] - batch->row_start[i];
+        if (back)
+            clear_pages(pool, back, batch->pages + batch->page_start[i],
+                        (n_rows + PAGE_ROWS - 1) / PAGE_ROWS);
+        put_brick(scene, pool, batch, i, &spread);
+    }
+}
+
+/* Hand over derivatives, see `HandOver`. */
+KERNEL(derivatives, const Scene *scene, const Pool *pool, const Back *back, HandOver *out)
+{
+    Spread spread;
+    spread_of(scene, &spread);
+    for (int32_t i; (i = __atomic_fetch_add(&out->claimed, 1, __ATOMIC_RELAXED)) < out->n_slots;)
+        hand_over(scene, pool, back, out, i, &spread);
+}
+
+/* Let all rays begin anew that met something; `drawn` [n_tiles]: tiles that have a state. */
+KERNEL(restart, const Scene *scene, Rays *rays, const uint8_t *drawn)
+{
+    for (int32_t first; !is_stopped(rays) && (first = claim(rays, TILES_AT_ONCE)) < rays->n_tiles;)
+        for (int32_t i = first; i < first + TILES_AT_ONCE && i < rays->n_tiles; i++)
+            if (drawn[i]) rays->live[i] = (uint8_t)restart_tile(scene, tile_of(rays, i));
 }
 
 /* One walk for each length of row and type of number: loops over a row's vectors are unrolled. */
@@ -66,7 +89,12 @@ KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch)
     static void walk_##vectors##_##wide(const Scene *scene, const Pool *pool, const int32_t *slot_at, \
                                         Tile *tile, int ray, Counts *counts)                      \
     {                                                                                             \
-        walk(scene, pool, slot_at, tile, ray, counts, vectors, wide);                             \
+        walk(scene, pool, slot_at, tile, ray, counts, 0, vectors, wide);                          \
+    }                                                                                             \
+    static void back_##vectors##_##wide(const Scene *scene, const Pool *pool, Shading *shading,       \
+                                        Tile *tile, int ray, const Return *back)                  \
+    {                                                                                             \
+        shade_back(scene, pool, shading, tile, ray, back, vectors, wide);                         \
     }
 WALK(1, 0) WALK(2, 0) WALK(3, 0) WALK(4, 0) WALK(5, 0)
 WALK(1, 1) WALK(2, 1) WALK(3, 1) WALK(4, 1) WALK(5, 1)
@@ -75,6 +103,21 @@ static Walk *const WALKS[2][MOST_VECTORS + 1] = {
     {0, walk_1_0, walk_2_0, walk_3_0, walk_4_0, walk_5_0},
     {0, walk_1_1, walk_2_1, walk_3_1, walk_4_1, walk_5_1},
 };
+static ShadeBack *const SHADES_BACK[2][MOST_VECTORS + 1] = {
+    {0, back_1_0, back_2_0, back_3_0, back_4_0, back_5_0},
+    {0, back_1_1, back_2_1, back_3_1, back_4_1, back_5_1},
+};
+
+static void walk_back_0(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
+                        const Return *back, Counts *counts)
+{
+    walk(scene, pool, slot_at, tile, ray, counts, back, 0, 0);
+}
+static void walk_back_1(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
+                        const Return *back, Counts *counts)
+{
+    walk(scene, pool, slot_at, tile, ray, counts, back, 0, 1);
+}
 
 /* Take all rays on through the bricks that are in the pool, see `walk`. */
 KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Rays *rays, Counts *counts)
@@ -92,6 +135,30 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
             }
             rays->live[i] = (uint8_t)live;
         }
+}
+
+/* As `advance`, to add derivatives to those of a `part`: which tiles are its own depends on nothing else. */
+KERNEL(go_back, const Scene *scene, const Pool *pool, const int32_t *slot_at, Rays *rays, const Back *back,
+       int32_t part, Counts *counts)
+{
+    ShadeBack *const shade = SHADES_BACK[pool->wide != 0][pool->vectors];
+    for (int32_t i = part; i < rays->n_tiles && !is_stopped(rays); i += back->n_parts) {
+        if (!rays->live[i]) continue;
+        Tile *tile = tile_of(rays, i);
+        int live = 0;
+        for (int j = 0; j < TILE_RAYS; j++) {
+            const int ray = NEIGHBOURS[j];
+            if (tile->next[ray] < tile->n_samples[ray]) {
+                const Return mine = return_of(scene, back, tile, i, ray, part, pool->vectors, shade);
+                if (pool->wide)
+                    walk_back_1(scene, pool, slot_at, tile, ray, &mine, counts);
+                else
+                    walk_back_0(scene, pool, slot_at, tile, ray, &mine, counts);
+            }
+            live |= tile->next[ray] < tile->n_samples[ray];
+        }
+        rays->live[i] = (uint8_t)live;
+    }
 }
 
 /* Colour [n, 64, 3], depth and alpha [n, 64] and AOVs [n, 64, aovs.n] of the tiles [first, first + n);

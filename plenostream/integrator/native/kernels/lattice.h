@@ -10,12 +10,15 @@
 #include "bundle.h"
 
 #define LATTICE_FAR 1e300
+#define SPARE_SAMPLES 2
+#define ROUNDED_T 1e-6 /* part of a float32 that rounding may have changed */
 
 /* World rays [3][n], of which a tile takes 64 from number `at` on. */
 typedef struct {
     const double *origins, *directions; /* of any length above zero */
     const uint8_t *valid;               /* [n]: which are rays at all */
     int64_t n;
+    double nearest, farthest; /* from the origins, world units: between them lie all bricks that are drawn */
 } WorldRays;
 
 /* Where rays enter and leave the ellipsoids that they are clipped by; from grid directions `d`. */
@@ -237,16 +240,37 @@ static void seek_abreast(const Scene *scene, Tile *tile, int first, int32_t star
     memcpy(tile->next + first, &count, sizeof count);
 }
 
-/* Set up the rays of a tile; says whether one of them can meet anything. */
-static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+/* Leave out the samples of a tile that lie behind all bricks that are drawn, but for a few; gives the
+   number of the first one that lies not before them. */
+static int32_t keep_between(const Scene *scene, const WorldRays *world, Tile *tile)
+{
+    const int32_t most = INT32_MAX / 2;
+    int32_t start = most;
+    for (int i = 0; i < TILE_RAYS; i++) {
+        double square = 0.0;
+        for (int a = 0; a < 3; a++) {
+            const double way = tile->direction[a][i] / scene->scale[a];
+            square += way * way;
+        }
+        const double per_world = 1.0 / sqrt(square), t_min = tile->t_min[i];
+        const double near = world->nearest * per_world, far = world->farthest * per_world;
+        /* `t_min` was rounded. */
+        const double spare = ROUNDED_T * t_min / scene->step + SPARE_SAMPLES;
+        const int32_t first = number_from((near - t_min) / scene->step - spare, most);
+        const int32_t end = number_from((far - t_min) / scene->step + spare, most);
+        start = first < start ? first : start;
+        tile->n_samples[i] = tile->n_samples[i] > end ? end : tile->n_samples[i];
+    }
+    return start;
+}
+
+/* Put rays whose places are known before their first boxes, from sample `first_of_any` on; says whether one
+   can meet anything. */
+static int start_tile(const Scene *scene, const Bundle *bundle, int32_t first_of_any, Tile *tile)
 {
     int live = 0;
-    lattice(scene, world, at, tile);
-    const Bundle bundle = bundle_of(scene, tile);
-    const int32_t start = empty_until(scene, &bundle), last = empty_after(scene, &bundle);
-    /* One more, which is empty: the last sample of a ray may be opaque. */
-    for (int i = 0; i < TILE_RAYS; i++)
-        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
+    const int32_t empty = empty_until(scene, bundle);
+    const int32_t start = empty > first_of_any ? empty : first_of_any;
     for (int first = 0; first < TILE_RAYS; first += ABREAST) seek_abreast(scene, tile, first, start);
     for (int i = 0; i < TILE_RAYS; i++) live |= tile->next[i] < tile->n_samples[i];
     if (live) {
@@ -256,6 +280,27 @@ static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, T
         for (int i = 0; i < TILE_RAYS; i++) tile->trans[i] = tile->left[i] = 1.0f;
     }
     return live;
+}
+
+/* Set up the rays of a tile; says whether one of them can meet anything. */
+static int set_up_tile(const Scene *scene, const WorldRays *world, int64_t at, Tile *tile)
+{
+    lattice(scene, world, at, tile);
+    const int is_bounded = world->nearest > 0.0 || world->farthest < INFINITY;
+    const int32_t first_of_any = is_bounded ? keep_between(scene, world, tile) : 0;
+    const Bundle bundle = bundle_of(scene, tile);
+    const int32_t last = empty_after(scene, &bundle);
+    /* One more, which is empty: the last sample of a ray may be opaque. */
+    for (int i = 0; i < TILE_RAYS; i++)
+        tile->n_samples[i] = tile->n_samples[i] > last ? last + 1 : tile->n_samples[i];
+    return start_tile(scene, &bundle, first_of_any, tile);
+}
+
+/* Let the rays of a tile begin anew; says whether one of them can meet anything. */
+static int restart_tile(const Scene *scene, Tile *tile)
+{
+    const Bundle bundle = bundle_of(scene, tile);
+    return start_tile(scene, &bundle, 0, tile);
 }
 
 #endif

@@ -6,6 +6,7 @@
 #define MARCH_H
 
 #include "aovs.h"
+#include "back.h"
 #include "light.h"
 #include "shade.h"
 #include "steps.h"
@@ -81,10 +82,10 @@ INLINE Ints depths_after(Ints own, int32_t before)
 
 /* March the samples from k on that are set in `live`, whose first corners are `voxel`; those that
    contribute are kept for shading. Returns how many did. The ray has samples up to `last`, and gathers
-   `columns`, if there are any. */
+   `columns`, if there are any; it is drawn, or goes `back`. */
 INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const Places *places, Ints voxel,
                  Ints live, int32_t k, int32_t last, Light *light, Shading *shading, float *columns,
-                 const int wide)
+                 const Return *back, const int wide)
 {
     const Reals x = places->rest[0], y = places->rest[1], z = places->rest[2];
     const Reals sigma = density_at(scene, pool, voxel, x, y, z, wide);
@@ -120,11 +121,12 @@ INLINE int march(const Scene *scene, const Pool *pool, const Pace *pace, const P
     }
     const Reals number = __builtin_convertvector(lane_numbers() + k, Reals);
     const Reals depth = seen * (number * pace->step + pace->t_min);
+    if (back) keep_for_return(scene, back, known, sigma, before, after, weight, last - k);
     memcpy(known + WEIGHT * LANES, &weight, sizeof weight);
     memcpy(known + DEPTH * LANES, &depth, sizeof depth);
     memcpy(known + VOXEL * LANES, &voxel, sizeof voxel);
     uint32_t bits = bits_of(counts);
-    if (pool->weight) weigh(scene, pool, weight, voxel, bits);
+    if (pool->weight && !back) weigh(scene, pool, weight, voxel, bits);
     const uint32_t first = (uint32_t)shading->n_groups * (uint32_t)(sizeof(Group) / sizeof(float));
     const int n = __builtin_popcount(bits);
     for (; bits; bits &= bits - 1)

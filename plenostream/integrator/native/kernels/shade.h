@@ -14,10 +14,11 @@ enum {
 };
 
 /* What is known of a sample, LANES numbers each. */
-enum { CORNER, WEIGHT = 8, DEPTH, VOXEL, N_KNOWN };
+enum { CORNER, WEIGHT = 8, DEPTH, VOXEL, AFTER, LENGTH, SPARSE, N_KNOWN };
 
 /* LANES samples: the trilinear weights of their corners, their weights, those that depth sees times
-   t, and their first corners in the pool, which are int32. */
+   t, and their first corners in the pool, which are int32. For those that go back: the light left behind
+   them, their lengths in world units, and what their density alone adds to a loss's derivative by it. */
 typedef struct {
     float known[N_KNOWN][LANES];
 } __attribute__((aligned(64))) Group;

@@ -72,28 +72,67 @@ INLINE void put_density(Pool *pool, int64_t at, double density)
         ((uint16_t *)pool->density)[at] = half_of((float)density);
 }
 
-/* A row's coefficients, channel by channel, into their lanes. */
-INLINE void put_row(const Pool *pool, int64_t to, const Batch *batch, int64_t from, const int *lanes,
-                    const int n)
+/* Where the coefficients of a row go, and which comes to each lane: number n, a 0, where none does. */
+typedef struct {
+    int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
+    Ints sources[MOST_VECTORS];
+    int n;
+} Spread;
+
+static void spread_of(const Scene *scene, Spread *spread)
+{
+    int32_t sources[MOST_VECTORS * ROW_LANES];
+    spread->n = 3 * scene->basis_dim;
+    for (int i = 0; i < MOST_VECTORS * ROW_LANES; i++) sources[i] = spread->n;
+    for (int c = 0; c < 3; c++)
+        for (int k = 0; k < scene->basis_dim; k++) {
+            const int number = c * scene->basis_dim + k, lane = lane_of(k, c);
+            spread->lanes[number] = lane;
+            sources[lane] = number;
+        }
+    memcpy(spread->sources, sources, sizeof sources);
+}
+
+INLINE void put_halves(uint16_t *row, Row values)
+{
+#if defined(__clang__) && (defined(__F16C__) || defined(__aarch64__))
+    typedef _Float16 Halves __attribute__((vector_size(32)));
+    const Halves halves = __builtin_convertvector(values, Halves);
+    memcpy(row, &halves, sizeof halves);
+#else
+    for (int i = 0; i < ROW_LANES; i++) row[i] = half_of(values[i]);
+#endif
+}
+
+/* A row's coefficients, channel by channel, into their lanes: whole vectors of float32, which change with
+   every step where rows are trained. */
+INLINE void put_floats(const Pool *pool, int64_t to, const float *floats, const Spread *spread)
 {
     const int width = pool->vectors * ROW_LANES;
-    const uint16_t *halves = (const uint16_t *)batch->sh + from * n;
-    const float *floats = (const float *)batch->sh + from * n;
+    float loose[3 * ROW_FUNCTIONS * MOST_VECTORS + 1];
+    memcpy(loose, floats, (size_t)spread->n * sizeof *floats);
+    loose[spread->n] = 0.0f;
+    for (int v = 0; v < pool->vectors; v++) {
+        const Row values = (Row)gather(loose, spread->sources[v], sizeof *loose);
+        if (pool->wide)
+            memcpy((float *)pool->rows + to * width + v * ROW_LANES, &values, sizeof values);
+        else
+            put_halves((uint16_t *)pool->rows + to * width + v * ROW_LANES, values);
+    }
+}
+
+/* The same of float16. */
+INLINE void put_row(const Pool *pool, int64_t to, const uint16_t *halves, const Spread *spread)
+{
+    const int width = pool->vectors * ROW_LANES;
     if (pool->wide) {
         float *row = (float *)pool->rows + to * width;
         memset(row, 0, (size_t)width * sizeof *row);
-        for (int i = 0; i < n; i++) {
-            float value;
-            if (batch->sh_wide)
-                value = floats[i];
-            else
-                value = (float)((const _Float16 *)halves)[i];
-            row[lanes[i]] = value;
-        }
+        for (int i = 0; i < spread->n; i++) row[spread->lanes[i]] = (float)((const _Float16 *)halves)[i];
     } else {
         uint16_t *row = (uint16_t *)pool->rows + to * width;
         memset(row, 0, (size_t)width * sizeof *row);
-        for (int i = 0; i < n; i++) row[lanes[i]] = batch->sh_wide ? half_of(floats[i]) : halves[i];
+        for (int i = 0; i < spread->n; i++) row[spread->lanes[i]] = halves[i];
     }
 }
 
@@ -110,7 +149,8 @@ static void put_live(const Scene *scene, uint8_t *live, const uint64_t *lines)
         }
 }
 
-static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const int *lanes)
+static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number,
+                      const Spread *spread)
 {
     const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const int32_t *pages = batch->pages + batch->page_start[number];
@@ -134,7 +174,10 @@ static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
             put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
             lines[voxel / edge] |= (uint64_t)(density > 0.0f) << voxel % edge;
             pool->place_of[base + voxel] = (uint32_t)(row * row_bytes / PLACE_BYTES);
-            put_row(pool, row, batch, first + rank, lanes, 3 * scene->basis_dim);
+            if (batch->sh_wide)
+                put_floats(pool, row, (const float *)batch->sh + (first + rank) * spread->n, spread);
+            else
+                put_row(pool, row, (const uint16_t *)batch->sh + (first + rank) * spread->n, spread);
         }
     put_live(scene, pool->live + ((slot * scene->brick_size * scene->brick_size * scene->brick_size) >> 3), lines);
 }

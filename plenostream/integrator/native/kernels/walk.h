@@ -87,19 +87,28 @@ INLINE Look look_at(const Scene *scene, const Pool *pool, const int32_t *slot_at
     return look;
 }
 
+INLINE void shade_all(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
+                      const Return *back, const int vectors, const int wide)
+{
+    if (back)
+        back->shade(scene, pool, shading, tile, ray, back);
+    else
+        shade(scene, pool, shading, tile, ray, vectors, wide);
+}
+
 /* Take a ray on to its end, or to the first sample that needs a brick that is not in memory.
 
    Each group is looked at while the one before it is marched, before it is known whether that one
    holds something: what a branch that was guessed wrong has to wait for is then already there. */
 INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, Tile *tile, int ray,
-                 Counts *counts, const int vectors, const int wide)
+                 Counts *counts, const Return *back, const int vectors, const int wide)
 {
     const Course course = course_of(scene, tile, ray);
     const Steps steps = steps_of(scene, &course);
     const Pace pace = pace_of(scene, tile, ray);
     Light light = {tile->depth[ray], tile->trans[ray], tile->left[ray]};
     Shading shading;
-    float *columns = scene->aovs.n ? aovs_of(scene, tile, ray) : 0;
+    float *columns = scene->aovs.n && !back ? aovs_of(scene, tile, ray) : 0;
     int32_t k = tile->next[ray], end = course.n;
     int was_empty = 0;
     Look next = look_at(scene, pool, slot_at, &steps, k, end);
@@ -126,11 +135,11 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         counts->samples_marched += __builtin_popcount(now.live);
         counts->march_lanes += LANES;
         counts->samples_shaded += march(scene, pool, &pace, &now.places, now.cells.voxel, now.cells.live, k,
-                                        course.n - 1, &light, &shading, columns, wide);
-        if (shading.n_groups == GROUPS) shade(scene, pool, &shading, tile, ray, vectors, wide);
+                                        course.n - 1, &light, &shading, columns, back, wide);
+        if (shading.n_groups == GROUPS) shade_all(scene, pool, &shading, tile, ray, back, vectors, wide);
         if (light.trans == 0.0f) break;
     }
-    if (shading.n_samples > 0) shade(scene, pool, &shading, tile, ray, vectors, wide);
+    if (shading.n_samples > 0) shade_all(scene, pool, &shading, tile, ray, back, vectors, wide);
     tile->next[ray] = light.trans == 0.0f ? tile->n_samples[ray] : end;
     tile->depth[ray] = light.depth;
     tile->trans[ray] = light.trans;

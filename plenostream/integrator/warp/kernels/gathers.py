@@ -37,6 +37,8 @@ class Gathers(NamedTuple):
     """(basis [R, K], ray) -> values."""
     densities_of: Any
     """(density, first, edge) -> the densities [8] of a cell's corners in C order."""
+    blend: Any
+    """(densities [8], x, y, z) -> density at fractions of a cell."""
     slope_at: Any
     """(densities [8], x, y, z) -> how their blend rises along each axis, at fractions of a cell."""
     colour_of: Any
@@ -151,6 +153,16 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
     ) -> corners_type: ...
 
     @wp.func
+    def blend(c: Any, x: wp.float32, y: wp.float32, z: wp.float32) -> wp.float32:
+        c00 = c[0] + (c[1] - c[0]) * z
+        c01 = c[2] + (c[3] - c[2]) * z
+        c10 = c[4] + (c[5] - c[4]) * z
+        c11 = c[6] + (c[7] - c[6]) * z
+        c0 = c00 + (c01 - c00) * y
+        c1 = c10 + (c11 - c10) * y
+        return c0 + (c1 - c0) * x
+
+    @wp.func
     def slope_at(c: Any, x: wp.float32, y: wp.float32, z: wp.float32) -> wp.vec3:
         c00 = c[0] + (c[1] - c[0]) * z
         c01 = c[2] + (c[3] - c[2]) * z
@@ -191,4 +203,4 @@ def gathers(basis_dim: int, precision: str) -> Gathers:
         values: values_type,
     ) -> wp.vec3: ...
 
-    return Gathers(pair, number, values_type, basis_of, densities_of, slope_at, colour_of)
+    return Gathers(pair, number, values_type, basis_of, densities_of, blend, slope_at, colour_of)

@@ -9,7 +9,17 @@ No annotation here may be a string: Warp reads them as they are.
 
 import warp as wp
 
-__all__ = ["POINT", "cell_of", "course_of", "inside_of", "steps_in", "steps_out"]
+__all__ = [
+    "POINT",
+    "cell_of",
+    "count_out",
+    "course_of",
+    "inside_of",
+    "inverse_of",
+    "opacity_of",
+    "steps_in",
+    "steps_out",
+]
 
 POINT = 40
 """Binary digits after the point."""
@@ -28,6 +38,9 @@ _WAY = wp.constant(2.0**-_FAR)
 _PER_DIRECTION = wp.constant(wp.float64(2.0 ** (POINT - 30)))
 _MOST = wp.constant(wp.float64(_LONGEST))
 _NEVER = wp.constant(1.0e9)
+_STEEPEST = wp.constant(1.0e30)
+_SIXTH = wp.constant(1.0 / 6.0)
+_24TH = wp.constant(1.0 / 24.0)
 _LESS = wp.constant(1.0 - 2.0**-20)
 
 
@@ -47,6 +60,26 @@ def cell_of(position: wp.int64, last: wp.int32) -> wp.int32:
 def inside_of(position: wp.int64, corner: wp.int32) -> wp.float32:
     """A position inside the brick whose first voxel is `corner`, in cells."""
     return wp.float32(wp.int32((position - (wp.int64(corner) << _TO_CELL)) >> _TO_LOCAL)) * _CELL
+
+
+@wp.func
+def inverse_of(along: wp.float32) -> wp.float32:
+    """Steps per cell; large where a ray does not move along an axis."""
+    return wp.where(along == 0.0, _STEEPEST, 1.0 / along)
+
+
+@wp.func
+def count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int32) -> wp.float32:
+    """Samples until [low, high) is left, from `at` inside it."""
+    return (wp.float32(wp.where(inverse > 0.0, high, low)) - at) * inverse
+
+
+@wp.func
+def opacity_of(thickness: wp.float32) -> wp.float32:
+    """1 - exp(-thickness): below 0.1, the difference from 1 would keep few digits."""
+    if thickness < 0.1:
+        return thickness * (1.0 - thickness * (0.5 - thickness * (_SIXTH - thickness * _24TH)))
+    return 1.0 - wp.exp(-thickness)
 
 
 @wp.func

@@ -23,12 +23,16 @@ import warp as wp
 
 from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.integrator.interface import LEFT_OUT, Light
+from plenostream.integrator.warp.kernels.back import way_back
 from plenostream.integrator.warp.kernels.gathers import gathers
 from plenostream.integrator.warp.kernels.places import (
     POINT,
     cell_of,
+    count_out,
     course_of,
     inside_of,
+    inverse_of,
+    opacity_of,
     steps_in,
     steps_out,
 )
@@ -41,45 +45,36 @@ blocks of 256, only 256."""
 
 COUNTER_ROWS = 1024
 """Rays are counted in so many places: on a GPU, additions to one place would queue up."""
-IN_OUT = ["trans", "gathered", "left", "aovs", "next_sample", "waits_for", "counters"]
+IN_OUT = "trans gathered left aovs next_sample waits_for counters derivatives".split()
 """Arguments of the kernel that are changed in place."""
 
-_STEEPEST = wp.constant(1.0e30)
 _PER_DIRECTION = wp.constant(2.0**-30)
 _SLACK = wp.constant(0.01)
 """Steps by which a box may be missed and is still looked into."""
-_SIXTH = wp.constant(1.0 / 6.0)
-_24TH = wp.constant(1.0 / 24.0)
 _POINT = wp.constant(POINT)
 _LEFT_OUT = wp.constant(LEFT_OUT)
 _COUNTED = wp.constant(COUNTER_ROWS - 1)
 
 
-@wp.func
-def _inverse_of(along: wp.float32) -> wp.float32:
-    """Steps per cell; large where a ray does not move along an axis."""
-    return wp.where(along == 0.0, _STEEPEST, 1.0 / along)
-
-
-@wp.func
-def _count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int32) -> wp.float32:
-    """Samples until [low, high) is left, from `at` inside it."""
-    return (wp.float32(wp.where(inverse > 0.0, high, low)) - at) * inverse
-
-
 @cache
-def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_AOVS) -> Any:
+def walk_kernel(
+    basis_dim: int,
+    precision: str,
+    light: Light,
+    asked: Aovs = NO_AOVS,
+    goes_back: bool = False,
+) -> Any:
     """The kernel for `basis_dim` functions, a pool of `precision` (float16 or float32), a `light`, and
-    what rays are `asked` for beside colour, depth and alpha.
+    what rays are `asked` for beside colour, depth and alpha; for rays that are drawn, or that go back.
 
-    Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers` and
+    Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers`, `WalkBack` and
     `WalkState`, and `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the
     brick is not in the pool. A ray that comes to such a brick stops before its first sample there.
     """
     of_pool = gathers(basis_dim, precision)
     pair, number = of_pool.pair, of_pool.number
     basis_of, densities_of = of_pool.basis_of, of_pool.densities_of
-    colour_of, slope_at = of_pool.colour_of, of_pool.slope_at
+    colour_of, slope_at, blend = of_pool.colour_of, of_pool.slope_at, of_pool.blend
     # Constants, so that what they leave out is not compiled.
     adds_up = wp.constant(light is Light.ADDS_UP)
     opaque_end = wp.constant(light is Light.OPAQUE_END)
@@ -87,6 +82,8 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
     density_at = wp.constant(asked.first("density-depth"))
     normals_at = wp.constant(asked.first("normals"))
     cost_at = wp.constant(asked.first("cost"))
+    turned = wp.constant(goes_back)
+    by_sample, share_out = way_back(basis_dim, of_pool)
 
     @wp.kernel(enable_backward=False, module="unique")
     def walk(
@@ -104,6 +101,7 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
         step: wp.array(dtype=wp.float64),
         reals: wp.array(dtype=wp.float32),
         wholes: wp.array(dtype=wp.int32),
+        loss: wp.array2d(dtype=wp.float32),
         trans: wp.array(dtype=wp.float32),
         gathered: wp.array(dtype=wp.vec4),
         left: wp.array(dtype=wp.float32),
@@ -111,6 +109,7 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
         next_sample: wp.array(dtype=wp.int32),
         waits_for: wp.array(dtype=wp.int32),
         counters: wp.array2d(dtype=wp.int32),
+        derivatives: wp.array2d(dtype=wp.float32),
     ) -> None:
         ray = wp.tid()
         n = n_samples[ray]
@@ -141,9 +140,9 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
         along_x = unit_x * stride
         along_y = unit_y * stride
         along_z = unit_z * stride
-        inverse_x = _inverse_of(along_x)
-        inverse_y = _inverse_of(along_y)
-        inverse_z = _inverse_of(along_z)
+        inverse_x = inverse_of(along_x)
+        inverse_y = inverse_of(along_y)
+        inverse_z = inverse_of(along_z)
         tau = stride * wp.length(wp.vec3(unit_x * reals[0], unit_y * reals[1], unit_z * reals[2]))
         values = basis_of(basis, ray)
 
@@ -273,15 +272,15 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
                 out = wp.float32(n - k)
                 if wp.where(inverse_x > 0.0, high_x <= last_x, low_x > 0):
                     out = wp.min(
-                        out, _count_out(here_x, inverse_x, low_x - corner_x, high_x - corner_x)
+                        out, count_out(here_x, inverse_x, low_x - corner_x, high_x - corner_x)
                     )
                 if wp.where(inverse_y > 0.0, high_y <= last_y, low_y > 0):
                     out = wp.min(
-                        out, _count_out(here_y, inverse_y, low_y - corner_y, high_y - corner_y)
+                        out, count_out(here_y, inverse_y, low_y - corner_y, high_y - corner_y)
                     )
                 if wp.where(inverse_z > 0.0, high_z <= last_z, low_z > 0):
                     out = wp.min(
-                        out, _count_out(here_z, inverse_z, low_z - corner_z, high_z - corner_z)
+                        out, count_out(here_z, inverse_z, low_z - corner_z, high_z - corner_z)
                     )
                 count = wp.max(1, wp.int32(wp.ceil(out)))
                 top_x = wp.float32(wp.min(last_x + 1 - corner_x, brick_size))
@@ -303,13 +302,7 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
                     z -= wp.float32(i_z)
                     voxel = (i_x * edge + i_y) * edge + i_z
                     c = densities_of(density, base + wp.int64(voxel), edge)
-                    c00 = c[0] + (c[1] - c[0]) * z
-                    c01 = c[2] + (c[3] - c[2]) * z
-                    c10 = c[4] + (c[5] - c[4]) * z
-                    c11 = c[6] + (c[7] - c[6]) * z
-                    c0 = c00 + (c01 - c00) * y
-                    c1 = c10 + (c11 - c10) * y
-                    sigma = c0 + (c1 - c0) * x
+                    sigma = blend(c, x, y, z)
                     if sigma > reals[3]:
                         after = light * wp.exp(-sigma * tau)
                         weight = light - after
@@ -334,15 +327,7 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
                             )
                             normal -= weight * wp.cw_mul(slope, steepness)
                         if adds_up:
-                            # Of -sigma tau below 0.1 the difference from 1 would keep few digits.
-                            thin = sigma * tau
-                            if thin < 0.1:
-                                weight = thin * (
-                                    1.0 - thin * (0.5 - thin * (_SIXTH - thin * _24TH))
-                                )
-                            else:
-                                weight = 1.0 - wp.exp(-thin)
-                            weight = wp.min(weight, behind)
+                            weight = wp.min(opacity_of(sigma * tau), behind)
                             behind -= weight
                         if opaque_end:
                             behind = after
@@ -359,6 +344,39 @@ def walk_kernel(basis_dim: int, precision: str, light: Light, asked: Aovs = NO_A
                             wp.max(seen[1] + 0.5, 0.0),
                             wp.max(seen[2] + 0.5, 0.0),
                         )
+                        if turned:
+                            length = tau
+                            passes = after
+                            left_then = wp.float32(-1.0)
+                            if opaque_end:
+                                if k + j == n - 1:
+                                    length = reals[5]
+                                    passes = light - weight
+                                    left_then = behind
+                            by = by_sample(
+                                loss,
+                                ray,
+                                seen,
+                                colour,
+                                weight,
+                                length * reals[10],
+                                passes,
+                                left_then,
+                                sigma / reals[10],
+                            )
+                            share_out(
+                                derivatives,
+                                ranks,
+                                pages,
+                                ranks_first,
+                                voxel,
+                                edge,
+                                x,
+                                y,
+                                z,
+                                values,
+                                by,
+                            )
                         n_shaded += 1
                         # Below zero: the ray has ended, with so much light left.
                         light = wp.where(after < reals[4], -after, after)

@@ -1,0 +1,60 @@
+"""How a cluster draws a scene: by frames, or by sets of bricks."""
+
+from __future__ import annotations
+
+from distributed import Client
+
+from plenostream.cluster.drawing import Refused
+from plenostream.cluster.jobs import make_job
+from plenostream.cluster.renderer import ClusterRenderer
+from plenostream.cluster.sheet_tasks import count_subvolumes
+from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
+from plenostream.engine.joining import refuse_what_does_not_join
+from plenostream.errors import InvalidInput
+from plenostream.options import RenderOptions, StreamOptions
+from plenostream.options.clusters import Split
+from plenostream.scene import Scene
+
+__all__ = ["open_cluster_renderer"]
+
+
+def open_cluster_renderer(
+    client: Client,
+    scene: Scene,
+    options: RenderOptions | None = None,
+    stream: StreamOptions | None = None,
+    *,
+    split: Split = "auto",
+) -> ClusterRenderer | SubvolumeRenderer:
+    """What draws `scene` on the workers of `client`.
+
+    Parameters
+    ----------
+    split : what workers share, see `ClusterOptions.split`
+
+    Raises
+    ------
+    InvalidInput : `split` is "bricks", and the options ask for what cannot be put together from parts.
+    Else as `ClusterRenderer`.
+    """
+    options = RenderOptions() if options is None else options
+    stream = StreamOptions() if stream is None else stream
+    if split == "auto":
+        job = make_job(client, scene, options, stream)
+        split = "frames"
+        if _may_be_split(options) and (n := len(client.nthreads())) > 1:
+            count = client.submit(count_subvolumes, job, least=2, pure=False).result()
+            if isinstance(count, Refused):
+                raise count.error
+            if count.total_bytes > count.allowed_bytes and 0 < count.fewest <= n:
+                split = "bricks"
+    kind = SubvolumeRenderer if split == "bricks" else ClusterRenderer
+    return kind(client, scene, options, stream)
+
+
+def _may_be_split(options: RenderOptions) -> bool:
+    try:
+        refuse_what_does_not_join(options)
+    except InvalidInput:
+        return False
+    return True
