@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = {path.name: path for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
 RUN = ("README.md", "usage.md")
 """Pages whose commands are run, in this order."""
-ON_A_CLUSTER = "distributed.md"
-"""A page whose commands and Python are for clusters that are not at hand here: they are read alone."""
+READ_ALONE = ("distributed.md", "training.md")
+"""Pages whose commands and Python are for clusters that are not at hand here, or take half an hour."""
 SMALLER = ("n = 512", "n = 96")
 """What examples of large scenes are tried with here."""
 
@@ -65,18 +65,19 @@ def test_the_python_blocks_run_one_after_the_other(
 
 def test_no_page_has_blocks_that_are_not_run() -> None:
     with_python = [name for name in PAGES if blocks(name, "python")]
-    assert sorted(with_python) == ["README.md", "arrays.md", ON_A_CLUSTER, "format.md"]
-    run = [*RUN, "arrays.md", ON_A_CLUSTER]
+    assert sorted(with_python) == sorted(["README.md", "arrays.md", "format.md", *READ_ALONE])
+    run = [*RUN, "arrays.md", *READ_ALONE]
     assert sorted(name for name in PAGES if commands(name)) == sorted(run)
 
 
-def test_what_is_for_clusters_can_be_read() -> None:
-    for words in commands(ON_A_CLUSTER):
+@pytest.mark.parametrize("page", READ_ALONE)
+def test_what_is_not_run_can_be_read(page: str) -> None:
+    for words in commands(page):
         known = all_commands.get_command(click.Context(all_commands), words[1])
         assert known is not None
         known.make_context(words[1], words[2:])  # refuses what it does not know
-    for block in blocks(ON_A_CLUSTER, "python"):
-        compile(block, ON_A_CLUSTER, "exec")
+    for block in blocks(page, "python"):
+        compile(block, page, "exec")
 
 
 def test_the_main_job_is_ten_lines() -> None:
