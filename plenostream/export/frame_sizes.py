@@ -12,25 +12,47 @@ import OpenEXR
 
 from plenostream.cameras.image_size import read_image_size
 
-__all__ = ["found_pixels", "pixels_in_words"]
+__all__ = ["found_pixels", "found_size", "holds_levels", "pixels_in_words"]
 
 Size = tuple[int, int]
+_NO_PICTURE = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, cv2.error)
+"""Not there, cut short, another thing: the same as no picture."""
 
 
 def found_pixels(path: Path) -> str | None:
     """Size of a picture of `plenostream render`, and what pixels a PNG has, as `pixels_in_words` says it;
     None where it is none."""
-    ending = path.suffix.lower()
+    size = found_size(path)
+    if size is None:
+        return None
+    bits, channels = _png_pixel(path)
+    return pixels_in_words(*size, bits=bits, channels=channels)
+
+
+def found_size(path: Path) -> Size | None:
+    """Width and height of a picture, of any format that is read; None where it is none."""
     try:
-        size = _READERS.get(ending, read_image_size)(path)
-        if size is None or ending != ".png":
-            return pixels_in_words(*size) if size else None
+        return _READERS.get(path.suffix.lower(), read_image_size)(path)
+    except _NO_PICTURE:
+        return None
+
+
+def holds_levels(path: Path) -> bool:
+    """Whether a picture has 8 bits a channel and no alpha, as its header says."""
+    ending = path.suffix.lower()
+    return ending in (".jpg", ".jpeg") or _png_pixel(path) in ((8, 1), (8, 3))
+
+
+def _png_pixel(path: Path) -> tuple[int, int]:
+    """Bits and channels of a PNG's pixels, 0 where they are not known."""
+    if path.suffix.lower() != ".png":
+        return 0, 0
+    try:
         with path.open("rb") as file:
             bits, colours = file.read(26)[24:]
-        return pixels_in_words(*size, bits=bits, channels=_PNG_CHANNELS.get(colours, 0))
-    except (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, cv2.error):
-        # Not there, cut short, another thing: the same as no picture.
-        return None
+    except _NO_PICTURE:
+        return 0, 0
+    return bits, _PNG_CHANNELS.get(colours, 0)
 
 
 def pixels_in_words(width: int, height: int, *, bits: int = 0, channels: int = 0) -> str:

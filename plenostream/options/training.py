@@ -184,6 +184,8 @@ class TrainOptions:
         check_record(self)
         if self.steps is not None and self.time is not None:
             raise InvalidInput("steps and time both say when training ends; say one of them")
+        if self.seconds == 0.0:
+            raise InvalidInput(f"time is {self.time}, in which nothing is learnt; allow some")
         object.__setattr__(self, "center", tuple(float(x) for x in self.center))
 
     @property

@@ -21,7 +21,7 @@ _GRID_VOXEL = 12
 """Bytes of a voxel of the whole grid, active or not, while a stage grows or a scene is written: a row's
 number or a density, and masks."""
 _BASE = 60_000_000
-"""A batch of rays and pixels, buffers that bricks are gathered in, derivatives of a wave."""
+"""Buffers that bricks are gathered in, and derivatives that are collected; the interpreter's own."""
 _WRITING = 80_000_000
 """Least memory in which a scene is written."""
 
@@ -32,6 +32,9 @@ class TrainBudget:
 
     allowed_bytes: int
     photographs_bytes: int
+    """Pixels that are kept."""
+    batch_bytes: int
+    """Rays of a step, and a picture that is read, reduced or compared."""
     columns: int
     """Coefficients of a voxel."""
     squares: bool
@@ -42,6 +45,11 @@ class TrainBudget:
         """Bytes of a voxel that is trained."""
         return _VOXEL + rows_bytes(1, self.columns, squares=self.squares)
 
+    @property
+    def pictures_bytes(self) -> int:
+        """Bytes that go with photographs and rays."""
+        return self.photographs_bytes + self.batch_bytes
+
     def grid_bytes(self, size: tuple[int, int, int]) -> int:
         """Bytes that go with the whole grid."""
         x, y, z = size
@@ -49,7 +57,7 @@ class TrainBudget:
 
     def planned_bytes(self, n_voxels: int, size: tuple[int, int, int]) -> int:
         """Training so many voxels of a grid, and writing them."""
-        fixed = _BASE + _WRITING + self.photographs_bytes + self.grid_bytes(size)
+        fixed = _BASE + _WRITING + self.pictures_bytes + self.grid_bytes(size)
         return fixed + n_voxels * (self.voxel_bytes + _CUTTING)
 
     def most_voxels(self, n_before: int, size: tuple[int, int, int]) -> int:
@@ -76,9 +84,9 @@ class TrainBudget:
             raise BudgetError(
                 f"the host memory allowed, {format_bytes(self.allowed_bytes)}, is too small: training "
                 f"{n_voxels} voxels needs at least {format_least_bytes(smallest)} "
-                f"({format_bytes(rows)} for voxels, {format_bytes(self.photographs_bytes)} for "
+                f"({format_bytes(rows)} for voxels, {format_bytes(self.pictures_bytes)} for "
                 f"photographs, {format_bytes(self.grid_bytes(size))} for the grid). Allow that much, or "
-                "train with fewer voxels (--size) or views",
+                "train with fewer voxels (--size), views or rays",
                 planned_bytes=smallest,
                 allowed_bytes=self.allowed_bytes,
                 smallest_bytes=smallest,

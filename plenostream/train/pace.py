@@ -32,7 +32,7 @@ class Pace:
         self._began = time.perf_counter() - state.seconds
         self._first_share = self.share
         self._next_reading = time.perf_counter() + _READING_S
-        self._loss = math.nan
+        self._loss: float | None = state.readings[-1].loss if state.readings else None
 
     @property
     def seconds(self) -> float:
@@ -46,7 +46,7 @@ class Pace:
 
     def took(self, loss: float) -> None:
         """A step was taken, with this loss before it."""
-        before = loss if math.isnan(self._loss) else self._loss
+        before = loss if self._loss is None else self._loss
         self._loss = _SMOOTHING * before + (1.0 - _SMOOTHING) * loss
 
     def is_due(self) -> bool:
@@ -59,8 +59,6 @@ class Pace:
         held = None
         if self._held is not None:
             held = self._held.psnr(stage.walk, None if whole else _HELD_VIEWS)
-        if math.isnan(self._loss) and self._state.readings:
-            self._loss = self._state.readings[-1].loss
         share = self.share
         done = share - self._first_share
         spent = self.seconds - self._state.seconds
@@ -71,7 +69,7 @@ class Pace:
             size=max(stage.voxel_set.grid.size),
             voxels=stage.voxel_set.n_voxels,
             loss=self._loss,
-            psnr=-10.0 * math.log10(max(self._loss, _LEAST_ERROR)),
+            psnr=None if self._loss is None else -10.0 * math.log10(max(self._loss, _LEAST_ERROR)),
             held_psnr=held,
         )
         self._state.readings.append(reading)

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera, PicturedCamera, require_pictures
 from plenostream.errors import InvalidInput
+from plenostream.export.frame_sizes import found_size, holds_levels
 from plenostream.export.photographs import read_picture
 from plenostream.field.tiles import TILE, TILE_RAYS
 from plenostream.results import Progress
 from plenostream.train.tiles import RayTiles, camera_tiles
 
-__all__ = ["Batch", "Photographs"]
+__all__ = ["Batch", "Photographs", "kept_pixels"]
 
 _LEVELS = 255
 """Of 8 bits: what most photographs hold."""
@@ -60,7 +61,9 @@ class Photographs:
             another shape than its camera.
         """
         if not views:
-            raise InvalidInput("there are no views to learn from")
+            raise InvalidInput(
+                "there are no views to learn from; name some, or hold fewer back (held)"
+            )
         require_pictures(views, "the cameras")
         read = cls(views, background)
         for number, view in enumerate(views):
@@ -138,6 +141,19 @@ class Photographs:
             )
             colours.append(_values(pixels[row, column]))
         return Batch(tiles=RayTiles.joined(parts), rgb=np.concatenate(colours))
+
+
+def kept_pixels(views: Sequence[PicturedCamera]) -> tuple[int, int]:
+    """Bytes that `Photographs.read` keeps of views at most, and pixels of the largest, by the headers of
+    the files; those that are no pictures are left to `read`."""
+    n_bytes = largest = 0
+    for view in views:
+        size = None if view.picture is None else found_size(view.picture)
+        if view.picture is not None and size is not None:
+            pixels = size[0] * size[1]
+            n_bytes += pixels * 3 * (1 if holds_levels(view.picture) else 2)
+            largest = max(largest, pixels)
+    return n_bytes, largest
 
 
 def _every(camera: Camera, spacing: int, first: tuple[int, ...]) -> Camera:

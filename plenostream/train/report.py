@@ -29,9 +29,9 @@ class Reading:
     """Voxels along the longest axis."""
     voxels: int
     """Voxels that have a row."""
-    loss: float
-    """Mean squared error of the last steps."""
-    psnr: float
+    loss: float | None
+    """Mean squared error of the last steps; None before the first."""
+    psnr: float | None
     """The same in dB."""
     held_psnr: float | None
     """Mean over views held back, dB; None where there are none."""
@@ -42,11 +42,11 @@ class Reading:
 
     def line(self) -> str:
         """The reading as text."""
-        held = "" if self.held_psnr is None else f", held views {self.held_psnr:.2f} dB"
-        return (
-            f"step {self.step}, {self.size} voxels an axis: loss {self.loss:.3g} ({self.psnr:.2f} dB)"
-            f"{held}, {self.voxels} voxels, {time_text(self.seconds_left)} left"
-        )
+        parts = [] if self.loss is None else [f"loss {self.loss:.3g} ({self.psnr:.2f} dB)"]
+        if self.held_psnr is not None:
+            parts.append(f"held views {self.held_psnr:.2f} dB")
+        parts += [f"{self.voxels} voxels", f"{time_text(self.seconds_left)} left"]
+        return f"step {self.step}, {self.size} voxels an axis: {', '.join(parts)}"
 
 
 Told = Callable[[Reading], None]

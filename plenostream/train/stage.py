@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,7 +40,7 @@ class Stage(Closing):
         self._background = np.array(render.background_rgb, np.float32)
         self._density_factor = 0.0 if colours_only else 1.0
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
-        n_threads = stream.n_threads or 2
+        n_threads = stream.n_threads or len(os.sched_getaffinity(0))
         self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
         self.walk = Walk(
             voxel_set,

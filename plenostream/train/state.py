@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
+from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
@@ -75,6 +76,7 @@ def grown(
 ) -> None:
     """Give a state the voxels of a finer grid, or of its own, that matter to views."""
     before = state.voxel_set.n_voxels
+    most = budget.most_voxels(before, grid.size)
     found, weights = weights_of(
         state.voxel_set,
         state.rows.density,
@@ -87,9 +89,15 @@ def grown(
         tell=views.tell,
     )
     least = options.min_weight * _WEIGHT_SIZE / grid.size[2]
-    active = heavy_voxels(
-        found, weights, least, times=dilation, most=budget.most_voxels(before, grid.size)
-    )
+    active = heavy_voxels(found, weights, least, times=dilation, most=most)
+    if not active.any():
+        wanted = weights >= least if found.n_voxels else state.rows.density > 0.0
+        if wanted.any():
+            budget.require(before + most + 1, grid.size)
+        raise InvalidInput(
+            "training has left nothing that a view sees. Cameras may look past the volume (radius, center), "
+            "photographs may show the background alone, or init_sigma may be too low or min_weight too high"
+        )
     del found, weights
     _put(state, active, grid, options)
 

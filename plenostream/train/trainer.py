@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from plenostream.cameras import PicturedCamera
 from plenostream.engine.opening import check_step
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
-from plenostream.files.paths import PathLike
+from plenostream.files.paths import PathLike, scene_place
 from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.reader import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
@@ -32,7 +33,7 @@ from plenostream.train.budget import TrainBudget
 from plenostream.train.checkpoint import Checkpoint, checkpoint_place
 from plenostream.train.held import HeldViews
 from plenostream.train.pace import Pace
-from plenostream.train.photographs import Photographs
+from plenostream.train.photographs import Photographs, kept_pixels
 from plenostream.train.report import Reading, Told, TrainReport
 from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
@@ -50,6 +51,11 @@ _PIXELS_A_VOXEL = 2
 """Pixels along an edge of a photograph for each voxel of an axis, at least."""
 _REDUCED = 1.75
 """Bytes of photographs with those that two stages see, over their own: half as fine or less, float16."""
+_RAY = 128
+"""Bytes of a ray of a step: where it is, what it is to see, and what the loss makes of that."""
+_PIXEL, _SHEET_PIXEL = 80, 360
+"""Bytes of a pixel of the largest photograph while it is read or compared, and while a sheet of them is
+written."""
 _SHARES = 1000
 """Parts that progress counts."""
 
@@ -92,7 +98,8 @@ class Trainer:
         Raises
         ------
         InvalidInput : a view without a photograph, or with one that cannot be read; options that do not
-            go together. StoreExists, StoreError : the scene cannot be written there.
+            go together. StoreExists, StoreError : the scene cannot be written there. BudgetError : the
+            photographs, and the voxels that training begins with, do not fit the memory allowed.
         """
         self._options = options or TrainOptions()
         self._render, self._stream = render or RenderOptions(), stream or StreamOptions()
@@ -105,15 +112,34 @@ class Trainer:
             size=(size, size, size), radius=self._options.radius, center=self._options.center
         )
         columns = 3 * self._options.basis_dim
+        least = stages_of(size)[0]
+        n_voxels, grid_size = least**3, (least, least, least)
         if start is not None:
             with open_store(start) as store:
                 self._volume, columns = store.meta.grid, store.meta.sh_columns
+                n_voxels, grid_size = store.meta.n_voxels, self._volume.size
         self._refuse()
         # The scene is ours once it was written, or where a training of ours is resumed.
         self._replace = self._options.overwrite or self._options.resume
         FolderStaging(target, overwrite=self._replace)
         self._place = checkpoint_place(target)
         learnt, back = _divided(views, held, self._options.held)
+        if sheet is not None and not back:
+            raise InvalidInput(
+                f"{sheet} is to show views that are held back, and there are none; name some (held), or "
+                "leave the sheet out"
+            )
+        sizes = [kept_pixels(some) for some in (learnt, back)]
+        pixel_bytes = _PIXEL if sheet is None else _SHEET_PIXEL
+        budget = TrainBudget(
+            allowed_bytes=self._stream.host_bytes,
+            photographs_bytes=int(_REDUCED * sizes[0][0]) + sizes[1][0],
+            batch_bytes=self._options.rays * _RAY
+            + max(pixels for _, pixels in sizes) * pixel_bytes,
+            columns=columns,
+            squares=self._options.optimiser == "rmsprop",
+        )
+        budget.require(n_voxels, grid_size)
         background = self._render.background_rgb
         self._photographs = Photographs.read(learnt, background, self._tell)
         self._held: HeldViews | None = None
@@ -122,11 +148,8 @@ class Trainer:
             photographs = Photographs.read(back, background, self._tell)
             self._held = HeldViews(photographs, background)
             held_bytes = photographs.nbytes
-        self._budget = TrainBudget(
-            allowed_bytes=self._stream.host_bytes,
-            photographs_bytes=int(_REDUCED * self._photographs.nbytes) + held_bytes,
-            columns=columns,
-            squares=self._options.optimiser == "rmsprop",
+        self._budget = replace(
+            budget, photographs_bytes=int(_REDUCED * self._photographs.nbytes) + held_bytes
         )
         self._views = Views(
             cameras=self._photographs.cameras,
@@ -164,7 +187,8 @@ class Trainer:
         BudgetError : what has to be kept does not fit the memory allowed. StoreNotFound, StoreError :
         nothing to resume, or of a training with other options; the scene cannot be written.
         DeviceError : the backend gives no derivatives, or the device failed. StoreFormat, BrickCorrupt :
-        the scene to begin with cannot be read.
+        the scene to begin with cannot be read. InvalidInput : rates are so high that training diverges;
+        no view sees anything.
         """
         stopped = stop or (lambda: False)
         stages = (self._options.size,) if self._start is not None else stages_of(self._options.size)
@@ -250,7 +274,13 @@ class Trainer:
         while (share := pace.share) < end:
             if stopped():
                 return False
-            pace.took(stage.step(state.step, course.rates(share, size)))
+            loss = stage.step(state.step, course.rates(share, size))
+            if not math.isfinite(loss):
+                raise InvalidInput(
+                    f"training has diverged: at step {state.step} the loss is {loss}. Begin anew with lower "
+                    "rates (lr_sigma, lr_sh)"
+                )
+            pace.took(loss)
             state.step += 1
             self._tell(what, int(_SHARES * pace.share), _SHARES)
             if pace.is_due():
@@ -270,7 +300,7 @@ class Trainer:
         }
         others = {
             "render": asdict(self._render),
-            "start": None if self._start is None else os.path.abspath(self._start),
+            "start": None if self._start is None else scene_place(self._start),
             "keep_voxels": self._keep_voxels,
             "colours_only": self._colours_only,
             "photographs": self._photographs.digest(),

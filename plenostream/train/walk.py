@@ -8,6 +8,7 @@ waits. A ray stops at a brick that is not there (see `Integrator`), so any order
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,6 +39,8 @@ __all__ = ["TILES_AT_ONCE", "Leaving", "Loss", "Walk", "WalkPlan"]
 
 TILES_AT_ONCE = 512
 """Tiles that go together, at most."""
+_ROWS_AT_ONCE = 1 << 16
+"""Rows whose derivatives are collected at a time, unless a single brick has more."""
 
 Loss = Callable[[slice, NDArray[np.float32], NDArray[np.float32]], LossByRays]
 """Given which tiles they are, their colours [t, 64, 3] on black and alpha [t, 64]."""
@@ -100,18 +103,23 @@ class Walk(Closing):
         self.integrator, self.backend = open_integrator(stream.backend, terms)
         self._columns = 3 * basis_dim
         self._pages = pages_of(voxel_set.row_start)
-        self.plan = self._planned()
-        self.integrator.make_pool(self.plan.n_slots, self.plan.n_pages)
-        self._residency = Residency(
-            self._pages, n_slots=self.plan.n_slots, n_pages=self.plan.n_pages
-        )
-        rows = scene.staged_rows(self.integrator.batch_rows)
-        memory = self.integrator.staging_memory(rows * 4 * (1 + self._columns))
+        self._stale = np.zeros(voxel_set.n_bricks, bool)
+        n = max(_ROWS_AT_ONCE, scene.largest_rows) if differentiate else 0
+        by = RowDerivatives.zeros(n, self._columns)
+        self._by = by._replace(touched=np.zeros(n, bool))
+        with ExitStack() as unmade:
+            unmade.callback(self.integrator.close)
+            self.plan = self._planned()
+            self.integrator.make_pool(self.plan.n_slots, self.plan.n_pages)
+            self._residency = Residency(
+                self._pages, n_slots=self.plan.n_slots, n_pages=self.plan.n_pages
+            )
+            rows = scene.staged_rows(self.integrator.batch_rows)
+            memory = self.integrator.staging_memory(rows * 4 * (1 + self._columns))
+            unmade.pop_all()
         numbers = memory.view(np.float32)
         self._sh = numbers[: rows * self._columns].reshape(rows, self._columns)
         self._density = numbers[rows * self._columns :]
-        self._by = RowDerivatives.zeros(0, self._columns)
-        self._stale = np.zeros(voxel_set.n_bricks, bool)
 
     def _planned(self) -> WalkPlan:
         integrator = self.integrator
@@ -247,12 +255,14 @@ class Walk(Closing):
     def _collect(self, wave: NDArray[np.int64]) -> None:
         """Add the derivatives by the rows of bricks to those of their owners."""
         voxel_set = self._voxel_set
-        n = int((voxel_set.row_start[wave + 1] - voxel_set.row_start[wave]).sum())
-        if n > len(self._by.density):
-            zeros = RowDerivatives.zeros(n + n // 4, self._columns)
-            self._by = zeros._replace(touched=np.zeros(len(zeros.density), bool))
-        by = self.integrator.derivatives(self._residency.slot_of[wave], self._by.rows(0, n))
-        self._work.collect(voxel_set.owners(wave), by)
+        ends = np.cumsum(voxel_set.row_start[wave + 1] - voxel_set.row_start[wave])
+        start = done = 0
+        while start < len(wave):
+            stop = int(np.searchsorted(ends, done + len(self._by.density), "right"))
+            some, n = wave[start:stop], int(ends[stop - 1]) - done
+            by = self.integrator.derivatives(self._residency.slot_of[some], self._by.rows(0, n))
+            self._work.collect(voxel_set.owners(some), by)
+            start, done = stop, done + n
 
     def _finished(self, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rgb = np.zeros((self.plan.n_tiles, TILE_RAYS, 3), np.float32)

@@ -17,6 +17,8 @@ from plenostream.train.voxel_set import ABSENT, VoxelSet
 
 __all__ = ["write_rows"]
 
+_MOST = np.float32(np.finfo(np.float16).max)
+
 
 def write_rows(
     target: PathLike,
@@ -30,7 +32,8 @@ def write_rows(
 ) -> ConvertReport:
     """Write the scene of rows, float16 as they were drawn; raises as `write_scene`.
 
-    Of the voxels those are stored that a picture can depend on.
+    Of the voxels those are stored that a picture can depend on; numbers beyond what float16 holds are the
+    largest that it does.
     """
     source = DescribedSource(
         name=name,
@@ -62,6 +65,7 @@ class _RowBoxes:
         there = found != ABSENT
         density = np.zeros(found.shape, np.float32)
         colours = np.zeros((*found.shape, self._rows.columns), np.float32)
-        density[there] = self._rows.density[found[there]]
-        colours[there] = self._rows.sh[found[there]]
+        # One number that ran away is not to cost the whole training.
+        density[there] = np.clip(self._rows.density[found[there]], -_MOST, _MOST)
+        colours[there] = np.clip(self._rows.sh[found[there]], -_MOST, _MOST)
         return BoxValues(density=density, colours=colours, given=there)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_host_memory_is_planned_and_one_byte_less_is_refused(
         train(toy_views, tmp_path / "c.zarr", stream=replace(one, host_memory=enough - 100_001))
 
 
+def test_photographs_that_do_not_fit_are_refused_by_their_headers(
+    toy_views: Views, tmp_path: Path
+) -> None:
+    header = tmp_path / "large.png"
+    pixels = struct.pack(">IIBB", 20_000, 20_000, 8, 2)
+    header.write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + pixels)
+    views = [replace(toy_views[0], picture=header), *toy_views[1:]]
+    with pytest.raises(BudgetError, match="for photographs"):
+        train(views, tmp_path / "a.zarr")
+
+
 def test_voxels_beyond_the_memory_allowed_are_the_lightest(
     toy_views: Views, tmp_path: Path
 ) -> None:
@@ -156,6 +168,16 @@ def test_training_that_cannot_be_is_refused_by_name(
     place = tmp_path / "a.zarr"
     with pytest.raises(InvalidInput, match="steps and time both"):
         replace(QUICK, time="1m")
+    with pytest.raises(InvalidInput, match="in which nothing is learnt"):
+        replace(QUICK, steps=None, time="0s")
+    with pytest.raises(InvalidInput, match="hold fewer back"):
+        train(toy_views, place, replace(QUICK, held=1))
+    with pytest.raises(InvalidInput, match="there are none"):
+        train(toy_views, place, replace(QUICK, held=0), sheet=tmp_path / "a.png")
+    with pytest.raises(InvalidInput, match="a view sees"):
+        train(toy_views, place, replace(QUICK, steps=1, init_sigma=0.0))
+    with pytest.raises(InvalidInput, match="has diverged"):
+        train(toy_views, place, replace(QUICK, lr_sh=1e6, lr_sh_final=1e6, lr_sigma=1e6))
     with pytest.raises(InvalidInput, match="have no photograph"):
         train([replace(toy_views[0], picture=None)], place)
     with pytest.raises(InvalidInput, match="device coordinates"):
