@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import xxhash
@@ -21,6 +22,8 @@ __all__ = ["Batch", "Photographs", "kept_pixels"]
 
 _LEVELS = 255
 """Of 8 bits: what most photographs hold."""
+_SPARSE_CAMERAS = 4096
+"""Cameras of every so many pixels that are kept."""
 _ROUNDING = 1e-5
 """By which values may miss one of 8 bits, in float32."""
 
@@ -45,6 +48,8 @@ class Photographs:
         self.cameras: list[Camera] = []
         """Each view's, at the size of its photograph."""
         self._pixels: list[NDArray[np.uint8] | NDArray[np.float16]] = []
+        # A camera is checked as it is made, which takes longer than the rays of its tiles.
+        self._sparse = lru_cache(maxsize=_SPARSE_CAMERAS)(self._every)
 
     @classmethod
     def read(
@@ -128,7 +133,7 @@ class Photographs:
         for number, share in zip(chosen.tolist(), _shares(n_tiles, n_views), strict=True):
             camera, pixels = self.cameras[number], self._pixels[number]
             first = tuple(int(rng.integers(min(spacing, n))) for n in (camera.width, camera.height))
-            sparse = _every(camera, spacing, first)
+            sparse = self._sparse(number, spacing, first)
             corners = _corners(rng, sparse, share)
             parts.append(camera_tiles(sparse, corners))
             column = corners[:, :1] + np.arange(TILE_RAYS) % TILE
@@ -142,6 +147,22 @@ class Photographs:
             colours.append(_values(pixels[row, column]))
         return Batch(tiles=RayTiles.joined(parts), rgb=np.concatenate(colours))
 
+    def _every(self, number: int, spacing: int, first: tuple[int, ...]) -> Camera:
+        """The camera that sees every `spacing`-th pixel of another, from `first` (column, row) on."""
+        camera = self.cameras[number]
+        if spacing == 1:
+            return camera
+        left, top = first
+        return replace(
+            camera,
+            fx=camera.fx / spacing,
+            fy=camera.fy / spacing,
+            cx=(camera.cx - left - 0.5) / spacing + 0.5,
+            cy=(camera.cy - top - 0.5) / spacing + 0.5,
+            width=-(-(camera.width - left) // spacing),
+            height=-(-(camera.height - top) // spacing),
+        )
+
 
 def kept_pixels(views: Sequence[PicturedCamera]) -> tuple[int, int]:
     """Bytes that `Photographs.read` keeps of views at most, and pixels of the largest, by the headers of
@@ -154,22 +175,6 @@ def kept_pixels(views: Sequence[PicturedCamera]) -> tuple[int, int]:
             n_bytes += pixels * 3 * (1 if holds_levels(view.picture) else 2)
             largest = max(largest, pixels)
     return n_bytes, largest
-
-
-def _every(camera: Camera, spacing: int, first: tuple[int, ...]) -> Camera:
-    """The camera that sees every `spacing`-th pixel of another, from `first` (column, row) on."""
-    if spacing == 1:
-        return camera
-    left, top = first
-    return replace(
-        camera,
-        fx=camera.fx / spacing,
-        fy=camera.fy / spacing,
-        cx=(camera.cx - left - 0.5) / spacing + 0.5,
-        cy=(camera.cy - top - 0.5) / spacing + 0.5,
-        width=-(-(camera.width - left) // spacing),
-        height=-(-(camera.height - top) // spacing),
-    )
 
 
 def _kept(picture: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float16]:

@@ -104,12 +104,9 @@ class VoxelSet:
 
     def owners(self, bricks: NDArray[np.int64]) -> NDArray[np.int32]:
         """Voxels of the rows of bricks, brick by brick."""
-        start, stop = self.row_start[bricks], self.row_start[bricks + 1]
-        counts = stop - start
-        first = np.cumsum(counts) - counts
-        rows: NDArray[np.int64] = np.arange(int(counts.sum())) + np.repeat(start - first, counts)
-        found: NDArray[np.int32] = self.owner[rows]
-        return found
+        starts, stops = self.row_start[bricks].tolist(), self.row_start[bricks + 1].tolist()
+        parts = [self.owner[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        return np.concatenate([self.owner[:0], *parts])
 
     def active(self) -> NDArray[np.bool_]:
         """Which voxels [X, Y, Z] of the grid there are."""
