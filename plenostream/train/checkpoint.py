@@ -16,6 +16,7 @@ from plenostream.errors import OutputError, StoreError, StoreNotFound
 from plenostream.field.grid import GridSpec
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.paths import PathLike, local_path
+from plenostream.train.budget import TrainBudget
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
 
@@ -79,38 +80,33 @@ class Checkpoint:
             np.savez(file, told=np.array(json.dumps(told)), places=self.places, **arrays)
 
     @classmethod
-    def load(cls, place: Path, identity: dict[str, Any]) -> Checkpoint:
+    def load(cls, place: Path, identity: dict[str, Any], budget: TrainBudget) -> Checkpoint:
         """The one at `place`.
 
         Raises
         ------
         StoreNotFound : there is none. StoreError : it is damaged, or of a training with other options.
+        BudgetError : its voxels do not fit.
         """
         try:
             with np.load(place, allow_pickle=False) as file:
                 told = json.loads(str(file["told"]))
-                arrays = {name: file[name] for name in file.files if name != "told"}
+                _require_same(told, identity, place)
+                size, radius, center = (tuple(values) for values in told["grid"])
+                places = file["places"]
+                budget.require(len(places), size)
+                rows = TrainedRows(
+                    density=file["density"],
+                    sh=file["sh"],
+                    density_square=file.get("density_square"),
+                    sh_square=file.get("sh_square"),
+                )
         except FileNotFoundError as error:
             raise StoreNotFound(
                 f"there is no unfinished training to resume at {place}; train without --resume"
             ) from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"{place} is damaged ({error}); train without --resume") from error
-        if told.get("version") != _VERSION or told["identity"] != identity:
-            other = [
-                key for key, value in identity.items() if told.get("identity", {}).get(key) != value
-            ]
-            raise StoreError(
-                f"the unfinished training at {place} had other options or photographs "
-                f"({', '.join(other) or 'another version'}); train without --resume to start anew"
-            )
-        size, radius, center = (tuple(values) for values in told["grid"])
-        rows = TrainedRows(
-            density=arrays["density"],
-            sh=arrays["sh"],
-            density_square=arrays.get("density_square"),
-            sh_square=arrays.get("sh_square"),
-        )
         return cls(
             identity=identity,
             stage=told["stage"],
@@ -119,7 +115,7 @@ class Checkpoint:
             history=told["history"],
             grid=GridSpec(size=size, radius=radius, center=center),
             brick_size=told["brick_size"],
-            places=arrays["places"],
+            places=places,
             rows=rows,
         )
 
@@ -130,3 +126,15 @@ class Checkpoint:
             place.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f"{place} cannot be removed: {error.strerror}") from error
+
+
+def _require_same(told: dict[str, Any], identity: dict[str, Any], place: Path) -> None:
+    """Refuse to go on with a training of other options."""
+    if told.get("version") != _VERSION or told["identity"] != identity:
+        other = [
+            key for key, value in identity.items() if told.get("identity", {}).get(key) != value
+        ]
+        raise StoreError(
+            f"the unfinished training at {place} had other options or photographs "
+            f"({', '.join(other) or 'another version'}); train without --resume to start anew"
+        )

@@ -53,7 +53,7 @@ _REDUCED = 1.75
 """Bytes of photographs with those that two stages see, over their own: half as fine or less, float16."""
 _RAY = 128
 """Bytes of a ray of a step: where it is, what it is to see, and what the loss makes of that."""
-_PIXEL, _SHEET_PIXEL = 80, 360
+_PIXEL, _SHEET_PIXEL = 80, 400
 """Bytes of a pixel of the largest photograph while it is read or compared, and while a sheet of them is
 written."""
 _SHARES = 1000
@@ -224,7 +224,7 @@ class Trainer:
         """All voxels, those of a scene, or how far an earlier run came."""
         options = self._options
         if options.resume:
-            found = Checkpoint.load(self._place, self._identity())
+            found = Checkpoint.load(self._place, self._identity(), self._budget)
             return TrainState(
                 voxel_set=found.voxel_set(),
                 rows=found.rows,

@@ -18,7 +18,7 @@ from plenostream.export.photographs import read_picture
 from plenostream.format.reader import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.train import budget
-from plenostream.train.checkpoint import checkpoint_place
+from plenostream.train.checkpoint import Checkpoint, checkpoint_place
 from plenostream.train.report import Reading, TrainReport
 from plenostream.train.trainer import Trainer
 
@@ -73,6 +73,9 @@ def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Pa
     stopped = trainer.run(stop=lambda: next(asked) >= 3)
     assert not stopped.finished
     assert ps.verify(cut).faults == ()
+    little = replace(trainer._budget, allowed_bytes=1)
+    with pytest.raises(BudgetError):
+        Checkpoint.load(checkpoint_place(cut), trainer._identity(), little)
     resumed = train(toy_views, cut, replace(QUICK, resume=True))
     assert resumed.finished
     assert resumed.readings[0].step == 3

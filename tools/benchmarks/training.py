@@ -73,7 +73,9 @@ def _without_colours(place: str, target: Path) -> Path:
     """The scene with coefficients of 0."""
     with open_store(place) as store:
         columns = store.meta.sh_columns
-    budget = TrainBudget(allowed_bytes=1 << 40, photographs_bytes=0, columns=columns, squares=False)
+    budget = TrainBudget(
+        allowed_bytes=1 << 40, photographs_bytes=0, batch_bytes=0, columns=columns, squares=False
+    )
     state = started(place, budget, squares=False)
     density = np.zeros(state.voxel_set.grid.size, np.float32)
     density.reshape(-1)[state.voxel_set.places] = state.rows.density
