@@ -52,7 +52,11 @@ Examples:
 )
 @click.argument("cameras")
 @click.argument("scene")
-@click.option("--start", metavar="SCENE", help="Scene to begin with, at --size at once.")
+@click.option(
+    "--start",
+    metavar="SCENE",
+    help="Scene to begin with, at --size at once; its volume and basis stand in for those of the options.",
+)
 @_test_option
 @_stats_option
 @_sheet_option

@@ -22,6 +22,7 @@ __all__ = ["Batch", "Photographs", "kept_pixels"]
 
 _LEVELS = 255
 """Of 8 bits: what most photographs hold."""
+_MOST = np.float32(np.finfo(np.float16).max)
 _SPARSE_CAMERAS = 4096
 """Cameras of every so many pixels that are kept."""
 _ROUNDING = 1e-5
@@ -182,7 +183,8 @@ def _kept(picture: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float1
     whole = np.abs(levels - picture * _LEVELS).max(initial=0.0) <= _ROUNDING * _LEVELS
     if whole and levels.min(initial=0) >= 0 and levels.max(initial=0) <= _LEVELS:
         return levels.astype(np.uint8)
-    return picture.astype(np.float16)
+    # Light that float16 does not hold would make the loss infinite.
+    return np.clip(picture, -_MOST, _MOST).astype(np.float16)
 
 
 def _values(pixels: NDArray[np.uint8] | NDArray[np.float16]) -> NDArray[np.float32]:
