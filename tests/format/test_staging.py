@@ -11,8 +11,8 @@ import pytest
 
 from plenostream.errors import InvalidInput, StoreError, StoreExists
 from plenostream.files.durable import write_atomically
+from plenostream.format.attributes import ATTRIBUTES_KEY
 from plenostream.format.folder_staging import FolderStaging
-from plenostream.format.layout import ATTRIBUTES_KEY
 from plenostream.format.reader import open_store
 
 JOURNAL = {"of": "this"}
