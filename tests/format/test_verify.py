@@ -17,7 +17,7 @@ from plenostream.format.attributes import encode_attributes
 from plenostream.format.digests import tables_digest
 from plenostream.format.info import info_lines, scene_info
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import (

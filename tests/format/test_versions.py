@@ -10,7 +10,7 @@ import pytest
 
 from plenostream.errors import StoreFormat
 from plenostream.format import attributes
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.testing.checkpoints import random_checkpoint
 from plenostream.testing.extras import layer_arrays, network_arrays, texture_arrays
