@@ -19,7 +19,7 @@ from plenostream.engine.rays import RaysJob
 from plenostream.engine.scene_sessions import SceneSessions
 from plenostream.errors import InvalidInput, PlenostreamError, shown
 from plenostream.field.precision import ChosenPrecision
-from plenostream.format.reader import open_level
+from plenostream.format.opening import open_level
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import LARGEST_COORDINATE, RenderOptions, StreamOptions
 from plenostream.plan.budget import RenderPlan

@@ -10,7 +10,8 @@ from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike, local_path, scene_place
 from plenostream.format.kept import kept_in
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.options import CACHE_SIZE
 from plenostream.process.closing import Closing
 from plenostream.rules.bytesize import parse_bytes

@@ -10,7 +10,7 @@ import pytest
 
 import plenostream as ps
 from plenostream.edits import add_levels
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.plan import districts
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.few_bricks import write_few_bricks, write_in_sections

@@ -16,7 +16,7 @@ from plenostream.edits import add_levels, prune
 from plenostream.engine.footprint import level_reach
 from plenostream.engine.session import Lot, Session
 from plenostream.errors import BudgetError, InvalidInput
-from plenostream.format.reader import open_level, open_store
+from plenostream.format.opening import open_level, open_store
 from plenostream.plan import bricks_drawn
 from plenostream.testing.checkpoints import CheckpointArrays, constant_checkpoint, random_checkpoint
 from plenostream.testing.extras import layer_arrays, save_with

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import plenostream as ps
-from plenostream.format import layout, reader
+from plenostream.format import layout, opening
 from plenostream.format.remote import open_source
 from plenostream.format.source import ByteSource
 from plenostream.testing.checkpoints import gyroid_checkpoint
@@ -130,7 +130,7 @@ def smallest_budgets(scene: ps.Scene) -> dict[str, int]:
 def renderer_of(streaming: Streaming) -> Iterator[tuple[ps.Renderer, Faulty]]:
     """A renderer that holds no brick yet, and what it reads from."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "open_source", streaming.open_faulty)
+        patch.setattr(opening, "open_source", streaming.open_faulty)
         opened = ps.open_scene(streaming.scene)
     assert streaming.opened is not None
     stream = ps.StreamOptions(n_threads=2, **streaming.budgets)
@@ -223,7 +223,7 @@ def test_read_that_fails_while_opening_is_named_or_changes_nothing(
     sources: list[Faulty] = []
     n_reads, nth = 1, 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reader, "open_source", open_faulty)
+        patch.setattr(opening, "open_source", open_faulty)
         nth = -1
         with ps.open_scene(streaming.scene) as sound:
             n_reads, meta, tables = len(sources[-1].keys_read), sound.meta, sound.store.tables

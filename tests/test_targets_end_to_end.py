@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from plenostream.cli import main as cli
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 
 VIEW = ("--look-from", "2.5,1,0.5", "--size", "16x16")
 PLENOSTREAM = (sys.executable, "-m", "plenostream")

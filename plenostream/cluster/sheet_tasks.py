@@ -31,7 +31,8 @@ from plenostream.engine.subvolumes import (
 )
 from plenostream.errors import DeviceError, PlenostreamError, RenderCancelled
 from plenostream.field.precision import ChosenPrecision
-from plenostream.format.reader import SceneStore, open_level
+from plenostream.format.opening import open_level
+from plenostream.format.reader import SceneStore
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.plan import Cut, Split, split_bricks

@@ -11,7 +11,7 @@ from plenostream.edits.origins import checked_options
 from plenostream.files.paths import PathLike, apart_from, scene_place
 from plenostream.format.digests import sections_of
 from plenostream.format.layout import TABLES
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.remote_staging import open_staging
 from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport

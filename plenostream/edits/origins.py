@@ -21,7 +21,7 @@ from plenostream.files.paths import (
 )
 from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.staging import Staging
 from plenostream.importers.arrays.boxes import BoxSource
 from plenostream.importers.arrays.making import DescribedSource, make_scene

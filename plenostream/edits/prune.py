@@ -19,7 +19,7 @@ from plenostream.engine.row_weights import RowWeights
 from plenostream.engine.weighing import Weighing
 from plenostream.errors import InvalidInput
 from plenostream.files.paths import PathLike
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.remote_staging import open_staging
 from plenostream.importers.arrays.boxes import BoxSource, BoxValues, VoxelBox
 from plenostream.importers.packing.report import ConvertReport

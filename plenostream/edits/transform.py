@@ -15,7 +15,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.field.precision import density_rounding, density_unit
 from plenostream.files.paths import PathLike
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.remote_staging import open_staging
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.steps import published

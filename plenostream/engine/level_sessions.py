@@ -7,7 +7,8 @@ from dataclasses import replace
 from plenostream.cameras import Camera
 from plenostream.engine.scene_sessions import Cut, SceneSessions
 from plenostream.engine.session import Session
-from plenostream.format.reader import SceneStore, open_level
+from plenostream.format.opening import open_level
+from plenostream.format.reader import SceneStore
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import PoolUse
 

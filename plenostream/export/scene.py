@@ -16,7 +16,8 @@ from plenostream.export.volume import write_volume
 from plenostream.files.atomic import AsideFile, atomic_file, try_place, writing
 from plenostream.files.paths import PathLike, apart_from, local_path, scene_place
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.options import ExportFormat, ExportOptions
 from plenostream.results import Progress
 

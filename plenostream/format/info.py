@@ -12,7 +12,8 @@ from plenostream.errors import printable
 from plenostream.field.ndc import looks_forward_facing
 from plenostream.field.precision import pixel_shift
 from plenostream.format.contents import bricks_by_rows, density_histogram, world_bounds
-from plenostream.format.reader import SceneStore, open_level, open_store
+from plenostream.format.opening import open_level, open_store
+from plenostream.format.reader import SceneStore
 from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
 

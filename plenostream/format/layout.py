@@ -25,7 +25,8 @@ array                  dtype, shape                        what
 ``rows/sh``            float16 or float32 [m, 3 dim]       coefficients per row, channel-major
 =====================  ==================================  ==========================================
 
-A coarser level has these arrays once more, in its group: see `levels`.
+A coarser level has these arrays once more, in its group: see `levels`. What the root's document says
+besides is a `SceneMeta`, as `attributes` writes and reads it.
 
 Version 2 is of scenes that hold what an old reader would not draw: see `extras`. All others are of
 version 1.
@@ -36,35 +37,23 @@ Bricks lie in slabs of four along x, one slab after another, each slab in Morton
 
 from __future__ import annotations
 
-import json
 import math
-import reprlib
-from collections import ChainMap
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
-from plenostream.errors import InvalidInput, StoreFormat
+from plenostream.errors import StoreFormat
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.levels import coarse_grid
 from plenostream.field.ndc import Ndc
-from plenostream.format.extras import (
-    BackgroundMeta,
-    LearnedBasis,
-    decode_background,
-    decode_basis,
-)
-from plenostream.format.levels import LevelCounts, decode_levels, level_folder
-from plenostream.format.schema import check_attributes
-from plenostream.format.table_sections import TableSections, decode_sections
+from plenostream.format.extras import BackgroundMeta, LearnedBasis
+from plenostream.format.levels import LevelCounts, level_folder
+from plenostream.format.table_sections import TableSections
 
 __all__ = [
-    "ATTRIBUTES_KEY",
     "DENSITY_ROWS_PER_CHUNK",
     "FORMAT_VERSION",
     "ROW_ARRAYS",
@@ -76,20 +65,15 @@ __all__ = [
     "array_specs",
     "check_counts",
     "codec_metadata",
-    "decode_attributes",
-    "encode_attributes",
     "extra_names",
     "fill_value",
     "groups_of",
     "morton_key",
     "storage_entries",
-    "unfinished_attributes",
 ]
 
 FORMAT_VERSION = 2
 """The newest, which is that of scenes that have something of `extras`."""
-ATTRIBUTES_KEY = "plenostream"
-"""Key of the group's attributes under which all of ours lie."""
 SLAB_BRICKS = 4
 """Bricks along x that are converted, ordered and written together."""
 BRICKS_PER_CHUNK = 4096
@@ -309,116 +293,6 @@ def storage_entries(spec: ArraySpec, *, codec: str) -> dict[str, Any]:
     }
 
 
-def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
-    """Morton codes [n] of brick coordinates [n, 3] below 2^21, x in the lowest of each three bits."""
-    key = np.zeros(len(index), np.uint64)
-    for axis in range(3):
-        bits = index[:, axis].astype(np.uint64)
-        for shift, keep in (
-            (32, 0x1F00000000FFFF),
-            (16, 0x1F0000FF0000FF),
-            (8, 0x100F00F00F00F00F),
-            (4, 0x10C30C30C30C30C3),
-            (2, 0x1249249249249249),
-        ):
-            bits = (bits | (bits << np.uint64(shift))) & np.uint64(keep)
-        key |= bits << np.uint64(axis)
-    return key
-
-
-_COMPOSED = ("grid", "learned", "background", "ndc", "history", "levels", "table_sections")
-"""Fields of `SceneMeta` that are no attribute, or several."""
-
-
-def _checksum(attributes: Mapping[str, Any]) -> str:
-    try:
-        text = json.dumps(attributes, sort_keys=True, separators=(",", ":"))
-    except RecursionError:
-        return "nested too deeply"  # no checksum
-    return xxhash.xxh3_64_hexdigest(text.encode())
-
-
-def encode_attributes(meta: SceneMeta, *, complete: bool) -> dict[str, Any]:
-    """The group's attributes as JSON values; `complete` is true only once all else is written.
-
-    `checksum` is the xxh3-64 of all the others as compact JSON with sorted keys.
-    """
-    values = {f.name: getattr(meta, f.name) for f in fields(meta) if f.name not in _COMPOSED}
-    extras = [part.attributes() for part in (meta.background, meta.learned) if part is not None]
-    grid = asdict(meta.grid)
-    body = {
-        "format_version": meta.format_version,
-        "grid_size": [int(v) for v in grid["size"]],
-        "radius": [float(v) for v in grid["radius"]],
-        "center": [float(v) for v in grid["center"]],
-        "basis_type": meta.basis_type,
-        **values,
-        **({"history": list(meta.history)} if meta.history else {}),
-        **({"levels": [level.attributes() for level in meta.levels]} if meta.levels else {}),
-        **(meta.table_sections.attributes() if meta.table_sections else {}),
-        **ChainMap(*extras),
-        **({"ndc": [float(v) for v in meta.ndc]} if meta.ndc else {}),
-        "complete": complete,
-    }
-    return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
-
-
-def unfinished_attributes(writing: str) -> dict[str, Any]:
-    """Attributes of a scene that is not complete; `writing` tells which conversion it is of."""
-    body = {"format_version": FORMAT_VERSION, "writing": writing, "complete": False}
-    return {ATTRIBUTES_KEY: body | {"checksum": _checksum(body)}}
-
-
-def decode_attributes(attributes: Mapping[str, Any], *, where: str) -> SceneMeta:
-    """The scene that a group's attributes describe; `where` is said in errors.
-
-    Raises
-    ------
-    StoreFormat : no scene, a newer version, not complete, altered, or with an attribute that is
-        missing, of the wrong type or out of range (see `schema`); it is named.
-    """
-    body = attributes.get(ATTRIBUTES_KEY)
-    if not isinstance(body, dict):
-        raise StoreFormat(f"{where} is a Zarr group, but not a plenostream scene")
-    version = body.get("format_version")
-    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
-        raise StoreFormat(
-            f"{where} has format version {reprlib.repr(version)}; this plenostream reads versions "
-            f"1 to {FORMAT_VERSION}. Upgrade plenostream, or convert the checkpoint again."
-        )
-    rest = dict(body)
-    if rest.pop("checksum", None) != _checksum(rest):
-        raise StoreFormat(f"{where}: the attributes do not match their checksum; they were altered")
-    if rest.pop("complete", None) is not True:
-        raise StoreFormat(f"{where} is not complete: its conversion did not finish")
-    check_attributes(rest, where=where)
-    size, radius, center = rest["grid_size"], rest["radius"], rest["center"]
-    try:
-        grid = GridSpec(
-            size=(size[0], size[1], size[2]),
-            radius=(float(radius[0]), float(radius[1]), float(radius[2])),
-            center=(float(center[0]), float(center[1]), float(center[2])),
-        )
-    except InvalidInput as error:
-        raise StoreFormat(f"{where}: the attributes are not those of a scene: {error}") from error
-    # Attributes that are not known here are let be: a later version may add some.
-    known = {f.name: rest[f.name] for f in fields(SceneMeta) if f.name not in _COMPOSED}
-    known["density_rounding"] = float(rest["density_rounding"])
-    learned, background = decode_basis(rest), decode_background(rest)
-    x = rest["ndc"] if version > 1 and "ndc" in rest else None
-    ndc = None if x is None else (float(x[0]), float(x[1]), float(x[2]), float(x[3]))
-    return SceneMeta(
-        grid=grid,
-        learned=learned,
-        background=background,
-        ndc=ndc,
-        history=tuple(rest.get("history", ())),
-        levels=decode_levels(rest),
-        table_sections=decode_sections(rest),
-        **known,
-    )
-
-
 def check_counts(meta: SceneMeta, *, where: str) -> None:
     """Refuse (StoreFormat) counts that contradict each other, before anything is allocated by them.
 
@@ -449,3 +323,20 @@ def check_counts(meta: SceneMeta, *, where: str) -> None:
             )
     for level in range(1, len(meta.levels) + 1):
         check_counts(meta.level(level), where=f"{where}/{level_folder(level)}")
+
+
+def morton_key(index: NDArray[np.int32]) -> NDArray[np.uint64]:
+    """Morton codes [n] of brick coordinates [n, 3] below 2^21, x in the lowest of each three bits."""
+    key = np.zeros(len(index), np.uint64)
+    for axis in range(3):
+        bits = index[:, axis].astype(np.uint64)
+        for shift, keep in (
+            (32, 0x1F00000000FFFF),
+            (16, 0x1F0000FF0000FF),
+            (8, 0x100F00F00F00F00F),
+            (4, 0x10C30C30C30C30C3),
+            (2, 0x1249249249249249),
+        ):
+            bits = (bits | (bits << np.uint64(shift))) & np.uint64(keep)
+        key |= bits << np.uint64(axis)
+    return key

@@ -13,15 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from plenostream.errors import BrickCorrupt, StoreFormat, StoreNotFound
+from plenostream.format.attributes import ATTRIBUTES_KEY, decode_attributes
 from plenostream.format.codecs import DecodeError
 from plenostream.format.consolidated import documents_within
-from plenostream.format.layout import (
-    ATTRIBUTES_KEY,
-    ArraySpec,
-    SceneMeta,
-    check_counts,
-    decode_attributes,
-)
+from plenostream.format.layout import ArraySpec, SceneMeta, check_counts
 from plenostream.format.source import ByteSource, ZipSource
 from plenostream.format.stored import StoredArray, stored_array
 

@@ -1,16 +1,13 @@
-"""Open a scene and read its chunks, from a folder, a zip file or another machine.
+"""Read the chunks of a scene that is open, from a folder, a zip file or another machine.
 
-Opening reads the ``zarr.json`` documents and the tables in ``bricks/``, checks all of them, and no
-row. Of scenes with `table_sections` it reads where bricks are: the other tables are read whole when they
-are first asked for (`SceneStore.tables`), or for some bricks (`excerpts`). `SceneStore.read_chunk`
-fetches a chunk's bytes and decodes them (`codecs`). Where answers have to be waited for, the root's
-document says what all others do (`consolidated`), or all of them are asked for at once; and then all
-chunks of the tables.
+`SceneStore.read_chunk` fetches a chunk's bytes and decodes them (`codecs`). The tables in ``bricks/``
+are read and checked when the scene opens (`opening`); of scenes with `table_sections` only those that say
+where bricks are: the others are read whole when they are first asked for (`SceneStore.tables`), or for
+some bricks (`excerpts`).
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -20,18 +17,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BrickCorrupt, InternalError, InvalidInput, StoreError
-from plenostream.files.paths import PathLike, url_of, without_secrets
+from plenostream.errors import BrickCorrupt, InternalError, StoreError
 from plenostream.format.asking import EachOf, asked_at_once
 from plenostream.format.codecs import DecodeError
-from plenostream.format.consolidated import ConsolidatedSource
-from plenostream.format.kept import KeptSource, kept_around
-from plenostream.format.layout import ArraySpec, SceneMeta, array_specs, groups_of
-from plenostream.format.levels import level_folder
-from plenostream.format.nodes import check_group_node, read_array_node, read_root
-from plenostream.format.remote import open_source
-from plenostream.format.source import ByteSource, SourceWithin
-from plenostream.format.stored import StoredArray, as_converted
+from plenostream.format.layout import ArraySpec, SceneMeta, array_specs
+from plenostream.format.source import ByteSource
+from plenostream.format.stored import as_converted
 from plenostream.format.table_sections import PLACES
 from plenostream.format.tables import (
     BrickPlaces,
@@ -43,93 +34,13 @@ from plenostream.format.tables import (
 from plenostream.process.closing import Closing
 from plenostream.process.turns import Turns
 
-__all__ = ["SceneStore", "open_level", "open_store"]
+__all__ = ["SceneStore"]
 
 _MOST_ABSENT = 64 << 20
 """Bytes of a table that may be left out since they are its fill value. Zarr leaves out such chunks
 when it copies an array; a table that claims more is not believed."""
 _LEAST_ABSENT = 4096
 """Bytes that an absent chunk counts for, however small it is: asking for it takes time too."""
-
-
-def open_store(
-    path: PathLike, *, cache: PathLike | None = None, cache_bytes: int = 0
-) -> SceneStore:
-    """The scene at `path`: a folder, a zip file of the folder's content, or a URL of the folder.
-
-    What is read of other machines is kept in `cache`, up to `cache_bytes`; where that is None, as the
-    `kept_in` around it says.
-
-    Raises
-    ------
-    InvalidInput : no path, or a URL whose library is not installed.
-    StoreNotFound : nothing there that could be a scene.
-    StoreFormat : not complete, not this format, a newer version of it, or altered.
-    BrickCorrupt : a chunk of a table is missing or damaged; named.
-    """
-    source = open_source(path)
-    where = without_secrets(url_of(path) or os.fspath(path))
-    try:
-        root = read_root(source, where=where)
-        if source.most_at_once:
-            if cache is None and (kept := kept_around()) is not None:
-                cache, cache_bytes = kept
-            if cache is not None:
-                source = KeptSource(source, cache, allowed_bytes=cache_bytes, scene=root.checksum)
-            source = ConsolidatedSource(source, root.documents)
-        return _opened(where, source, root.meta)
-    except BaseException:
-        source.close()
-        raise
-
-
-def open_level(store: SceneStore, level: int) -> SceneStore:
-    """A coarser level of an open scene, which has to stay open meanwhile.
-
-    It has the scene's attributes but for grid and counts (`SceneMeta.level`), and no groups but
-    `bricks` and `rows`.
-
-    Raises
-    ------
-    InvalidInput : the scene has no such level.
-    StoreFormat, BrickCorrupt : as for `open_store`.
-    """
-    n_levels = len(store.meta.levels)
-    if not 0 <= level <= n_levels:
-        there = f"has levels 0 to {n_levels}" if n_levels else "has no coarser levels"
-        raise InvalidInput(
-            f"{store.path} {there}, and level is {level}; convert it again with more levels"
-        )
-    if level == 0:
-        return store
-    folder = level_folder(level)
-    source = SourceWithin(store.source, f"{folder}/")
-    opened = _opened(f"{store.path}/{folder}", source, store.meta.level(level))
-    opened._level_of = store
-    return opened
-
-
-def _opened(where: str, source: ByteSource, meta: SceneMeta) -> SceneStore:
-    """The scene or level in a source; its documents and tables are read and checked."""
-    store = SceneStore(path=where, source=source, meta=meta)
-
-    def read_document(of: str | ArraySpec) -> StoredArray | None:
-        if isinstance(of, ArraySpec):
-            return read_array_node(source, of, where=where)
-        check_group_node(source, of, where=where)
-        return None
-
-    with asked_at_once(source.n_at_once) as each:
-        documents: list[str | ArraySpec] = [*groups_of(meta), *store.specs.values()]
-        nodes = each(read_document, documents)
-        store.arrays = {node.spec.name: node for node in nodes if node is not None}
-        if meta.table_sections is None:
-            store.read_tables(each)
-        else:
-            store.read_places(each)
-    if meta.table_sections is None:
-        store.check_tables()
-    return store
 
 
 class SceneStore(Closing):
@@ -148,13 +59,22 @@ class SceneStore(Closing):
 
     places: BrickPlaces
 
-    def __init__(self, *, path: str, source: ByteSource, meta: SceneMeta) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        source: ByteSource,
+        meta: SceneMeta,
+        level_of: SceneStore | None = None,
+    ) -> None:
+        """`level_of`: the scene that a coarser level belongs to. Neither documents nor tables are read
+        (see `opening`)."""
         self.path = path
         self.meta = meta
         self.specs = array_specs(meta)
         self.arrays = {name: as_converted(spec) for name, spec in self.specs.items()}
         self.source = source
-        self._level_of: SceneStore | None = None
+        self._level_of = level_of
         self._absent: list[tuple[ArraySpec, int]] = []
         self._tables: BrickTables | None = None
         self._reading_tables = threading.Lock()
@@ -389,8 +309,10 @@ class SceneStore(Closing):
 
     def holding(self, tables: BrickTables) -> SceneStore:
         """The same scene or level with the tables of some of its bricks: its `places` are those of all."""
-        store = SceneStore(path=self.path, source=self.source, meta=self.meta)
-        store.arrays, store.places, store._level_of = self.arrays, self.places, self._level_of
+        store = SceneStore(
+            path=self.path, source=self.source, meta=self.meta, level_of=self._level_of
+        )
+        store.arrays, store.places = self.arrays, self.places
         store._uses, store._whole, store._tables = self._uses, self, tables
         return store
 

@@ -24,8 +24,8 @@ from plenostream.errors import (
 )
 from plenostream.files import durable
 from plenostream.files.paths import PathLike, outside_scenes, scene_name, url_of, without_secrets
+from plenostream.format.attributes import ATTRIBUTES_KEY, unfinished_attributes
 from plenostream.format.folder_staging import FolderStaging
-from plenostream.format.layout import ATTRIBUTES_KEY, unfinished_attributes
 from plenostream.format.nodes import LARGEST_DOCUMENT
 from plenostream.format.remote_target import remote_target
 from plenostream.format.staging import Staging, is_key_of_scene, says_scene

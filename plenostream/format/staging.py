@@ -21,7 +21,8 @@ import xxhash
 
 from plenostream.errors import ClusterError, PlenostreamError, StoreError
 from plenostream.files.durable import write_atomically
-from plenostream.format.layout import ATTRIBUTES_KEY, SceneMeta
+from plenostream.format.attributes import ATTRIBUTES_KEY
+from plenostream.format.layout import SceneMeta
 from plenostream.format.target import ByteTarget
 from plenostream.format.writer import write_documents
 

@@ -21,14 +21,13 @@ from numcodecs import blosc
 from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError
+from plenostream.format.attributes import ATTRIBUTES_KEY, encode_attributes
 from plenostream.format.consolidated import consolidated
 from plenostream.format.layout import (
-    ATTRIBUTES_KEY,
     ArraySpec,
     SceneMeta,
     array_specs,
     codec_metadata,
-    encode_attributes,
     fill_value,
     groups_of,
     storage_entries,

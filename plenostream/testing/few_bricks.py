@@ -17,7 +17,8 @@ from plenostream.field.grid import GridSpec
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.digests import brick_digest, digest_of, sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, TABLES, SceneMeta, array_specs
-from plenostream.format.reader import SceneStore, open_level, open_store
+from plenostream.format.opening import open_level, open_store
+from plenostream.format.reader import SceneStore
 from plenostream.format.table_sections import PLACES, SECTIONED, TableSections
 from plenostream.format.target import FolderTarget
 from plenostream.format.writer import ChunkWriter, write_documents

@@ -17,7 +17,8 @@ from plenostream.engine import opening
 from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Session
 from plenostream.engine.way_back import WayBack, loss_of_rays, open_back_session
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.integrator import backends
 from plenostream.integrator.backends import ChosenBackend, Terms
 from plenostream.integrator.interface import Integrator, RowDerivatives

@@ -20,6 +20,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid, GridSpec
 from plenostream.field.learned import NetworkBasis, TextureBasis
 from plenostream.field.precision import density_rounding, density_unit
+from plenostream.format.attributes import encode_attributes
 from plenostream.format.digests import brick_digest, tables_digest
 from plenostream.format.extras import BackgroundMeta, LearnedBasis
 from plenostream.format.layout import (
@@ -27,7 +28,6 @@ from plenostream.format.layout import (
     SceneMeta,
     array_specs,
     codec_metadata,
-    encode_attributes,
     morton_key,
 )
 from plenostream.options import Codec

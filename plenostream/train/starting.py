@@ -9,7 +9,8 @@ from plenostream.errors import InvalidInput
 from plenostream.files.paths import PathLike
 from plenostream.format.brick_rows import BrickRows
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.train.budget import TrainBudget
 from plenostream.train.rows import TrainedRows
 from plenostream.train.state import BRICK_SIZE, TrainState

@@ -26,7 +26,7 @@ from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike, scene_place
 from plenostream.format.folder_staging import FolderStaging
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget

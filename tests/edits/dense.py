@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.testing.checkpoints import CheckpointArrays, from_dense
 from plenostream.testing.scenes import write_checkpoint_plain

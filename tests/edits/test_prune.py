@@ -15,7 +15,7 @@ import plenostream as ps
 from plenostream.edits import prune
 from plenostream.engine.weighing import Weighing
 from plenostream.errors import InvalidInput
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.testing.checkpoints import CheckpointArrays, from_dense, random_checkpoint
 from plenostream.testing.pictures import open_renderer, rays_around
 from plenostream.testing.scenes import write_checkpoint_plain

@@ -13,7 +13,7 @@ from plenostream.engine import host as host_module
 from plenostream.engine.host import HostPlanner
 from plenostream.engine.ledger import HostLedger
 from plenostream.engine.opening import open_session
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.pictures import open_renderer, rays_around
 

@@ -16,7 +16,7 @@ from plenostream.engine.picture import PictureJob
 from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.format.extra_arrays import basis_of
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.integrator.interface import Integrator
 from plenostream.plan import build_boxes
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint

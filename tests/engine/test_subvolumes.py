@@ -19,7 +19,7 @@ from plenostream.engine.joining import Joining, refuse_what_does_not_join
 from plenostream.engine.sheets import Sheet
 from plenostream.engine.subvolumes import Subvolumes, brick_bytes, subvolume_plan
 from plenostream.errors import BudgetError, InvalidInput
-from plenostream.format.reader import open_level
+from plenostream.format.opening import open_level
 from plenostream.plan import bricks_within, fold, split_bricks
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.extras import layer_arrays, save_with

@@ -18,7 +18,7 @@ from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.engine.weighing import Weighing
 from plenostream.errors import BudgetError, DeviceError
 from plenostream.format.extra_arrays import basis_of
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.plan import build_boxes
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
 from plenostream.testing.pictures import rays_of

@@ -1,61 +1,24 @@
-"""Pictures: what is in the files, where they go, and that no half of one is ever left."""
+"""Pictures: what is in the files."""
 
 from __future__ import annotations
 
-import os
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
-import cv2
 import numpy as np
 import OpenEXR
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
+from written_frames import Frame, picture, read_png, render_to
 
-from plenostream.errors import InvalidInput, OutputError
-from plenostream.export.film import film_output
+from plenostream.errors import InvalidInput
 from plenostream.export.painting import Painter
 from plenostream.export.photographs import read_picture
 from plenostream.export.pixels import colour_8bit
 from plenostream.export.stills import still_output, write_picture
-from plenostream.export.targets import Writer, choose_target, target_files
+from plenostream.export.targets import choose_target
 from plenostream.options import OUTPUTS, FileOptions
-from plenostream.results import FrameStats, RenderResult
-
-Frame = dict[str, NDArray[np.float32]]
-
-
-def picture(frame: Frame) -> RenderResult:
-    """A picture with all outputs: the frame's, and made up ones."""
-    alpha, depth = frame["alpha"], frame["depth"]
-    up = np.zeros((*alpha.shape, 3), np.float32)
-    up[alpha > 0] = (0.6, 0.0, -0.8)
-    half = np.where(alpha > 0.5, depth + np.float32(0.25), np.float32(np.nan))
-    return RenderResult(
-        **frame,
-        median_depth=half,
-        density_depth=half + 1,
-        normals=up,
-        cost=np.rint(alpha * 9),
-        stats=FrameStats(),
-    )
-
-
-@pytest.fixture
-def frame() -> Frame:
-    """A disc of colours before grey (0.25), opaque in the middle: rgb, alpha, depth of 24 x 32."""
-    rows, columns = np.mgrid[-1:1:24j, -1:1:32j]
-    alpha = np.clip(1.5 - 2 * np.hypot(rows, columns), 0, 1).astype(np.float32)
-    colour = np.stack([rows + 1, columns + 1, np.ones_like(rows)], -1).astype(np.float32) / 2
-    rgb = alpha[..., None] * colour + (1 - alpha[..., None]) * np.float32(0.25)
-    depth = alpha * (2 + columns).astype(np.float32)
-    return {"rgb": rgb, "alpha": alpha, "depth": depth}
 
 
 def test_colours_of_depth_go_by_what_it_is_of_and_not_by_layers_behind(frame: Frame) -> None:
@@ -67,53 +30,6 @@ def test_colours_of_depth_go_by_what_it_is_of_and_not_by_layers_behind(frame: Fr
         for seen in (plain, layers)
     ]
     np.testing.assert_array_equal(*maps)
-
-
-@pytest.fixture
-def full_disk() -> Iterator[Callable[[], None]]:
-    """Call it: from then on no file grows beyond 20 kB, which fails as a full disk does."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-def render_to(
-    path: Path | str,
-    frame: Frame,
-    *outputs: str,
-    overwrite: bool = False,
-    background: Any = 0.25,
-    options: FileOptions | None = None,
-) -> list[str]:
-    """Write one frame; the names of the files made."""
-    drawn = picture(frame)
-    written = write_picture(
-        path, drawn, outputs, options, background=background, overwrite=overwrite
-    )
-    return [path.name for path in written]
-
-
-def raising(error: BaseException) -> Callable[[], None]:
-    def stop() -> None:
-        raise error
-
-    return stop
-
-
-def write_one_and_then(
-    happen: Callable[[], object], output: AbstractContextManager[Writer], frame: Frame
-) -> None:
-    with output as writer:
-        writer.write(0, picture(frame))
-        happen()
-
-
-def read_png(path: Path) -> NDArray[np.uint8]:
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    assert pixels is not None
-    if pixels.ndim == 2:
-        return pixels
-    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
 
 
 class TestPng:
@@ -344,189 +260,3 @@ def test_depth_colours_mean_the_same_depth_in_all_frames(tmp_path: Path, frame: 
         writer.write(1, picture(farther))
     assert told
     assert writer.notes() == told
-
-
-class TestTargets:
-    @pytest.mark.parametrize(
-        ("path", "n_frames", "kind", "folder"),
-        [
-            ("a.png", 1, "png", False),
-            ("a.EXR", 1, "exr", False),
-            ("a.npy", 1, "npy", False),
-            ("a.jpeg", 1, "jpg", False),
-            ("a.mp4", 1, "mp4", False),
-            ("a.mp4", 9, "mp4", False),
-            ("frames", 1, "png", True),
-            ("frames", 9, "png", True),
-            ("frames.v2/", 9, "png", True),
-        ],
-    )
-    def test_follow_the_ending(self, path: str, n_frames: int, kind: str, folder: bool) -> None:
-        target = choose_target(path, outputs=("rgb",), n_frames=n_frames)
-        assert (target.kind, target.folder) == (kind, folder)
-
-    def test_that_are_there_as_folders_are_folders(self, tmp_path: Path) -> None:
-        (tmp_path / "shot.01").mkdir()
-        assert choose_target(tmp_path / "shot.01", outputs=("rgb",), n_frames=2).folder
-
-    @pytest.mark.parametrize(
-        ("path", "outputs", "n_frames", "message"),
-        [
-            ("a.gif", ("rgb",), 1, r"ends in \.gif"),
-            ("a.png", ("rgb",), 2, "2 frames do not go into one .png"),
-            ("a.mp4", ("rgb", "depth"), 2, "a film holds rgb, with alpha where its codec can"),
-            ("a.mp4", ("rgb", "alpha"), 2, "a film of h264 has no transparency; name a .mov"),
-            ("a.png", ("rgb", "colour"), 1, "outputs is .'rgb', 'colour'"),
-            ("a.png", ("rgb", "rgb"), 1, "each once"),
-            ("a.png", (), 1, "outputs is ..;"),
-        ],
-    )
-    def test_that_cannot_hold_the_frames_are_refused(
-        self, path: str, outputs: tuple[str, ...], n_frames: int, message: str
-    ) -> None:
-        with pytest.raises(InvalidInput, match=message):
-            choose_target(path, outputs=outputs, n_frames=n_frames)
-
-    @pytest.mark.parametrize(
-        ("path", "options", "message"),
-        [
-            ("a.png", {"quality": 50}, "--quality is for .jpg and .webp, and a.png is to hold png"),
-            ("a.png", {"linear": True}, "--linear is for .exr"),
-            ("a.jpg", {"png_bits": 16}, "--png-bits 16 is for .png"),
-            ("a.png", {"format": "exr"}, "--format exr is for folders"),
-            ("frames", {"crf": 20}, "--crf is for films, and a folder is to hold png"),
-            ("a.png", {"video_codec": "hevc"}, "--video-codec is for films"),
-            (
-                "a.webm",
-                {"video_codec": "prores"},
-                r"a .webm film holds vp9, not prores; name a .mov",
-            ),
-            ("a.mp4", {"crf": 60}, "crf is 60; h264 takes 1 to 51"),
-            ("a.mov", {"crf": 20}, "crf does not go with prores"),
-        ],
-    )
-    def test_options_that_would_do_nothing_are_refused(
-        self, path: str, options: dict[str, Any], message: str
-    ) -> None:
-        with pytest.raises(InvalidInput, match=message):
-            choose_target(path, outputs=("rgb",), n_frames=1, options=FileOptions(**options))
-
-    def test_folders_have_frames_of_the_format_that_is_asked_for(
-        self, tmp_path: Path, frame: Frame
-    ) -> None:
-        options = FileOptions(format="exr")
-        target = choose_target(tmp_path, outputs=("rgb", "depth"), n_frames=2, options=options)
-        assert [path.name for path in target_files(target, [3])] == ["frame_0003.exr"]
-
-    def test_folders_have_files_named_by_frame_number(self, tmp_path: Path, frame: Frame) -> None:
-        target = choose_target(tmp_path / "new" / "out", outputs=("rgb", "depth"), n_frames=2)
-        with still_output(target, numbers=[3, 12], background=1.0, overwrite=False) as writer:
-            writer.write(3, picture(frame))
-            writer.write(12, picture(frame))
-        assert sorted(p.name for p in (tmp_path / "new" / "out").iterdir()) == [
-            "frame_0003.png", "frame_0003_depth.npy", "frame_0003_depth.png",
-            "frame_0012.png", "frame_0012_depth.npy", "frame_0012_depth.png",
-        ]  # fmt: skip
-
-
-class TestExistingFiles:
-    @pytest.mark.parametrize("present", ["a.png", "a_depth.npy", "a_depth.png"])
-    def test_are_found_before_anything_is_written(
-        self, tmp_path: Path, frame: Frame, present: str
-    ) -> None:
-        (tmp_path / present).write_text("mine")
-        with pytest.raises(OutputError, match=f"{present} exists; .* --overwrite"):
-            render_to(tmp_path / "a.png", frame, "rgb", "depth")
-        assert [p.name for p in tmp_path.iterdir()] == [present]
-        assert (tmp_path / present).read_text() == "mine"
-
-    def test_are_replaced_when_asked_for(self, tmp_path: Path, frame: Frame) -> None:
-        (tmp_path / "a.png").write_text("old")
-        render_to(tmp_path / "a.png", frame, "rgb", overwrite=True)
-        assert read_png(tmp_path / "a.png").shape == (24, 32, 3)
-
-    def test_that_are_no_plain_files_are_never_replaced(self, tmp_path: Path, frame: Frame) -> None:
-        os.mkfifo(tmp_path / "a.png")
-        with pytest.raises(OutputError, match="not a plain file"):
-            render_to(tmp_path / "a.png", frame, "rgb", overwrite=True)
-
-    def test_that_appear_while_writing_are_kept(self, tmp_path: Path, frame: Frame) -> None:
-        path = tmp_path / "a.mp4"
-        output = film_output(
-            choose_target(path, outputs=("rgb",), n_frames=1), sizes=[(32, 24)], overwrite=False
-        )  # fmt: skip
-        with pytest.raises(OutputError, match="exists"):
-            write_one_and_then(lambda: path.write_text("theirs"), output, frame)
-        assert path.read_text() == "theirs"
-        assert list(tmp_path.iterdir()) == [path]
-
-
-class TestInterruption:
-    """What stays behind when the work stops half way."""
-
-    @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, InvalidInput])
-    def test_of_a_film_leaves_nothing_and_passes_the_error_on(
-        self, tmp_path: Path, frame: Frame, error: type[BaseException]
-    ) -> None:
-        target = choose_target(tmp_path / "new" / "a.mp4", outputs=("rgb",), n_frames=9)
-        output = film_output(target, sizes=[(32, 24)], overwrite=False)
-        with pytest.raises(error, match="stop here"):
-            write_one_and_then(raising(error("stop here")), output, frame)
-        assert list(tmp_path.iterdir()) == []
-
-    def test_of_a_film_keeps_the_one_that_was_to_be_replaced(
-        self, tmp_path: Path, frame: Frame
-    ) -> None:
-        path = tmp_path / "a.mp4"
-        path.write_text("old")
-        target = choose_target(path, outputs=("rgb",), n_frames=9)
-        output = film_output(target, sizes=[(32, 24)], overwrite=True)
-        with pytest.raises(KeyboardInterrupt):
-            write_one_and_then(raising(KeyboardInterrupt()), output, frame)
-        assert path.read_text() == "old"
-        assert list(tmp_path.iterdir()) == [path]
-
-    def test_of_a_folder_keeps_finished_frames_only(self, tmp_path: Path, frame: Frame) -> None:
-        target = choose_target(tmp_path / "out", outputs=("rgb",), n_frames=9)
-        output = still_output(target, numbers=range(9), background=1, overwrite=False)
-        with pytest.raises(KeyboardInterrupt):
-            write_one_and_then(raising(KeyboardInterrupt()), output, frame)
-        assert [p.name for p in (tmp_path / "out").iterdir()] == ["frame_0000.png"]
-
-    def test_of_a_film_by_a_full_disk_is_an_output_error_and_leaves_nothing(
-        self, tmp_path: Path, frame: Frame, full_disk: Callable[[], None]
-    ) -> None:
-        frame["rgb"] = np.random.default_rng(1).random((256, 256, 3), np.float32)
-        target = choose_target(tmp_path / "a.mp4", outputs=("rgb",), n_frames=3)
-        output = film_output(target, sizes=[(256, 256)], overwrite=False)
-        full_disk()
-        with pytest.raises(OutputError, match="a.mp4 cannot be written: File too large"):
-            write_one_and_then(lambda: None, output, frame)
-        assert list(tmp_path.iterdir()) == []
-
-    def test_before_the_first_frame_removes_the_folders_that_were_made(
-        self, tmp_path: Path
-    ) -> None:
-        target = choose_target(tmp_path / "new" / "out", outputs=("rgb",), n_frames=9)
-        with (
-            pytest.raises(KeyboardInterrupt),
-            still_output(target, numbers=range(9), background=1, overwrite=False),
-        ):
-            raise KeyboardInterrupt
-        assert list(tmp_path.iterdir()) == []
-
-    @pytest.mark.parametrize("ending", ["png", "npy", "exr"])
-    def test_by_a_full_disk_is_an_output_error_and_leaves_nothing(
-        self, tmp_path: Path, frame: Frame, ending: str, full_disk: Callable[[], None]
-    ) -> None:
-        frame["rgb"] = np.random.default_rng(1).random((200, 300, 3), np.float32)
-        full_disk()
-        with pytest.raises(OutputError, match=f"a.{ending} cannot be written"):
-            render_to(tmp_path / f"a.{ending}", frame, "rgb")
-        assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_cannot_be_made_is_an_output_error(tmp_path: Path, frame: Frame) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be made"):
-        render_to(tmp_path / "file" / "a.png", frame, "rgb")

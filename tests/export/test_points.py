@@ -14,7 +14,7 @@ import plenostream as ps
 from plenostream.export.bricks import BrickReader
 from plenostream.export.points import scene_points
 from plenostream.field.grid import GridSpec
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     constant_checkpoint,

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import plenostream as ps
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     empty_checkpoint,

@@ -9,7 +9,7 @@ import pytest
 
 from plenostream.format.contents import bricks_by_rows, density_histogram, world_bounds
 from plenostream.format.info import info_lines, scene_info
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     empty_checkpoint,

@@ -14,7 +14,7 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, Transpos
 
 from plenostream.errors import BrickCorrupt
 from plenostream.format.info import scene_info
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import CheckpointArrays, single_voxel_checkpoint

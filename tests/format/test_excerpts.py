@@ -13,9 +13,10 @@ import xxhash
 import plenostream as ps
 from plenostream.errors import BrickCorrupt, StoreFormat
 from plenostream.format import digests
+from plenostream.format.attributes import ATTRIBUTES_KEY, decode_attributes, encode_attributes
 from plenostream.format.excerpts import excerpt_of
-from plenostream.format.layout import ATTRIBUTES_KEY, TABLES, decode_attributes, encode_attributes
-from plenostream.format.reader import open_store
+from plenostream.format.layout import TABLES
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 
 pytestmark = pytest.mark.usefixtures("small_chunks")

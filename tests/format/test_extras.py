@@ -15,11 +15,13 @@ import pytest
 from plenostream.errors import BrickCorrupt, StoreFormat
 from plenostream.field.background import BackgroundLayers
 from plenostream.format import layout
+from plenostream.format.attributes import ATTRIBUTES_KEY, _checksum, decode_attributes
 from plenostream.format.extra_arrays import basis_of
 from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.info import info_lines, scene_info
-from plenostream.format.layout import ATTRIBUTES_KEY, SceneMeta, _checksum, decode_attributes
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.layout import SceneMeta
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.format.schema import BACKGROUND_ATTRIBUTES, BASIS_ATTRIBUTES
 from plenostream.format.verify import verify
 from plenostream.options import RenderOptions

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from plenostream.errors import StoreError, StoreFormat
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint

@@ -18,15 +18,13 @@ from hypothesis import strategies as st
 from plenostream.errors import StoreFormat
 from plenostream.field.basis import BASIS_DIMS
 from plenostream.field.grid import BRICK_SIZES, GridSpec
+from plenostream.format.attributes import ATTRIBUTES_KEY, decode_attributes, encode_attributes
 from plenostream.format.digests import brick_digest
 from plenostream.format.layout import (
-    ATTRIBUTES_KEY,
     FORMAT_VERSION,
     SceneMeta,
     array_specs,
     codec_metadata,
-    decode_attributes,
-    encode_attributes,
     morton_key,
 )
 from plenostream.testing.strategies import grids

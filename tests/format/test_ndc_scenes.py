@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 import plenostream as ps
-from plenostream.format.info import info_lines
-from plenostream.format.layout import (
+from plenostream.format.attributes import (
     ATTRIBUTES_KEY,
-    SceneMeta,
     _checksum,
     decode_attributes,
     encode_attributes,
 )
+from plenostream.format.info import info_lines
+from plenostream.format.layout import SceneMeta
 from plenostream.testing.checkpoints import random_checkpoint
 
 CAMERA = (1008.0, 756.0, 815.0, 810.0)

@@ -15,8 +15,10 @@ import zarr
 
 from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
 from plenostream.format import layout
-from plenostream.format.layout import ATTRIBUTES_KEY, FORMAT_VERSION, encode_attributes
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.attributes import ATTRIBUTES_KEY, encode_attributes
+from plenostream.format.layout import FORMAT_VERSION
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     empty_checkpoint,

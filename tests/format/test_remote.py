@@ -27,7 +27,7 @@ from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat, StoreNot
 from plenostream.export.scene import export_scene
 from plenostream.files.paths import without_secrets
 from plenostream.format import remote
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.remote import open_source
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import zip_scene

@@ -15,7 +15,7 @@ import pytest
 
 from plenostream.edits import add_levels
 from plenostream.errors import StoreError, StoreExists, StoreFormat
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.remote_staging import open_staging
 from plenostream.format.remote_target import remote_target
 from plenostream.format.staging import Staging

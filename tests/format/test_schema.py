@@ -10,13 +10,13 @@ import pytest
 
 from plenostream.errors import StoreFormat
 from plenostream.field.grid import GridSpec
-from plenostream.format.layout import (
+from plenostream.format.attributes import (
     ATTRIBUTES_KEY,
-    SceneMeta,
     _checksum,
     decode_attributes,
     encode_attributes,
 )
+from plenostream.format.layout import SceneMeta
 from plenostream.format.schema import ATTRIBUTES
 
 META = SceneMeta(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.format.remote import open_source
 from plenostream.format.source import ByteSource, FolderSource, ZipSource
 from plenostream.testing.checkpoints import CheckpointArrays

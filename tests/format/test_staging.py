@@ -11,9 +11,9 @@ import pytest
 
 from plenostream.errors import InvalidInput, StoreError, StoreExists
 from plenostream.files.durable import write_atomically
+from plenostream.format.attributes import ATTRIBUTES_KEY
 from plenostream.format.folder_staging import FolderStaging
-from plenostream.format.layout import ATTRIBUTES_KEY
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 
 JOURNAL = {"of": "this"}
 with open_store(Path(__file__).parent / "version_1" / "tiny.zip") as kept:

@@ -13,10 +13,11 @@ import pytest
 import zarr
 
 from plenostream.errors import StoreFormat, StoreNotFound
+from plenostream.format.attributes import encode_attributes
 from plenostream.format.digests import tables_digest
 from plenostream.format.info import info_lines, scene_info
-from plenostream.format.layout import SceneMeta, encode_attributes
-from plenostream.format.reader import open_store
+from plenostream.format.layout import SceneMeta
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.stream import BrickFetcher
 from plenostream.testing.checkpoints import (

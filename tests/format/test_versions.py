@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from plenostream.errors import StoreFormat
-from plenostream.format import layout
-from plenostream.format.reader import open_store
+from plenostream.format import attributes
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.testing.checkpoints import random_checkpoint
 from plenostream.testing.extras import layer_arrays, network_arrays, texture_arrays
@@ -68,6 +68,6 @@ def test_scenes_without_anything_new_stay_of_version_1(tmp_path: Path) -> None:
 def test_reader_of_version_1_refuses_what_it_would_draw_wrongly(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "FORMAT_VERSION", 1)
+    monkeypatch.setattr(attributes, "FORMAT_VERSION", 1)
     with pytest.raises(StoreFormat, match="format version 2"):
         open_store(newer(name))

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, BudgetError, InternalError
 from plenostream.format import digests
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import plenostream as ps
-from plenostream.format import reader
+from plenostream.format import opening
 from plenostream.format.source import FolderSource
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import write_checkpoint_plain
@@ -56,7 +56,7 @@ def test_waves_far_ahead_are_asked_for_where_answers_are_waited_for(
         with ps.Renderer(scene, stream=stream) as renderer:
             local = renderer.render(CAMERA)
     far = Far(place)
-    monkeypatch.setattr(reader, "open_source", lambda _: far)
+    monkeypatch.setattr(opening, "open_source", lambda _: far)
     with ps.open_scene(place) as scene, ps.Renderer(scene, stream=stream) as renderer:
         assert np.array_equal(renderer.render(CAMERA).rgb, local.rgb)
     # Two waves ahead and the one in hand are not enough for this.

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.stream import BrickFetcher

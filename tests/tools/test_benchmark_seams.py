@@ -11,7 +11,7 @@ import pytest
 import plenostream as ps
 from plenostream.edits import add_levels
 from plenostream.engine.footprint import level_reach
-from plenostream.format.reader import open_level
+from plenostream.format.opening import open_level
 from plenostream.testing.checkpoints import random_checkpoint
 from plenostream.testing.pictures import open_renderer, rays_of
 from plenostream.testing.scenes import write_checkpoint_plain

@@ -15,7 +15,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.testing.checkpoints import CheckpointArrays
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import pytest
 
 from plenostream.cameras import PicturedCamera
 from plenostream.cli.main import main
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 
 QUICK = "--rays 640 --views-a-step 5 --threads 1 --basis-dim 1".split()
 

@@ -15,7 +15,7 @@ import plenostream as ps
 from plenostream.cameras import PicturedCamera
 from plenostream.errors import BudgetError, DeviceError, InvalidInput, StoreError, StoreExists
 from plenostream.export.photographs import read_picture
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.train import budget
 from plenostream.train.checkpoint import Checkpoint, checkpoint_place

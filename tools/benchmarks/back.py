@@ -19,7 +19,7 @@ from plenostream.engine.rays import RaysJob
 from plenostream.engine.session import Lot, Session
 from plenostream.engine.way_back import RayLoss, WayBack, open_back_session
 from plenostream.field.tiles import TILE
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.integrator.interface import RowDerivatives
 from plenostream.options import RenderOptions, StreamOptions
 

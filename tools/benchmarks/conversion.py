@@ -22,7 +22,7 @@ from benchmarks.apart import apart, peak_resident_bytes, resident_bytes
 from benchmarks.table import Row, ratio, spread
 from benchmarks.timing import Say, Timing
 from plenostream.format.layout import array_specs, codec_metadata, fill_value
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["ConversionRun", "conversion_rows", "measure_conversion"]

@@ -23,7 +23,8 @@ from plenostream.field.precision import density_rounding, density_unit
 from plenostream.format.digests import brick_digest, sections_of, tables_digest
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.levels import LevelCounts, level_folder
-from plenostream.format.reader import SceneStore, open_level, open_store
+from plenostream.format.opening import open_level, open_store
+from plenostream.format.reader import SceneStore
 from plenostream.format.target import FolderTarget
 from plenostream.format.writer import ChunkWriter, write_documents
 

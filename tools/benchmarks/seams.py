@@ -16,7 +16,7 @@ from benchmarks.timing import Say
 from benchmarks.views import moved
 from plenostream.cameras import Camera
 from plenostream.engine.footprint import level_reach
-from plenostream.format.reader import open_level
+from plenostream.format.opening import open_level
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.renderer import Renderer
 from plenostream.scene import Scene, open_scene

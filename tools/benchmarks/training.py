@@ -15,7 +15,7 @@ from benchmarks.table import Row
 from benchmarks.timing import Say
 from plenostream.cameras import load_pictured
 from plenostream.export.picture_files import write_png
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.importers.arrays.write import write_scene
 from plenostream.options import ConvertOptions, RenderOptions, StreamOptions, TrainOptions
 from plenostream.rules.bytesize import format_bytes

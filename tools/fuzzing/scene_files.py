@@ -31,10 +31,11 @@ import plenostream as ps
 from fuzzing.json_cases import mutate_document, mutate_json
 from fuzzing.target import Raw
 from plenostream.errors import PlenostreamError
+from plenostream.format.attributes import ATTRIBUTES_KEY, decode_attributes
 from plenostream.format.digests import tables_digest
 from plenostream.format.info import info_lines, scene_info
-from plenostream.format.layout import ATTRIBUTES_KEY, ArraySpec, array_specs, decode_attributes
-from plenostream.format.reader import open_store
+from plenostream.format.layout import ArraySpec, array_specs
+from plenostream.format.opening import open_store
 from plenostream.format.verify import verify
 from plenostream.format.writer import encode_chunk
 from plenostream.plan import build_boxes

@@ -14,7 +14,8 @@ from gpucheck.report import faults, kernel_faults, kernel_lines, kernels_table, 
 from gpucheck.target import Target, compile_only, read_target
 from gpucheck.walks import build_walks, walk_faults, walks_table
 from plenostream.errors import DeviceError
-from plenostream.format.reader import SceneStore, open_store
+from plenostream.format.opening import open_store
+from plenostream.format.reader import SceneStore
 
 __all__ = ["check"]
 

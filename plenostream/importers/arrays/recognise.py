@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from plenostream.format.layout import ATTRIBUTES_KEY
+from plenostream.format.attributes import ATTRIBUTES_KEY
 
 __all__ = ["is_scene", "is_volume"]
 

@@ -32,6 +32,7 @@ from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.jax_integrator import Composed, JaxIntegrator
+from plenostream.integrator.xla.kernel_values import depth_density, opaque_length
 from plenostream.integrator.xla.programs import Program
 from plenostream.integrator.xla.workers import Worker
 
@@ -239,11 +240,12 @@ class WarpIntegrator(JaxIntegrator):
 
     def _walk_numbers(self) -> Numbers:
         put, scene, rule = self.device.put, self._scene, self._rule
+        grid = scene.grid
         _, y, z = group_shape(scene.bricks)
-        per_grid = 1.0 / scene.grid.scale / self._unit
-        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh, self._opaque_length]
-        reals += [self._depth_density, *(scene.grid.scale / scene.grid.scale.max()), self._unit]
-        wholes = [*scene.grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
+        per_grid = 1.0 / grid.scale / self._unit
+        reals = [*per_grid, rule.sigma_thresh * self._unit, rule.stop_thresh, opaque_length(grid)]
+        reals += [depth_density(grid, rule), *(grid.scale / grid.scale.max()), self._unit]
+        wholes = [*grid.size, y, z, scene.bricks.brick_size, self._shape.entry_bits]
         wholes.append(self._shape.ranks)
         return Numbers(
             step=put(np.array([rule.step_size], np.float64)),

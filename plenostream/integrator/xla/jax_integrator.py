@@ -21,7 +21,6 @@ from plenostream.field.finished import Finished, Place
 from plenostream.field.precision import density_unit
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
-    OPAQUE_LENGTH,
     Arrivals,
     DeviceCosts,
     HostCosts,
@@ -37,6 +36,7 @@ from plenostream.integrator.lattice import GridArrays, Spacing
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.kernel_values import grid_arrays, wave_scalars
 from plenostream.integrator.xla.kernels.geometry import entry_bits
 from plenostream.integrator.xla.kernels.state import WaveScalars
 from plenostream.integrator.xla.kernels.tuning import kernel_shape
@@ -68,10 +68,6 @@ class Composed:
     """[n or more, E]."""
     counters: NDArray[np.integer]
     """In the order of `JaxIntegrator.counters`."""
-
-
-_LONGEST = 1e38
-"""Largest length of a sample, and density, that float32 holds."""
 
 
 class JaxIntegrator(ABC):
@@ -203,8 +199,9 @@ class JaxIntegrator(ABC):
         self._n_tiles, self._n_real = n_tiles, rays.n_tiles
         self.workers.go_on()
         if self._kept is None:
-            self._kept = self._wave_scalars(), self._grid_arrays()
-        grid = self._kept[1]
+            grid, rule = self._scene.grid, self._rule
+            self._kept = wave_scalars(self.device, grid, rule), grid_arrays(self.device, grid, rule)
+        spaced = self._kept[1]
         tiles = n_tiles // n_parts
         set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
         if self._basis is None:
@@ -213,7 +210,7 @@ class JaxIntegrator(ABC):
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
             mine = self.device.put_all((*per_tile, *rays.shared))
-            worker.rays = set_up(basis, *mine, *grid)
+            worker.rays = set_up(basis, *mine, *spaced)
             start_state(worker)
 
         for part, worker in enumerate(self.workers.all):
@@ -366,41 +363,6 @@ class JaxIntegrator(ABC):
     def _lengths(self) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Units per grid unit, unit and step."""
         return self._scalars.units_per_grid, self._scalars.unit, self._scalars.step
-
-    @property
-    def _opaque_length(self) -> float:
-        """See `WaveScalars.opaque_length`."""
-        return min(OPAQUE_LENGTH / self._unit, _LONGEST)
-
-    @property
-    def _depth_density(self) -> float:
-        """See `WaveScalars.depth_density`."""
-        return min(self._rule.depth_density * self._unit, _LONGEST)
-
-    def _wave_scalars(self) -> WaveScalars:
-        put, grid, rule = self.device.put, self._scene.grid, self._rule
-        return WaveScalars(
-            size=put(np.array(grid.size, np.int32)),
-            units_per_grid=put((1.0 / grid.scale / self._unit).astype(np.float32)),
-            unit=put(np.float32(self._unit)),
-            step=put(np.float64(rule.step_size)),
-            sigma_thresh=put(np.float32(rule.sigma_thresh * self._unit)),
-            stop_thresh=put(np.float32(rule.stop_thresh)),
-            opaque_length=put(np.float32(self._opaque_length)),
-            depth_density=put(np.float32(self._depth_density)),
-            steepness=put((grid.scale / grid.scale.max()).astype(np.float32)),
-        )
-
-    def _grid_arrays(self) -> tuple[GridArrays, Spacing]:
-        put, grid, rule = self.device.put, self._scene.grid, self._rule
-        arrays = GridArrays(
-            extent=put(grid.extent),
-            margin=put(np.float64(grid.margin)),
-            scale=put(grid.scale),
-            offset=put(grid.offset),
-        )
-        spacing = (rule.step_size, rule.near_clip, rule.far_cap)
-        return arrays, Spacing(*(put(np.float64(number)) for number in spacing))
 
     # Counts
 

@@ -13,7 +13,8 @@ from plenostream.edits import add_levels
 from plenostream.errors import InvalidInput
 from plenostream.field.levels import coarse_grid
 from plenostream.format.info import info_lines, scene_info
-from plenostream.format.reader import SceneStore, open_level, open_store
+from plenostream.format.opening import open_level, open_store
+from plenostream.format.reader import SceneStore
 from plenostream.format.verify import verify
 from plenostream.importers.svox2.convert import convert
 from plenostream.options import ConvertOptions

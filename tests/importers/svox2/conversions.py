@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.options import ConvertOptions
 
 

@@ -20,7 +20,7 @@ from plenostream.errors import (
     StoreExists,
     StoreNotFound,
 )
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.svox2.convert import convert
 from plenostream.testing.checkpoints import (

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import PlenostreamError
 from plenostream.format.layout import SceneMeta
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.importers.svox2.convert import convert
 from plenostream.options import ConvertOptions
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from plenostream.errors import StoreError, StoreNotFound
-from plenostream.format.reader import open_store
+from plenostream.format.opening import open_store
 from plenostream.importers.svox2.convert import convert
 from plenostream.options import ConvertOptions
 from plenostream.testing.checkpoints import random_checkpoint

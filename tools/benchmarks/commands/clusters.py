@@ -1,0 +1,111 @@
+"""Scenes that several workers draw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.commands.flags import ORBIT, cameras_asked, json_option, rounds_option
+from benchmarks.commands.telling import save, say, tell
+from plenostream.cli.parameters import record_options, rule_option, take_record
+from plenostream.cli.viewpoints import camera_options
+from plenostream.integrator.xla.environment import prepare_jax
+from plenostream.options import SIZE, RenderOptions, StreamOptions
+
+__all__ = ["cluster", "simulate", "subvolumes"]
+
+
+@click.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@json_option
+def cluster(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say how much faster workers of one core draw a film of a SCENE than the first number of them.
+
+    Films by each of the numbers of --workers take turns. An orbit of 60 views unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.cluster import cluster_rows, measure_cluster
+
+    found = measure_cluster(
+        place,
+        cameras_asked(place, flags, orbit=ORBIT),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=say,
+    )
+    tell(place, found, cluster_rows(found), target=target)
+
+
+@click.command()
+@click.argument("place", metavar="SCENE")
+@camera_options
+@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@rounds_option
+@record_options(RenderOptions)
+@record_options(StreamOptions)
+@json_option
+def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+    """Say what a SCENE costs that workers of one core keep together, each a set of its bricks.
+
+    Films by each of the numbers of --workers take turns; what is compared with is the first. Eight views
+    around the scene unless said.
+    """
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    prepare_jax()
+    from benchmarks.subvolumes import measure_subvolumes, subvolume_rows
+
+    found = measure_subvolumes(
+        place,
+        cameras_asked(place, flags, orbit=8),
+        workers=[int(number) for number in workers.split(",")],
+        options=options,
+        stream=stream,
+        rounds=rounds,
+        say=say,
+    )
+    tell(place, found, subvolume_rows(found), target=target)
+
+
+@click.command()
+@click.argument("place", metavar="SCENE")
+@click.option("--workers", metavar="NUMBERS", default="1,10,100", show_default=True)
+@click.option("--copies", type=click.IntRange(1, 64), default=8, show_default=True)
+@click.option("--pictures", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@rule_option("--size", rule=SIZE, default=(1920, 1080), shown="1920x1080")
+@json_option
+def simulate(
+    place: str,
+    workers: str,
+    copies: int,
+    pictures: int,
+    size: tuple[int, int],
+    target: Path | None,
+) -> None:
+    """Plan a SCENE, --copies times as long along each axis, for clusters of these numbers of workers.
+
+    Bricks are split, and pictures planned, as they would be; a scheduler of Dask hands out the tasks of
+    --pictures to workers that do nothing but send what they would.
+    """
+    prepare_jax()
+    from benchmarks.simulation import simulate_split, simulation_lines
+
+    found = simulate_split(
+        place,
+        workers=[int(number) for number in workers.split(",")],
+        copies=copies,
+        pictures=pictures,
+        size=size,
+        say=say,
+    )
+    save(target, [each.to_dict() for each in found])
+    click.echo("\n".join(simulation_lines(found)))
