@@ -200,7 +200,7 @@ def make_scene(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             else:
                 source = checkpoint.save(folder / "checkpoint.npz", compressed=False)
             target = folder / "scene.zarr"
-            ps.convert(source, target, ps.ConvertOptions(brick_size=brick_size))
+            ps.convert(source, target, ps.ConvertOptions(brick_size=brick_size, levels=0))
             made[key] = target
         return made[key]
 

@@ -149,6 +149,7 @@ def make_edited(
     how = ConvertOptions(
         brick_size=first.meta.brick_size,
         codec=first.codec,
+        levels="auto" if first.meta.levels else 0,
         host_memory=options.host_memory,
         workers=options.workers,
         overwrite=options.overwrite,

@@ -34,5 +34,6 @@ LEVELS = Whole(
     unit="levels",
     words=("auto",),
     help="Coarser levels to store beside the scene, each with half the resolution of the one before; "
-    "auto: as many as halve the grid down to 32 voxels.",
+    "auto: as many as halve the grid down to 32 voxels. Of a trained model they take a quarter to two fifths "
+    "of its bytes, and of converting about half the time; 0 leaves them out.",
 )

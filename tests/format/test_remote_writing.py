@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytest.importorskip("obstore")
 
 URL = "s3://scenes/a/s"
-OPTIONS = ConvertOptions(brick_size=8)
+OPTIONS = ConvertOptions(brick_size=8, levels=0)
 ROWS = "scenes/a/s/rows/sh/c/0/0"
 with open_store(Path(__file__).parent / "version_1" / "tiny.zip") as kept:
     META = kept.meta
@@ -44,7 +44,7 @@ def progress(step, done, total):
     if step == "pack" and done == total - 1:
         os.kill(os.getpid(), signal.SIGKILL)
 
-convert(*sys.argv[1:], ConvertOptions(brick_size=8, workers=1), progress=progress)
+convert(*sys.argv[1:], ConvertOptions(brick_size=8, levels=0, workers=1), progress=progress)
 """
 
 
@@ -108,7 +108,7 @@ def test_a_killed_writing_says_so_and_goes_on_with_what_is_there(
     with pytest.raises(StoreExists, match=r"unfinished.*--resume"):
         convert(source, URL, OPTIONS)
     s3.web.requests.clear()
-    convert(source, URL, ConvertOptions(brick_size=8, resume=True))
+    convert(source, URL, ConvertOptions(brick_size=8, levels=0, resume=True))
     assert s3.objects("a/s") == files(whole)
     assert there
     assert not {f"scenes/a/s/{key}" for key in there} & set(s3.web.requests)
@@ -133,7 +133,7 @@ def test_puts_that_fail_are_tried_again_and_then_named_and_gone_on_with(
     assert 2 < s3.web.requests["scenes/a/s/rows/density/c/0"] < 20
     s3.web.faults = {}
     s3.web.requests.clear()
-    convert(source, URL, ConvertOptions(brick_size=8, resume=True))
+    convert(source, URL, ConvertOptions(brick_size=8, levels=0, resume=True))
     assert s3.objects("a/s") == files(whole)
     assert ROWS not in s3.web.requests  # it was put at the third try
 

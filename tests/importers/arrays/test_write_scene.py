@@ -97,7 +97,11 @@ def test_scene_is_the_one_that_the_plain_writer_makes(
 ) -> None:
     field = FIELDS[name]
     report = ps.write_scene(
-        tmp_path / "s", field.grid, source(field, tmp_path), basis_dim=field.basis_dim
+        tmp_path / "s",
+        field.grid,
+        source(field, tmp_path),
+        ps.ConvertOptions(levels=0),
+        basis_dim=field.basis_dim,
     )
     plain = write_checkpoint_plain(tmp_path / "p", field.checkpoint())
     assert plain.n_voxels > 0
@@ -114,7 +118,7 @@ def test_bricks_of_every_size_are_written(tmp_path: Path, brick_size: int) -> No
     field = FIELDS["plain colours"]
     write_checkpoint_plain(tmp_path / "p", field.checkpoint(), brick_size=brick_size, codec="lz4")
     for number, source in enumerate((field.box, bricks_of(field, brick_size))):
-        options = ps.ConvertOptions(brick_size=brick_size, codec="lz4")
+        options = ps.ConvertOptions(brick_size=brick_size, codec="lz4", levels=0)
         ps.write_scene(tmp_path / f"{number}", field.grid, source, options)
         assert files(tmp_path / f"{number}") == files(tmp_path / "p")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from plenostream.edits import add_levels
+from plenostream.edits import add_levels, crop
 from plenostream.errors import InvalidInput
 from plenostream.field.levels import coarse_grid
 from plenostream.format.info import info_lines, scene_info
@@ -117,7 +117,7 @@ def test_voxels_of_a_level_lie_where_every_second_one_lies(scene: Path) -> None:
 
 
 def test_scene_itself_is_the_same_without_levels(source: Path, scene: Path, tmp_path: Path) -> None:
-    convert(source, tmp_path / "plain", ConvertOptions(brick_size=8))
+    convert(source, tmp_path / "plain", ConvertOptions(brick_size=8, levels=0))
     plain, with_levels = files(tmp_path / "plain"), files(scene)
     del plain["zarr.json"]
     assert plain == {
@@ -134,7 +134,7 @@ def test_bytes_depend_on_neither_memory_nor_workers_nor_the_way(
 ) -> None:
     options = ConvertOptions(brick_size=8, levels=3, host_memory="100MB", workers=1)
     convert(source, tmp_path / "one", options)
-    convert(source, tmp_path / "plain", ConvertOptions(brick_size=8))
+    convert(source, tmp_path / "plain", ConvertOptions(brick_size=8, levels=0))
     add_levels(tmp_path / "plain", tmp_path / "later", levels=3)
     assert files(tmp_path / "one") == files(tmp_path / "later") == files(scene)
 
@@ -180,6 +180,15 @@ def test_info_says_what_each_level_adds(scene: Path) -> None:
     stored = sum(len(content) for name, content in files(scene).items() if "/c/" in name)
     assert stored == info["stored_bytes"] + sum(level["stored_bytes"] for level in info["levels"])
     assert sum(line.startswith("level ") for line in info_lines(info)) == 3
+
+
+def test_without_a_word_the_grid_is_halved_down_to_32_and_edits_keep_that(tmp_path: Path) -> None:
+    arrays = random_checkpoint(3, size=(70, 8, 9), active_share=0.05, basis_dim=1)
+    convert(arrays.save(tmp_path / "a.npz"), tmp_path / "s")
+    crop(tmp_path / "s", tmp_path / "half", ((0, 0, 0), (35, 7, 8)), units="voxels")
+    for name, longest in (("s", [36, 19]), ("half", [18])):
+        levels = scene_info(tmp_path / name)["levels"]
+        assert [level["grid_size"][0] for level in levels] == longest
 
 
 def test_more_levels_than_the_grid_can_be_halved_are_refused(source: Path, tmp_path: Path) -> None:

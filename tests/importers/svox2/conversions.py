@@ -13,7 +13,8 @@ from plenostream.options import ConvertOptions
 
 
 def options(**values: Any) -> ConvertOptions:
-    return ConvertOptions(**values)
+    """Without coarser levels unless said: these have tests of their own."""
+    return ConvertOptions(**{"levels": 0, **values})
 
 
 def contents(scene: Path) -> dict[str, NDArray[Any]]:

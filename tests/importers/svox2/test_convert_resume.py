@@ -27,7 +27,7 @@ def progress(step, done, total):
     if step == at_step and done >= float(at) * total:
         os.kill(os.getpid(), signal.SIGKILL)
 
-convert(source, target, ConvertOptions(brick_size=8, workers=1), progress=progress)
+convert(source, target, ConvertOptions(brick_size=8, levels=0, workers=1), progress=progress)
 """
 
 
@@ -44,7 +44,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(source: Path) -> dict[str, bytes]:
     """Files of the scene when nothing goes wrong."""
     target = source.parent / "whole"
-    convert(source, target, ConvertOptions(brick_size=8))
+    convert(source, target, ConvertOptions(brick_size=8, levels=0))
     return files(target)
 
 
@@ -81,7 +81,7 @@ def test_killed_conversion_leaves_no_scene_and_is_resumed_to_the_same_bytes(
     assert not target.exists()
     with pytest.raises(StoreNotFound):
         open_store(tmp_path / ".s.partial")
-    convert(source, target, ConvertOptions(brick_size=8, resume=True))
+    convert(source, target, ConvertOptions(brick_size=8, levels=0, resume=True))
     assert files(target) == whole
     assert list(tmp_path.iterdir()) == [target]
 
@@ -94,7 +94,7 @@ def test_resuming_does_not_pack_again_what_was_packed(
     convert(
         source,
         tmp_path / "s",
-        ConvertOptions(brick_size=8, resume=True),
+        ConvertOptions(brick_size=8, levels=0, resume=True),
         progress=lambda step, done, total: told.append((step, done)),
     )
     assert {step for step, _ in told} == {"digest", "pack", "finish"}
@@ -109,7 +109,7 @@ def test_slab_whose_chunk_was_damaged_meanwhile_is_packed_again(
     content = bytearray(chunks[0].read_bytes())
     content[50] ^= 1
     chunks[0].write_bytes(content)
-    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=0, resume=True))
     assert files(tmp_path / "s") == whole
 
 
@@ -117,21 +117,21 @@ def test_without_resume_the_work_starts_anew(
     tmp_path: Path, source: Path, whole: dict[str, bytes]
 ) -> None:
     kill(source, tmp_path / "s", "pack", 0.6)
-    convert(source, tmp_path / "s", ConvertOptions(brick_size=8))
+    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=0))
     assert files(tmp_path / "s") == whole
 
 
 def test_work_with_other_options_is_not_resumed(tmp_path: Path, source: Path) -> None:
     kill(source, tmp_path / "s", "pack", 0.6)
     with pytest.raises(StoreError, match="other options"):
-        convert(source, tmp_path / "s", ConvertOptions(brick_size=16, resume=True))
+        convert(source, tmp_path / "s", ConvertOptions(brick_size=16, levels=0, resume=True))
 
 
 def test_work_of_another_checkpoint_is_not_resumed(tmp_path: Path, source: Path) -> None:
     kill(source, tmp_path / "s", "pack", 0.6)
     other = random_checkpoint(11).save(tmp_path / "other.npz")
     with pytest.raises(StoreError, match="another checkpoint"):
-        convert(other, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+        convert(other, tmp_path / "s", ConvertOptions(brick_size=8, levels=0, resume=True))
 
 
 def test_work_of_another_version_is_not_resumed(tmp_path: Path, source: Path) -> None:
@@ -141,7 +141,7 @@ def test_work_of_another_version_is_not_resumed(tmp_path: Path, source: Path) ->
     del earlier["work"]  # as the first version wrote it
     journal.write_text(json.dumps(earlier))
     with pytest.raises(StoreError, match="another version"):
-        convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+        convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=0, resume=True))
 
 
 def test_interrupted_conversion_is_resumed(
@@ -152,9 +152,9 @@ def test_interrupted_conversion_is_resumed(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(source, tmp_path / "s", ConvertOptions(brick_size=8), progress=interrupt)
+        convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=0), progress=interrupt)
     assert not (tmp_path / "s").exists()
-    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=0, resume=True))
     assert files(tmp_path / "s") == whole
 
 
