@@ -164,9 +164,12 @@ class RemoteStaging(Staging):
 
     def _give_up(self) -> None:
         try:
+            root = self._root()
+            if root is None or _conversion(root) != self._writing:
+                return  # it is another's by now
             self._remove_chunks()
             self.scene.remove([_ROOT])
-        except OSError as error:
+        except (OSError, StoreError) as error:
             _log.warning("what was put at %s could not be removed: %s", self._shown, error)
 
     def _unwritable(self, error: OSError) -> StoreError:

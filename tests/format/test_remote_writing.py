@@ -200,9 +200,11 @@ def test_two_conversions_to_one_place_do_not_mix(
             begin(url, of="that", resume=resume)
     assert list((elsewhere / "other").iterdir()) == []
     with begin(url, of="that", overwrite=True) as second:
-        with pytest.raises(StoreExists, match="another conversion"):
+        second.scene.put("rows/sh/c/7/0", b"1")
+        with pytest.raises(StoreExists, match="another conversion"), first:
             first.publish(META, codec="zstd")
         second.publish(META, codec="zstd")
+    assert "rows/sh/c/7/0" in keys(url), "whoever comes too late removes nothing of the other's"
 
 
 def test_work_whose_objects_are_gone_starts_anew(s3: ObjectStore, elsewhere: Path) -> None:
