@@ -5,6 +5,7 @@ from __future__ import annotations
 from distributed import Client
 
 from plenostream.cluster.drawing import Refused
+from plenostream.cluster.in_order import in_order
 from plenostream.cluster.jobs import make_job
 from plenostream.cluster.renderer import ClusterRenderer
 from plenostream.cluster.sheet_tasks import count_subvolumes
@@ -43,7 +44,7 @@ def open_cluster_renderer(
         job = make_job(client, scene, options, stream)
         split = "frames"
         if _may_be_split(options) and (n := len(client.nthreads())) > 1:
-            count = client.submit(count_subvolumes, job, least=2, pure=False).result()
+            (count,) = in_order(client, count_subvolumes, [(job, 2)], most=1)
             if isinstance(count, Refused):
                 raise count.error
             if count.total_bytes > count.allowed_bytes and 0 < count.fewest <= n:
