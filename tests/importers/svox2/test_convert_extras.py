@@ -12,6 +12,7 @@ from conversions import contents, meta_of
 
 from plenostream.errors import CheckpointError
 from plenostream.format import layout
+from plenostream.format.target import FolderTarget
 from plenostream.format.verify import verify
 from plenostream.importers.svox2 import extra_chunks
 from plenostream.importers.svox2.checkpoint import open_checkpoint
@@ -143,9 +144,8 @@ def test_large_layers_are_converted_in_bounded_memory(tmp_path: Path) -> None:
     checkpoint, meta = open_checkpoint(source), meta_of_nothing(tmp_path)
     tracemalloc.start()
     try:
-        extra_chunks.write_extras(
-            checkpoint, meta, work=tmp_path, scene=tmp_path / "b.zarr", codec="lz4"
-        )
+        scene = FolderTarget(tmp_path / "b.zarr")
+        extra_chunks.write_extras(checkpoint, meta, work=tmp_path, scene=scene, codec="lz4")
         taken = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
