@@ -17,8 +17,9 @@ import pytest
 
 import plenostream as ps
 from plenostream.cli.main import main
-from plenostream.cluster import keepers
+from plenostream.cluster import choosing, keepers
 from plenostream.cluster.opening import open_client
+from plenostream.cluster.renderer import ClusterRenderer
 from plenostream.cluster.splitting import moved_bytes
 from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
 from plenostream.errors import BudgetError, ClusterError
@@ -201,6 +202,15 @@ def test_command_takes_sets_of_bricks_where_no_worker_holds_the_scene(
         np.testing.assert_allclose(found["rgb"], expected["rgb"], atol=2e-5)
     assert main(["plan", str(scene), *there, "--split", "bricks", "--model", "nvol"]) == 2
     assert "--split frames" in capsys.readouterr().err
+
+
+def test_tables_that_no_worker_holds_are_not_read_to_choose(
+    client: Any, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "in_order", None)
+    monkeypatch.setattr(choosing, "_TABLES_SHARE", 1e-9)
+    with ps.open_scene(scene) as opened:
+        assert isinstance(choosing.open_cluster_renderer(client, opened), ClusterRenderer)
 
 
 def test_others_take_over_what_a_lost_worker_kept_or_say_that_it_is_too_much(
