@@ -97,6 +97,9 @@ class Staging(ABC):
         except OSError as error:
             self._leave()
             raise self._unwritable(error) from error
+        except BaseException:  # Ctrl-C: what is there stays, and is nobody's
+            self._release()
+            raise
         return self
 
     def publish(self, meta: SceneMeta, *, codec: str) -> None:

@@ -177,6 +177,28 @@ def test_only_what_is_a_scene_is_replaced_and_nothing_beside_it(url: str) -> Non
     assert keys(f"{url}2") == {"mine"}
 
 
+def test_what_is_left_of_a_replaced_scene_is_not_gone_on_with(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with begin(url) as staging:
+        staging.scene.put("rows/sh/c/7/0", b"old")
+        staging.publish(META, codec="zstd")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(staging.scene), "remove", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            begin(url, overwrite=True)
+    with pytest.raises(StoreFormat, match="not complete"):
+        open_store(url)
+    with begin(url, overwrite=True, resume=True) as staging:
+        assert not staging.scene.was_put("rows/sh/c/7/0")
+        assert "rows/sh/c/7/0" not in keys(url)
+        staging.publish(META, codec="zstd")
+
+
 def test_an_error_removes_what_was_put_and_nothing_else(url: str, elsewhere: Path) -> None:
     remote_target(f"{url}2").put("mine", b"1")
     staging = begin(url)
