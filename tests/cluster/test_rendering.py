@@ -380,7 +380,7 @@ def test_workers_that_do_not_fit_their_machine_are_refused(
         with (
             on_cluster(client, scene) as renderer,
             pytest.raises(
-                BudgetError, match=r"\d workers on one machine would take .* start \d at most"
+                BudgetError, match=r"\d workers on one machine would take .*; allow each less"
             ),
         ):
             renderer.plan(cameras(scene, 3))
