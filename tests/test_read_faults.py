@@ -88,9 +88,6 @@ class Faulty:
     def size(self, key: str) -> int:
         return self.source.size(key)
 
-    def keys(self) -> Iterator[str]:
-        return self.source.keys()
-
     def forget(self, key: str) -> None:
         self.source.forget(key)
 

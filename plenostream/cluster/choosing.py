@@ -5,17 +5,22 @@ from __future__ import annotations
 from distributed import Client
 
 from plenostream.cluster.drawing import Refused
+from plenostream.cluster.in_order import in_order
 from plenostream.cluster.jobs import make_job
 from plenostream.cluster.renderer import ClusterRenderer
 from plenostream.cluster.sheet_tasks import count_subvolumes
 from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
 from plenostream.engine.joining import refuse_what_does_not_join
 from plenostream.errors import InvalidInput
+from plenostream.format.layout import TABLES
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.options.clusters import Split
 from plenostream.scene import Scene
 
 __all__ = ["open_cluster_renderer"]
+
+_TABLES_SHARE = 0.5
+"""Of the host memory, what tables may take of a worker that keeps some bricks."""
 
 
 def open_cluster_renderer(
@@ -42,14 +47,24 @@ def open_cluster_renderer(
     if split == "auto":
         job = make_job(client, scene, options, stream)
         split = "frames"
-        if _may_be_split(options) and (n := len(client.nthreads())) > 1:
-            count = client.submit(count_subvolumes, job, least=2, pure=False).result()
+        n = len(client.nthreads())
+        if n > 1 and _may_be_split(options) and _may_hold_tables(scene, stream):
+            (count,) = in_order(client, count_subvolumes, [(job, 2)], most=1)
             if isinstance(count, Refused):
                 raise count.error
             if count.total_bytes > count.allowed_bytes and 0 < count.fewest <= n:
                 split = "bricks"
     kind = SubvolumeRenderer if split == "bricks" else ClusterRenderer
     return kind(client, scene, options, stream)
+
+
+def _may_hold_tables(scene: Scene, stream: StreamOptions) -> bool:
+    """Whether a worker has room for the tables of all bricks: who keeps some holds those of all."""
+    specs = scene.store.specs
+    n_bytes = sum(
+        specs[f"bricks/{name}"].shape[0] * specs[f"bricks/{name}"].row_bytes for name in TABLES
+    )
+    return n_bytes <= _TABLES_SHARE * stream.host_bytes
 
 
 def _may_be_split(options: RenderOptions) -> bool:

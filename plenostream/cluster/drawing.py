@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.cluster.holding import let_go
+from plenostream.cluster.holding import alone, let_go
 from plenostream.cluster.jobs import Job, is_unwanted, renderer_of
 from plenostream.errors import DeviceError, PlenostreamError, RenderCancelled
 from plenostream.field.precision import ChosenPrecision
@@ -77,27 +77,29 @@ def draw(job: Job, camera: Camera) -> Drawn | Refused:
     it any more. In all of these cases the renderer is closed: the next try begins anew, and a client
     that is gone has nobody close it.
     """
-    try:
-        result = renderer_of(job).render(camera, cancel=is_unwanted())
-    except (MemoryError, DeviceError, RenderCancelled):
-        let_go()
-        raise
-    except PlenostreamError as error:
-        return Refused(error)
+    with alone():
+        try:
+            result = renderer_of(job).render(camera, cancel=is_unwanted())
+        except (MemoryError, DeviceError, RenderCancelled):
+            let_go()
+            raise
+        except PlenostreamError as error:
+            return Refused(error)
     arrays = {name: getattr(result, name) for name in sent_channels(job.options.outputs)}
     return Drawn(arrays, result.stats)
 
 
 def plan(job: Job, camera: Camera) -> WorkerPlan | Refused:
     """What `draw` will take; raises as it does."""
-    try:
-        renderer = renderer_of(job)
-        planned = renderer.plan(camera)
-    except DeviceError:
-        let_go()
-        raise
-    except PlenostreamError as error:
-        return Refused(error)
+    with alone():
+        try:
+            renderer = renderer_of(job)
+            planned = renderer.plan(camera)
+        except (MemoryError, DeviceError):
+            let_go()
+            raise
+        except PlenostreamError as error:
+            return Refused(error)
     return WorkerPlan(
         plan=planned,
         backend=renderer.backend,

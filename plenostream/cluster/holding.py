@@ -7,17 +7,26 @@ It is kept until `let_go`, or until the process ends.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from plenostream.process.closing import Closing
 
-__all__ = ["held", "let_go"]
+__all__ = ["alone", "held", "let_go"]
 
 _Held = TypeVar("_Held", bound=Closing)
-_gate = threading.Lock()
+_gate = threading.RLock()
 _now: list[tuple[Any, Closing]] = []
 """What is held, and what it was asked for with; one or nothing."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """A `with` in which no other thread uses, or closes, what is held: a worker may have several threads
+    of Dask, and its budget is for one task at a time."""
+    with _gate:
+        yield
 
 
 def held(key: object, make: Callable[[], _Held]) -> _Held:

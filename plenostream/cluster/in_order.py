@@ -21,10 +21,10 @@ from typing import Any
 
 from distributed import Client, Future, KilledWorker
 
-from plenostream.errors import ClusterError, RenderCancelled
+from plenostream.errors import ClusterError, InternalError, RenderCancelled
 from plenostream.results import Cancel
 
-__all__ = ["in_order"]
+__all__ = ["in_order", "result_of", "too_many_lost"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _LOOK_S = 0.1
 _WORKERS_S = 2.0
 """Seconds between looks at which workers there are."""
 _ALONE_S = 120.0
-"""Seconds without any worker, where there were some, after which none is waited for."""
+"""Seconds without any worker after which none is waited for."""
 _FETCH_S = 20.0
 """Seconds after which a result that does not come is asked for again: its worker may have been lost."""
 
@@ -87,7 +87,7 @@ def in_order(
                 return
             while wanted not in there:
                 number = _next_of(finished, workers, cancel)
-                there[number] = _fetched(under_way[number], cancel)
+                there[number] = _fetched(under_way[number], workers, cancel)
                 del under_way[number]
             yield there.pop(wanted)
             wanted += 1
@@ -125,12 +125,12 @@ class _Workers:
         self._looked, there = time.monotonic(), set(self._client.nthreads())
         for address in sorted(self._known - there):
             _log.warning("the worker %s is gone; what it was doing is done again", address)
-        if self._known and not there:
-            _log.warning("the cluster has no workers; waiting for one")
-            self._alone_since = self._looked
         if there:
             self._alone_since = None
-        elif self._alone_since is not None and self._looked - self._alone_since > _ALONE_S:
+        elif self._alone_since is None:
+            _log.warning("the cluster has no workers; waiting for one")
+            self._alone_since = self._looked
+        elif self._looked - self._alone_since > _ALONE_S:
             raise ClusterError(
                 f"all workers of the cluster are gone, and none has come for {_ALONE_S:.0f} seconds"
             )
@@ -146,25 +146,44 @@ def _next_of(finished: queue.SimpleQueue[int], workers: _Workers, cancel: Cancel
             return finished.get(timeout=_LOOK_S)
 
 
-def _fetched(future: Future, cancel: Cancel | None) -> Any:
+def _fetched(future: Future, workers: _Workers, cancel: Cancel | None) -> Any:
     """The result of a call that was done. Where its worker has been lost since, it is done again."""
     while True:
-        try:
-            return future.result(timeout=_FETCH_S)
-        except TimeoutError:
-            if future.status == "error":
-                raise
-            _refuse_unwanted(cancel)
-        except KilledWorker as error:
-            raise ClusterError(
-                f"one worker after another was lost over the same picture, the last at "
-                f"{error.last_worker.address}; most likely they ran out of memory: allow a worker less "
-                "(device_memory, host_memory), or fewer workers on each machine"
-            ) from None
-        except (CancelledError, asyncio.CancelledError, OSError) as error:
-            if future.status == "error":
-                raise
-            raise ClusterError(
-                "the cluster was lost: its scheduler ended, or cannot be reached any more "
-                f"({type(error).__name__})"
-            ) from None
+        with contextlib.suppress(TimeoutError):
+            return result_of(future, _FETCH_S)
+        _refuse_unwanted(cancel)
+        workers.look()
+
+
+def result_of(future: Future, patience_s: float) -> Any:
+    """The result of a call.
+
+    Raises
+    ------
+    TimeoutError : it did not come in so many seconds. ClusterError : the cluster was lost, or the call
+    ended one worker after another. Whatever the call raised.
+    """
+    try:
+        return future.result(timeout=patience_s)
+    except TimeoutError:
+        if future.status == "error":  # it is what the call raised
+            raise InternalError("a call on the cluster timed out") from None
+        raise
+    except KilledWorker as error:
+        raise too_many_lost(error.last_worker.address) from None
+    except (CancelledError, asyncio.CancelledError, OSError) as error:
+        if future.status == "error":
+            raise
+        raise ClusterError(
+            "the cluster was lost: its scheduler ended, or cannot be reached any more "
+            f"({type(error).__name__})"
+        ) from None
+
+
+def too_many_lost(last: str) -> ClusterError:
+    """The error for a picture that ended one worker after another, the one at `last` too."""
+    return ClusterError(
+        f"one worker after another was lost over the same picture, the last at {last}; most likely they "
+        "ran out of memory: allow a worker less (device_memory, host_memory), or fewer workers on each "
+        "machine"
+    )

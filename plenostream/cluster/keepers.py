@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 import uuid
@@ -12,16 +11,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import dask.config
 from dask.base import annotate
 from distributed import Client, Future, wait
 
 from plenostream.cluster.holding import let_go
+from plenostream.cluster.in_order import result_of, too_many_lost
 from plenostream.cluster.jobs import Job
 from plenostream.cluster.renderer import CLOSING_S
 from plenostream.cluster.sheet_tasks import draw_sheet, finish_band, join_sheets
 from plenostream.cluster.splitting import kept_by, placed
 from plenostream.engine.bands import Band, RayBand
-from plenostream.errors import ClusterError, InternalError, RenderCancelled
+from plenostream.errors import ClusterError, RenderCancelled
 from plenostream.plan import Cut, Split, fold
 from plenostream.results import Cancel
 
@@ -60,6 +61,8 @@ class Keepers:
         self.kept = kept_by(split, self.where)
         """What each worker keeps."""
         self._number = 0
+        self._n_losses = 0
+        """Times that workers were lost since a band was finished."""
 
     def _workers(self) -> list[str]:
         return sorted(self._client.nthreads())
@@ -72,7 +75,7 @@ class Keepers:
             for at, kept in self.kept.items()
             if at in there
         ]
-        with suppress(TimeoutError):
+        with suppress(TimeoutError, CancelledError):
             wait(asked, timeout=CLOSING_S)
 
     def draw(self, band: Band) -> Future:
@@ -127,14 +130,15 @@ class Keepers:
 
         Raises
         ------
-        RenderCancelled : `cancel` said so. ClusterError : the scheduler is gone. Whatever a call raised,
+        RenderCancelled : `cancel` said so. ClusterError : the cluster was lost. Whatever a call raised,
         when it was tried again.
         """
         looked = time.monotonic()
         while True:
             with suppress(TimeoutError):
-                wait(futures, timeout=_LOOK_S)
-                return [_fetched(future) for future in futures]
+                with suppress(CancelledError):  # each result says why
+                    wait(futures, timeout=_LOOK_S)
+                return [result_of(future, _FETCH_S) for future in futures]
             if cancel is not None and cancel():
                 raise RenderCancelled("the pictures are not wanted any more")
             if self._client.status != "running":
@@ -149,9 +153,19 @@ class Keepers:
         there = self._client.nthreads()
         return [at for at in self.kept if at not in there]
 
+    def note_finished(self) -> None:
+        """A band was finished: workers that are lost later are not lost over it."""
+        self._n_losses = 0
+
     def replace_lost(self, cancel: Cancel | None) -> None:
-        """Give what lost workers kept to new ones, or after a while to those that are left."""
+        """Give what lost workers kept to new ones, or after a while to those that are left.
+
+        Raises ClusterError where they are lost again and again, and no band is finished.
+        """
         lost, ends = self._lost(), time.monotonic() + _PATIENCE_S
+        self._n_losses += 1
+        if lost and self._n_losses > dask.config.get("distributed.scheduler.allowed-failures"):
+            raise too_many_lost(lost[-1])
         while True:
             workers = self._workers()
             spare = [at for at in workers if at not in self.kept]
@@ -166,16 +180,3 @@ class Keepers:
         self.kept = kept_by(self._split, self.where)
         for at in lost:
             _log.warning("worker %s was lost; what it kept of the scene goes to others", at)
-
-
-def _fetched(future: Future) -> Any:
-    """The result of a call that was done; raises TimeoutError where it is not any more, since the worker that
-    had it was lost."""
-    try:
-        return future.result(timeout=_FETCH_S)
-    except TimeoutError:
-        if future.status == "error":  # it is what the call raised
-            raise InternalError("a call on the cluster timed out") from None
-        raise
-    except (CancelledError, asyncio.CancelledError, OSError):
-        raise ClusterError("the cluster was lost: its scheduler gave up what it was at") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import fields
 from typing import Any
 
@@ -76,7 +77,7 @@ class ClusterRenderer(Closing):
             self._client.submit(let_go, self._job, workers=[address], pure=False, priority=1)
             for address in self._client.nthreads()
         ]
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(TimeoutError, CancelledError):
             distributed.wait(asked, timeout=CLOSING_S)
 
     @property

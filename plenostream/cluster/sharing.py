@@ -188,8 +188,8 @@ def require_room_for(needed: int, machine_bytes: int, beside: Mapping[str, int])
     fitting = machine_bytes // needed
     raise BudgetError(
         f"{n} workers on one machine would take {format_bytes(n * needed)} together, "
-        f"{format_bytes(needed)} each, and it has {format_bytes(machine_bytes)}; start "
-        f"{fitting} at most, or allow each less (device_memory, host_memory)",
+        f"{format_bytes(needed)} each, and it has {format_bytes(machine_bytes)}; "
+        f"{f'start {fitting} at most, or ' * (fitting > 0)}allow each less (device_memory, host_memory)",
         planned_bytes=n * needed,
         allowed_bytes=machine_bytes,
         smallest_bytes=n * needed,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.cluster.drawing import Refused, bytes_of_this_machine, sent_channels
-from plenostream.cluster.holding import held, let_go
+from plenostream.cluster.holding import alone, held, let_go
 from plenostream.cluster.jobs import (
     Job,
     is_unwanted,
@@ -169,15 +169,14 @@ def _opened(job: Job, kept: Kept) -> Subvolumes:
 
 def _done(do: Callable[[], T]) -> T | Refused:
     """What `do` gives, or why it does not, where no other try would change that; raises as `draw`."""
-    try:
-        return do()
-    except (MemoryError, DeviceError):
-        let_go()
-        raise
-    except PlenostreamError as error:
-        if isinstance(error, RenderCancelled):
+    with alone():
+        try:
+            return do()
+        except (MemoryError, DeviceError, RenderCancelled):
             let_go()
-        return Refused(error)
+            raise
+        except PlenostreamError as error:
+            return Refused(error)
 
 
 def split_scene(job: Job, n: int) -> ScenesSplit | Refused:
@@ -191,7 +190,7 @@ def split_scene(job: Job, n: int) -> ScenesSplit | Refused:
     return _done(do)
 
 
-def count_subvolumes(job: Job, *, least: int, room: int | None = None) -> Count | Refused:
+def count_subvolumes(job: Job, least: int, room: int | None = None) -> Count | Refused:
     """How many subvolumes there have to be, `least` at least, of which none takes more than `room` bytes
     of a device, or half of what a worker is allowed; see `fewest_subvolumes`."""
 

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike
 
 from plenostream.cameras import Camera
 from plenostream.cluster.drawing import Drawn, Refused
+from plenostream.cluster.in_order import in_order
 from plenostream.cluster.jobs import make_job
 from plenostream.cluster.keepers import Keepers
 from plenostream.cluster.renderer import Making, together
@@ -91,10 +92,10 @@ class SubvolumeRenderer(Closing):
         self._plans: dict[Hashable, SplitPlan] = {}
         self._last: Planned | None = None
 
-    def _asked(self, function: Any, *arguments: Any, **named: Any) -> Any:
+    def _asked(self, function: Any, *arguments: Any) -> Any:
         """What a worker says; raises what it refuses with."""
-        future = self._client.submit(function, *arguments, pure=False, **named)
-        return _taken(future.result())
+        (found,) = in_order(self._client, function, [arguments], most=1)
+        return _taken(found)
 
     def close(self) -> None:
         """Have the workers close what they opened; may be called again."""
@@ -247,7 +248,7 @@ class SubvolumeRenderer(Closing):
         if error.allowed_bytes == self._allowed and len(self._keepers.kept[at].numbers) == 1:
             (mine,) = self._keepers.kept[at].n_bytes
             room = self._allowed - (smallest - mine)
-            count: Count = self._asked(count_subvolumes, self._job, least=n + 1, room=room)
+            count: Count = self._asked(count_subvolumes, self._job, n + 1, room)
             remedies += [f"Or use {count.fewest} workers."] * (count.fewest > 0)
         raise BudgetError(
             f"the scene's bricks are split among {n} workers, and {at} cannot keep {what}: {error} "
@@ -275,8 +276,10 @@ class SubvolumeRenderer(Closing):
                     again = [band for band, _ in waiting]
                     waiting.clear()
                     self._replace_lost(cancel)
-                    bands = chain(self._as_planned(again, cancel), bands)
+                    # Workers that keep more than before have room for fewer rows at a time.
+                    bands = self._as_planned(chain(again, bands), cancel)
                     continue
+                self._keepers.note_finished()
                 band, _ = waiting.popleft()
                 finished: FinishedBand = _taken(told[0])
                 self.moved_bytes += finished.moved_bytes

@@ -7,7 +7,7 @@ one for each array; who has not reads each array's own, which count.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from plenostream.errors import BrickCorrupt
@@ -66,10 +66,6 @@ class ConsolidatedSource:
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
         return self._source.size(key)
-
-    def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
-        return self._source.keys()
 
     def forget(self, key: str) -> None:
         """See `ByteSource.forget`."""

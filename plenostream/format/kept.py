@@ -35,6 +35,8 @@ _WRITTEN_S = 3600
 """Seconds after which a file that is being written has been given up."""
 _LEFT_OVER = 0.9
 """Share of the allowed bytes that stays when room is made."""
+_UNCOUNTED = 0.05
+"""Share of the allowed bytes that a program keeps until it looks at what others have kept meanwhile."""
 _KEPT: ContextVar[tuple[PathLike, int] | None] = ContextVar("kept", default=None)
 """Folder and bytes of the `kept_in` around."""
 
@@ -81,7 +83,6 @@ class KeptSource:
                 f"the cache {printable(str(self._root))} cannot be made: {error.strerror}"
             ) from error
         self._remove_left_over()
-        self._held = sum(size for _, size, _ in self._files())
         self._make_room()
 
     @property
@@ -104,10 +105,6 @@ class KeptSource:
             return self._path(key).stat().st_size - _DIGEST_BYTES
         except OSError:
             return self._source.size(key)
-
-    def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
-        return self._source.keys()
 
     def forget(self, key: str) -> None:
         """See `ByteSource.forget`."""
@@ -142,20 +139,23 @@ class KeptSource:
             return
         with self._lock:
             self._held += len(blob) + _DIGEST_BYTES
-            self._make_room()
+            uncounted = self._held - self._counted
+            if self._held > self._allowed_bytes or uncounted > _UNCOUNTED * self._allowed_bytes:
+                self._make_room()
 
     def _make_room(self) -> None:
+        """Count what there is, since others keep and remove files too; remove what is too much."""
+        files = sorted(self._files())
+        self._held = self._counted = sum(size for _, size, _ in files)
         if self._held <= self._allowed_bytes:
             return
-        # Others keep and remove files too: what there is, is counted anew.
-        files = sorted(self._files())
-        self._held = sum(size for _, size, _ in files)
         for _, size, path in files:
             if self._held <= _LEFT_OVER * self._allowed_bytes:
                 break
             with contextlib.suppress(OSError):
                 path.unlink()
             self._held -= size
+        self._counted = self._held
 
     def _remove_left_over(self) -> None:
         """Remove what programs were killed over: nothing takes so long to be written."""

@@ -12,7 +12,7 @@ import re
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -143,12 +143,6 @@ class ObjectSource:
         """See `ByteSource.size`."""
         return self._ask(key, lambda: int(self._obstore.head(self._store, key)["size"]))
 
-    def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`; OSError of web servers, which have no list."""
-        pages = self._ask("", lambda: self._obstore.list(self._store))
-        for page in pages:
-            yield from (entry["path"] for entry in page)
-
     def forget(self, key: str) -> None:
         """Nothing is kept."""
 
@@ -222,12 +216,6 @@ class FsspecSource:
         if size is None:
             raise KeyError(key)
         return int(size)
-
-    def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
-        root = self._root.strip("/")
-        for path in self._ask("", lambda: self._files.find(self._root)):
-            yield path.strip("/").removeprefix(root).lstrip("/")
 
     def forget(self, key: str) -> None:
         """Nothing is kept."""

@@ -140,20 +140,24 @@ class RemoteStaging(Staging):
         return going_on
 
     def _opened(self, writing: str, *, resume: bool) -> None:
-        # First, so that nobody takes what is left of another scene for a whole one.
-        attributes = unfinished_attributes(writing)
-        document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
-        self.scene.put(_ROOT, json.dumps(document, indent=2).encode())
+        if not resume and (left := self._keys_but_root()):
+            # First, so that nobody takes what is left of another scene for a whole one, nor, if we are
+            # killed here, goes on with it as if it were of this conversion.
+            self._say_unfinished("")
+            self.scene.remove(left)
+        self._say_unfinished(writing)
         self._writing = writing
         if resume:
             self.scene.take_up()
-        else:
-            self._remove_chunks()
 
-    def _remove_chunks(self) -> None:
-        self.scene.remove(
-            [key for key, _ in self.scene.entries() if key != _ROOT and is_key_of_scene(key)]
-        )
+    def _say_unfinished(self, writing: str) -> None:
+        attributes = unfinished_attributes(writing)
+        document = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+        self.scene.put(_ROOT, json.dumps(document, indent=2).encode())
+
+    def _keys_but_root(self) -> list[str]:
+        """What else is there of a scene."""
+        return [key for key, _ in self.scene.entries() if key != _ROOT and is_key_of_scene(key)]
 
     def _reveal(self) -> None:
         """The root document, the last one that was put, says it."""
@@ -164,9 +168,12 @@ class RemoteStaging(Staging):
 
     def _give_up(self) -> None:
         try:
-            self._remove_chunks()
+            root = self._root()
+            if root is None or _conversion(root) != self._writing:
+                return  # it is another's by now
+            self.scene.remove(self._keys_but_root())
             self.scene.remove([_ROOT])
-        except OSError as error:
+        except (OSError, StoreError) as error:
             _log.warning("what was put at %s could not be removed: %s", self._shown, error)
 
     def _unwritable(self, error: OSError) -> StoreError:

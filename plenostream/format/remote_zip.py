@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
 from typing import Protocol
 
 from plenostream.errors import BrickCorrupt, InternalError, StoreFormat, StoreNotFound
@@ -89,10 +88,6 @@ class RemoteZipSource:
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
         return self._entries[key].file_size
-
-    def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
-        return iter(self._entries)
 
     def forget(self, key: str) -> None:
         """Nothing is kept."""

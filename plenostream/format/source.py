@@ -60,10 +60,6 @@ class ByteSource(Protocol):
         """Bytes that `read` would give; KeyError where there is nothing."""
         ...
 
-    def keys(self) -> Iterator[str]:
-        """All keys, in no particular order."""
-        ...
-
     def forget(self, key: str) -> None:
         """Keep nothing of `key`, which was found damaged: the next `read` is to come from afar."""
         ...
@@ -73,7 +69,7 @@ class ByteSource(Protocol):
         ...
 
 
-def local_source(path: str | os.PathLike[str]) -> ByteSource:
+def local_source(path: str | os.PathLike[str]) -> FolderSource | ZipSource:
     """The source for a folder or a zip file of a folder's content.
 
     Raises
@@ -115,11 +111,6 @@ class SourceWithin:
     def size(self, key: str) -> int:
         """See `ByteSource.size`."""
         return self._source.size(self._prefix + key)
-
-    def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
-        inside = (key for key in self._source.keys() if key.startswith(self._prefix))
-        return (key.removeprefix(self._prefix) for key in inside)
 
     def forget(self, key: str) -> None:
         """See `ByteSource.forget`."""
@@ -163,7 +154,7 @@ class FolderSource:
         return self._find(key)[1]
 
     def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
+        """All keys, in no particular order."""
         for folder, _, names in os.walk(self._root):
             prefix = Path(folder).relative_to(self._root)
             yield from ((prefix / name).as_posix() for name in names)
@@ -226,7 +217,7 @@ class ZipSource:
         return self._entries[key].file_size
 
     def keys(self) -> Iterator[str]:
-        """See `ByteSource.keys`."""
+        """All keys, in no particular order."""
         return iter(self._entries)
 
     def forget(self, key: str) -> None:

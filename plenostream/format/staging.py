@@ -14,6 +14,7 @@ import re
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -92,16 +93,14 @@ class Staging(ABC):
             self._take_up(text, resume=going_on)
             self._opened(writing, resume=going_on)
         except StoreError:
-            if os.listdir(self.folder) == [_LOCK]:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            self._release()
+            self._leave()
             raise
         except OSError as error:
-            # What an earlier run left is kept; a folder that could not be begun holds nothing yet.
-            if not os.path.exists(self.folder / _JOURNAL):
-                shutil.rmtree(self.folder, ignore_errors=True)
-            self._release()
+            self._leave()
             raise self._unwritable(error) from error
+        except BaseException:  # Ctrl-C: what is there stays, and is nobody's
+            self._release()
+            raise
         return self
 
     def publish(self, meta: SceneMeta, *, codec: str) -> None:
@@ -181,12 +180,24 @@ class Staging(ABC):
         write_atomically(path, journal.encode())
 
     def _acquire(self) -> None:
-        self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             # The system gives it back when the process ends, however it ends.
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StoreError(f"another conversion to {self._shown} is at work") from error
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BaseException as error:
+            os.close(lock)
+            if isinstance(error, BlockingIOError):
+                raise StoreError(f"another conversion to {self._shown} is at work") from error
+            raise
+        self._lock = lock
+
+    def _leave(self) -> None:
+        """Let go of a folder that was not begun, and remove it if nothing else is in it: an earlier run's
+        work, another's lock and what is somebody else's stay."""
+        with suppress(OSError):
+            if os.listdir(self.folder) == [_LOCK] * (self._lock is not None):
+                shutil.rmtree(self.folder, ignore_errors=True)
+        self._release()
 
     def _release(self) -> None:
         if self._lock is not None:

@@ -174,3 +174,80 @@ def runs(process: psutil.Process) -> bool:
 def test_clusters_that_cannot_be_are_refused(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidInput, match=message):
         ClusterOptions(**asked)
+<<<<<<< HEAD
+=======
+
+
+def test_workers_that_do_not_fit_their_machine_are_refused(
+    client: Any, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shrink(n_pages: int | None) -> None:
+        import os as system
+
+        whole = system.sysconf
+        system.sysconf = lambda name: n_pages if name == "SC_PHYS_PAGES" else whole(name)  # type: ignore
+        system.whole = whole  # type: ignore[attr-defined]
+
+    def grow() -> None:
+        import os as system
+
+        system.sysconf = system.whole  # type: ignore[attr-defined]
+
+    client.run(shrink, 2000)
+    try:
+        with (
+            on_cluster(client, scene) as renderer,
+            pytest.raises(
+                BudgetError, match=r"\d workers on one machine would take .*; allow each less"
+            ),
+        ):
+            renderer.plan(cameras(scene, 3))
+    finally:
+        client.run(grow)
+
+
+def test_workers_that_are_all_gone_are_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(in_order, "_WORKERS_S", -1.0)
+    monkeypatch.setattr(in_order, "_ALONE_S", 0.05)
+    there = {"tcp://a:1": 1}
+    paper = SimpleNamespace(status="running", nthreads=lambda: there)
+    workers = in_order._Workers(paper)
+    workers.look()
+    there.clear()
+    workers.look()
+    assert "the worker tcp://a:1 is gone" in caplog.text
+    time.sleep(0.1)
+    with pytest.raises(ClusterError, match="none has come for"):
+        workers.look()
+    never = in_order._Workers(paper)
+    never.look()
+    time.sleep(0.1)
+    with pytest.raises(ClusterError, match="none has come for"):
+        never.look()
+
+
+def test_picture_that_ends_one_worker_after_another_is_given_up(
+    client: Any, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fatal = 57
+
+    def die_of_it(dask_worker: Any) -> None:
+        from plenostream.renderer import Renderer
+
+        whole = Renderer.render
+
+        def render(self: Renderer, camera: ps.Camera, **named: Any) -> RenderResult:
+            return os._exit(1) if camera.width == fatal else whole(self, camera, **named)
+
+        Renderer.render = render  # type: ignore[method-assign]
+
+    client.run(die_of_it)
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", 0)
+    with (
+        on_cluster(client, scene) as renderer,
+        pytest.raises(ClusterError, match="one worker after another was lost"),
+    ):
+        list(renderer.pictures(cameras(scene, 3, (fatal, 40))))
+>>>>>>> part-readc

@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import distributed
 import numpy as np
 import pytest
 
 import plenostream as ps
 from plenostream.cli.main import main
-from plenostream.cluster import keepers
+from plenostream.cluster import choosing, keepers
 from plenostream.cluster.opening import open_client
+from plenostream.cluster.renderer import ClusterRenderer
 from plenostream.cluster.splitting import moved_bytes
 from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
-from plenostream.errors import BudgetError
+from plenostream.errors import BudgetError, ClusterError
 from plenostream.options import ClusterOptions, RenderOptions, StreamOptions
 from plenostream.plan import Cut, Split
 from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
@@ -115,6 +119,52 @@ def test_worker_that_is_killed_costs_its_own_parts_alone(
     client.wait_for_workers(3)
 
 
+def test_picture_that_ends_one_worker_after_another_is_given_up() -> None:
+    there = {"tcp://a:1": 1}
+    paper: Any = SimpleNamespace(nthreads=lambda: there)
+    job: Any = None
+    split = Split(0, np.array([[(0, 0, 0), (2, 2, 2)]]), np.array([8]))
+    kept = keepers.Keepers(paper, job, split)
+
+    def lose(times: int) -> None:
+        for _ in range(times):
+            last = next(iter(there))
+            there.clear()
+            there[f"{last}1"] = 1  # it is started anew
+            kept.replace_lost(None)
+
+    lose(3)
+    kept.note_finished()
+    lose(3)
+    with pytest.raises(ClusterError, match="one worker after another was lost"):
+        lose(1)
+
+
+def test_calls_that_the_scheduler_gave_up_are_an_error_of_the_cluster(
+    client: Any, scene: Path
+) -> None:
+    with on_cluster(client, scene) as renderer:
+        given_up = client.submit(time.sleep, 1)
+        client.cancel([given_up])
+        with pytest.raises(ClusterError, match="the cluster was lost"):
+            renderer._keepers.results([given_up], None)
+
+
+def test_worker_with_several_threads_draws_one_band_at_a_time(scene: Path) -> None:
+    asked = cameras(4)
+    with ps.open_scene(scene) as opened, ps.Renderer(opened, OPTIONS, STREAM) as renderer:
+        expected = list(renderer.pictures(asked))
+    with (
+        distributed.Client(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+        ) as client,
+        on_cluster(client, scene) as cluster,
+    ):
+        for found, picture in zip(cluster.pictures(asked), expected, strict=True):
+            for name in ARRAYS:
+                np.testing.assert_allclose(getattr(found, name), getattr(picture, name), atol=2e-5)
+
+
 def test_split_that_does_not_fit_is_refused_with_what_would_do(client: Any, scene: Path) -> None:
     with on_cluster(client, scene) as renderer:
         least = small_bands(renderer)
@@ -152,6 +202,15 @@ def test_command_takes_sets_of_bricks_where_no_worker_holds_the_scene(
         np.testing.assert_allclose(found["rgb"], expected["rgb"], atol=2e-5)
     assert main(["plan", str(scene), *there, "--split", "bricks", "--model", "nvol"]) == 2
     assert "--split frames" in capsys.readouterr().err
+
+
+def test_tables_that_no_worker_holds_are_not_read_to_choose(
+    client: Any, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "in_order", None)
+    monkeypatch.setattr(choosing, "_TABLES_SHARE", 1e-9)
+    with ps.open_scene(scene) as opened:
+        assert isinstance(choosing.open_cluster_renderer(client, opened), ClusterRenderer)
 
 
 def test_others_take_over_what_a_lost_worker_kept_or_say_that_it_is_too_much(

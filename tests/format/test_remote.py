@@ -27,8 +27,14 @@ from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat, StoreNot
 from plenostream.export.scene import export_scene
 from plenostream.files.paths import without_secrets
 from plenostream.format import remote
+<<<<<<< HEAD
 from plenostream.format.opening import open_store
+=======
+from plenostream.format.kept import KeptSource
+from plenostream.format.reader import open_store
+>>>>>>> part-readc
 from plenostream.format.remote import open_source
+from plenostream.format.source import FolderSource
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import zip_scene
 from plenostream.testing.web import Fault, WebFolder, serving
@@ -327,6 +333,23 @@ def test_a_cache_keeps_to_its_size(web: WebFolder, expected: np.ndarray, tmp_pat
         assert np.array_equal(picture(f"{web.url}/scene", **kept), expected)
         assert sum(file.stat().st_size for file in tmp_path.rglob("*.kept")) <= allowed
     assert [file.name for file in tmp_path.rglob("*.part")] == [".new.part"]
+
+
+def test_programs_that_share_a_cache_keep_to_its_size_together(tmp_path: Path) -> None:
+    for n in range(8):
+        (tmp_path / str(n)).write_bytes(bytes(1000))
+    allowed, n_programs = 20_000, 4
+    programs = [
+        KeptSource(
+            FolderSource(tmp_path), tmp_path / "kept", allowed_bytes=allowed, scene=f"{number}"
+        )
+        for number in range(n_programs)
+    ]
+    for n in range(8):
+        for program in programs:
+            program.read(f"{n}", at_most=1000)
+    total = sum(file.stat().st_size for file in tmp_path.rglob("*.kept"))
+    assert allowed / 2 < total <= allowed * (1 + 0.05 * n_programs)
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,28 @@ def test_only_what_is_a_scene_is_replaced_and_nothing_beside_it(url: str) -> Non
     assert keys(f"{url}2") == {"mine"}
 
 
+def test_what_is_left_of_a_replaced_scene_is_not_gone_on_with(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with begin(url) as staging:
+        staging.scene.put("rows/sh/c/7/0", b"old")
+        staging.publish(META, codec="zstd")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(staging.scene), "remove", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            begin(url, overwrite=True)
+    with pytest.raises(StoreFormat, match="not complete"):
+        open_store(url)
+    with begin(url, overwrite=True, resume=True) as staging:
+        assert not staging.scene.was_put("rows/sh/c/7/0")
+        assert "rows/sh/c/7/0" not in keys(url)
+        staging.publish(META, codec="zstd")
+
+
 def test_an_error_removes_what_was_put_and_nothing_else(url: str, elsewhere: Path) -> None:
     remote_target(f"{url}2").put("mine", b"1")
     staging = begin(url)
@@ -200,9 +222,11 @@ def test_two_conversions_to_one_place_do_not_mix(
             begin(url, of="that", resume=resume)
     assert list((elsewhere / "other").iterdir()) == []
     with begin(url, of="that", overwrite=True) as second:
-        with pytest.raises(StoreExists, match="another conversion"):
+        second.scene.put("rows/sh/c/7/0", b"1")
+        with pytest.raises(StoreExists, match="another conversion"), first:
             first.publish(META, codec="zstd")
         second.publish(META, codec="zstd")
+    assert "rows/sh/c/7/0" in keys(url), "whoever comes too late removes nothing of the other's"
 
 
 def test_work_whose_objects_are_gone_starts_anew(s3: ObjectStore, elsewhere: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from plenostream.errors import BrickCorrupt, StoreError, StoreFormat, StoreNotFound
 from plenostream.format.opening import open_store
 from plenostream.format.remote import open_source
-from plenostream.format.source import ByteSource, FolderSource, ZipSource
+from plenostream.format.source import FolderSource, ZipSource, local_source
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.scenes import write_checkpoint_plain, zip_scene
 
@@ -54,27 +54,29 @@ class TestEverySource:
     @pytest.fixture
     def source(
         self, pack: Callable[[Path, Path], Path], folder: Path, tmp_path: Path
-    ) -> ByteSource:
-        return open_source(pack(folder, tmp_path / "packed.zip"))
+    ) -> FolderSource | ZipSource:
+        return local_source(pack(folder, tmp_path / "packed.zip"))
 
-    def test_bytes_are_those_that_were_written(self, source: ByteSource) -> None:
+    def test_bytes_are_those_that_were_written(self, source: FolderSource | ZipSource) -> None:
         assert {key: source.read(key, at_most=LIMIT) for key in CONTENT} == CONTENT
         source.close()
 
-    def test_keys_and_sizes_are_those_of_the_content(self, source: ByteSource) -> None:
+    def test_keys_and_sizes_are_those_of_the_content(
+        self, source: FolderSource | ZipSource
+    ) -> None:
         sizes = {key: len(value) for key, value in CONTENT.items()}
         assert {key: source.size(key) for key in source.keys()} == sizes
         source.close()
 
     @pytest.mark.parametrize("key", ["absent", "rows/absent", "zarr.json/deeper"])
-    def test_missing_key_is_a_key_error(self, source: ByteSource, key: str) -> None:
+    def test_missing_key_is_a_key_error(self, source: FolderSource | ZipSource, key: str) -> None:
         with pytest.raises(KeyError):
             source.read(key, at_most=LIMIT)
         with pytest.raises(KeyError):
             source.size(key)
         source.close()
 
-    def test_more_bytes_than_allowed_are_not_read(self, source: ByteSource) -> None:
+    def test_more_bytes_than_allowed_are_not_read(self, source: FolderSource | ZipSource) -> None:
         with pytest.raises(BrickCorrupt, match="10240 bytes, and 10239 at most"):
             source.read("rows/sh/c/0/0", at_most=10239)
         source.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,7 @@ def test_resuming_where_nothing_was_begun_starts_anew(tmp_path: Path) -> None:
         assert sorted(path.name for path in staging.folder.iterdir()) == [
             "journal.json", "lock", "scene",
         ]  # fmt: skip
-        assert list(staging.scene.keys()) == []
+        assert list(staging.scene.entries()) == []
 
 
 def test_work_of_another_conversion_is_not_resumed(tmp_path: Path) -> None:
@@ -88,8 +89,14 @@ def test_work_of_another_conversion_is_not_resumed(tmp_path: Path) -> None:
 
 
 def test_two_conversions_to_one_target_do_not_meet(tmp_path: Path) -> None:
-    with begin(tmp_path / "s"), pytest.raises(StoreError, match="another conversion"):
-        begin(tmp_path / "s")
+    with begin(tmp_path / "s") as staging:
+        for _ in range(2):
+            with pytest.raises(StoreError, match="another conversion"):
+                begin(tmp_path / "s")
+            # As if the other had not come further yet than to its lock.
+            shutil.rmtree(staging.folder / "scene", ignore_errors=True)
+            (staging.folder / "journal.json").unlink(missing_ok=True)
+        assert staging.folder.exists()
 
 
 def test_lock_is_given_back(tmp_path: Path) -> None:

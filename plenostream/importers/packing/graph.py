@@ -26,6 +26,8 @@ from plenostream.importers.packing.slab import SlabJob, pack_slab
 __all__ = ["n_workers", "pack_slabs"]
 
 _CANCELLED = (CancelledError, asyncio.CancelledError)
+_LOOK_S = 1.0
+"""Seconds between looks at whether there are workers."""
 
 
 def _graph(job: SlabJob, slabs: Sequence[int], *, in_flight: int) -> list[Delayed]:
@@ -97,14 +99,14 @@ def _pack_on_cluster(
             future.result()
             progress()
     except distributed.KilledWorker as error:
-        _stop(job, futures)
+        _stop(client, job, futures)
         raise ClusterError(
             "one worker after another was lost over the same slab, the last at "
             f"{error.last_worker.address}; most likely they ran out of memory: allow less "
             "(host_memory), or fewer workers on each machine. --resume goes on with the others"
         ) from None
     except BaseException as error:
-        _stop(job, futures)
+        _stop(client, job, futures)
         if isinstance(error, _CANCELLED) or client.status != "running":
             raise ClusterError(
                 "the cluster was lost: its scheduler ended, or cannot be reached any more "
@@ -113,12 +115,15 @@ def _pack_on_cluster(
         raise
 
 
-def _stop(job: SlabJob, futures: Any) -> None:
+def _stop(client: Any, job: SlabJob, futures: Any) -> None:
     """Wait for tasks that run, which cannot be called back, and must not write into a folder that is
-    being removed; the others end before they begin."""
+    being removed; the others end before they begin. Without workers none runs."""
     job.stop_file.touch()
     with suppress(*_CANCELLED, OSError):  # the cluster is gone
-        sys.modules["distributed"].wait(futures)
+        while client.status == "running" and client.nthreads():
+            with suppress(TimeoutError):
+                sys.modules["distributed"].wait(futures, timeout=_LOOK_S)
+                return
 
 
 def _refuse_blind(client: Any, folder: str) -> None:
