@@ -157,7 +157,7 @@ def test_workers_that_do_not_fit_their_machine_are_refused(
         with (
             on_cluster(client, scene) as renderer,
             pytest.raises(
-                BudgetError, match=r"\d workers on one machine would take .* start \d at most"
+                BudgetError, match=r"\d workers on one machine would take .*; allow each less"
             ),
         ):
             renderer.plan(cameras(scene, 3))
@@ -180,6 +180,11 @@ def test_workers_that_are_all_gone_are_not_waited_for_without_end(
     time.sleep(0.1)
     with pytest.raises(ClusterError, match="none has come for"):
         workers.look()
+    never = in_order._Workers(paper)
+    never.look()
+    time.sleep(0.1)
+    with pytest.raises(ClusterError, match="none has come for"):
+        never.look()
 
 
 def test_picture_that_ends_one_worker_after_another_is_given_up(

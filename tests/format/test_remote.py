@@ -27,12 +27,8 @@ from plenostream.errors import BrickCorrupt, InvalidInput, StoreFormat, StoreNot
 from plenostream.export.scene import export_scene
 from plenostream.files.paths import without_secrets
 from plenostream.format import remote
-<<<<<<< HEAD
-from plenostream.format.opening import open_store
-=======
 from plenostream.format.kept import KeptSource
-from plenostream.format.reader import open_store
->>>>>>> part-readc
+from plenostream.format.opening import open_store
 from plenostream.format.remote import open_source
 from plenostream.format.source import FolderSource
 from plenostream.testing.checkpoints import CheckpointArrays
