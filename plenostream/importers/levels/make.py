@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from plenostream.errors import InvalidInput
+from plenostream.errors import BudgetError, InvalidInput
 from plenostream.field.grid import BrickGrid
 from plenostream.field.levels import coarse_grid, halvings
 from plenostream.files.durable import write_atomically
@@ -33,6 +33,7 @@ from plenostream.importers.packing.slab import SlabJob
 from plenostream.importers.packing.steps import pack_scene
 from plenostream.options import ConvertOptions
 from plenostream.results import Progress
+from plenostream.rules.bytesize import format_bytes, format_least_bytes
 
 __all__ = ["finish_scene", "levels_asked"]
 
@@ -104,16 +105,20 @@ def _make_level(
     # Keys of bricks and their order beside the tables.
     table_bytes = finer.n_bricks * (16 + _brick_bytes(bricks))
     held = cache_bytes + table_bytes
-    memory = plan_memory(
-        bricks,
-        row_bytes=4 * (4 + 2 * finer.sh_columns),
-        slab_voxels=int(counts.slab_voxels(bricks).max()),
-        slab_rows=int(slab_rows.max()),
-        workers=min(n_workers(options.workers), len(slab_rows)),
-        allowed_bytes=options.host_bytes - held,
-        sending_bytes=sending_bytes(scene, finer.sh_columns),
-        widest=_COLUMN,
-    )
+    try:
+        memory = plan_memory(
+            bricks,
+            row_bytes=4 * (4 + 2 * finer.sh_columns),
+            slab_voxels=int(counts.slab_voxels(bricks).max()),
+            slab_rows=int(slab_rows.max()),
+            workers=min(n_workers(options.workers), len(slab_rows)),
+            allowed_bytes=options.host_bytes - held,
+            sending_bytes=sending_bytes(scene, finer.sh_columns),
+            widest=_COLUMN,
+        )
+    except BudgetError as error:
+        # How many rows a level has is known when the one before is there.
+        raise _too_little(level, error.smallest_bytes + held, options.host_bytes) from error
     own = work / "levels" / str(level)
     own.mkdir(parents=True, exist_ok=True)
     coarse = replace(
@@ -142,6 +147,17 @@ def _make_level(
 
 def _level(scene: ByteTarget, level: int) -> ByteTarget:
     return TargetWithin(scene, f"{level_folder(level)}/") if level else scene
+
+
+def _too_little(level: int, smallest_bytes: int, allowed_bytes: int) -> BudgetError:
+    return BudgetError(
+        f"making level {level} takes {format_least_bytes(smallest_bytes)} of memory at least, and "
+        f"{format_bytes(allowed_bytes)} are allowed; raise --host-memory and go on with --resume, or ask for "
+        f"fewer levels: --levels {level - 1}",
+        planned_bytes=smallest_bytes,
+        allowed_bytes=allowed_bytes,
+        smallest_bytes=smallest_bytes,
+    )
 
 
 def _brick_bytes(bricks: BrickGrid) -> int:

@@ -10,12 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from plenostream.edits import add_levels, crop
-from plenostream.errors import InvalidInput
+from plenostream.errors import BudgetError, InvalidInput
 from plenostream.field.levels import coarse_grid
 from plenostream.format.info import info_lines, scene_info
 from plenostream.format.opening import open_level, open_store
 from plenostream.format.reader import SceneStore
 from plenostream.format.verify import verify
+from plenostream.importers.levels import make
 from plenostream.importers.svox2.convert import convert
 from plenostream.options import ConvertOptions
 from plenostream.testing.checkpoints import random_checkpoint
@@ -194,3 +195,18 @@ def test_without_a_word_the_grid_is_halved_down_to_32_and_edits_keep_that(tmp_pa
 def test_more_levels_than_the_grid_can_be_halved_are_refused(source: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="levels is 8, and a grid of .* can be halved 7 times"):
         convert(source, tmp_path / "s", ConvertOptions(levels=8))
+
+
+def test_too_little_memory_for_a_level_is_named_and_more_goes_on(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise BudgetError("", planned_bytes=1, allowed_bytes=1, smallest_bytes=2_000_000_000)
+
+    told = r"making level 1 takes 2\.\d+GB of memory at least.* --resume, or .* --levels 0"
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "plan_memory", refuse)
+        with pytest.raises(BudgetError, match=told):
+            convert(source, tmp_path / "s", ConvertOptions(brick_size=8))
+    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+    assert not verify(tmp_path / "s").faults
