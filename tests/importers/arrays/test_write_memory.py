@@ -89,7 +89,7 @@ def test_grid_of_2048_from_a_function_that_is_mostly_empty(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("memory", ["280MB", "600MB"])
+@pytest.mark.parametrize("memory", ["250MB", "600MB"])
 def test_dense_voxels_obey_their_bound(tmp_path: Path, memory: str) -> None:
     grown, planned = measure("dense", tmp_path / "s", memory, 130)
     assert grown <= planned <= int(memory[:-2]) * 1_000_000

@@ -183,9 +183,9 @@ def test_info_says_what_each_level_adds(scene: Path) -> None:
     assert sum(line.startswith("level ") for line in info_lines(info)) == 3
 
 
-def test_without_a_word_the_grid_is_halved_down_to_32_and_edits_keep_that(tmp_path: Path) -> None:
+def test_auto_halves_the_grid_down_to_32_and_edits_keep_that(tmp_path: Path) -> None:
     arrays = random_checkpoint(3, size=(70, 8, 9), active_share=0.05, basis_dim=1)
-    convert(arrays.save(tmp_path / "a.npz"), tmp_path / "s")
+    convert(arrays.save(tmp_path / "a.npz"), tmp_path / "s", ConvertOptions(levels="auto"))
     crop(tmp_path / "s", tmp_path / "half", ((0, 0, 0), (35, 7, 8)), units="voxels")
     for name, longest in (("s", [36, 19]), ("half", [18])):
         levels = scene_info(tmp_path / name)["levels"]
@@ -207,6 +207,6 @@ def test_too_little_memory_for_a_level_is_named_and_more_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(make, "plan_memory", refuse)
         with pytest.raises(BudgetError, match=told):
-            convert(source, tmp_path / "s", ConvertOptions(brick_size=8))
-    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, resume=True))
+            convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=1))
+    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=1, resume=True))
     assert not verify(tmp_path / "s").faults
