@@ -64,6 +64,22 @@ def test_pixel_is_the_mean_of_the_picture_of_n_times_the_size(
         assert np.abs(getattr(picture, plane) - mean).max() < 1e-6
 
 
+@pytest.mark.one_backend
+def test_pixels_that_are_drawn_as_rays_of_their_own_are_means_too(scene: Path) -> None:
+    """From within an ellipsoid that rays begin at, there is no order of bricks for all of them."""
+    camera = ps.look_at_camera((0.2, 0.1, 0.0), (0.9, 0.4, 0.3), size=(31, 22))
+    options = {"spheric_clip": True, "outputs": ("rgb", "alpha", "depth", "mean-depth")}
+    with open_renderer(scene, options=options) as renderer:
+        large = renderer.render(camera.resized(62, 44))
+    with open_renderer(scene, options=options | {"samples": 2}) as renderer:
+        picture, plan = renderer.render(camera), renderer.plan(camera)
+    assert picture.alpha.max() > 0.5
+    for plane in ("rgb", "alpha", "depth", "depth_weight"):
+        mean = means(getattr(large, plane), 2)
+        assert np.abs(getattr(picture, plane) - mean).max() < 1e-6
+    assert picture.stats.peak_host_bytes <= plan.planned_host_bytes
+
+
 def test_budgets_hold_and_change_nothing(scene: Path) -> None:
     with open_renderer(scene, options={"samples": 4}) as renderer:
         plan, whole = renderer.plan(VIEW), renderer.render(VIEW)

@@ -70,11 +70,13 @@ class RayPictureJob:
     def __init__(self, session: Session, camera: Camera) -> None:
         """Raises BudgetError where the picture does not fit; allocates nothing."""
         self._session = session
-        self._camera = camera
+        self._picture_camera = camera
+        self._samples = n = session.options.samples
+        self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
         session.begin()
         none = np.ones((1, 3))
         self.layout, self._at_once = session.planner.packets(
-            session.projected(packets_of(none, none)), camera.width * camera.height
+            session.projected(packets_of(none, none)), self._camera.width * self._camera.height
         )
 
     def plan(self) -> RenderPlan:
@@ -103,33 +105,48 @@ class RayPictureJob:
 
     def draw(self, oversight: Oversight = UNWATCHED) -> tuple[Pixels, FrameStats]:
         """The picture, and what it cost."""
-        camera, options = self._camera, self._session.options
-        place, origins, directions = seen_rays(self._camera)
-        pixels = Pixels(
-            rgb=np.empty((camera.height, camera.width, 3), np.float32),
-            alpha=np.zeros((camera.height, camera.width), np.float32),
-            depth=np.zeros((camera.height, camera.width), np.float32),
-            gathered=self._session.aovs,
-            aovs=self._session.aovs.room(camera.height, camera.width),
-        )
-        pixels.rgb[...] = options.background_rgb
+        place, origins, directions = seen_rays(self._camera, self._samples)
+        drawn = self._empty()
         if not len(place):
-            return pixels, FrameStats()
+            return self._pixels(drawn), FrameStats()
         job = RaysJob(self._session, origins, directions)
-        values, stats = job.draw(held_bytes=place.nbytes + pixels.nbytes, oversight=oversight)
-        pixels.rgb.reshape(-1, 3)[place] = values[:, :3]
-        pixels.alpha.reshape(-1)[place] = values[:, 3]
-        pixels.depth.reshape(-1)[place] = values[:, 4]
-        found = pixels.gathered.of_pixels(values[:, None, 5:])
-        for name, array in pixels.aovs.items():
-            array.reshape(-1, *array.shape[2:])[place] = found[name]
-        return pixels, stats
+        values, stats = job.draw(held_bytes=place.nbytes + drawn.nbytes, oversight=oversight)
+        del job, origins, directions  # what comes now takes as much
+        drawn[place] = values
+        return self._pixels(drawn), stats
+
+    def _empty(self) -> NDArray[np.float32]:
+        """What rays show that meet nothing: colour, alpha, depth and AOVs, those of a pixel together."""
+        aovs = self._session.aovs
+        n_rays = self._camera.width * self._camera.height
+        drawn = np.empty((n_rays, 5 + aovs.n_columns), np.float32)
+        drawn[:, :3] = self._session.options.background_rgb
+        drawn[:, 3:5] = 0.0
+        drawn[:, 5:] = aovs.nothing
+        return drawn
+
+    def _pixels(self, drawn: NDArray[np.float32]) -> Pixels:
+        size, aovs = (self._picture_camera.height, self._picture_camera.width), self._session.aovs
+        of_pixel = drawn.reshape(*size, self._samples**2, -1)
+        mean = of_pixel[..., :5].mean(2)
+        return Pixels(
+            rgb=np.ascontiguousarray(mean[..., :3]),
+            alpha=np.ascontiguousarray(mean[..., 3]),
+            depth=np.ascontiguousarray(mean[..., 4]),
+            gathered=aovs,
+            aovs=aovs.of_pixels(of_pixel[..., 5:]),
+            samples=self._samples,
+        )
 
 
 def seen_rays(
-    camera: Camera,
+    camera: Camera, samples: int = 1
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """The pixels that have a ray: their places [n] row by row, origins and directions [n, 3]."""
+    """The pixels that have a ray: their places [n], origins and directions [n, 3].
+
+    Places count the pixels row by row; of a picture that stands for one of so many `samples` along each
+    edge of a pixel, the pixels of that one, and in each its samples row by row.
+    """
     most, n = camera.width * camera.height, 0
     place, rays = np.empty(most, np.int64), np.empty((2, most, 3))
     for top in range(0, camera.height, _EDGE):
@@ -138,7 +155,9 @@ def seen_rays(
             origins, directions, seen = camera.region(left, top, *size).rays()
             row, column = np.nonzero(seen)
             end = n + len(row)
-            place[n:end] = (top + row) * camera.width + left + column
+            (y, a), (x, b) = np.divmod(top + row, samples), np.divmod(left + column, samples)
+            pixel = y * (camera.width // samples) + x
+            place[n:end] = (pixel * samples + a) * samples + b
             rays[0, n:end], rays[1, n:end] = origins[row, column], directions[row, column]
             n = end
     return place[:n], rays[0, :n], rays[1, :n]
