@@ -58,7 +58,7 @@ def add_levels(
         )
         journal = {
             "writer": __version__,
-            "levels": levels_asked(meta.grid.size, how.levels),
+            "levels": levels_asked(meta, staging.scene, how),
             "scene": meta.tables_digest,
         }
         with staging.begin(journal, resume=options.resume):

@@ -23,7 +23,7 @@ from dask.delayed import Delayed, delayed
 from plenostream.errors import ClusterError
 from plenostream.importers.packing.slab import SlabJob, pack_slab
 
-__all__ = ["n_workers", "pack_slabs"]
+__all__ = ["n_processes", "n_workers", "pack_slabs"]
 
 _CANCELLED = (CancelledError, asyncio.CancelledError)
 _LOOK_S = 1.0
@@ -59,6 +59,12 @@ def n_workers(asked: int | None) -> int:
     if client is not None:
         return max(1, sum(int(n) for n in client.nthreads().values()))
     return asked or len(os.sched_getaffinity(0))
+
+
+def n_processes() -> int:
+    """Processes that pack: of the cluster, or this one."""
+    client = _active_client()
+    return 1 if client is None else max(1, len(client.nthreads()))
 
 
 def pack_slabs(

@@ -17,6 +17,7 @@ from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import MemoryPlan, plan_memory, sending_bytes
 from plenostream.importers.packing.slab import SlabJob, is_done
 from plenostream.options import ConvertOptions
+from plenostream.process.freed import give_back_freed
 from plenostream.results import Progress
 
 __all__ = ["pack_scene", "plan_slabs", "published"]
@@ -49,7 +50,7 @@ def plan_slabs(
         slab_rows=int(slab_rows.max()),
         workers=min(n_workers(options.workers), len(slab_rows)),
         allowed_bytes=options.host_bytes,
-        sending_bytes=sending_bytes(scene, sh_columns),
+        beside_bytes=sending_bytes(scene, sh_columns),
         widest=widest,
     )
 
@@ -63,6 +64,7 @@ def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneM
     ------
     CheckpointError : values that cannot be stored.
     """
+    give_back_freed()
     job.part_file(0).parent.mkdir(exist_ok=True)
     job.stop_file.unlink(missing_ok=True)
     n_slabs = len(job.rows_before) - 1
@@ -78,6 +80,7 @@ def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneM
         tell("pack", packed, n_slabs)
 
     pack_slabs(job, missing, in_flight=memory.in_flight, progress=count)
+    give_back_freed()
     tell("finish", 0, 1)
     done = assemble(job)
     tell("finish", 1, 1)

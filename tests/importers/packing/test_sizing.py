@@ -20,7 +20,7 @@ def plan(allowed: int, **changes: Any) -> MemoryPlan:
         "slab_rows": 21_000_000,
         "workers": 4,
         "allowed_bytes": allowed,
-        "sending_bytes": 0,
+        "beside_bytes": 0,
     }
     return plan_memory(GRID, **(values | changes))
 
