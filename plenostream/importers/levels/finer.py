@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -159,11 +160,10 @@ class FinerVoxels:
     ) -> Iterator[tuple[slice, NDArray[np.floating]]]:
         """Values of rows [v], rising, of ``rows/density`` or ``rows/sh``: those of a chunk at a time."""
         size, read = self._chunk_rows[name], self._chunks[name]
-        chunks, starts = np.unique(row // size, return_index=True)
-        for chunk, start, stop in zip(
-            chunks.tolist(), starts, [*starts[1:], len(row)], strict=True
-        ):
-            some = slice(int(start), int(stop))
+        chunks = row // size
+        starts = np.flatnonzero(np.diff(chunks, prepend=-1)).tolist()
+        for start, stop in pairwise([*starts, len(row)]):
+            some, chunk = slice(start, stop), int(chunks[start])
             yield some, read(chunk)[row[some] - chunk * size]
 
     def _keys(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
