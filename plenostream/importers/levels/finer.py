@@ -17,7 +17,7 @@ from plenostream.format.reader import SceneStore
 from plenostream.format.source import ByteSource
 from plenostream.importers.packing.rowfile import RowTable, merge_runs
 
-__all__ = ["FinerVoxels", "Found", "kept_chunks", "write_masks"]
+__all__ = ["FinerVoxels", "OwnVoxels", "SomeBricks", "kept_chunks", "write_masks"]
 
 Triple = tuple[int, int, int]
 
@@ -49,13 +49,28 @@ def write_masks(store: SceneStore, path: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """Active voxels of a box, in the order of the scene's rows."""
+class SomeBricks:
+    """Stored bricks."""
 
+    number: NDArray[np.int64]
+    """Rising, [k]."""
     place: NDArray[np.int64]
-    """In the grid, [3, v]."""
+    """Brick coordinates, [k, 3]."""
+    n_rows: NDArray[np.int64]
+
+    def of(self, chosen: NDArray[np.bool_] | slice) -> SomeBricks:
+        """Some of them."""
+        return SomeBricks(self.number[chosen], self.place[chosen], self.n_rows[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnVoxels:
+    """Active voxels that bricks own, in the order of the scene's rows."""
+
     row: NDArray[np.int64]
     """Of the scene, rising, [v]."""
+    place: NDArray[np.int64]
+    """In the grid, [3, v]."""
 
 
 class FinerVoxels:
@@ -66,13 +81,15 @@ class FinerVoxels:
         chunks of coefficients are kept decoded."""
         store = SceneStore(path="the finer level", source=source, meta=meta)
         self.bricks = meta.bricks
-        index = store.read_array("bricks/index").astype(np.int64)
-        keys = self._keys(index)
+        keys = self._keys(store.read_array("bricks/index").astype(np.int64))
         self._order = np.argsort(keys)
         self._sorted = keys[self._order]
         self._row_start = store.read_array("bricks/row_start")
         self._masks = RowTable(
             path=str(masks), offset=0, dtype="|u1", columns=self.bricks.mask_bytes
+        )
+        self._local = np.stack(
+            np.unravel_index(np.arange(self.bricks.voxels), (self.bricks.edge,) * 3)
         )
         self._chunk_rows = {
             name: store.specs[name].chunk_shape[0] for name in ("rows/density", "rows/sh")
@@ -82,69 +99,70 @@ class FinerVoxels:
             name: lru_cache(maxsize=n)(partial(store.read_chunk, name)) for name, n in kept.items()
         }
 
-    def bricks_within(
-        self, lower: Triple, upper: Triple
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Numbers [k], rising, and places [k, 3] of the stored bricks that own a voxel of [lower, upper)."""
+    def bricks_within(self, lower: Triple, upper: Triple) -> SomeBricks:
+        """The stored bricks that own a voxel of [lower, upper)."""
         edge = self.bricks.brick_size
         ranges = [
             np.arange(min(a // edge, n - 1), min((b - 1) // edge, n - 1) + 1)
             for a, b, n in zip(lower, upper, self.bricks.shape, strict=True)
         ]
-        places = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
-        keys = self._keys(places)
+        place = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
+        keys = self._keys(place)
         at = np.searchsorted(self._sorted, keys)
         stored = at < len(self._sorted)
         stored[stored] = self._sorted[at[stored]] == keys[stored]
         number = self._order[at[stored]]
         order = np.argsort(number)
-        return number[order], places[stored][order]
+        number, place = number[order], place[stored][order]
+        return SomeBricks(number, place, self._row_start[number + 1] - self._row_start[number])
 
-    def most_within(self, lower: Triple, upper: Triple) -> int:
-        """The most active voxels that a box can have, by the rows of its bricks."""
-        number, place = self.bricks_within(lower, upper)
-        first = place * self.bricks.brick_size
-        shared = np.minimum(first + self.bricks.edge, upper) - np.maximum(first, lower)
-        rows = self._row_start[number + 1] - self._row_start[number]
-        return int(np.minimum(rows, shared.prod(axis=1)).sum())
+    def voxels_within(
+        self, bricks: SomeBricks, lower: Triple, upper: Triple
+    ) -> tuple[SomeBricks, int]:
+        """Those of `bricks` that own a voxel of [lower, upper), and the most active ones that they can
+        own there."""
+        edge = self.bricks.brick_size
+        last = bricks.place == np.array(self.bricks.shape) - 1
+        first = bricks.place * edge
+        shared = np.minimum(first + edge + last, upper) - np.maximum(first, lower)
+        chosen = (shared > 0).all(axis=1)
+        kept = bricks.of(chosen)
+        return kept, int(np.minimum(kept.n_rows, shared[chosen].prod(axis=1)).sum())
 
-    def within(self, lower: Triple, upper: Triple) -> Found:
-        """The active voxels of the box [lower, upper)."""
-        number, place = self.bricks_within(lower, upper)
-        parts = [Found(np.zeros((3, 0), np.int64), np.zeros(0, np.int64))]
-        for start in range(0, len(number), _BRICKS_AT_ONCE):
-            some = slice(start, start + _BRICKS_AT_ONCE)
-            parts.append(self._of_bricks(number[some], place[some], lower, upper))
-        return Found(
-            np.concatenate([part.place for part in parts], axis=1),
+    def owned(self, bricks: SomeBricks, lower: Triple, upper: Triple) -> OwnVoxels:
+        """The active voxels of [lower, upper) that `bricks` own."""
+        parts = [OwnVoxels(np.zeros(0, np.int64), np.zeros((3, 0), np.int64))]
+        for start in range(0, len(bricks.number), _BRICKS_AT_ONCE):
+            some = bricks.of(slice(start, start + _BRICKS_AT_ONCE))
+            parts.append(self._owned(some, lower, upper))
+        return OwnVoxels(
             np.concatenate([part.row for part in parts]),
+            np.concatenate([part.place for part in parts], axis=1),
         )
 
-    def _of_bricks(
-        self,
-        number: NDArray[np.int64],
-        place: NDArray[np.int64],
-        lower: Triple,
-        upper: Triple,
-    ) -> Found:
+    def _owned(self, bricks: SomeBricks, lower: Triple, upper: Triple) -> OwnVoxels:
         edge, voxels = self.bricks.edge, self.bricks.voxels
+        number, n_rows = bricks.number, bricks.n_rows
         bits = self._masks.read(*merge_runs(number, number + 1))
         mask = np.unpackbits(bits, axis=1, bitorder="little", count=voxels).view(np.bool_)
-        stored = np.flatnonzero(mask)
-        kept = mask.reshape(-1, edge, edge, edge)
+        before = np.cumsum(n_rows) - n_rows
+        brick = np.repeat(np.arange(len(number)), n_rows)
+        local = np.flatnonzero(mask) - brick * voxels
+        chosen = np.ones(len(local), np.bool_)
         for axis in range(3):
-            shape = [len(number), 1, 1, 1]
-            shape[axis + 1] = edge
-            kept = kept & self._owned(place[:, axis], axis, lower, upper).reshape(shape)
-        chosen = kept.reshape(-1)[stored]
-        rows = self._row_start[number + 1] - self._row_start[number]
-        before = np.cumsum(rows) - rows
-        row = np.repeat(self._row_start[number] - before, rows) + np.arange(len(stored))
-        brick, local = np.divmod(stored[chosen], voxels)
-        within = np.stack(np.unravel_index(local, (edge,) * 3))
-        return Found(within + place.T[:, brick] * self.bricks.brick_size, row[chosen])
+            own = self._own_voxels(bricks.place[:, axis], axis, lower, upper)
+            chosen &= own.reshape(-1).take(self._local[axis].take(local) + brick * edge)
+        row = np.arange(len(local)) + (self._row_start[number] - before).take(brick)
+        local, brick = local[chosen], brick[chosen]
+        place = [
+            axis.take(local) + first.take(brick)
+            for axis, first in zip(
+                self._local, bricks.place.T * self.bricks.brick_size, strict=True
+            )
+        ]
+        return OwnVoxels(row[chosen], np.stack(place))
 
-    def _owned(
+    def _own_voxels(
         self, place: NDArray[np.int64], axis: int, lower: Triple, upper: Triple
     ) -> NDArray[np.bool_]:
         """Which voxels along an axis bricks own, the last one its apron, too, that lie in a box [k, edge]."""
@@ -164,7 +182,7 @@ class FinerVoxels:
         starts = np.flatnonzero(np.diff(chunks, prepend=-1)).tolist()
         for start, stop in pairwise([*starts, len(row)]):
             some, chunk = slice(start, stop), int(chunks[start])
-            yield some, read(chunk)[row[some] - chunk * size]
+            yield some, read(chunk).take(row[some] - chunk * size, axis=0)
 
     def _keys(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """One number for each place of a brick."""

@@ -7,13 +7,14 @@ in the order of the voxels, so it does not depend on what else is halved with it
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress, product
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BELOW_ZERO", "Around", "finer_box", "means", "weights"]
+__all__ = ["BELOW_ZERO", "Around", "finer_box", "means", "touched", "weights"]
 
 Triple = tuple[int, int, int]
 
@@ -68,18 +69,29 @@ class Around:
         place = np.clip(2 * np.arange(start, stop)[:, None] + (-1, 0, 1), 0, size - 1)
         return cls(place - max(0, 2 * start - 1), _SHARES / _SHARES[1 - (place & 1)])
 
-    def any_of(self, finer: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-        """For each coarse voxel, whether any of the three is."""
-        before, middle, after = (finer.take(at, axis=axis) for at in self.at.T)
-        middle |= before
-        middle |= after
-        return middle
+
+def touched(place: NDArray[np.int64], lower: Triple, upper: Triple) -> NDArray[np.bool_]:
+    """Which of the coarse voxels [lower, upper) are means of one of some finer ones, [x, y, z].
+
+    `place` [3, v] in the finer grid; all of them lie in the `finer_box`.
+    """
+    # A margin around takes what odd places add to coarse voxels beyond.
+    x, y, z = (b - a + 2 for a, b in zip(lower, upper, strict=True))
+    out = np.zeros((x, y, z), np.bool_)
+    flat = out.reshape(-1)
+    below = (place >> 1) - np.reshape(lower, (3, 1)) + 1
+    at = (below[0] * y + below[1]) * z + below[2]
+    odd = place & 1
+    steps = (odd[0] * (y * z), odd[1] * z, odd[2])
+    for chosen in product((False, True), repeat=3):
+        flat[sum(compress(steps, chosen), at)] = True
+    return out[1:-1, 1:-1, 1:-1]
 
 
 def means(
     number: NDArray[np.int32],
     values: NDArray[np.float32],
-    around: tuple[Around, Around, Around],
+    around: Sequence[Around],
     coarse: NDArray[np.int64],
 ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     """Means of finer voxels: some of the coarse ones at a time, and what is added up for them [m, c].

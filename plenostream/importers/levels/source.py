@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.field.grid import BrickGrid
 from plenostream.format.layout import SceneMeta
 from plenostream.format.source import ByteSource
-from plenostream.importers.levels.finer import FinerVoxels, Found
-from plenostream.importers.levels.halving import BELOW_ZERO, Around, finer_box, means, weights
+from plenostream.importers.levels.finer import FinerVoxels, OwnVoxels, SomeBricks
+from plenostream.importers.levels.halving import (
+    BELOW_ZERO,
+    Around,
+    finer_box,
+    means,
+    touched,
+    weights,
+)
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.voxels import BoxVoxels
 
@@ -29,6 +37,18 @@ _NARROWEST = 4
 _BLOCK_BYTES = 8_000_000
 """What a block of `means` takes, a decoded chunk and masks of bricks."""
 Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """Coarse voxels that are made at a time: [lower, upper)."""
+
+    lower: Triple
+    upper: Triple
+    finer: tuple[Triple, Triple]
+    """The finer voxels that they are means of, from and to."""
+    bricks: SomeBricks
+    """That own some of these."""
 
 
 def piece_bytes(sh_columns: int) -> int:
@@ -72,24 +92,21 @@ class HalvedVoxels:
     def active(self, box: BrickBox) -> NDArray[np.bool_] | None:
         """Which voxels [x, y, z] of a box of coarse bricks are active, apron included."""
         start, stop = _ends(box)
-        out: NDArray[np.bool_] | None = None
-        for lower, upper in self._pieces(start, stop):
-            found, active = self._touched(lower, upper)
-            if out is None and len(found.row):
-                out = np.zeros([b - a for a, b in zip(start, stop, strict=True)], np.bool_)
-            if out is not None:
-                x, y, z = (slice(a - s, b - s) for a, b, s in zip(lower, upper, start, strict=True))
-                out[x, y, z] = active
-        return out
+        out = np.zeros([b - a for a, b in zip(start, stop, strict=True)], np.bool_)
+        for piece in self._pieces(start, stop):
+            own = self._opened().owned(piece.bricks, *piece.finer)
+            x, y, z = (
+                slice(a - s, b - s) for a, b, s in zip(piece.lower, piece.upper, start, strict=True)
+            )
+            out[x, y, z] = touched(own.place, piece.lower, piece.upper)
+        return out if out.any() else None
 
     def read(self, box: BrickBox) -> BoxVoxels | None:
         """See `SlabVoxels`."""
         start, stop = _ends(box)
         shape = [b - a for a, b in zip(start, stop, strict=True)]
-        found = [
-            self._halved(lower, upper, start, shape) for lower, upper in self._pieces(start, stop)
-        ]
-        found = [piece for piece in found if len(piece[0])]
+        found = [self._halved(piece, start, shape) for piece in self._pieces(start, stop)]
+        found = [values for values in found if len(values[0])]
         if not found:
             return None
         place, density, sh = (np.concatenate(column) for column in zip(*found, strict=True))
@@ -99,71 +116,69 @@ class HalvedVoxels:
         order = np.argsort(place)
         return BoxVoxels(active=active, density=density[order], sh=sh[order])
 
-    def _pieces(self, lower: Triple, upper: Triple) -> Iterator[tuple[Triple, Triple]]:
+    def _pieces(self, lower: Triple, upper: Triple) -> Iterator[_Piece]:
         """The coarse voxels [lower, upper) in boxes that are small enough; empty ones left out."""
         finer = self._opened()
-        first, end = finer_box(lower, upper, finer.bricks.size)
-        most = finer.most_within(first, end)
+        box = finer_box(lower, upper, finer.bricks.size)
+        return self._cut(finer.bricks_within(*box), lower, upper)
+
+    def _cut(self, around: SomeBricks, lower: Triple, upper: Triple) -> Iterator[_Piece]:
+        """See `_pieces`; of the bricks `around`."""
+        finer = self._opened()
+        box = finer_box(lower, upper, finer.bricks.size)
+        bricks, most = finer.voxels_within(around, *box)
         if most == 0:
             return
-        shape = [b - a for a, b in zip(lower, upper, strict=True)]
-        axis = int(np.argmax(shape))
-        voxels = np.prod([b - a for a, b in zip(first, end, strict=True)])
-        if (most <= _PIECE_ROWS and voxels <= _PIECE_VOXELS) or shape[axis] <= _NARROWEST:
-            yield lower, upper
+        axis = int(np.argmax(np.subtract(upper, lower)))
+        length = upper[axis] - lower[axis]
+        places = math.prod(np.subtract(*reversed(box)).tolist())
+        if (most <= _PIECE_ROWS and places <= _PIECE_VOXELS) or length <= _NARROWEST:
+            yield _Piece(lower, upper, box, bricks)
             return
-        middle = lower[axis] + shape[axis] // 2
-        # Where a finer brick ends, if there is such a place: no brick is then looked through twice.
+        middle = lower[axis] + length // 2
+        # Where a finer brick ends, if there is such a place: fewer are then looked through twice.
         brick_end = middle - middle % (finer.bricks.brick_size // 2)
         middle = brick_end if brick_end > lower[axis] else middle
-        yield from self._pieces(lower, _with(upper, axis, middle))
-        yield from self._pieces(_with(lower, axis, middle), upper)
-
-    def _touched(self, lower: Triple, upper: Triple) -> tuple[Found, NDArray[np.bool_]]:
-        """The finer voxels that coarse ones [lower, upper) are means of, and which of these are active."""
-        finer = self._opened()
-        first, end = finer_box(lower, upper, finer.bricks.size)
-        found = finer.within(first, end)
-        active = np.zeros([b - a for a, b in zip(first, end, strict=True)], np.bool_)
-        x, y, z = found.place - np.reshape(first, (3, 1))
-        active[x, y, z] = True
-        for axis, part in enumerate(_around(lower, upper, finer.bricks)):
-            active = part.any_of(active, axis)
-        return found, active
+        yield from self._cut(bricks, lower, _with(upper, axis, middle))
+        yield from self._cut(bricks, _with(lower, axis, middle), upper)
 
     def _halved(
-        self, lower: Triple, upper: Triple, start: Triple, shape: list[int]
+        self, piece: _Piece, start: Triple, shape: list[int]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.floating]]:
         """Active voxels of a piece: places in the box of `shape` from `start` on, densities, coefficients."""
         finer, meta = self._opened(), self._how[1]
-        found, active = self._touched(lower, upper)
+        own = finer.owned(piece.bricks, *piece.finer)
+        active = touched(own.place, piece.lower, piece.upper)
         coarse = np.stack(np.unravel_index(np.flatnonzero(active), active.shape))
-        first, end = finer_box(lower, upper, finer.bricks.size)
+        first, end = piece.finer
         number = np.full([b - a for a, b in zip(first, end, strict=True)], -1, np.int32)
-        x, y, z = found.place - np.reshape(first, (3, 1))
-        number[x, y, z] = np.arange(len(found.row), dtype=np.int32)
+        x, y, z = own.place - np.reshape(first, (3, 1))
+        number.reshape(-1)[(x * number.shape[1] + y) * number.shape[2] + z] = np.arange(len(x))
         n = coarse.shape[1]
         density, sh = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
-        around = _around(lower, upper, finer.bricks)
-        for block, sums in means(number, self._weighed(found), around, coarse):
+        around = [
+            Around.of(*ends)
+            for ends in zip(piece.lower, piece.upper, finer.bricks.size, strict=True)
+        ]
+        for block, sums in means(number, self._weighed(own), around, coarse):
             density[block] = sums[:, 0]
             np.divide(sums[:, 2:], sums[:, 1:2], out=sums[:, 2:])
             sh[block] = sums[:, 2:]
-        place = coarse + (np.array(lower) - start)[:, None]
-        flat = (place[0] * shape[1] + place[1]) * shape[2] + place[2]
-        return flat, density, sh
+        x, y, z = coarse + (np.array(piece.lower) - start)[:, None]
+        return (x * shape[1] + y) * shape[2] + z, density, sh
 
-    def _weighed(self, found: Found) -> NDArray[np.float32]:
+    def _weighed(self, own: OwnVoxels) -> NDArray[np.float32]:
         """What is added up, [v, 2 + c]: density, the weight of the coefficients, and these times it."""
         finer, meta = self._opened(), self._how[1]
-        density = np.empty(len(found.row), np.float32)
-        for some, values in finer.rows("rows/density", found.row):
+        density = np.empty(len(own.row), np.float32)
+        for some, values in finer.rows("rows/density", own.row):
             density[some] = values
         out = np.empty((len(density), 2 + meta.sh_columns), np.float32)
         below = 1.0 if meta.grid.level else BELOW_ZERO
-        out[:, 0], out[:, 1] = weights(density, found.place, below=below)
-        for some, values in finer.rows("rows/sh", found.row):
-            np.multiply(values, out[some, 1:2], out=out[some, 2:], dtype=np.float32)
+        out[:, 0], out[:, 1] = weights(density, own.place, below=below)
+        for some, values in finer.rows("rows/sh", own.row):
+            # Cast first: at once, with a factor a row, takes three times as long.
+            np.multiply(values.astype(np.float32), out[some, 1:2], out=out[some, 2:])
         return out
 
 
@@ -175,11 +190,6 @@ def _ends(box: BrickBox) -> tuple[Triple, Triple]:
 
 def _with(corner: Triple, axis: int, value: int) -> Triple:
     x, y, z = (value if n == axis else i for n, i in enumerate(corner))
-    return x, y, z
-
-
-def _around(lower: Triple, upper: Triple, finer: BrickGrid) -> tuple[Around, Around, Around]:
-    x, y, z = map(Around.of, lower, upper, finer.size)
     return x, y, z
 
 
