@@ -143,7 +143,7 @@ class FinerVoxels:
     def _owned(self, bricks: SomeBricks, lower: Triple, upper: Triple) -> OwnVoxels:
         edge, voxels = self.bricks.edge, self.bricks.voxels
         number, n_rows = bricks.number, bricks.n_rows
-        bits = self._masks.read(*merge_runs(number, number + 1))
+        bits = self._masks.read(*merge_runs(number, number + 1)).view(np.uint8)
         mask = np.unpackbits(bits, axis=1, bitorder="little", count=voxels).view(np.bool_)
         before = np.cumsum(n_rows) - n_rows
         brick = np.repeat(np.arange(len(number)), n_rows)

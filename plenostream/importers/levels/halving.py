@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,8 +137,11 @@ def means(
         yield block, out
 
 
-def _of_27(parts: list[NDArray], coarse: NDArray[np.int64], combine: np.ufunc) -> NDArray:
+def _of_27(
+    parts: Sequence[NDArray[Any]], coarse: NDArray[np.int64], combine: np.ufunc
+) -> NDArray[Any]:
     """What three axes [n, 3] say together about the voxels around coarse ones, [m, 27]."""
     x, y, z = (part[at] for part, at in zip(parts, coarse, strict=True))
     plane = combine(x[:, :, None], y[:, None, :]).reshape(-1, 9)
-    return combine(plane[:, :, None], z[:, None, :]).reshape(-1, 27)
+    all_27: NDArray[Any] = combine(plane[:, :, None], z[:, None, :]).reshape(-1, 27)
+    return all_27

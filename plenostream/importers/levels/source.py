@@ -129,9 +129,9 @@ class HalvedVoxels:
         bricks, most = finer.voxels_within(around, *box)
         if most == 0:
             return
-        axis = int(np.argmax(np.subtract(upper, lower)))
+        axis = max(range(3), key=lambda n: upper[n] - lower[n])
         length = upper[axis] - lower[axis]
-        places = math.prod(np.subtract(*reversed(box)).tolist())
+        places = math.prod(b - a for a, b in zip(*box, strict=True))
         if (most <= _PIECE_ROWS and places <= _PIECE_VOXELS) or length <= _NARROWEST:
             yield _Piece(lower, upper, box, bricks)
             return
