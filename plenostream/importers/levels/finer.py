@@ -21,8 +21,7 @@ __all__ = ["FinerVoxels", "OwnVoxels", "SomeBricks", "kept_chunks", "write_masks
 
 Triple = tuple[int, int, int]
 
-_MOST_CHUNKS = 128
-"""Chunks of coefficients that are kept decoded: what the voxels of a slab of a trained model take."""
+_MOST_CHUNKS = 1024
 _LEAST_CHUNKS = 4
 _BRICKS_AT_ONCE = 64
 """Bricks whose masks are looked through at once: a megabyte with bricks of 16."""
@@ -32,7 +31,10 @@ def kept_chunks(meta: SceneMeta, allowed_bytes: int) -> tuple[int, int]:
     """Chunks of coefficients that are kept decoded, and the bytes of these and of the densities beside."""
     specs = array_specs(meta)
     density, sh = specs["rows/density"], specs["rows/sh"]
-    n_chunks = max(_LEAST_CHUNKS, min(_MOST_CHUNKS, allowed_bytes // (sh.chunk_bytes * 2)))
+    fitting = (allowed_bytes - _beside(0) * density.chunk_bytes) // (
+        sh.chunk_bytes + density.chunk_bytes // 8
+    )
+    n_chunks = max(_LEAST_CHUNKS, min(_MOST_CHUNKS, sh.n_chunks, fitting))
     return n_chunks, n_chunks * sh.chunk_bytes + _beside(n_chunks) * density.chunk_bytes
 
 

@@ -29,7 +29,7 @@ _LEAST_WEIGHT = 1e-20
 _SHARES = np.array([1, 2, 1], np.float32) / 4
 """Along an axis, of the voxels before, at and after a coarse one: a finer voxel at an even place is the
 middle of one, at an odd one the neighbour of two."""
-_BLOCK = 4096
+_BLOCK = 2048
 """Coarse voxels whose means are added up at a time: half a megabyte, which stays in a core's cache."""
 
 
@@ -99,49 +99,36 @@ def means(
 
     Parameters
     ----------
-    number : which row of `values` a finer voxel has, [x, y, z]; -1: none, it counts 0
+    number : which row of `values` a finer voxel has, [x, y, z]; where there is none, a row of zeros
     values : [v, c], weighed by `weights`
     around : along each axis
     coarse : coarse voxels, counted along each axis as in `around`, [3, n]
     """
     _, y, z = number.shape
     flat = number.reshape(-1)
-    spread = [part.at * step for part, step in zip(around, (y * z, z, 1), strict=True)]
-    beyond = any((part.repeated != 1).any() for part in around)
+    spread = [part.at.T * step for part, step in zip(around, (y * z, z, 1), strict=True)]
+    repeated = [part.repeated.T for part in around]
+    taken, added = np.empty((2, _BLOCK, values.shape[1]), np.float32)
     for start in range(0, coarse.shape[1], _BLOCK):
         block = slice(start, min(start + _BLOCK, coarse.shape[1]))
-        found = flat.take(_of_27(spread, coarse[:, block], np.add))
-        there = found >= 0
-        count = np.count_nonzero(there, axis=1).astype(np.uint8)
-        # Those with the most voxels first: the k-th voxels of all that have so many are then added at once.
-        order = np.argsort(np.uint8(27) - count, kind="stable")
-        there, count = there[order], count[order]
-        row = found[order][there]
-        first = np.cumsum(count, dtype=np.int64) - count
-        factor = None
-        if beyond:
-            repeated = _of_27([part.repeated for part in around], coarse[:, block], np.multiply)
-            factor = repeated[order][there]
-        sums = np.zeros((len(count), values.shape[1]), np.float32)
-        taken = np.empty_like(sums)
-        for k in range(int(count[0])):
-            n = int(np.count_nonzero(count > k))
-            at = first[:n] + k
-            # With "clip" NumPy writes into `taken` without a copy in between.
-            part = values.take(row[at], axis=0, out=taken[:n], mode="clip")
-            if factor is not None:
-                part *= factor[at, None]
-            sums[:n] += part
-        out = taken
-        out[order] = sums
-        yield block, out
+        rows = flat.take(_of_27(spread, coarse[:, block], np.add))
+        factors = _of_27(repeated, coarse[:, block], np.multiply)
+        sums, part = added[: rows.shape[1]], taken[: rows.shape[1]]
+        sums[...] = 0
+        for row, factor, beyond in zip(rows, factors, (factors != 1).any(axis=1), strict=True):
+            # With "clip" NumPy writes into `part` without a copy in between.
+            values.take(row, axis=0, out=part, mode="clip")
+            if beyond:
+                part *= factor[:, None]
+            sums += part
+        yield block, sums
 
 
 def _of_27(
     parts: Sequence[NDArray[Any]], coarse: NDArray[np.int64], combine: np.ufunc
 ) -> NDArray[Any]:
-    """What three axes [n, 3] say together about the voxels around coarse ones, [m, 27]."""
-    x, y, z = (part[at] for part, at in zip(parts, coarse, strict=True))
-    plane = combine(x[:, :, None], y[:, None, :]).reshape(-1, 9)
-    all_27: NDArray[Any] = combine(plane[:, :, None], z[:, None, :]).reshape(-1, 27)
+    """What three axes [3, n] say together about the voxels around coarse ones, [27, m]."""
+    x, y, z = (part.take(at, axis=1) for part, at in zip(parts, coarse, strict=True))
+    plane = combine(x[:, None], y[None]).reshape(9, 1, -1)
+    all_27: NDArray[Any] = combine(plane, z[None]).reshape(27, -1)
     return all_27

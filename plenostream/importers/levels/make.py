@@ -48,7 +48,7 @@ __all__ = ["finish_scene", "levels_asked"]
 
 _COLUMN = 8
 """Bricks along y and z that are packed at a time: most of a sparse grid is then passed over."""
-_CACHE_SHARE = 8
+_CACHE_SHARE = 4
 """Of the memory allowed, the part that decoded chunks of the finer level may take."""
 
 
@@ -159,7 +159,8 @@ def _make_level(
         rows_before=np.concatenate([[0], np.cumsum(slab_rows)]),
         column=memory.column,
     )
-    coarse, _ = pack_scene(job, memory, say)
+    # What a slab has read of the next one, where they meet, is then still there.
+    coarse, _ = pack_scene(job, memory, say, along_x=True)
     source.close()
     masks.unlink()
     values = {name: getattr(coarse, name) for name in LevelCounts.__slots__}

@@ -30,7 +30,7 @@ __all__ = ["HalvedVoxels", "piece_bytes"]
 
 _PIECE_ROWS = 1 << 16
 """Finer voxels that are halved at a time."""
-_PIECE_VOXELS = 1 << 20
+_PIECE_VOXELS = 1 << 21
 """Places of finer voxels of a piece: most of them have none."""
 _NARROWEST = 4
 """Coarse voxels along an axis that are not cut any more."""
@@ -151,7 +151,7 @@ class HalvedVoxels:
         active = touched(own.place, piece.lower, piece.upper)
         coarse = np.stack(np.unravel_index(np.flatnonzero(active), active.shape))
         first, end = piece.finer
-        number = np.full([b - a for a, b in zip(first, end, strict=True)], -1, np.int32)
+        number = np.full([b - a for a, b in zip(first, end, strict=True)], len(own.row), np.int32)
         x, y, z = own.place - np.reshape(first, (3, 1))
         number.reshape(-1)[(x * number.shape[1] + y) * number.shape[2] + z] = np.arange(len(x))
         n = coarse.shape[1]
@@ -168,14 +168,16 @@ class HalvedVoxels:
         return (x * shape[1] + y) * shape[2] + z, density, sh
 
     def _weighed(self, own: OwnVoxels) -> NDArray[np.float32]:
-        """What is added up, [v, 2 + c]: density, the weight of the coefficients, and these times it."""
+        """What is added up, [v + 1, 2 + c]: density, the weight of the coefficients, and these times it;
+        the last row is that of a voxel that is not there."""
         finer, meta = self._opened(), self._how[1]
         density = np.empty(len(own.row), np.float32)
         for some, values in finer.rows("rows/density", own.row):
             density[some] = values
-        out = np.empty((len(density), 2 + meta.sh_columns), np.float32)
+        out = np.empty((len(density) + 1, 2 + meta.sh_columns), np.float32)
+        out[-1] = 0
         below = 1.0 if meta.grid.level else BELOW_ZERO
-        out[:, 0], out[:, 1] = weights(density, own.place, below=below)
+        out[:-1, 0], out[:-1, 1] = weights(density, own.place, below=below)
         for some, values in finer.rows("rows/sh", own.row):
             # Cast first: at once, with a factor a row, takes three times as long.
             np.multiply(values.astype(np.float32), out[some, 1:2], out=out[some, 2:])

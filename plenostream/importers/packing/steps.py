@@ -55,8 +55,12 @@ def plan_slabs(
     )
 
 
-def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneMeta, float]:
+def pack_scene(
+    job: SlabJob, memory: MemoryPlan, tell: Progress, *, along_x: bool = False
+) -> tuple[SceneMeta, float]:
     """Pack all slabs that are not packed yet and finish the scene, but for its documents.
+
+    `along_x`: one slab after the other, where what is read for one helps the next.
 
     Returns what the scene says about itself, and the `density_change` of its slabs.
 
@@ -69,8 +73,9 @@ def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneM
     job.stop_file.unlink(missing_ok=True)
     n_slabs = len(job.rows_before) - 1
     missing = [slab for slab in range(n_slabs) if not is_done(job, slab)]
-    # The largest first, so that no worker is left alone with one at the end.
-    missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
+    if not along_x:
+        # The largest first, so that no worker is left alone with one at the end.
+        missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
     packed = n_slabs - len(missing)
     tell("pack", packed, n_slabs)
 
