@@ -71,7 +71,7 @@ class OwnVoxels:
 
     row: NDArray[np.int64]
     """Of the scene, rising, [v]."""
-    place: NDArray[np.int64]
+    place: NDArray[np.int32]
     """In the grid, [3, v]."""
 
 
@@ -92,7 +92,7 @@ class FinerVoxels:
         )
         self._local = np.stack(
             np.unravel_index(np.arange(self.bricks.voxels), (self.bricks.edge,) * 3)
-        )
+        ).astype(np.int32)
         self._chunk_rows = {
             name: store.specs[name].chunk_shape[0] for name in ("rows/density", "rows/sh")
         }
@@ -133,7 +133,7 @@ class FinerVoxels:
 
     def owned(self, bricks: SomeBricks, lower: Triple, upper: Triple) -> OwnVoxels:
         """The active voxels of [lower, upper) that `bricks` own."""
-        parts = [OwnVoxels(np.zeros(0, np.int64), np.zeros((3, 0), np.int64))]
+        parts = [OwnVoxels(np.zeros(0, np.int64), np.zeros((3, 0), np.int32))]
         for start in range(0, len(bricks.number), _BRICKS_AT_ONCE):
             some = bricks.of(slice(start, start + _BRICKS_AT_ONCE))
             parts.append(self._owned(some, lower, upper))
@@ -148,18 +148,18 @@ class FinerVoxels:
         bits = self._masks.read(*merge_runs(number, number + 1)).view(np.uint8)
         mask = np.unpackbits(bits, axis=1, bitorder="little", count=voxels).view(np.bool_)
         before = np.cumsum(n_rows) - n_rows
-        brick = np.repeat(np.arange(len(number)), n_rows)
-        local = np.flatnonzero(mask) - brick * voxels
+        brick = np.repeat(np.arange(len(number), dtype=np.int32), n_rows)
+        local = np.flatnonzero(mask).astype(np.int32) - brick * np.int32(voxels)
         chosen = np.ones(len(local), np.bool_)
         for axis in range(3):
             own = self._own_voxels(bricks.place[:, axis], axis, lower, upper)
-            chosen &= own.reshape(-1).take(self._local[axis].take(local) + brick * edge)
+            chosen &= own.reshape(-1).take(self._local[axis].take(local) + brick * np.int32(edge))
         row = np.arange(len(local)) + (self._row_start[number] - before).take(brick)
         local, brick = local[chosen], brick[chosen]
         place = [
             axis.take(local) + first.take(brick)
             for axis, first in zip(
-                self._local, bricks.place.T * self.bricks.brick_size, strict=True
+                self._local, bricks.place.T.astype(np.int32) * self.bricks.brick_size, strict=True
             )
         ]
         return OwnVoxels(row[chosen], np.stack(place))

@@ -71,7 +71,7 @@ class Around:
         return cls(place - max(0, 2 * start - 1), _SHARES / _SHARES[1 - (place & 1)])
 
 
-def touched(place: NDArray[np.int64], lower: Triple, upper: Triple) -> NDArray[np.bool_]:
+def touched(place: NDArray[np.int32], lower: Triple, upper: Triple) -> NDArray[np.bool_]:
     """Which of the coarse voxels [lower, upper) are means of one of some finer ones, [x, y, z].
 
     `place` [3, v] in the finer grid; all of them lie in the `finer_box`.
@@ -80,7 +80,7 @@ def touched(place: NDArray[np.int64], lower: Triple, upper: Triple) -> NDArray[n
     x, y, z = (b - a + 2 for a, b in zip(lower, upper, strict=True))
     out = np.zeros((x, y, z), np.bool_)
     flat = out.reshape(-1)
-    below = (place >> 1) - np.reshape(lower, (3, 1)) + 1
+    below = (place >> 1) - np.reshape(np.array(lower, np.int32) - 1, (3, 1))
     at = (below[0] * y + below[1]) * z + below[2]
     odd = place & 1
     steps = (odd[0] * (y * z), odd[1] * z, odd[2])

@@ -55,7 +55,7 @@ def piece_bytes(sh_columns: int) -> int:
     """Memory that halving a piece takes at most; `sh_columns` coefficients a row."""
     # A row: sums and weights, its place three times over, and its numbers.
     row = 4 * (2 + sh_columns) + 3 * 3 * 8 + 32
-    return _BLOCK_BYTES + _PIECE_ROWS * row + 6 * _PIECE_VOXELS
+    return _BLOCK_BYTES + _PIECE_ROWS * row + 5 * _PIECE_VOXELS
 
 
 class HalvedVoxels:
@@ -152,7 +152,7 @@ class HalvedVoxels:
         coarse = np.stack(np.unravel_index(np.flatnonzero(active), active.shape))
         first, end = piece.finer
         number = np.full([b - a for a, b in zip(first, end, strict=True)], len(own.row), np.int32)
-        x, y, z = own.place - np.reshape(first, (3, 1))
+        x, y, z = own.place - np.reshape(np.array(first, np.int32), (3, 1))
         number.reshape(-1)[(x * number.shape[1] + y) * number.shape[2] + z] = np.arange(len(x))
         n = coarse.shape[1]
         density, sh = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
