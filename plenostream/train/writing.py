@@ -40,7 +40,10 @@ def write_rows(
         form=ValueForm(basis_dim=rows.columns // 3, sh_dtype="float16"),
         open=lambda work, tell: _RowBoxes(voxel_set, rows),
     )
-    options = ConvertOptions(dtype="float16", host_memory=host_memory, overwrite=overwrite)
+    # Stages are replaced soon; `plenostream levels` makes coarser levels of the last one.
+    options = ConvertOptions(
+        dtype="float16", levels=0, host_memory=host_memory, overwrite=overwrite
+    )
     return make_scene(target, voxel_set.grid, source, options, progress=progress)
 
 
