@@ -22,6 +22,7 @@ from plenostream.importers.levels.halving import (
     means,
     touched,
     weights,
+    widened,
 )
 from plenostream.importers.packing.cutting import BrickBox
 from plenostream.importers.packing.voxels import BoxVoxels
@@ -179,8 +180,7 @@ class HalvedVoxels:
         below = 1.0 if meta.grid.level else BELOW_ZERO
         out[:-1, 0], out[:-1, 1] = weights(density, own.place, below=below)
         for some, values in finer.rows("rows/sh", own.row):
-            # Cast first: at once, with a factor a row, takes three times as long.
-            np.multiply(values.astype(np.float32), out[some, 1:2], out=out[some, 2:])
+            np.multiply(widened(values), out[some, 1:2], out=out[some, 2:])
         return out
 
 
