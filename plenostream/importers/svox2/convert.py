@@ -102,7 +102,8 @@ def convert(
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
-    BudgetError : the memory allowed is too small for a single column of bricks.
+    BudgetError : the memory allowed is too small for a single column of bricks, or for making levels: the
+    latter is known before anything is written.
     ClusterError : the cluster was lost, or does not see the work.
     """
     began = time.perf_counter()
