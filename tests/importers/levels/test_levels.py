@@ -216,13 +216,13 @@ def test_too_little_memory_for_levels_is_refused_at_the_start_and_what_is_named_
         convert(
             source,
             tmp_path / "s",
-            ConvertOptions(brick_size=8, levels=2, host_memory="70MB"),
+            ConvertOptions(brick_size=8, levels=1, host_memory="70MB"),
             progress=lambda step, *_: told.append(step),
         )
     assert set(told) == {"digest"}
     assert not list(tmp_path.iterdir())
     named = re.search(r"takes (\S+) of memory at least", str(refused.value))
     assert named is not None
-    enough = ConvertOptions(brick_size=8, levels=2, host_memory=named[1])
+    enough = ConvertOptions(brick_size=8, levels=1, host_memory=named[1])
     assert convert(source, tmp_path / "s", enough).planned_bytes <= enough.host_bytes
     assert not verify(tmp_path / "s").faults
