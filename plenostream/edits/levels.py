@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from plenostream import __version__
-from plenostream.edits.copying import copied_chunks
+from plenostream.edits.copying import copied_chunks, copying_bytes
 from plenostream.edits.origins import checked_options
 from plenostream.files.paths import PathLike, apart_from, scene_place
 from plenostream.format.digests import sections_of
@@ -62,14 +62,15 @@ def add_levels(
             "scene": meta.tables_digest,
         }
         with staging.begin(journal, resume=options.resume):
-            largest = max(spec.chunk_bytes for spec, _ in copied_chunks(store, staging.scene, tell))
+            for _ in copied_chunks(store, staging.scene, tell):
+                pass  # as it is
             meta, level_bytes = finish_scene(staging.folder, staging.scene, meta, how, tell)
             return published(
                 staging,
                 meta,
                 codec=codec,
                 began=began,
-                planned_bytes=store.tables.nbytes + max(3 * largest, level_bytes),
+                planned_bytes=store.tables.nbytes + max(copying_bytes(store.meta), level_bytes),
                 spill_bytes=0,
                 density_change=meta.density_rounding,
             )
