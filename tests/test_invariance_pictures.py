@@ -8,13 +8,15 @@ configuration twice gives the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import plenostream as ps
+from plenostream.engine.session import Lot, Session
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture, assert_sound
 from plenostream.testing.pictures import crop, open_renderer, rays_of
@@ -114,6 +116,39 @@ def test_small_pool_is_what_forces_a_frame_into_many_waves(scene: Path) -> None:
         picture = renderer.render(VIEWS["whole"])
     # Seven shells at most (3 bricks an axis): more waves mean that a shell was split.
     assert picture.stats.waves > 7
+
+
+FAR: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "samples": {"samples": 2, "outputs": ("rgb", "alpha", "depth", "median-depth", "normals")},
+}
+
+
+@pytest.mark.parametrize("name", ["plain", pytest.param("samples", marks=pytest.mark.one_backend)])
+def test_leaving_out_tiles_that_see_nothing_changes_no_bit(
+    scene: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[int] = []
+    draw = Session.draw
+
+    def watched(session: Session, layout: Any, lots: Iterator[Lot], *more: Any) -> Any:
+        waiting = list(lots)
+        drawn.append(sum(lot.rays.n_tiles for lot in waiting))
+        return draw(session, layout, iter(waiting), *more)
+
+    monkeypatch.setattr(Session, "draw", watched)
+    camera = ps.look_at_camera((9.0, 4.0, 4.0), (0.0, 0.0, 0.0), fov_degrees=50.0, size=SIZE)
+    options = {"background": (0.3, 0.7, 0.1), **FAR[name]}
+    with open_renderer(scene, options=options, n_threads=1) as renderer:
+        few = renderer.render(camera)
+        monkeypatch.setattr("plenostream.engine.picture._FEW_TILES", -1.0)
+        whole = renderer.render(camera)
+    assert 0.01 < (whole.alpha > 0.0).mean() < 0.1
+    assert drawn[0] < drawn[1] / 3
+    assert_same_picture(few, whole, at_most=0.0)
+    for output in set(FAR[name].get("outputs", ())) - {"rgb", "alpha", "depth"}:
+        field = output.replace("-", "_")
+        np.testing.assert_array_equal(getattr(few, field), getattr(whole, field))
 
 
 @pytest.mark.slow

@@ -57,6 +57,12 @@ class WorkerPlan:
     machine_bytes: int
     """Memory of the worker's machine."""
 
+    @property
+    def needed_bytes(self) -> int:
+        """Of that memory; a GPU has its own."""
+        on_device = self.plan.planned_device_bytes
+        return self.plan.planned_host_bytes + on_device * self.backend.on_host
+
 
 def sent_channels(outputs: Sequence[str]) -> dict[str, int]:
     """The arrays of a `RenderResult` that `outputs` are made of, with the channels of each."""

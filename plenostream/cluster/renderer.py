@@ -113,7 +113,7 @@ class ClusterRenderer(Closing):
         asked = largest.region(0, 0, largest.width, min(bottom, largest.height))
         (found,) = in_order(self._client, plan, [(self._job, asked)], most=1)
         worker: WorkerPlan = _taken(found)
-        require_room(worker, self._beside)
+        require_room(worker.needed_bytes, worker.machine_bytes, self._beside)
         self._chosen = worker
         return ClusterPlan(share=share, worker=worker)
 

@@ -20,7 +20,6 @@ __all__ = [
     "bands",
     "picture_bytes",
     "require_room",
-    "require_room_for",
     "share_out",
 ]
 
@@ -166,22 +165,13 @@ def _count(n: int, what: str) -> str:
     return f"{n} {what}{'s' * (n != 1)}"
 
 
-def require_room(worker: WorkerPlan, beside: Mapping[str, int]) -> None:
-    """Refuse workers that together plan more memory than their machine has.
+def require_room(needed: int, machine_bytes: int, beside: Mapping[str, int]) -> None:
+    """Refuse workers that plan `needed` bytes each, together more than their machine has.
 
     Raises
     ------
     BudgetError : naming how many workers fit.
     """
-    plan = worker.plan
-    # On a GPU the device has its own memory.
-    on_host = worker.backend.name == "native"
-    needed = plan.planned_host_bytes + (plan.planned_device_bytes if on_host else 0)
-    require_room_for(needed, worker.machine_bytes, beside)
-
-
-def require_room_for(needed: int, machine_bytes: int, beside: Mapping[str, int]) -> None:
-    """The same for workers that plan `needed` bytes of their machine each."""
     n = max(beside.values(), default=1)
     if n * needed <= machine_bytes:
         return

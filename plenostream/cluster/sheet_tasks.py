@@ -109,8 +109,8 @@ class Planned:
 
     @property
     def needed_bytes(self) -> int:
-        """Of that memory; on a GPU the device has its own."""
-        on_host = self.backend.name == "native"
+        """Of that memory; a GPU has its own."""
+        on_host = self.backend.on_host
         return sum(plan.host_bytes + plan.device_bytes * on_host for plan in self.plans)
 
 

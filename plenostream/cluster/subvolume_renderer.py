@@ -23,7 +23,7 @@ from plenostream.cluster.in_order import in_order
 from plenostream.cluster.jobs import make_job
 from plenostream.cluster.keepers import Keepers
 from plenostream.cluster.renderer import Making, together
-from plenostream.cluster.sharing import require_room_for
+from plenostream.cluster.sharing import require_room
 from plenostream.cluster.sheet_tasks import (
     Count,
     FinishedBand,
@@ -220,7 +220,7 @@ class SubvolumeRenderer(Closing):
         drawing: dict[str, Planned] = {at: _taken(planned) for at, planned in found.items()}
         self._last = _alike(drawing)
         most = max(drawing.values(), key=lambda planned: planned.needed_bytes)
-        require_room_for(most.needed_bytes, most.machine_bytes, self._job.beside)
+        require_room(most.needed_bytes, most.machine_bytes, self._job.beside)
         plans = {
             number: plan
             for at, planned in drawing.items()

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from plenostream import __version__
-from plenostream.edits.copying import copied_chunks
+from plenostream.edits.copying import copied_chunks, copying_bytes
 from plenostream.edits.origins import checked_options
 from plenostream.files.paths import PathLike, apart_from, scene_place
 from plenostream.format.digests import sections_of
@@ -62,8 +62,9 @@ def add_levels(
             "scene": meta.tables_digest,
         }
         with staging.begin(journal, resume=options.resume):
-            largest = max(spec.chunk_bytes for spec, _ in copied_chunks(store, staging.scene, tell))
-            copying_bytes = store.tables.nbytes + 3 * largest
+            for _ in copied_chunks(store, staging.scene, tell):
+                pass  # as it is
+            taken = store.tables.nbytes + copying_bytes(store.meta)
             # Its tables are let go of: levels are made within all the memory that is allowed.
             files.close()
             del store
@@ -73,7 +74,7 @@ def add_levels(
                 meta,
                 codec=codec,
                 began=began,
-                planned_bytes=max(copying_bytes, level_bytes),
+                planned_bytes=max(taken, level_bytes),
                 spill_bytes=0,
                 density_change=meta.density_rounding,
             )

@@ -11,7 +11,7 @@ from plenostream import __version__
 from plenostream.edits.extras import chosen_extras, copy_extras
 from plenostream.edits.voxels import SceneVoxels
 from plenostream.errors import InvalidInput, printable, shown
-from plenostream.field.grid import GridSpec
+from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.files.paths import (
     PathLike,
     apart_from,
@@ -24,13 +24,13 @@ from plenostream.format.layout import SceneMeta
 from plenostream.format.opening import open_store
 from plenostream.format.staging import Staging
 from plenostream.importers.arrays.boxes import BoxSource
-from plenostream.importers.arrays.making import DescribedSource, make_scene
+from plenostream.importers.arrays.making import DescribedSource, box_width, make_scene
 from plenostream.importers.arrays.values import ValueForm
 from plenostream.importers.packing.report import ConvertReport
 from plenostream.options import Codec, ConvertOptions, EditOptions
 from plenostream.results import Progress
 
-__all__ = ["Edit", "Origin", "make_edited", "open_origin"]
+__all__ = ["Edit", "Origin", "make_edited", "open_origin", "require_memory"]
 
 _CACHE_SHARE = 8
 """Of the memory allowed, the part that decoded chunks of all scenes may take."""
@@ -107,8 +107,8 @@ def make_edited(
     options = checked_options(options)
     first = origins[0]
     extras = chosen_extras(origins, grid)
-    share = options.host_bytes // _CACHE_SHARE // len(origins)
-    caches = [cached_chunks(origin.meta, share) for origin in origins]
+    caches = _caches(origins, options)
+    form = _form_of(origins)
     files_before = {origin.meta.source_digest: origin.meta for origin in origins}
     files = ExitStack()
 
@@ -126,16 +126,11 @@ def make_edited(
 
     described = DescribedSource(
         name=" + ".join(meta.source_name for meta in files_before.values())[:_LONGEST_LINE],
-        form=ValueForm(
-            basis_dim=max(origin.meta.basis_dim for origin in origins),
-            sh_dtype=max(origin.meta.sh_dtype for origin in origins),  # float32 where one has it
-        ),
+        form=form,
         open=source,
         close=files.close,
         n_bytes=sum(meta.source_bytes for meta in files_before.values()),
-        held_bytes=held_bytes
-        + sum(origin.table_bytes for origin in origins)
-        + sum(n_bytes for _, n_bytes in caches),
+        held_bytes=held_bytes + _held_bytes(origins, options),
         identity={
             "scenes": [origin.meta.tables_digest for origin in origins],
             "extras": extras.digests,
@@ -158,6 +153,35 @@ def make_edited(
     )
     with files:
         return make_scene(target, grid, described, how, progress=progress)
+
+
+def require_memory(
+    grid: GridSpec, origins: Sequence[Origin], options: EditOptions, *, held_bytes: int = 0
+) -> None:
+    """Refuse (BudgetError) as `make_edited` would, where that is known before: for who has long work to
+    do until then."""
+    bricks = BrickGrid(size=grid.size, brick_size=origins[0].meta.brick_size)
+    held_bytes += _held_bytes(origins, options)
+    box_width(bricks, _form_of(origins), options, held_bytes=held_bytes)
+
+
+def _form_of(origins: Sequence[Origin]) -> ValueForm:
+    return ValueForm(
+        basis_dim=max(origin.meta.basis_dim for origin in origins),
+        sh_dtype=max(origin.meta.sh_dtype for origin in origins),  # float32 where one has it
+    )
+
+
+def _caches(origins: Sequence[Origin], options: EditOptions) -> list[tuple[int, int]]:
+    """Decoded chunks that are kept of each scene, and their bytes."""
+    share = options.host_bytes // _CACHE_SHARE // len(origins)
+    return [cached_chunks(origin.meta, share) for origin in origins]
+
+
+def _held_bytes(origins: Sequence[Origin], options: EditOptions) -> int:
+    """Memory that open scenes take."""
+    tables = sum(origin.table_bytes for origin in origins)
+    return tables + sum(n_bytes for _, n_bytes in _caches(origins, options))
 
 
 def checked_options(options: Any) -> EditOptions:

@@ -11,7 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.edits.origins import Origin, checked_options, make_edited, open_origin
+from plenostream.edits.origins import (
+    Origin,
+    checked_options,
+    make_edited,
+    open_origin,
+    require_memory,
+)
 from plenostream.edits.prune_report import PruneReport
 from plenostream.edits.views import KeptPictures, Views, checked_views, unnamed_file
 from plenostream.edits.voxels import SceneVoxels
@@ -99,6 +105,8 @@ def prune(
 
     if views is None:
         return PruneReport.of(made(_by_density(least)), psnr=())
+    held = 0 if min_weight is None else origin.table_bytes
+    require_memory(origin.meta.grid, [origin], options, held_bytes=held)
     with unnamed_file(folder) as pictures, unnamed_file(folder) as rows:
         kept = KeptPictures(views, pictures)
         if min_weight is None:
@@ -106,7 +114,8 @@ def prune(
                 kept.keep(draw, tell)
             report = made(_by_density(least))
         else:
-            report = made(_by_weight(_weighed(origin, views, kept, rows, tell), min_weight, origin))
+            weights = _weighed(origin, views, kept, rows, tell)
+            report = made(_by_weight(weights, min_weight, held))
         return PruneReport.of(report, psnr=kept.compare(Path(target), tell))
 
 
@@ -128,12 +137,12 @@ def _by_density(least: float) -> _Pruning:
     )
 
 
-def _by_weight(weights: RowWeights, least: float, origin: Origin) -> _Pruning:
+def _by_weight(weights: RowWeights, least: float, held_bytes: int) -> _Pruning:
     return _Pruning(
         line=f"prune to weights above {least!r} (of views that gave {weights.digest()}) and their "
         "neighbours",
         source=lambda voxels: _Heavy(voxels, weights, least),
-        held_bytes=origin.table_bytes,
+        held_bytes=held_bytes,
     )
 
 

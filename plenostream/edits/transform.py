@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from plenostream import __version__
-from plenostream.edits.copying import copied_chunks
+from plenostream.edits.copying import copied_chunks, copying_bytes
 from plenostream.edits.origins import checked_options, new_history, open_origin
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
@@ -38,8 +38,8 @@ def transform(
 
     Nothing else changes: densities stay what they are per world unit, so a scene that becomes twice
     as large lets less light through. Background layers go with the volume, and a learned basis stays
-    that of directions in the world. Memory: a chunk, and the tables. `options.resume` has nothing
-    to go on with.
+    that of directions in the world. Memory: a few chunks, and the tables. `options.resume` has
+    nothing to go on with.
 
     Raises
     ------
@@ -68,11 +68,10 @@ def transform(
     staging = open_staging(target, overwrite=options.overwrite)
     journal = {"writer": __version__, "transform": [grid.radius, grid.center]}
     with open_store(origin.path) as store, staging.begin(journal, resume=False):
-        rounding, largest = 0.0, 0
+        rounding = 0.0
         for spec, values in copied_chunks(store, staging.scene, tell):
             if spec.name == "rows/density":
                 rounding = max(rounding, density_rounding(values, unit))
-            largest = max(largest, spec.chunk_bytes)
         meta = replace(
             origin.meta,
             grid=grid,
@@ -86,7 +85,7 @@ def transform(
             meta,
             codec=origin.codec,
             began=began,
-            planned_bytes=origin.table_bytes + 3 * largest,
+            planned_bytes=origin.table_bytes + copying_bytes(origin.meta),
             spill_bytes=0,
             density_change=rounding,
         )

@@ -34,6 +34,8 @@ __all__ = ["PictureJob", "Pixels"]
 
 _LEFT_OF_THE_PICTURE = np.full((1, 2), -TILE, np.int32)
 """Corner of a tile that has no pixels."""
+_FEW_TILES = 0.75
+"""Of the tiles of a band, the part up to which those that see a brick are drawn by themselves."""
 Make = Callable[..., tuple[Any, Any, Any]]
 """See `RaySource.make`."""
 
@@ -79,10 +81,13 @@ class Pixels:
         arrays = (self.rgb, self.alpha, self.depth, *self.aovs.values())
         return sum(array.nbytes for array in arrays)
 
-    def fill(self, rgb: NDArray[np.float32]) -> None:
-        """Have all pixels be what a ray sees that meets nothing before a colour [3]."""
-        self.rgb[...] = rgb
-        self.alpha[...] = self.depth[...] = 0.0
+    def fill(self, rgb: NDArray[np.float32], rows: slice = slice(None)) -> None:
+        """Have all pixels of these `rows` be what rays see that meet nothing before a colour [3]."""
+        # The mean of a pixel's rays, by the sum that all others have: it may round.
+        colour = np.tile(rgb, (1, 1, self.samples**2, 1)).mean(2)[0]
+        # Row by row: pixel by pixel, NumPy takes five times as long.
+        self.rgb[rows] = np.tile(colour, (self.rgb.shape[1], 1))
+        self.alpha[rows] = self.depth[rows] = 0.0
 
     def put(self, some: Finished, *, first: int = 0) -> None:
         """Fill in tiles, numbered row by row from `first` on."""
@@ -181,7 +186,10 @@ class PictureJob:
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        lots = self._lots(pixels) if turn is None else map(turn, self._lots(pixels))
+        # Layers are seen beside the bricks, too, and whoever turns lots wants all rays.
+        layers = self._session.store.root.meta.background is not None
+        lots = self._lots(pixels, whole=layers or turn is not None)
+        lots = lots if turn is None else map(turn, lots)
         stats = self._session.draw(self.layout, lots, held, oversight)
         return pixels.cut(self._picture_camera), stats
 
@@ -206,18 +214,10 @@ class PictureJob:
         if not len(tiles):
             return None
 
-        def put(some: Finished) -> None:
-            place(replace(some, tile=tiles[some.tile]))
-
         rays = self._some_rays(self.rays(top, bottom, tiles=tiles), wanted[tiles])
-        return Lot(
-            rays=replace(rays, between=between),
-            n_rays=(bottom - top) * self._camera.width,
-            views=(TilesView(view, tiles),).__iter__,
-            has_one_view=True,
-            place=put,
-            behind=behind,
-        )
+        rays = replace(rays, between=between)
+        n_rays = (bottom - top) * self._camera.width
+        return _lot_of_tiles(tiles, rays, n_rays, view, place, behind)
 
     def _bands(self) -> Iterator[tuple[int, int]]:
         """Pixel rows [top, bottom) that are drawn together."""
@@ -225,18 +225,28 @@ class PictureJob:
         for top in range(0, self._camera.height, height):
             yield top, min(top + height, self._camera.height)
 
-    def _lots(self, pixels: Pixels) -> Iterator[Lot]:
+    def _lots(self, pixels: Pixels, *, whole: bool) -> Iterator[Lot]:
+        """The rays of each band; unless it is to be `whole`, those of tiles that see no brick are left
+        out where they are many."""
         columns = -(-self._camera.width // TILE)
+        behind = np.array(self._session.options.background_rgb, np.float32)
         for top, bottom in self._bands():
-            view = self.view(top, bottom)
-            rays = self.rays(top, bottom, seen=view.tiles_seen())
-            yield Lot(
-                rays=rays,
-                n_rays=(bottom - top) * self._camera.width,
-                views=(view,).__iter__,
-                has_one_view=True,
-                place=partial(pixels.put, first=top // TILE * columns),
-            )
+            view, n_rays = self.view(top, bottom), (bottom - top) * self._camera.width
+            seen, place = view.tiles_seen(), partial(pixels.put, first=top // TILE * columns)
+            if whole or np.count_nonzero(seen) > _FEW_TILES * len(seen):
+                yield Lot(
+                    rays=self.rays(top, bottom, seen=seen),
+                    n_rays=n_rays,
+                    views=(view,).__iter__,
+                    has_one_view=True,
+                    place=place,
+                )
+                continue
+            pixels.fill(behind, slice(top // self._samples, -(-bottom // self._samples)))
+            # One at least: a lot without rays is none.
+            tiles = np.flatnonzero(seen) if seen.any() else np.zeros(1, np.int64)
+            rays = self.rays(top, bottom, tiles=tiles)
+            yield _lot_of_tiles(tiles, rays, n_rays, view, place)
 
     def rays(
         self,
@@ -277,3 +287,26 @@ class PictureJob:
         if meeting is None:
             raise InternalError("the rays of a picture have no order of bricks")
         return ndc_view(*place, session.ndc, meeting, top=top, bottom=bottom)
+
+
+def _lot_of_tiles(
+    tiles: NDArray[np.int64],
+    rays: RaySource,
+    n_rays: int,
+    view: CameraView,
+    place: Place,
+    behind: NDArray[np.float32] | None = None,
+) -> Lot:
+    """The `rays` of some `tiles` [t] of a view, rising, which are handed to `place` with their numbers."""
+
+    def put(some: Finished) -> None:
+        place(replace(some, tile=tiles[some.tile]))
+
+    return Lot(
+        rays=rays,
+        n_rays=n_rays,
+        views=(TilesView(view, tiles),).__iter__,
+        has_one_view=True,
+        place=put,
+        behind=behind,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,14 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BudgetError
 from plenostream.export.colours import VoxelColours
+from plenostream.format.brick_rows import BrickRows
 from plenostream.format.reader import SceneStore
+from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes
 
 __all__ = ["BrickReader", "refuse_beyond"]
 
-_KEPT_SH, _KEPT_DENSITY = 2, 16
+_KEPT = {"rows/sh": 3, "rows/density": 16}
 """Decoded chunks that are held: coefficients are read along, densities of neighbours too."""
 
 
@@ -32,11 +33,9 @@ class BrickReader:
         self.bricks = store.meta.bricks
         self.last = np.asarray(self.bricks.shape) - 1
         self.colours = VoxelColours(store)
-        self._kept: dict[str, OrderedDict[int, NDArray[Any]]] = {
-            "rows/sh": OrderedDict(),
-            "rows/density": OrderedDict(),
-        }
-        self._most = {"rows/sh": _KEPT_SH, "rows/density": _KEPT_DENSITY}
+        self._rows = BrickRows(
+            store, n_chunks=_KEPT["rows/sh"], n_density_chunks=_KEPT["rows/density"]
+        )
         self._brick_at: dict[tuple[int, ...], int] = {}
 
     @property
@@ -47,7 +46,7 @@ class BrickReader:
     def planned_bytes(self) -> int:
         """Bytes that reading holds at most: tables, chunks, and the arrays of a few bricks."""
         specs = self.store.specs
-        chunks = sum((most + 1) * specs[name].chunk_bytes for name, most in self._most.items())
+        chunks = sum((most + 1) * specs[name].chunk_bytes for name, most in _KEPT.items())
         voxels = self.bricks.voxels * (64 + 4 * self.meta.sh_columns * 4)
         return self.store.tables.nbytes + chunks + voxels + 200 * self.n_bricks
 
@@ -69,11 +68,8 @@ class BrickReader:
 
     def active(self, brick: int) -> NDArray[np.bool_]:
         """Which voxels have a row; those beyond the grid have none."""
-        bits = np.unpackbits(
-            self.store.tables.mask[brick], bitorder="little", count=self.bricks.voxels
-        )
         x, y, z = self.held(brick)
-        return bits.view(np.bool_).reshape((self.bricks.edge,) * 3)[:x, :y, :z]
+        return self._rows.mask(brick)[:x, :y, :z]
 
     def chosen_rows(self, brick: int, chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
         """Rows, counted in the brick, of the voxels [nx, ny, nz] that are `chosen` and active."""
@@ -82,14 +78,20 @@ class BrickReader:
         return rank[chosen & active]
 
     def rows(self, brick: int, name: str) -> NDArray[Any]:
-        """All rows of a brick of "rows/density" or "rows/sh"."""
-        low, high = (int(row) for row in self.store.tables.row_start[brick : brick + 2])
-        per_chunk = self.store.specs[name].chunk_shape[0]
-        parts = []
-        for chunk in range(low // per_chunk, -(-high // per_chunk)):
-            first = chunk * per_chunk
-            parts.append(self._chunk(name, chunk)[max(low - first, 0) : high - first])
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        """All rows of a brick of "rows/density" or "rows/sh", see `BrickRows.rows`."""
+        return self._rows.rows(name, brick)
+
+    def check_all(self, tell: Progress) -> None:
+        """Hold every brick against its digest, in order: before neighbours are asked for, whose
+        coefficients would have to be read for nothing else, again and again.
+
+        Raises
+        ------
+        BrickCorrupt : one does not match, or a chunk of it is damaged.
+        """
+        for brick in range(self.n_bricks):
+            self._rows.check(brick)
+            tell("check", brick + 1, self.n_bricks)
 
     def density(self, brick: int) -> NDArray[np.float32]:
         """Density of each voxel (per world unit), 0 where there is no row."""
@@ -136,16 +138,6 @@ class BrickReader:
         if at < found.shape[axis]:
             values[...] = np.take(found, [at], axis)
         return values
-
-    def _chunk(self, name: str, chunk: int) -> NDArray[Any]:
-        kept = self._kept[name]
-        if chunk in kept:
-            kept.move_to_end(chunk)
-        else:
-            if len(kept) >= self._most[name]:
-                kept.popitem(last=False)
-            kept[chunk] = self.store.read_chunk(name, chunk)
-        return kept[chunk]
 
 
 def refuse_beyond(planned_bytes: int, allowed_bytes: int, *, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
@@ -20,13 +20,17 @@ _NO_PICTURE = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, 
 
 
 def found_pixels(path: Path) -> str | None:
-    """Size of a picture of `plenostream render`, and what pixels a PNG has, as `pixels_in_words` says it;
-    None where it is none."""
+    """Size of a picture of `plenostream render`, what pixels a PNG has, and what an OpenEXR or .npz holds,
+    all of which is read, as `pixels_in_words` says it; None where it is none."""
     size = found_size(path)
     if size is None:
         return None
+    try:
+        held = _held(path)
+    except _NO_PICTURE:
+        return None
     bits, channels = _png_pixel(path)
-    return pixels_in_words(*size, bits=bits, channels=channels)
+    return pixels_in_words(*size, bits=bits, channels=channels, held=held)
 
 
 def found_size(path: Path) -> Size | None:
@@ -55,10 +59,25 @@ def _png_pixel(path: Path) -> tuple[int, int]:
     return bits, _PNG_CHANNELS.get(colours, 0)
 
 
-def pixels_in_words(width: int, height: int, *, bits: int = 0, channels: int = 0) -> str:
-    """A size, with what a pixel has where that is known."""
+def pixels_in_words(
+    width: int, height: int, *, bits: int = 0, channels: int = 0, held: Iterable[str] = ()
+) -> str:
+    """A size, with what a pixel has, and the names of what is `held` of each, where that is known."""
     each = f" of {channels} x {bits} bits" if bits else ""
-    return f"{width}x{height} pixels{each}"
+    names = " ".join(sorted(held))
+    return f"{width}x{height} pixels{each}" + (f" ({names})" if names else "")
+
+
+def _held(path: Path) -> list[str]:
+    """Names of what a picture holds by name, which is read: a header may be there without the rest."""
+    ending = path.suffix.lower()
+    if ending == ".exr":
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            return list(file.channels())
+    if ending == ".npz":
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            return [name for name in archive.files if archive[name].size]
+    return []
 
 
 def _exr_size(path: Path) -> Size:
@@ -74,7 +93,8 @@ def _array_size(path: Path) -> Size | None:
 
 
 def _archive_size(path: Path) -> Size | None:
-    with np.load(path, allow_pickle=False) as archive:
+    # Opened here: of what is no archive, NumPy leaves the file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         shape: tuple[int, ...] = archive[archive.files[0]].shape if archive.files else ()
     return (shape[1], shape[0]) if len(shape) >= 2 else None
 

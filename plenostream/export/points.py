@@ -46,6 +46,8 @@ def write_points(
     )
     edge = float((1 / reader.meta.grid.scale).min())
     ply = PlyWriter(file, {"vertex": record}, comment="voxels of a plenostream scene")
+    if options.normals:
+        reader.check_all(tell)
     n_points = 0
     for brick in range(reader.n_bricks):
         chosen = _chosen(reader, brick, floor)

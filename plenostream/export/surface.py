@@ -81,6 +81,7 @@ def surface_pieces(
     fixed = reader.planned_bytes()
     refuse_beyond(2 * fixed, host_bytes, what="making a mesh")
     batch_bytes = min((host_bytes - fixed) // 2, _LARGEST_BATCH)
+    reader.check_all(tell)
     weld = _Weld(reader)
     batch: list[_BrickSurface] = []
     n_bytes, slab = 0, 0

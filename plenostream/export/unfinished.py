@@ -20,6 +20,7 @@ from plenostream.errors import InvalidInput, OutputError, printable
 from plenostream.export.film import FilmWriter, film_output
 from plenostream.export.film_codecs import film_codec
 from plenostream.export.frame_sizes import found_pixels, pixels_in_words
+from plenostream.export.picture_files import LAYERS
 from plenostream.export.stills import StillWriter, still_output
 from plenostream.export.targets import Target, frame_files
 from plenostream.options import FileOptions
@@ -75,7 +76,8 @@ def missing_frames(target: Target, sizes: Sizes) -> list[int]:
     Raises
     ------
     InvalidInput : as for `kept_frames`.
-    OutputError : a frame that is there is no picture of its size and pixels: it is of another render.
+    OutputError : a frame that is there is no picture of its size and pixels, cut short, or without one
+        of the outputs: it is of another render.
     """
     kept = kept_frames(target)
     missing = []
@@ -96,6 +98,10 @@ def missing_frames(target: Target, sizes: Sizes) -> list[int]:
 
 def _asked_pixels(kept: Target, size: tuple[int, int]) -> str:
     """What `found_pixels` says of a frame of this size."""
+    if kept.kind == "exr":
+        return pixels_in_words(*size, held=[c for name in kept.outputs for c in LAYERS[name]])
+    if kept.kind == "npz":
+        return pixels_in_words(*size, held=kept.outputs)
     if kept.kind != "png":
         return pixels_in_words(*size)
     return pixels_in_words(*size, bits=kept.options.png_bits, channels=_CHANNELS[kept.colours])

@@ -8,7 +8,7 @@ has `size - 1` cells, and brick b of edge B covers cells [b B, (b + 1) B).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Integral
 
 import numpy as np
@@ -98,16 +98,14 @@ class BrickGrid:
     """Voxels per axis of the whole grid."""
     brick_size: int
     """Cells per axis of a brick, B: 8, 16 or 32."""
+    shape: tuple[int, int, int] = field(init=False, repr=False, compare=False)
+    """Bricks per axis: ceil((size - 1) / B). Kept: it is asked for with every box of voxels."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.brick_size, Integral) or self.brick_size not in BRICK_SIZES:
             raise InvalidInput(f"brick size is {self.brick_size}; expected one of {BRICK_SIZES}")
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Bricks per axis: ceil((size - 1) / B)."""
         x, y, z = (-(-(n - 1) // self.brick_size) for n in self.size)
-        return x, y, z
+        object.__setattr__(self, "shape", (x, y, z))
 
     @property
     def edge(self) -> int:

@@ -1,14 +1,15 @@
-"""Bricks of an open scene by their places: masks, and rows through a few chunks kept decoded."""
+"""Bricks of an open scene: by their places, masks, and rows through a few chunks kept decoded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.errors import BrickCorrupt
+from plenostream.format.brick_damage import matches_digest, naming_brick, no_match
 from plenostream.format.layout import ROW_ARRAYS, SceneMeta, array_specs
 from plenostream.format.reader import SceneStore
 
@@ -27,21 +28,26 @@ def cached_chunks(meta: SceneMeta, allowed_bytes: int) -> tuple[int, int]:
 
 
 class BrickRows:
-    """Memory: `n_chunks` decoded chunks of each array of rows, and a key a brick.
+    """Memory: `n_chunks` decoded chunks of each array of rows, and a key a brick; of densities
+    `n_density_chunks`, if that is given: they are small, and neighbours ask for them, too.
 
     Safe from several threads at once.
     """
 
-    def __init__(self, store: SceneStore, *, n_chunks: int) -> None:
-        self._tables, self.bricks = store.tables, store.meta.bricks
+    def __init__(
+        self, store: SceneStore, *, n_chunks: int, n_density_chunks: int | None = None
+    ) -> None:
+        kept = {"rows/density": n_density_chunks or n_chunks, "rows/sh": n_chunks}
+        self._store, self._tables, self.bricks = store, store.tables, store.meta.bricks
         keys = self._keys(store.tables.index.astype(np.int64))
         self._order = np.argsort(keys)
         self._sorted = keys[self._order]
-        self._chunks: dict[str, Callable[[int], NDArray[Any]]] = {
-            name: lru_cache(maxsize=n_chunks)(partial(store.read_chunk, name))
+        self._chunks = {
+            name: lru_cache(maxsize=kept[name])(partial(store.read_chunk, name))
             for name in ROW_ARRAYS
         }
         self._chunk_rows = {name: store.specs[name].chunk_shape[0] for name in self._chunks}
+        self._sound = np.zeros(len(keys), np.bool_)
 
     def within(
         self, lower: tuple[int, ...], upper: tuple[int, ...]
@@ -67,15 +73,61 @@ class BrickRows:
         return bits.view(np.bool_).reshape((self.bricks.edge,) * 3)
 
     def rows(self, name: str, brick: int) -> NDArray[Any]:
-        """All rows of a brick, of ``rows/density`` or ``rows/sh``."""
-        start = int(self._tables.first_row[brick])
-        stop = start + int(self._tables.row_start[brick + 1] - self._tables.row_start[brick])
+        """All rows of a brick, of ``rows/density`` or ``rows/sh``.
+
+        The first time, both are held against the brick's digest.
+
+        Raises
+        ------
+        BrickCorrupt : a chunk cannot be read, or the brick does not match its digest; named.
+        """
+        self.check(brick)
+        return self._read(name, brick)
+
+    def check(self, brick: int) -> None:
+        """Hold the rows of a brick against its digest, unless that was done; BrickCorrupt as `rows`.
+
+        What does not match is read again, as often as the source is worth it (`n_attempts`).
+        """
+        for _ in range(self._store.source.n_attempts):
+            if self._sound[brick]:
+                return
+            density, sh = (self._read(name, brick) for name in ROW_ARRAYS)
+            self._sound[brick] = matches_digest(self._tables, brick, density, sh)
+            if not self._sound[brick]:
+                self._forget(brick)
+        if not self._sound[brick]:
+            raise no_match(self._store, brick)
+
+    def chunk(self, name: str, chunk: int) -> NDArray[Any]:
+        """The values of a whole chunk, not held against any digest; BrickCorrupt as `read_chunk`."""
+        return self._chunks[name](chunk)
+
+    def _read(self, name: str, brick: int) -> NDArray[Any]:
+        """`rows`, not looked at."""
+        first, stop = self._span(brick)
         size = self._chunk_rows[name]
-        parts = [
-            self._chunks[name](chunk)[max(0, start - chunk * size) : stop - chunk * size]
-            for chunk in range(start // size, (stop - 1) // size + 1)
-        ]
+        try:
+            parts = [
+                self._chunks[name](chunk)[max(0, first - chunk * size) : stop - chunk * size]
+                for chunk in range(first // size, (stop - 1) // size + 1)
+            ]
+        except BrickCorrupt as error:
+            raise naming_brick(self._store, error, np.array([brick])) from error
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _span(self, brick: int) -> tuple[int, int]:
+        """First row of a brick, and the one after its last."""
+        first, count = self._tables.rows_of(np.array([brick]))
+        return int(first[0]), int(first[0] + count[0])
+
+    def _forget(self, brick: int) -> None:
+        """Have what a brick's rows lie in come anew: from afar, where the scene is."""
+        first, stop = self._span(brick)
+        for name, size in self._chunk_rows.items():
+            self._chunks[name].cache_clear()
+            for chunk in range(first // size, (stop - 1) // size + 1):
+                self._store.forget_chunk(name, chunk)
 
     def owned(self, place: tuple[int, int, int]) -> tuple[int, int, int]:
         """Voxels along each axis that the brick at a place owns: the last one its apron, too."""

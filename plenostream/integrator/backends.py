@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plenostream.errors import DeviceError, InvalidInput
 from plenostream.integrator.interface import CPU_BYTES, Integrator, Light, SampleRule, SceneShape
@@ -32,6 +32,8 @@ class ChosenBackend:
     name: str
     why: str = ""
     """Empty where nothing needs saying."""
+    on_host: bool = False
+    """Whether what it takes of its device is memory of the host: that is so on a CPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,8 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
         raise InvalidInput(
             "opacities that add up (model nvol) have no derivatives here; those of the model cuvol do"
         )
-    return _MAKERS[chosen.name](terms), chosen
+    integrator = _MAKERS[chosen.name](terms)
+    return integrator, replace(chosen, on_host=_is_cpu(terms.device))
 
 
 def _fastest(terms: Terms) -> ChosenBackend:

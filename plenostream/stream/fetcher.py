@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from plenostream.errors import BrickCorrupt, InternalError
-from plenostream.format.digests import brick_digest
+from plenostream.format.brick_damage import matches_digest, naming_brick, no_match
 from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
 from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
@@ -137,7 +137,7 @@ class BrickFetcher(Closing):
             # the next time.
             self._chunks.forget([key for key, _ in self._chunks_of(strangers)])
             if not left:
-                raise self._no_match(int(strangers[0]))
+                raise no_match(self._store, int(strangers[0]))
         self._checked_at[ids] = now
         return rows
 
@@ -173,7 +173,7 @@ class BrickFetcher(Closing):
                         for low, high, at in keys[key]:
                             out[key[0]][at : at + high - low] = values[low:high]
         except BrickCorrupt as error:
-            raise self._with_brick(error, ids) from error
+            raise naming_brick(self._store, error, ids) from error
         finally:
             self._chunks.unwant([(key, 1) for key in list(keys)[n_held:]])
         return BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
@@ -213,27 +213,6 @@ class BrickFetcher(Closing):
             self._n_requests[requested] -= 1
             self._chunks.unwant(self._chunks_of(requested))
 
-    def _name(self, brick_id: int) -> str:
-        place = ", ".join(map(str, self._store.tables.index[brick_id].tolist()))
-        return f"brick {self._store.tables.scene_number(brick_id)} at ({place})"
-
-    def _with_brick(self, error: BrickCorrupt, ids: NDArray[np.int64]) -> BrickCorrupt:
-        """The same error, with the first of the bricks that needs the chunk."""
-        if error.array is None or error.chunk is None:
-            return error
-        chunk_rows = self._store.specs[error.array].chunk_shape[0]
-        first, count = self._store.tables.rows_of(ids)
-        touches = (first < (error.chunk + 1) * chunk_rows) & (
-            first + count > error.chunk * chunk_rows
-        )
-        brick_id = int(ids[touches][0])
-        return BrickCorrupt(
-            f"{error} It holds rows of {self._name(brick_id)}.",
-            array=error.array,
-            chunk=error.chunk,
-            brick_id=self._store.tables.scene_number(brick_id),
-        )
-
     def _last_decoded(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """When the last of each brick's chunks was decoded, [k]."""
         first, count = self._store.tables.rows_of(ids)
@@ -254,20 +233,10 @@ class BrickFetcher(Closing):
         for place in np.flatnonzero(due).tolist():
             brick_id = int(ids[place])
             mine = slice(bounds[place], bounds[place + 1])
-            digest = brick_digest(
-                tables.index[brick_id], tables.mask[brick_id], rows.density[mine], rows.sh[mine]
-            )
-            if digest != tables.digest[brick_id]:
+            density, sh = rows.density[mine], rows.sh[mine]
+            if not matches_digest(tables, brick_id, density, sh):
                 found.append(brick_id)
         return np.array(found, np.int64)
-
-    def _no_match(self, brick_id: int) -> BrickCorrupt:
-        return BrickCorrupt(
-            f"{self._store.path}: {self._name(brick_id)} does not match its digest: its rows are not "
-            "those that were written there. Convert the checkpoint again, or copy the scene again from "
-            "where it is whole.",
-            brick_id=self._store.tables.scene_number(brick_id),
-        )
 
 
 def _in_order(spans: dict[str, Spans]) -> dict[ChunkKey, list[tuple[int, int, int]]]:

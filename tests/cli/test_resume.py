@@ -170,6 +170,23 @@ def test_frame_of_another_render_is_refused(
     assert "frame_0001.png is no picture" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["exr", "npz"])
+def test_frame_that_does_not_open_or_lacks_an_output_is_refused(
+    drawn: Paper, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    asked = ("render", "s", tmp_path / "out", "--orbit", 2, "--size", "32x24", "--format", kind)
+    assert run(*asked, "--outputs", "rgb,depth") == 0
+    drawn.cameras.clear()
+    assert run(*asked, "--outputs", "rgb,alpha,depth", "--resume") == 1
+    assert f"frame_0000.{kind} has 32x24 pixels (" in capsys.readouterr().err
+    frame = tmp_path / "out" / f"frame_0001.{kind}"
+    whole = frame.read_bytes()
+    frame.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    assert run(*asked, "--outputs", "rgb,depth", "--resume") == 1
+    assert f"frame_0001.{kind} is no picture" in capsys.readouterr().err
+    assert drawn.cameras == []
+
+
 @pytest.mark.parametrize(
     ("film", "flags", "message"),
     [

@@ -106,10 +106,31 @@ def test_error_of_pruning_by_density_is_measured_too(tmp_path: Path) -> None:
 
 def test_memory_too_small_for_the_views_is_said_with_what_would_do(tmp_path: Path) -> None:
     write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
-    small = ps.EditOptions(host_memory="1MB")
+    small = ps.EditOptions(host_memory="80MB")
+    large = [camera.resized(4000, 3000) for camera in VIEWS]
     with pytest.raises(ps.BudgetError, match="a third of host_memory") as refused:
-        prune(tmp_path / "s", tmp_path / "out", small, min_weight=0.1, cameras=VIEWS)
-    assert refused.value.allowed_bytes <= 1_000_000 < refused.value.smallest_bytes
+        prune(tmp_path / "s", tmp_path / "out", small, min_weight=0.1, cameras=large)
+    assert refused.value.allowed_bytes <= 80_000_000 < refused.value.smallest_bytes
+    assert [path.name for path in tmp_path.iterdir()] == ["s"]
+
+
+@pytest.mark.parametrize("way", [{"min_weight": 0.1}, {"min_density": 6.0}], ids=str)
+def test_memory_too_small_for_bricks_is_said_before_views_are_drawn(
+    tmp_path: Path, way: dict[str, float]
+) -> None:
+    write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
+    told: list[str] = []
+    small = ps.EditOptions(host_memory="50MB")
+    with pytest.raises(ps.BudgetError, match="at least, and 50 MB are allowed"):
+        prune(
+            tmp_path / "s",
+            tmp_path / "out",
+            small,
+            cameras=VIEWS,
+            progress=lambda step, done, total: told.append(step),
+            **way,
+        )
+    assert told == []
     assert [path.name for path in tmp_path.iterdir()] == ["s"]
 
 

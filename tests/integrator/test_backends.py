@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import jax
 import pytest
 
 import plenostream as ps
@@ -27,6 +28,7 @@ def test_backend_that_is_asked_for_draws_and_says_so(path: Path, backend: Backen
     with ps.open_scene(path) as scene, ps.Renderer(scene, stream=stream) as renderer:
         assert renderer.backend.name == backend
         assert renderer.backend.why == ""
+        assert renderer.backend.on_host == (jax.default_backend() == "cpu")
         assert renderer.render(VIEW).stats.backend == backend
 
 

@@ -176,7 +176,7 @@ def test_brick_is_held_against_its_digest_once_for_each_time_it_is_decoded(
         checked.append(1)
         return digests.brick_digest(*args)
 
-    monkeypatch.setattr("plenostream.stream.fetcher.brick_digest", noting)
+    monkeypatch.setattr("plenostream.format.brick_damage.brick_digest", noting)
     ids = np.arange(store.meta.n_bricks)
     cache_bytes = {"smallest": smallest_cache_bytes(store), "large": LARGE}[cache]
     counts = []

@@ -37,13 +37,13 @@ from plenostream.importers.arrays.tiles import TiledVoxels
 from plenostream.importers.arrays.values import ValueForm
 from plenostream.importers.levels.make import finish_scene, levels_asked
 from plenostream.importers.packing.report import ConvertReport
-from plenostream.importers.packing.sizing import check_disk
+from plenostream.importers.packing.sizing import check_disk, plan_memory
 from plenostream.importers.packing.slab import SlabJob
 from plenostream.importers.packing.steps import pack_scene, plan_slabs, published
-from plenostream.options import ConvertOptions
+from plenostream.options import ConvertOptions, EditOptions
 from plenostream.results import Progress
 
-__all__ = ["DescribedSource", "make_scene"]
+__all__ = ["DescribedSource", "box_width", "make_scene"]
 
 _WORK_VERSION = 1
 """Of the files that unfinished work consists of: raised when what one of them holds changes."""
@@ -80,6 +80,29 @@ class DescribedSource:
     """A basis that is no spherical harmonics, whose chunks `open` writes."""
 
 
+def box_width(
+    bricks: BrickGrid, form: ValueForm, options: ConvertOptions | EditOptions, *, held_bytes: int
+) -> int:
+    """Voxels along y and z of the boxes that a source is asked for, which keeps `held_bytes` itself.
+
+    Raises
+    ------
+    BudgetError : boxes of a brick do not fit the memory, or not even packing next to nothing does. What
+        packing takes more than that is known once all voxels are gathered.
+    """
+    plan_memory(
+        bricks,
+        row_bytes=form.row_bytes,
+        slab_voxels=0,
+        slab_rows=0,
+        workers=1,
+        allowed_bytes=options.host_bytes,
+        sending_bytes=0,
+        widest=_WIDEST_COLUMN,
+    )
+    return widest_boxes(bricks, form, allowed_bytes=options.host_bytes, held_bytes=held_bytes)
+
+
 def make_scene(
     target: PathLike,
     grid: GridSpec,
@@ -99,9 +122,7 @@ def make_scene(
     staging = open_staging(target, overwrite=options.overwrite)
     bricks = BrickGrid(size=grid.size, brick_size=options.brick_size)
     form = source.form
-    width = widest_boxes(
-        bricks, form, allowed_bytes=options.host_bytes, held_bytes=source.held_bytes
-    )
+    width = box_width(bricks, form, options, held_bytes=source.held_bytes)
     journal = {
         "writer": __version__,
         "work": _WORK_VERSION,

@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from benchmarks.commands.flags import ORBIT, cameras_asked, json_option, rounds_option
+from benchmarks.commands.flags import (
+    ORBIT,
+    cameras_asked,
+    json_option,
+    rounds_option,
+    workers_option,
+)
 from benchmarks.commands.telling import save, say, tell
 from plenostream.cli.parameters import record_options, rule_option, take_record
 from plenostream.cli.viewpoints import camera_options
@@ -20,12 +26,12 @@ __all__ = ["cluster", "simulate", "subvolumes"]
 @click.command()
 @click.argument("place", metavar="SCENE")
 @camera_options
-@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@workers_option("1,2")
 @rounds_option
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @json_option
-def cluster(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+def cluster(place: str, workers: list[int], rounds: int, target: Path | None, **flags: Any) -> None:
     """Say how much faster workers of one core draw a film of a SCENE than the first number of them.
 
     Films by each of the numbers of --workers take turns. An orbit of 60 views unless said.
@@ -37,7 +43,7 @@ def cluster(place: str, workers: str, rounds: int, target: Path | None, **flags:
     found = measure_cluster(
         place,
         cameras_asked(place, flags, orbit=ORBIT),
-        workers=[int(number) for number in workers.split(",")],
+        workers=workers,
         options=options,
         stream=stream,
         rounds=rounds,
@@ -49,12 +55,14 @@ def cluster(place: str, workers: str, rounds: int, target: Path | None, **flags:
 @click.command()
 @click.argument("place", metavar="SCENE")
 @camera_options
-@click.option("--workers", metavar="NUMBERS", default="1,2", show_default=True)
+@workers_option("1,2")
 @rounds_option
 @record_options(RenderOptions)
 @record_options(StreamOptions)
 @json_option
-def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **flags: Any) -> None:
+def subvolumes(
+    place: str, workers: list[int], rounds: int, target: Path | None, **flags: Any
+) -> None:
     """Say what a SCENE costs that workers of one core keep together, each a set of its bricks.
 
     Films by each of the numbers of --workers take turns; what is compared with is the first. Eight views
@@ -67,7 +75,7 @@ def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **fla
     found = measure_subvolumes(
         place,
         cameras_asked(place, flags, orbit=8),
-        workers=[int(number) for number in workers.split(",")],
+        workers=workers,
         options=options,
         stream=stream,
         rounds=rounds,
@@ -78,14 +86,14 @@ def subvolumes(place: str, workers: str, rounds: int, target: Path | None, **fla
 
 @click.command()
 @click.argument("place", metavar="SCENE")
-@click.option("--workers", metavar="NUMBERS", default="1,10,100", show_default=True)
+@workers_option("1,10,100")
 @click.option("--copies", type=click.IntRange(1, 64), default=8, show_default=True)
 @click.option("--pictures", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @rule_option("--size", rule=SIZE, default=(1920, 1080), shown="1920x1080")
 @json_option
 def simulate(
     place: str,
-    workers: str,
+    workers: list[int],
     copies: int,
     pictures: int,
     size: tuple[int, int],
@@ -101,7 +109,7 @@ def simulate(
 
     found = simulate_split(
         place,
-        workers=[int(number) for number in workers.split(",")],
+        workers=workers,
         copies=copies,
         pictures=pictures,
         size=size,

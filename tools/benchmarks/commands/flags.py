@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from plenostream.cli.viewpoints import choose_cameras
 
-__all__ = ["ORBIT", "ROOT", "cameras_asked", "json_option", "line_options", "rounds_option"]
+__all__ = [
+    "ORBIT",
+    "ROOT",
+    "cameras_asked",
+    "json_option",
+    "line_options",
+    "rounds_option",
+    "workers_option",
+]
 
 ROOT = Path(__file__).resolve().parents[3]
 """The checkout."""
 ORBIT = 60
 """Views around the scene, unless others are asked for."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 json_option = click.option(
     "--json",
@@ -50,6 +61,20 @@ def line_options(command: Any) -> Any:
         help="Megabytes a second that all answers together come with.",
     )
     return latency(rate(command))
+
+
+def workers_option(default: str) -> Callable[[Command], Command]:
+    """Decorator that gives a command --workers: numbers, separated by commas, each 1 or more."""
+
+    def numbers(context: click.Context, flag: click.Parameter, text: str) -> list[int]:
+        parts = text.split(",")
+        if not all(part.isdecimal() and int(part) > 0 for part in parts):
+            raise click.BadParameter(f"{text!r}; expected numbers of workers, such as {default}")
+        return [int(part) for part in parts]
+
+    return click.option(
+        "--workers", metavar="NUMBERS", default=default, show_default=True, callback=numbers
+    )
 
 
 def cameras_asked(place: str, flags: dict[str, Any], *, orbit: int) -> list[Any]:
