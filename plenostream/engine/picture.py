@@ -32,6 +32,8 @@ from plenostream.results import FrameStats
 
 __all__ = ["PictureJob", "Pixels"]
 
+_TILES_AT_ONCE = 256
+"""Tiles without bricks that layers are put behind together; bounds what is made for them."""
 _LEFT_OF_THE_PICTURE = np.full((1, 2), -TILE, np.int32)
 """Corner of a tile that has no pixels."""
 Make = Callable[..., tuple[Any, Any, Any]]
@@ -47,6 +49,15 @@ def _some_of(make: Make) -> Make:
         return origins, directions, seen & wanted.reshape(-1)
 
     return some
+
+
+def _numbered(tiles: NDArray[np.int64], place: Place) -> Place:
+    """Takes tiles by their places in `tiles`, and hands them on by their numbers there."""
+
+    def put(some: Finished) -> None:
+        place(replace(some, tile=tiles[some.tile]))
+
+    return put
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +92,8 @@ class Pixels:
 
     def fill(self, rgb: NDArray[np.float32]) -> None:
         """Have all pixels be what a ray sees that meets nothing before a colour [3]."""
-        self.rgb[...] = rgb
+        n = self.samples * self.samples
+        self.rgb[...] = np.broadcast_to(rgb, (1, n, 3)).mean(1) if n > 1 else rgb
         self.alpha[...] = self.depth[...] = 0.0
 
     def put(self, some: Finished, *, first: int = 0) -> None:
@@ -136,7 +148,7 @@ class PictureJob:
         """Raises BudgetError where the picture does not fit; allocates nothing. Of the scene's bricks,
         those `left_out` [n] are not drawn. What is drawn `in_parts` is drawn by `part` alone."""
         self._session = session
-        self._left_out = left_out
+        self._left_out, self._in_parts = left_out, in_parts
         self._picture_camera = camera
         self._samples = n = session.options.samples
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
@@ -145,16 +157,16 @@ class PictureJob:
         nobody = np.zeros((0, TILE_RAYS), np.bool_)
         self._kind = self._some_rays(self.rays(0, 0), nobody) if in_parts else self.rays(0, 0)
         self.layout: Layout = session.planner.picture(
-            self._kind, camera.width, camera.height, samples=n
+            self._kind, camera.width, camera.height, samples=n, whole=in_parts
         )
 
     def plan(self) -> RenderPlan:
         """What the picture will take."""
         layout, pages = self.layout, self._session.pages
         sizes, costs = layout.sizes, self._session.integrator.device_costs(self._kind)
-        waves, shown = 0, np.zeros(len(pages), bool)
-        for top, bottom in self._bands():
-            view = self.view(top, bottom)
+        n_bands, waves, shown = 0, 0, np.zeros(len(pages), bool)
+        for _, _, view in self._bands(every=self._in_parts):
+            n_bands += 1
             room = {"n_slots": sizes.n_slots, "n_pages": sizes.n_pages - 1}
             waves += len(plan_waves(view.shells, pages[view.bricks], **room))
             shown[view.bricks] = True
@@ -168,7 +180,7 @@ class PictureJob:
             smallest_host_bytes=layout.host.needs.smallest_bytes,
             working_set_bytes=n_shown * costs.slot_bytes + n_pages * costs.page_bytes,
             n_slots=sizes.n_slots,
-            n_bands=layout.n_bands,
+            n_bands=n_bands,
             bricks_visible=n_shown,
             waves=waves,
         )
@@ -176,12 +188,15 @@ class PictureJob:
     def draw(
         self, oversight: Oversight = UNWATCHED, turn: Callable[[Lot], Lot] | None = None
     ) -> tuple[Pixels, FrameStats]:
-        """The picture, and what it cost; `turn` as in `RaysJob.draw`."""
+        """The picture, and what it cost; `turn` as in `RaysJob.draw`: its lots have all rays of the
+        picture, others only those of tiles that may see a brick."""
         oversight.begin(self._camera.width * self._camera.height)
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        lots = self._lots(pixels) if turn is None else map(turn, self._lots(pixels))
+        lots = self._lots(pixels, oversight, every=turn is not None)
+        if turn is not None:
+            lots = map(turn, lots)
         stats = self._session.draw(self.layout, lots, held, oversight)
         return pixels.cut(self._picture_camera), stats
 
@@ -206,36 +221,69 @@ class PictureJob:
         if not len(tiles):
             return None
 
-        def put(some: Finished) -> None:
-            place(replace(some, tile=tiles[some.tile]))
-
         rays = self._some_rays(self.rays(top, bottom, tiles=tiles), wanted[tiles])
         return Lot(
             rays=replace(rays, between=between),
             n_rays=(bottom - top) * self._camera.width,
             views=(TilesView(view, tiles),).__iter__,
             has_one_view=True,
-            place=put,
+            place=_numbered(tiles, place),
             behind=behind,
         )
 
-    def _bands(self) -> Iterator[tuple[int, int]]:
-        """Pixel rows [top, bottom) that are drawn together."""
-        height = self.layout.band_rows * TILE
-        for top in range(0, self._camera.height, height):
-            yield top, min(top + height, self._camera.height)
+    def _bands(self, *, every: bool) -> Iterator[tuple[int, int, CameraView]]:
+        """Pixel rows [top, bottom) that are drawn together, as many as there is room for, with what they
+        see; `every`: with room for all tiles, whether they may see a brick or not."""
+        height, rows = self._camera.height, -(-self._camera.height // TILE)
+        whole, n_tiles = self.view(0, height), self.layout.sizes.n_tiles
+        seen = np.ones(whole.n_tiles, np.bool_) if every else whole.tiles_seen()
+        before = np.concatenate([[0], np.cumsum(seen.reshape(rows, -1).sum(1))])
+        first = 0
+        while first < rows:
+            # Whatever is in a row, there is room for it.
+            end = int(np.searchsorted(before, before[first] + n_tiles, "right")) - 1
+            top, bottom = first * TILE, min(end * TILE, height)
+            yield top, bottom, whole if end - first == rows else self.view(top, bottom)
+            first = end
 
-    def _lots(self, pixels: Pixels) -> Iterator[Lot]:
+    def _lots(self, pixels: Pixels, oversight: Oversight, *, every: bool) -> Iterator[Lot]:
+        """Rays that are drawn together; the tiles that are not drawn are filled in beside."""
         columns = -(-self._camera.width // TILE)
-        for top, bottom in self._bands():
-            view = self.view(top, bottom)
-            rays = self.rays(top, bottom, seen=view.tiles_seen())
+        layers = self._session.store.root.meta.background is not None
+        if not layers:
+            pixels.fill(np.array(self._session.options.background_rgb, np.float32))
+        for top, bottom, view in self._bands(every=every):
+            place = partial(pixels.put, first=top // TILE * columns)
+            seen = np.ones(view.n_tiles, np.bool_) if every else view.tiles_seen()
+            tiles = np.flatnonzero(seen)
             yield Lot(
-                rays=rays,
+                rays=self.rays(top, bottom, tiles=tiles),
                 n_rays=(bottom - top) * self._camera.width,
-                views=(view,).__iter__,
+                views=(TilesView(view, tiles),).__iter__,
                 has_one_view=True,
-                place=partial(pixels.put, first=top // TILE * columns),
+                place=_numbered(tiles, place),
+            )
+            if layers:
+                self._put_empty(top, bottom, np.flatnonzero(~seen), place, oversight)
+
+    def _put_empty(
+        self, top: int, bottom: int, tiles: NDArray[np.int64], place: Place, oversight: Oversight
+    ) -> None:
+        """Hand over `tiles` of the pixel rows [top, bottom) that show nothing but what is behind bricks."""
+        rays, room = self.rays(top, bottom, tiles=tiles), self.layout.host.background_bytes
+        put, behind = self._session.behind(rays, _numbered(tiles, place), room)
+        nothing = self._session.aovs.nothing
+        for start in range(0, len(tiles), _TILES_AT_ONCE):
+            oversight.check()
+            plane = (min(_TILES_AT_ONCE, len(tiles) - start), TILE_RAYS)
+            put(
+                Finished(
+                    tile=np.arange(start, start + plane[0]),
+                    rgb=np.broadcast_to(behind, (*plane, 3)),
+                    depth=np.zeros(plane, np.float32),
+                    alpha=np.zeros(plane, np.float32),
+                    aovs=np.broadcast_to(nothing, (*plane, len(nothing))),
+                )
             )
 
     def rays(
@@ -243,7 +291,6 @@ class PictureJob:
         top: int,
         bottom: int,
         *,
-        seen: NDArray[np.bool_] | None = None,
         tiles: slice | NDArray[np.int64] = slice(None),
     ) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile, or of some of their `tiles`."""
@@ -253,7 +300,6 @@ class PictureJob:
                 per_tile=(tile_corners(self._camera, top, bottom)[tiles],),
                 nothing=(_LEFT_OF_THE_PICTURE,),
                 shared=self._ray_arrays,
-                seen=seen,
             )
         )
 
