@@ -64,7 +64,7 @@ class PlainIntegrator:
             fixed={},
             n_parts=1,
             part_bytes=0,
-            least_lot=4,
+            least_lot=1 << 30,
             any_pool=True,
         )
 
