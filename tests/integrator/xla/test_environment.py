@@ -117,6 +117,7 @@ def test_of_a_process_without_jax_is_finished_when_a_device_is_made() -> None:
         import jax
         print(jax.config.read("jax_cpu_enable_async_dispatch"))
     """
+    del os.environ["NPROC"]
     done = subprocess.run(
         [sys.executable, "-c", program], env=dict(os.environ), capture_output=True, text=True
     )
