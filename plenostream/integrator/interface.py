@@ -182,8 +182,6 @@ class RaySource:
     """One entry of each of them for a tile without rays."""
     shared: tuple[NDArray[Any], ...]
     """Arrays that are the same for all tiles."""
-    seen: NDArray[np.bool_] | None = None
-    """[n] of the tiles: false where no ray can meet a box of the scene; None: that is not known."""
     packets: bool = False
     """Whether `octant_keys` and `boxes_met` will be asked for: the rays have no common eye."""
     keys_only: bool = False

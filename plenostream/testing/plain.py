@@ -66,6 +66,8 @@ class PlainIntegrator:
             fixed={},
             n_parts=1,
             part_bytes=0,
+            least_lot=1 << 30,
+            any_pool=True,
         )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:

@@ -104,6 +104,7 @@ def drawn(scene: Path, **stream: object) -> NDArray[np.float32]:
         return dense(scene, opened.weights())
 
 
+@pytest.mark.cpu  # what `auto` takes there keeps weights
 def test_weights_are_those_of_the_samples(scene: Path, checkpoint: CheckpointArrays) -> None:
     expected = np.where(checkpoint.links >= 0, weights_by_definition(checkpoint), 0)
     seen = drawn(scene)
@@ -111,6 +112,7 @@ def test_weights_are_those_of_the_samples(scene: Path, checkpoint: CheckpointArr
     np.testing.assert_allclose(seen, expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.cpu
 def test_streamed_they_are_the_same_to_the_last_bit_for_any_threads(scene: Path) -> None:
     few = {"n_threads": 1, "device_memory": 50_000}
     with weighing(scene, **few) as opened, pytest.raises(BudgetError) as refused:
@@ -124,7 +126,7 @@ def test_streamed_they_are_the_same_to_the_last_bit_for_any_threads(scene: Path)
         assert 0 < slots < opened._store.meta.n_bricks / 4
     with (
         ps.open_scene(scene) as held,
-        ps.Renderer(held, stream=ps.StreamOptions(precision="float32")) as renderer,
+        ps.Renderer(held, stream=ps.StreamOptions(device="cpu", precision="float32")) as renderer,
     ):
         for camera, picture in zip(CAMERAS, pictures, strict=True):
             np.testing.assert_array_equal(renderer.render(camera).rgb, picture)

@@ -311,7 +311,7 @@ class Counts(Structure):
 
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
-    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
+    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_int32, c_int32),
     "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
     "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch), POINTER(Back)),

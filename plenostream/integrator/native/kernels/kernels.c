@@ -34,12 +34,12 @@ static const uint8_t NEIGHBOURS[TILE_RAYS] = {
 
 KERNEL(measure, uint8_t *distance, const int32_t *n) { measure(distance, n); }
 
-/* Set up the `tiles` [n] with the rays of `world`. */
-KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, const int32_t *tiles, int32_t n)
+/* Set up the tiles [first, first + n) with the rays of `world`. */
+KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, int32_t first, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
-        rays->live[tiles[i]] =
-            (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, tiles[i]));
+        rays->live[first + i] =
+            (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, first + i));
 }
 
 /* Sort keys [n, 64] of n tiles of rays; they get no state. */
