@@ -97,7 +97,7 @@ def box_width(
         slab_rows=0,
         workers=1,
         allowed_bytes=options.host_bytes,
-        sending_bytes=0,
+        beside_bytes=0,
         widest=_WIDEST_COLUMN,
     )
     return widest_boxes(bricks, form, allowed_bytes=options.host_bytes, held_bytes=held_bytes)
