@@ -158,10 +158,9 @@ def test_bricks_that_leave_the_pool_hand_over_what_they_weigh(
         np.testing.assert_allclose(dense(scene, weights), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("backend", ["warp", "xla"])
-def test_backends_that_keep_no_weights_are_refused_by_name(scene: Path, backend: str) -> None:
+def test_a_backend_that_keeps_no_weights_is_refused_by_name(scene: Path) -> None:
     with (
-        pytest.raises(DeviceError, match=f"backend {backend} keeps no weights"),
-        weighing(scene, backend=backend),
+        pytest.raises(DeviceError, match="backend xla keeps no weights .* native and warp do"),
+        weighing(scene, backend="xla"),
     ):
         pass
