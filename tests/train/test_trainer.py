@@ -88,6 +88,29 @@ def test_rows_brought_to_bricks_in_the_pool_are_those_of_bricks_brought_anew(
     assert rows_of(renewed) == rows_of(anew)
 
 
+@pytest.mark.slow
+def test_warp_trains_as_native_does(toy_views: Views, tmp_path: Path) -> None:
+    options = replace(QUICK, size=16, rays=256, views_a_step=4)
+    how: dict[str, Any] = {"n_threads": 1, "precision": "float32", "device": "cpu"}
+    readings, rows = [], []
+    for backend in ("native", "warp"):
+        stream = StreamOptions(backend=backend, **how)  # type: ignore[arg-type]
+        report = train(toy_views, tmp_path / backend, options, stream=stream)
+        assert report.backend == backend
+        readings.append(report.readings[-1])
+        with open_store(tmp_path / backend) as store:
+            names = ("rows/density", "rows/sh")
+            rows.append([store.read_chunk(name, 0).astype(np.float32) for name in names])
+    one, other = readings
+    assert one.voxels == other.voxels < 16**3
+    assert one.loss == pytest.approx(other.loss, rel=1e-4)
+    assert one.held_psnr == pytest.approx(other.held_psnr, abs=0.02)
+    # RMSprop divides by the root of squares: where these are tiny, so is what the sums agree in.
+    for mine, theirs in zip(*rows, strict=True):
+        far = np.abs(mine - theirs) > 1e-3 * np.abs(mine).max()
+        assert far.mean() < 0.02
+
+
 def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.zarr", tmp_path / "cut.zarr"
     train(toy_views, whole)
