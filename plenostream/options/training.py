@@ -178,7 +178,13 @@ class TrainOptions:
     ] = 8  # fmt: skip
     seed: Annotated[int, Whole(least=0, most=(1 << 32) - 1, help="Of what is random.")] = 0
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
-    resume: Annotated[bool, Truth(help="Go on with a training that was cut off.")] = False
+    resume: Annotated[
+        bool,
+        Truth(
+            help="Go on with a training that was cut off, or that has ended and is to be longer: steps and "
+            "time may be others than before, memory and threads too, nothing else."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         check_record(self)

@@ -16,9 +16,16 @@ from plenostream.train.rows import TrainedRows
 from plenostream.train.state import BRICK_SIZE, TrainState
 from plenostream.train.voxel_set import VoxelSet
 
-__all__ = ["started"]
+__all__ = ["contents_of", "started"]
 
 _CHUNKS = 4
+
+
+def contents_of(scene: PathLike) -> str:
+    """What tells the contents of a scene from those of any other; raises as `started`."""
+    with open_store(scene) as store:
+        background = store.meta.background
+        return store.meta.tables_digest + (background.digest if background else "")
 
 
 def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainState:

@@ -22,7 +22,7 @@ from typing import Any
 
 from plenostream.cameras import PicturedCamera
 from plenostream.engine.opening import check_step
-from plenostream.errors import InvalidInput
+from plenostream.errors import InvalidInput, StoreError
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike, scene_place
 from plenostream.format.folder_staging import FolderStaging
@@ -34,10 +34,10 @@ from plenostream.train.checkpoint import Checkpoint, checkpoint_place
 from plenostream.train.held import HeldViews
 from plenostream.train.pace import Pace
 from plenostream.train.photographs import Photographs, kept_pixels
-from plenostream.train.report import Reading, Told, TrainReport
+from plenostream.train.report import Reading, Told, TrainReport, time_text
 from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
-from plenostream.train.starting import started
+from plenostream.train.starting import contents_of, started
 from plenostream.train.state import TrainState, Views, grown, new_state, resized
 from plenostream.train.writing import write_rows
 
@@ -56,6 +56,8 @@ _RAY = 128
 _PIXEL, _SHEET_PIXEL = 80, 400
 """Bytes of a pixel of the largest photograph while it is read or compared, and while a sheet of them is
 written."""
+_MAY_CHANGE = ("steps", "time", "overwrite", "resume")
+"""Options that a training that goes on need not have in common with the runs before."""
 _SHARES = 1000
 """Parts that progress counts."""
 
@@ -217,22 +219,14 @@ class Trainer:
             with self._stage(state) as stage:
                 pace.read(stage, whole=True)
                 report = self._written(state, stage, finished=True)
-        Checkpoint.remove(self._place)
+        self._save(state, pace, ended=True)
         return report
 
     def _first_state(self, course: Course) -> TrainState:
         """All voxels, those of a scene, or how far an earlier run came."""
         options = self._options
         if options.resume:
-            found = Checkpoint.load(self._place, self._identity(), self._budget)
-            return TrainState(
-                voxel_set=found.voxel_set(),
-                rows=found.rows,
-                stage=found.stage,
-                step=found.step,
-                seconds=found.seconds,
-                readings=[Reading(**told) for told in found.history],
-            )
+            return self._resumed(course)
         if self._start is None:
             grid = self._grid(course.stages[0])
             self._budget.require(grid.size[0] ** 3, grid.size)
@@ -240,6 +234,28 @@ class Trainer:
         state = started(self._start, self._budget, squares=self._budget.squares)
         if not self._keep_voxels:
             resized(state, self._grid(options.size), options)
+        return state
+
+    def _resumed(self, course: Course) -> TrainState:
+        """How far an earlier run came."""
+        found = Checkpoint.load(self._place, self._identity(), self._budget)
+        ended, length = found.rows is None, self._length()
+        if course.share(found.step, found.seconds) >= 1.0 and (ended or length != found.length):
+            raise InvalidInput(
+                f"the training at {self._place} has taken {found.step} steps, in "
+                f"{time_text(found.seconds)}: nothing is left of it. Say more steps or time to go on with it"
+            )
+        if found.rows is None:
+            if contents_of(self._target) != found.scene:
+                raise StoreError(
+                    f"{self._target} is not the scene that its training ended with any more; train from it "
+                    "as it is (--start)"
+                )
+            state = started(self._target, self._budget, squares=self._budget.squares)
+        else:
+            state = TrainState(voxel_set=found.voxel_set(), rows=found.rows)
+        state.stage, state.step, state.seconds = found.stage, found.step, found.seconds
+        state.readings = [Reading(**told) for told in found.history]
         return state
 
     def _stage(self, state: TrainState) -> Stage:
@@ -295,9 +311,7 @@ class Trainer:
     def _identity(self) -> dict[str, Any]:
         """What a training must have in common with the one that it goes on with."""
         options = asdict(self._options)
-        options = {
-            name: told for name, told in options.items() if name not in ("overwrite", "resume")
-        }
+        options = {name: told for name, told in options.items() if name not in _MAY_CHANGE}
         others = {
             "render": asdict(self._render),
             "start": None if self._start is None else scene_place(self._start),
@@ -309,10 +323,15 @@ class Trainer:
         identity: dict[str, Any] = json.loads(json.dumps(options | others))
         return identity
 
-    def _save(self, state: TrainState, pace: Pace) -> None:
+    def _length(self) -> dict[str, Any]:
+        """What says when training ends."""
+        return {"steps": self._options.steps, "time": self._options.time}
+
+    def _save(self, state: TrainState, pace: Pace, *, ended: bool = False) -> None:
         voxel_set = state.voxel_set
         Checkpoint(
             identity=self._identity(),
+            length=self._length(),
             stage=state.stage,
             step=state.step,
             seconds=pace.seconds,
@@ -320,7 +339,8 @@ class Trainer:
             grid=voxel_set.grid,
             brick_size=voxel_set.bricks.brick_size,
             places=voxel_set.places,
-            rows=state.rows,
+            rows=None if ended else state.rows,
+            scene=contents_of(self._target) if ended else "",
         ).save(self._place)
 
     def _written(self, state: TrainState, stage: Stage, *, finished: bool) -> TrainReport:
