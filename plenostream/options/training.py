@@ -19,8 +19,9 @@ from plenostream.rules import (
     described,
 )
 
-__all__ = ["Optimiser", "TrainOptions"]
+__all__ = ["ExposureKind", "Optimiser", "TrainOptions"]
 
+ExposureKind = Literal["none", "one", "channels"]
 Optimiser = Literal["rmsprop", "sgd"]
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -156,6 +157,14 @@ class TrainOptions:
             help="Weight of what draws the alpha of rays to 0 or 1, as in Neural Volumes.",
         ),
     ] = 0.0  # fmt: skip
+    exposure: Annotated[
+        ExposureKind,
+        Choice(
+            choices=get_args(ExposureKind),
+            help="Gains of the photographs, learnt beside the rows, for photographs of unlike exposure: "
+            "one each, or one a channel each. Their mean stays 1; held views are compared as they are.",
+        ),
+    ] = "none"
     init_sigma: Annotated[
         float,
         Number(least=0, most=LARGE, unit="per world unit", help="Density that all begins with."),

@@ -56,6 +56,8 @@ class Checkpoint:
     places: NDArray[np.int64]
     rows: TrainedRows | None
     """None: it has ended, and they are the scene's."""
+    exposures: NDArray[np.float64] | None
+    """`Exposures.sums`."""
     scene: str = ""
     """What the scene that it ended with says of itself, `contents_of`."""
 
@@ -76,6 +78,8 @@ class Checkpoint:
         for name in (*_ROWS, *_SQUARES):
             if (array := getattr(self.rows, name, None)) is not None:
                 arrays[name] = array
+        if self.exposures is not None:
+            arrays["exposures"] = self.exposures
         grid = self.grid
         told = {
             "version": _VERSION,
@@ -118,6 +122,7 @@ class Checkpoint:
                         sh_square=file.get("sh_square"),
                     )
                 )
+                exposures = file.get("exposures")
         except FileNotFoundError as error:
             raise StoreNotFound(
                 f"there is no training to go on with at {place}; train without --resume"
@@ -136,6 +141,7 @@ class Checkpoint:
             brick_size=told["brick_size"],
             places=places,
             rows=rows,
+            exposures=exposures,
         )
 
 

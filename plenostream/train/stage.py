@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.process.closing import Closing
+from plenostream.train.behind import Behind, Colour
 from plenostream.train.compiled_rows import row_work
+from plenostream.train.exposure import Exposures
 from plenostream.train.loss import BatchLoss, total_variation
 from plenostream.train.photographs import Photographs
 from plenostream.train.rows import Descent, TrainedRows
@@ -33,11 +35,13 @@ class Stage(Closing):
         stream: StreamOptions,
         *,
         colours_only: bool,
+        exposures: Exposures | None,
     ) -> None:
         """Raises BudgetError and DeviceError as `Walk`."""
         self.voxel_set, self.rows = voxel_set, rows
         self._photographs, self._options = photographs, options
-        self._background = np.array(render.background_rgb, np.float32)
+        self.behind: Behind = Colour(render.background_rgb)
+        self._exposures = exposures
         self._density_factor = 0.0 if colours_only else 1.0
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
         n_threads = stream.n_threads or len(os.sched_getaffinity(0))
@@ -67,13 +71,19 @@ class Stage(Closing):
         rng = np.random.default_rng((options.seed, number))
         n_views = min(options.views_a_step, self._n_tiles)
         batch = self._photographs.batch(rng, self._n_tiles, n_views, options.spacing)
+        exposure = None
+        if self._exposures is not None:
+            exposure = self._exposures.of_batch(batch, self._photographs)
         loss = BatchLoss(
             batch=batch,
-            background=self._background,
+            behind=self.behind,
             beta=options.beta,
             sparsity=options.sparsity,
+            exposure=exposure,
         )
         self.walk.changed(self.walk.learn(batch.tiles, loss))
+        if self._exposures is not None and exposure is not None:
+            self._exposures.learn(exposure)
         weights = self._density_factor * options.tv_sigma, options.tv_sh
         if max(weights) > 0.0 and options.tv_share > 0.0:
             start = int(rng.integers(int(np.prod(self.voxel_set.grid.size))))

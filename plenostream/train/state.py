@@ -14,6 +14,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
+from plenostream.train.exposure import Exposures
 from plenostream.train.growing import covered, heavy_voxels, interpolated_rows, weights_of
 from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
@@ -33,6 +34,8 @@ class TrainState:
 
     voxel_set: VoxelSet
     rows: TrainedRows
+    exposures: Exposures | None = None
+    """None: all photographs are taken to be of one."""
     stage: int = 0
     step: int = 0
     seconds: float = 0.0

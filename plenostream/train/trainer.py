@@ -20,6 +20,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plenostream.cameras import PicturedCamera
 from plenostream.engine.opening import check_step
 from plenostream.errors import InvalidInput, StoreError
@@ -31,10 +34,11 @@ from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
 from plenostream.train.checkpoint import Checkpoint, checkpoint_place
+from plenostream.train.exposure import Exposures
 from plenostream.train.held import HeldViews
 from plenostream.train.pace import Pace
 from plenostream.train.photographs import Photographs, kept_pixels
-from plenostream.train.report import Reading, Told, TrainReport, time_text
+from plenostream.train.report import Exposure, Reading, Told, TrainReport, time_text
 from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
 from plenostream.train.starting import contents_of, started
@@ -148,7 +152,7 @@ class Trainer:
         held_bytes = 0
         if back:
             photographs = Photographs.read(back, background, self._tell)
-            self._held = HeldViews(photographs, background)
+            self._held = HeldViews(photographs)
             held_bytes = photographs.nbytes
         self._budget = replace(
             budget, photographs_bytes=int(_REDUCED * self._photographs.nbytes) + held_bytes
@@ -230,11 +234,20 @@ class Trainer:
         if self._start is None:
             grid = self._grid(course.stages[0])
             self._budget.require(grid.size[0] ** 3, grid.size)
-            return new_state(grid, options)
-        state = started(self._start, self._budget, squares=self._budget.squares)
-        if not self._keep_voxels:
-            resized(state, self._grid(options.size), options)
+            state = new_state(grid, options)
+        else:
+            state = started(self._start, self._budget, squares=self._budget.squares)
+            if not self._keep_voxels:
+                resized(state, self._grid(options.size), options)
+        state.exposures = self._exposures(None)
         return state
+
+    def _exposures(self, sums: NDArray[np.float64] | None) -> Exposures | None:
+        """Of the photographs, where they are learnt; `sums`: as an earlier run left them."""
+        kind = self._options.exposure
+        if kind == "none":
+            return None
+        return Exposures(len(self._photographs), by_channel=kind == "channels", sums=sums)
 
     def _resumed(self, course: Course) -> TrainState:
         """How far an earlier run came."""
@@ -255,6 +268,7 @@ class Trainer:
         else:
             state = TrainState(voxel_set=found.voxel_set(), rows=found.rows)
         state.stage, state.step, state.seconds = found.stage, found.step, found.seconds
+        state.exposures = self._exposures(found.exposures)
         state.readings = [Reading(**told) for told in found.history]
         return state
 
@@ -272,6 +286,7 @@ class Trainer:
             self._render,
             self._stream,
             colours_only=self._colours_only,
+            exposures=state.exposures,
         )
 
     def _train(
@@ -340,6 +355,7 @@ class Trainer:
             brick_size=voxel_set.bricks.brick_size,
             places=voxel_set.places,
             rows=None if ended else state.rows,
+            exposures=None if state.exposures is None else state.exposures.sums,
             scene=contents_of(self._target) if ended else "",
         ).save(self._place)
 
@@ -358,11 +374,12 @@ class Trainer:
         )
         self._replace = True
         if self._held is not None and self._sheet is not None:
-            self._held.write_sheet(walk, self._sheet, overwrite=True)
+            self._held.write_sheet(walk, stage.behind, self._sheet, overwrite=True)
         return TrainReport(
             place=os.fspath(self._target),
             finished=finished,
             readings=list(state.readings),
+            exposures=self._gains(state),
             scene_bytes=written.scene_bytes,
             planned_host_bytes=self._budget.planned_bytes(voxel_set.n_voxels, voxel_set.grid.size),
             allowed_host_bytes=self._budget.allowed_bytes,
@@ -371,6 +388,13 @@ class Trainer:
             backend=walk.backend.name,
             precision=walk.integrator.precision,
         )
+
+    def _gains(self, state: TrainState) -> list[Exposure]:
+        if state.exposures is None:
+            return []
+        gains = state.exposures.gains().tolist()
+        named = zip(self._photographs.names, gains, strict=True)
+        return [Exposure(photograph=name, gain=tuple(gain)) for name, gain in named]
 
 
 def _divided(
