@@ -19,7 +19,6 @@ from plenostream.engine.sight import tile_corners
 from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import Progress
-from plenostream.train.compiled_rows import row_work
 from plenostream.train.rows import TrainedRows
 from plenostream.train.tiles import camera_tiles
 from plenostream.train.voxel_set import ABSENT, VoxelSet
@@ -143,8 +142,7 @@ def weights_of(
             bits = np.unpackbits(found.mask[some], axis=1, bitorder="little", count=voxels)
             np.maximum.at(weights, found.owners(some), seen[bits.view(np.bool_)])
 
-    work = row_work(rows, found.beyond, n_threads=1)
-    with Walk(found, work, render, stream, basis_dim=1, weigh=True, leaving=keep) as walk:
+    with Walk(found, rows, render, stream, weigh=True, leaving=keep) as walk:
         for number, view in enumerate(cameras):
             camera = _no_finer(view, fine)
             corners = tile_corners(camera, 0, camera.height)

@@ -46,14 +46,7 @@ class Stage(Closing):
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
         n_threads = stream.n_threads or len(os.sched_getaffinity(0))
         self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
-        self.walk = Walk(
-            voxel_set,
-            self._work,
-            render,
-            stream,
-            basis_dim=rows.columns // 3,
-            differentiate=True,
-        )
+        self.walk = Walk(voxel_set, rows, render, stream, differentiate=True)
 
     def close(self) -> None:
         """Give back the device and the threads."""

@@ -18,6 +18,7 @@ from plenostream.cameras import PicturedCamera
 from plenostream.errors import BudgetError, DeviceError, InvalidInput, StoreError, StoreExists
 from plenostream.export.photographs import read_picture
 from plenostream.format.opening import open_store
+from plenostream.integrator.native.integrator import NativeIntegrator
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.train import budget
 from plenostream.train.checkpoint import Checkpoint, checkpoint_place
@@ -74,6 +75,16 @@ def test_toy_of_32_voxels_reaches_25_decibels_in_200_steps(
             errors.append(np.square(renderer.render(view.camera).rgb - photograph).mean())
     found = float(np.mean([-10 * np.log10(error) for error in errors]))
     assert found == pytest.approx(last.held_psnr, abs=0.1)
+
+
+def test_rows_brought_to_bricks_in_the_pool_are_those_of_bricks_brought_anew(
+    toy_views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed, anew = tmp_path / "renewed.zarr", tmp_path / "anew.zarr"
+    train(toy_views, renewed)
+    monkeypatch.setattr(NativeIntegrator, "takes_source", False)
+    train(toy_views, anew)
+    assert rows_of(renewed) == rows_of(anew)
 
 
 def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Path) -> None:
