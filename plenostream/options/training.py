@@ -165,6 +165,37 @@ class TrainOptions:
             "one each, or one a channel each. Their mean stays 1; held views are compared as they are.",
         ),
     ] = "none"
+    background_layers: Annotated[
+        int,
+        Whole(
+            least=0, most=1024, unit="layers",
+            help="Train so many spheres around the volume, seen behind it (svox2's background_nlayers); "
+            "0: --background alone. A scene to begin with that has layers keeps its own.",
+        ),
+    ] = 0  # fmt: skip
+    background_resolution: Annotated[
+        int,
+        Whole(
+            least=4, most=16384, unit="texels",
+            help="Of a layer from pole to pole; twice as many around (svox2's background_reso).",
+        ),
+    ] = 512  # fmt: skip
+    lr_texel_sigma: Annotated[
+        float,
+        Number(least=SMALL, most=1e6, help="Rate of densities of layers at the beginning."),
+    ] = 3.0
+    lr_texel_sigma_final: Annotated[
+        float, Number(least=SMALL, most=1e6, help="Rate of densities of layers at the end.")
+    ] = 0.09
+    lr_texel_color: Annotated[
+        float, Number(least=SMALL, most=1e6, help="Rate of colours of layers at the beginning.")
+    ] = 0.1
+    lr_texel_color_final: Annotated[
+        float, Number(least=SMALL, most=1e6, help="Rate of colours of layers at the end.")
+    ] = 0.0006
+    tv_texels: Annotated[
+        float, Number(least=0, most=1e6, help="Weight of the total variation of layers.")
+    ] = 1e-2
     init_sigma: Annotated[
         float,
         Number(least=0, most=LARGE, unit="per world unit", help="Density that all begins with."),
@@ -199,6 +230,10 @@ class TrainOptions:
         check_record(self)
         if self.steps is not None and self.time is not None:
             raise InvalidInput("steps and time both say when training ends; say one of them")
+        if self.background_layers == 1:
+            raise InvalidInput(
+                "background_layers is 1; rays see between two layers, so take 2 or more, or 0 for none"
+            )
         if self.seconds == 0.0:
             raise InvalidInput(f"time is {self.time}, in which nothing is learnt; allow some")
         object.__setattr__(self, "center", tuple(float(x) for x in self.center))

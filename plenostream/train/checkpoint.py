@@ -21,6 +21,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.paths import PathLike, local_path
 from plenostream.train.budget import TrainBudget
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
 
@@ -28,6 +29,7 @@ __all__ = ["Checkpoint", "checkpoint_place"]
 
 _VERSION = 2
 _ROWS = ("density", "sh")
+_LAYERS, _LAYER_SQUARES = ("links", "texels", "seen"), "squares"
 _SQUARES = ("density_square", "sh_square")
 
 
@@ -56,6 +58,7 @@ class Checkpoint:
     places: NDArray[np.int64]
     rows: TrainedRows | None
     """None: it has ended, and they are the scene's."""
+    layers: TrainedLayers | None
     exposures: NDArray[np.float64] | None
     """`Exposures.sums`."""
     scene: str = ""
@@ -78,6 +81,10 @@ class Checkpoint:
         for name in (*_ROWS, *_SQUARES):
             if (array := getattr(self.rows, name, None)) is not None:
                 arrays[name] = array
+        if self.rows is not None and self.layers is not None:
+            for name in (*_LAYERS, _LAYER_SQUARES):
+                if (array := getattr(self.layers, name)) is not None:
+                    arrays[f"layers_{name}"] = array
         if self.exposures is not None:
             arrays["exposures"] = self.exposures
         grid = self.grid
@@ -122,6 +129,12 @@ class Checkpoint:
                         sh_square=file.get("sh_square"),
                     )
                 )
+                layers = None
+                if "layers_texels" in file:
+                    layers = TrainedLayers(
+                        **{name: file[f"layers_{name}"] for name in _LAYERS},
+                        squares=file.get(f"layers_{_LAYER_SQUARES}"),
+                    )
                 exposures = file.get("exposures")
         except FileNotFoundError as error:
             raise StoreNotFound(
@@ -141,6 +154,7 @@ class Checkpoint:
             brick_size=told["brick_size"],
             places=places,
             rows=rows,
+            layers=layers,
             exposures=exposures,
         )
 

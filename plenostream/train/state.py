@@ -16,6 +16,7 @@ from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
 from plenostream.train.exposure import Exposures
 from plenostream.train.growing import covered, heavy_voxels, interpolated_rows, weights_of
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
@@ -34,6 +35,8 @@ class TrainState:
 
     voxel_set: VoxelSet
     rows: TrainedRows
+    layers: TrainedLayers | None = None
+    """Behind the volume, where some are trained."""
     exposures: Exposures | None = None
     """None: all photographs are taken to be of one."""
     stage: int = 0

@@ -97,7 +97,7 @@ def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Pa
     assert ps.verify(cut).faults == ()
     little = replace(trainer._budget, allowed_bytes=1)
     with pytest.raises(BudgetError):
-        Checkpoint.load(checkpoint_place(cut), trainer._identity(), little)
+        Checkpoint.load(checkpoint_place(cut), trainer._resuming.identity(), little)
     resumed = train(toy_views, cut, replace(QUICK, resume=True))
     assert resumed.finished
     assert resumed.readings[0].step == 3
