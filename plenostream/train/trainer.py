@@ -39,7 +39,7 @@ from plenostream.train.resuming import Resuming
 from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
 from plenostream.train.starting import started
-from plenostream.train.state import TrainState, Views, grown, new_state, resized
+from plenostream.train.state import TrainState, Views, grown, new_state, pruned, resized
 from plenostream.train.writing import write_rows
 
 __all__ = ["Trainer"]
@@ -225,8 +225,7 @@ class Trainer:
                 if number + 1 < len(stages) or self._keep_voxels:
                     report = self._written(state, stage, finished=True)
         if not self._keep_voxels:
-            grid = state.voxel_set.grid
-            grown(state, grid, self._options, self._views, self._budget, dilation=_LAST_DILATION)
+            pruned(state, self._options, self._views, dilation=_LAST_DILATION)
             with self._stage(state) as stage:
                 pace.read(stage, whole=True)
                 report = self._written(state, stage, finished=True)

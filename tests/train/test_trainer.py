@@ -77,6 +77,18 @@ def test_toy_of_32_voxels_reaches_25_decibels_in_200_steps(
     assert found == pytest.approx(last.held_psnr, abs=0.1)
 
 
+def test_least_memory_that_training_begins_with_leaves_no_voxel_out_in_the_end(
+    toy_views: Views, tmp_path: Path
+) -> None:
+    train(toy_views, tmp_path / "plenty.zarr")
+    stream = StreamOptions(n_threads=1, host_memory="1MB")
+    with pytest.raises(BudgetError) as refused:
+        train(toy_views, tmp_path / "none.zarr", stream=stream)
+    least = replace(stream, host_memory=str(refused.value.smallest_bytes))
+    train(toy_views, tmp_path / "least.zarr", stream=least)
+    assert rows_of(tmp_path / "plenty.zarr") == rows_of(tmp_path / "least.zarr")
+
+
 def test_rows_brought_to_bricks_in_the_pool_are_those_of_bricks_brought_anew(
     toy_views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
