@@ -14,6 +14,7 @@ from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
+from plenostream.train.exposure import Exposures
 from plenostream.train.growing import (
     covered,
     finer_voxels,
@@ -21,6 +22,7 @@ from plenostream.train.growing import (
     interpolated_rows,
     weights_of,
 )
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
@@ -39,6 +41,10 @@ class TrainState:
 
     voxel_set: VoxelSet
     rows: TrainedRows
+    layers: TrainedLayers | None = None
+    """Behind the volume, where some are trained."""
+    exposures: Exposures | None = None
+    """None: all photographs are taken to be of one."""
     stage: int = 0
     step: int = 0
     seconds: float = 0.0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import tracemalloc
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +32,17 @@ TOY = TrainOptions(
 QUICK = replace(TOY, steps=8)
 
 
-def train(views: Views, target: Path, options: TrainOptions = QUICK, **how: Any) -> TrainReport:
+def train(
+    views: Views,
+    target: Path,
+    options: TrainOptions = QUICK,
+    *,
+    stop_after: int | None = None,
+    **how: Any,
+) -> TrainReport:
     how = {"stream": StreamOptions(n_threads=1)} | how
-    return Trainer(views, target, options, **how).run()
+    asked = count()
+    return Trainer(views, target, options, **how).run(lambda: next(asked) == stop_after)
 
 
 def rows_of(scene: Path) -> dict[str, bytes]:
@@ -53,7 +63,8 @@ def test_toy_of_32_voxels_reaches_25_decibels_in_200_steps(
     assert last.held_psnr is not None
     assert last.held_psnr >= 25.0
     assert sheet.stat().st_size > 0
-    assert not checkpoint_place(tmp_path / "toy.zarr").exists()
+    how_far = checkpoint_place(tmp_path / "toy.zarr")
+    assert how_far.stat().st_size < 20_000  # without rows
     assert ps.verify(tmp_path / "toy.zarr").faults == ()
     # What the scene shows is what was measured.
     errors = []
@@ -121,11 +132,39 @@ def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Pa
     assert ps.verify(cut).faults == ()
     little = replace(trainer._budget, allowed_bytes=1)
     with pytest.raises(BudgetError):
-        Checkpoint.load(checkpoint_place(cut), trainer._identity(), little)
+        Checkpoint.load(checkpoint_place(cut), trainer._resuming.identity(), little)
     resumed = train(toy_views, cut, replace(QUICK, resume=True))
     assert resumed.finished
     assert resumed.readings[0].step == 3
     assert rows_of(cut) == rows_of(whole)
+
+
+def test_training_that_has_ended_goes_on_if_it_is_to_be_longer(
+    toy_scene: Path, toy_views: Views, tmp_path: Path
+) -> None:
+    place = tmp_path / "a.zarr"
+    first = train(toy_views, place)
+    again = replace(QUICK, resume=True)
+    with pytest.raises(InvalidInput, match="has taken 8 steps, .* Say more steps or time"):
+        train(toy_views, place, again)
+    longer = train(toy_views, place, replace(again, steps=60))
+    assert longer.finished
+    assert longer.readings[: len(first.readings)] == first.readings
+    assert longer.readings[-1].step == 60
+    assert longer.readings[-1].held_psnr > first.readings[-1].held_psnr + 1.0  # type: ignore[operator]
+    by_time = train(toy_views, place, replace(again, steps=None, time="60m"), stop_after=2)
+    assert by_time.readings[-1].step == 62
+    with pytest.raises(
+        StoreError, match=r"\(rays\), and goes on with the same alone, but for steps"
+    ):
+        train(toy_views, place, replace(again, steps=100, rays=64))
+    with pytest.raises(InvalidInput, match="has taken 62 steps"):
+        train(toy_views, place, replace(again, steps=61))
+    train(toy_views, place, replace(again, steps=63))
+    shutil.rmtree(place)
+    shutil.copytree(toy_scene, place)
+    with pytest.raises(StoreError, match="is not the scene that its training ended with"):
+        train(toy_views, place, replace(again, steps=100))
 
 
 def test_pool_of_one_brick_changes_nothing_but_the_order_of_sums(
