@@ -1,6 +1,6 @@
 """Weights of samples: the largest that one took from its ray next to each voxel.
 
-As svox2 prunes by it (`grid_weight_render` of its `misc_kernel.cu`): a sample counts for the eight voxels
+As svox2 prunes by it (`grid_weight_render`): a sample counts for the eight voxels
 around it.
 
 No annotation here may be a string: Warp reads them as they are.
