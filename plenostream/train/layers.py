@@ -143,21 +143,25 @@ class TrainedLayers:
         """Take the touched texels a step down, densities and colours at the rates of those of rows; none is
         touched then. Elsewhere nothing changes, as with `RowWork.descend`."""
         rates = np.array([step.sh_rate] * 3 + [step.density_rate], np.float32)
-        rows = np.flatnonzero(self.touched)
-        at_once = max(_TEXELS_AT_ONCE // self.texels.shape[1], 1)
+        rows, n_layers = np.flatnonzero(self.touched), self.texels.shape[1]
+        # Rows of four numbers are taken by `take` in half the time that indexing needs.
+        texels, by_texels = self.texels.reshape(-1, 4), self.by_texels.reshape(-1, 4)
+        squares = None if self.squares is None else self.squares.reshape(-1, 4)
+        at_once = max(_TEXELS_AT_ONCE // n_layers, 1)
         for first in range(0, len(rows), at_once):
-            some = rows[first : first + at_once]
-            by = self.by_texels[some]
-            row, layer = np.nonzero(by.any(-1))
-            by, place = by[row, layer], (some[row], layer)
+            some = rows[first : first + at_once, None] * n_layers + np.arange(n_layers)
+            place = some.reshape(-1)
+            by = np.take(by_texels, place, axis=0)
+            changed = (by[:, 0] != 0) | (by[:, 1] != 0) | (by[:, 2] != 0) | (by[:, 3] != 0)
+            place, by = place[changed], by[changed]
+            by_texels[place] = 0.0
             down = rates * by
-            if self.squares is not None:
-                mine, before = by * by, self.squares[place]
+            if squares is not None:
+                mine, before = by * by, np.take(squares, place, axis=0)
                 mean = np.where(before == 0.0, mine, mine + np.float32(step.beta) * (before - mine))
-                self.squares[place] = mean
+                squares[place] = mean
                 down /= np.sqrt(mean) + np.float32(step.epsilon)
-            self.texels[place] -= down
-            self.by_texels[some] = 0.0
+            texels[place] -= down
         self.touched[rows] = False
 
     def kept(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
