@@ -124,14 +124,13 @@ def _first_and_last(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 def _was_proven(item: pytest.Item) -> bool:
-    """Whether this is a case for one backend, of another than that one.
-
-    On a GPU nothing is left out: `native` does not draw there.
-    """
-    if os.environ["JAX_PLATFORMS"] != "cpu" or not item.get_closest_marker("one_backend"):
-        return False
+    """Whether this is a case for one backend, of another than that one: of `warp` on a GPU, where
+    `native` does not draw."""
+    one = "native" if os.environ["JAX_PLATFORMS"] == "cpu" else "warp"
     call = getattr(item, "callspec", None)
-    return call is not None and call.params.get("each_backend", "native") != "native"
+    if call is None or not item.get_closest_marker("one_backend"):
+        return False
+    return bool(call.params.get("each_backend", one) != one)
 
 
 @pytest.hookimpl(trylast=True)
@@ -234,8 +233,9 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs a module's tests once for each backend, which stands for `auto` meanwhile.
 
     What holds for one backend holds for all. Fixtures that draw have to ask for this one. Cases that
-    are marked `one_backend` run with `native` alone: the rule is tried on every backend by others of
-    the same test, and what they add lies outside of a backend (another view, lens or model).
+    are marked `one_backend` run with the one alone that is made for the device: the rule is tried on
+    every backend by others of the same test, and what they add lies outside of a backend (another view,
+    lens or model).
     """
     from plenostream.engine import opening
 
@@ -249,6 +249,13 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(opening, "open_integrator", open_this)
         yield request.param
+
+
+@pytest.fixture(scope="module")
+def same_bits(each_backend: str) -> float:
+    """By how much two pictures of one configuration may differ: by nothing, but where `xla` draws on a
+    GPU. There samples are added to their rays in the order in which threads happen to come."""
+    return 2e-6 if each_backend == "xla" and os.environ["JAX_PLATFORMS"] != "cpu" else 0.0
 
 
 @pytest.fixture(scope="module")

@@ -197,13 +197,13 @@ def test_opaque_tiles_never_touch_the_layers(
     scene_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[np.ndarray] = []
-    see = backdrop._fastest()
+    see = backdrop.fastest_layers()
 
     def watched(layers: BackgroundLayers, rays: OutwardRays) -> Any:
         asked.append(rays.trans.copy())
         return see(layers, rays)
 
-    monkeypatch.setattr(backdrop, "_fastest", lambda: watched)
+    monkeypatch.setattr(backdrop, "fastest_layers", lambda: watched)
     with open_renderer(scene_of("layers"), options=OPTIONS | {"stop_thresh": 0.999}) as renderer:
         picture = renderer.render(CAMERA)
     light = np.concatenate(asked)

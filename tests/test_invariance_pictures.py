@@ -3,7 +3,7 @@
 Two ways differ by at most 2e-5. The sample lattice and each sample's density and colour are the
 same float32 numbers in all of them; what differs is the order in which samples are multiplied
 and added up, since the boundaries of bricks and waves cut a ray in other places. The same
-configuration twice gives the same bits.
+configuration twice gives the same bits, but with `xla` on a GPU.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ def test_picture_is_sound_and_shows_something(plain: dict[str, ps.RenderResult],
 @pytest.mark.slow
 @pytest.mark.parametrize("view", ONE_FOR_ALL)
 def test_same_configuration_twice_gives_the_same_bits(
-    scene: Path, plain: dict[str, ps.RenderResult], view: str
+    scene: Path, plain: dict[str, ps.RenderResult], view: str, same_bits: float
 ) -> None:
     with open_renderer(scene, n_threads=1) as renderer:
         again = renderer.render(VIEWS[view])
-    assert_same_picture(again, plain[view], at_most=0.0)
+    assert_same_picture(again, plain[view], at_most=same_bits)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 import plenostream as ps
 from plenostream.engine.rays import RaysJob
 from plenostream.errors import BudgetError, DeviceError, InvalidInput
+from plenostream.integrator.interface import RowDerivatives
 from plenostream.testing.checkpoints import (
     CheckpointArrays,
     constant_checkpoint,
@@ -213,3 +214,25 @@ def test_what_gives_no_derivatives_is_refused_by_name(scene: Path) -> None:
         back_session(scene, {"model": "nvol"}, "native"),
     ):
         pass
+
+
+@pytest.mark.parametrize("backend", ["native", "plain"])
+def test_derivatives_are_added_to_the_rows_that_are_said(scene: Path, backend: str) -> None:
+    with back_session(scene, {}, backend, n_threads=2) as session:
+        go_back(session, LOSS, collect=False)
+        _, slots = session.resident()
+        whole = session.integrator.derivatives(slots)
+        go_back(session, LOSS, collect=False)
+        n = len(whole.density)
+        owner = np.random.default_rng(0).integers(n // 2, size=n).astype(np.int32)
+        added = RowDerivatives.zeros(n, whole.sh.shape[1])._replace(touched=np.zeros(n, bool))
+        session.integrator.add_derivatives(slots, owner, added)
+        assert not session.integrator.derivatives(slots).sh.any()
+    expected = RowDerivatives.zeros(n, whole.sh.shape[1])
+    np.add.at(expected.density, owner, whole.density)
+    np.add.at(expected.sh, owner, whole.sh)
+    np.testing.assert_array_equal(added.density, expected.density)
+    np.testing.assert_array_equal(added.sh, expected.sh)
+    assert added.touched is not None
+    assert not added.touched[n // 2 :].any()
+    assert added.touched.sum() < len(np.unique(owner))

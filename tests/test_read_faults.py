@@ -105,6 +105,7 @@ class Streaming:
     """The picture."""
     keys_read: list[str]
     """What is read for it, in order."""
+    same_bits: float
     opened: Faulty | None = None
 
     def open_faulty(self, path: Path) -> Faulty:
@@ -137,7 +138,7 @@ def renderer_of(streaming: Streaming) -> Iterator[tuple[ps.Renderer, Faulty]]:
 
 
 @pytest.fixture(scope="module")
-def streaming(tmp_path_factory: pytest.TempPathFactory, each_backend: str) -> Iterator[Streaming]:
+def streaming(tmp_path_factory: pytest.TempPathFactory, same_bits: float) -> Iterator[Streaming]:
     with pytest.MonkeyPatch.context() as patch:
         for name, rows in SMALL_CHUNKS.items():
             patch.setattr(layout, name, 2 * rows)
@@ -145,7 +146,7 @@ def streaming(tmp_path_factory: pytest.TempPathFactory, each_backend: str) -> It
         write_checkpoint_plain(scene, gyroid_checkpoint(size=(24, 24, 24)), brick_size=8)
         with ps.open_scene(scene) as opened:
             budgets = smallest_budgets(opened)
-        made = Streaming(scene, budgets, None, [])  # type: ignore[arg-type]
+        made = Streaming(scene, budgets, None, [], same_bits)  # type: ignore[arg-type]
         with renderer_of(made) as (renderer, source):
             made.whole = renderer.render(VIEW)
             made.keys_read = list(source.keys_read)
@@ -164,14 +165,14 @@ def strike(streaming: Streaming, fault: Fault, nth: int, key: str | None = None)
             error = refusal
         struck = source.struck
         if error is None:
-            assert_same_picture(picture, streaming.whole, at_most=0.0)
+            assert_same_picture(picture, streaming.whole, at_most=streaming.same_bits)
         else:
             assert struck is not None
             assert fault is not delayed
             assert f"chunk {error.chunk} of {error.array} ({struck})" in str(error)
             assert f"brick {error.brick_id} at" in str(error)
         source.arm()
-        assert_same_picture(renderer.render(VIEW), streaming.whole, at_most=0.0)
+        assert_same_picture(renderer.render(VIEW), streaming.whole, at_most=streaming.same_bits)
     return struck
 
 

@@ -67,7 +67,7 @@ def prune(
     cameras : views that weights are taken from; of any pruning with cameras, the report says how far
         the pictures after it are from those before
     render, stream : how these are drawn. Unless said: as everywhere, on the CPU and, device and host
-        together, within the edit's memory. Weights are kept by the backend native alone
+        together, within the edit's memory. Weights are kept by the backends native and warp
 
     Raises
     ------

@@ -18,7 +18,7 @@ from plenostream.integrator.native.layers import compiled_layers
 from plenostream.integrator.native.library import load_kernels
 from plenostream.stream.texels import Texels
 
-__all__ = ["Backdrop", "backdrop_bytes"]
+__all__ = ["Backdrop", "backdrop_bytes", "fastest_layers"]
 
 _TILES_AT_ONCE = 64
 """Tiles whose rays are made again together: bounds what NumPy takes for them."""
@@ -32,7 +32,7 @@ def backdrop_bytes(n_threads: int) -> int:
 
 
 @cache
-def _fastest() -> SeeLayers:
+def fastest_layers() -> SeeLayers:
     """Compiled, where that was installed."""
     try:
         return compiled_layers(load_kernels())
@@ -54,7 +54,7 @@ class Backdrop:
         self.nbytes = texels.nbytes + backdrop_bytes(n_threads)
         self.texels = texels
         self._behind = np.array(background)
-        self._see = _fastest()
+        self._see = fastest_layers()
         self._threads = ThreadPoolExecutor(n_threads, thread_name_prefix="plenostream-backdrop")
         self._alone = threading.Lock()
         self._stopped = False

@@ -32,10 +32,10 @@ from plenostream.results import FrameStats
 
 __all__ = ["PictureJob", "Pixels"]
 
+_TILES_AT_ONCE = 256
+"""Tiles without bricks that layers are put behind together; bounds what is made for them."""
 _LEFT_OF_THE_PICTURE = np.full((1, 2), -TILE, np.int32)
 """Corner of a tile that has no pixels."""
-_FEW_TILES = 0.75
-"""Of the tiles of a band, the part up to which those that see a brick are drawn by themselves."""
 Make = Callable[..., tuple[Any, Any, Any]]
 """See `RaySource.make`."""
 
@@ -49,6 +49,15 @@ def _some_of(make: Make) -> Make:
         return origins, directions, seen & wanted.reshape(-1)
 
     return some
+
+
+def _numbered(tiles: NDArray[np.int64], place: Place) -> Place:
+    """Takes tiles by their places in `tiles`, and hands them on by their numbers there."""
+
+    def put(some: Finished) -> None:
+        place(replace(some, tile=tiles[some.tile]))
+
+    return put
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +90,13 @@ class Pixels:
         arrays = (self.rgb, self.alpha, self.depth, *self.aovs.values())
         return sum(array.nbytes for array in arrays)
 
-    def fill(self, rgb: NDArray[np.float32], rows: slice = slice(None)) -> None:
-        """Have all pixels of these `rows` be what rays see that meet nothing before a colour [3]."""
+    def fill(self, rgb: NDArray[np.float32]) -> None:
+        """Have all pixels be what a ray sees that meets nothing before a colour [3]."""
         # The mean of a pixel's rays, by the sum that all others have: it may round.
         colour = np.tile(rgb, (1, 1, self.samples**2, 1)).mean(2)[0]
         # Row by row: pixel by pixel, NumPy takes five times as long.
-        self.rgb[rows] = np.tile(colour, (self.rgb.shape[1], 1))
-        self.alpha[rows] = self.depth[rows] = 0.0
+        self.rgb[...] = np.tile(colour, (self.rgb.shape[1], 1))
+        self.alpha[...] = self.depth[...] = 0.0
 
     def put(self, some: Finished, *, first: int = 0) -> None:
         """Fill in tiles, numbered row by row from `first` on."""
@@ -141,7 +150,7 @@ class PictureJob:
         """Raises BudgetError where the picture does not fit; allocates nothing. Of the scene's bricks,
         those `left_out` [n] are not drawn. What is drawn `in_parts` is drawn by `part` alone."""
         self._session = session
-        self._left_out = left_out
+        self._left_out, self._in_parts = left_out, in_parts
         self._picture_camera = camera
         self._samples = n = session.options.samples
         self._camera = camera if n == 1 else camera.resized(n * camera.width, n * camera.height)
@@ -150,16 +159,16 @@ class PictureJob:
         nobody = np.zeros((0, TILE_RAYS), np.bool_)
         self._kind = self._some_rays(self.rays(0, 0), nobody) if in_parts else self.rays(0, 0)
         self.layout: Layout = session.planner.picture(
-            self._kind, camera.width, camera.height, samples=n
+            self._kind, camera.width, camera.height, samples=n, whole=in_parts
         )
 
     def plan(self) -> RenderPlan:
         """What the picture will take."""
         layout, pages = self.layout, self._session.pages
         sizes, costs = layout.sizes, self._session.integrator.device_costs(self._kind)
-        waves, shown = 0, np.zeros(len(pages), bool)
-        for top, bottom in self._bands():
-            view = self.view(top, bottom)
+        n_bands, waves, shown = 0, 0, np.zeros(len(pages), bool)
+        for _, _, view in self._bands(every=self._in_parts):
+            n_bands += 1
             room = {"n_slots": sizes.n_slots, "n_pages": sizes.n_pages - 1}
             waves += len(plan_waves(view.shells, pages[view.bricks], **room))
             shown[view.bricks] = True
@@ -173,7 +182,7 @@ class PictureJob:
             smallest_host_bytes=layout.host.needs.smallest_bytes,
             working_set_bytes=n_shown * costs.slot_bytes + n_pages * costs.page_bytes,
             n_slots=sizes.n_slots,
-            n_bands=layout.n_bands,
+            n_bands=n_bands,
             bricks_visible=n_shown,
             waves=waves,
         )
@@ -181,15 +190,15 @@ class PictureJob:
     def draw(
         self, oversight: Oversight = UNWATCHED, turn: Callable[[Lot], Lot] | None = None
     ) -> tuple[Pixels, FrameStats]:
-        """The picture, and what it cost; `turn` as in `RaysJob.draw`."""
+        """The picture, and what it cost; `turn` as in `RaysJob.draw`: its lots have all rays of the
+        picture, others only those of tiles that may see a brick."""
         oversight.begin(self._camera.width * self._camera.height)
         pixels = Pixels.empty(self._picture_camera, self._session.aovs, self._samples)
         # Twice, where the picture has to be cut out of its tiles in the end.
         held = {"picture": 2 * pixels.nbytes}
-        # Layers are seen beside the bricks, too, and whoever turns lots wants all rays.
-        layers = self._session.store.root.meta.background is not None
-        lots = self._lots(pixels, whole=layers or turn is not None)
-        lots = lots if turn is None else map(turn, lots)
+        lots = self._lots(pixels, oversight, every=turn is not None)
+        if turn is not None:
+            lots = map(turn, lots)
         stats = self._session.draw(self.layout, lots, held, oversight)
         return pixels.cut(self._picture_camera), stats
 
@@ -215,45 +224,75 @@ class PictureJob:
             return None
 
         rays = self._some_rays(self.rays(top, bottom, tiles=tiles), wanted[tiles])
-        rays = replace(rays, between=between)
-        n_rays = (bottom - top) * self._camera.width
-        return _lot_of_tiles(tiles, rays, n_rays, view, place, behind)
+        return Lot(
+            rays=replace(rays, between=between),
+            n_rays=(bottom - top) * self._camera.width,
+            views=(TilesView(view, tiles),).__iter__,
+            has_one_view=True,
+            place=_numbered(tiles, place),
+            behind=behind,
+        )
 
-    def _bands(self) -> Iterator[tuple[int, int]]:
-        """Pixel rows [top, bottom) that are drawn together."""
-        height = self.layout.band_rows * TILE
-        for top in range(0, self._camera.height, height):
-            yield top, min(top + height, self._camera.height)
+    def _bands(self, *, every: bool) -> Iterator[tuple[int, int, CameraView]]:
+        """Pixel rows [top, bottom) that are drawn together, as many as there is room for, with what they
+        see; `every`: with room for all tiles, whether they may see a brick or not."""
+        height, rows = self._camera.height, -(-self._camera.height // TILE)
+        whole, n_tiles = self.view(0, height), self.layout.sizes.n_tiles
+        seen = np.ones(whole.n_tiles, np.bool_) if every else whole.tiles_seen()
+        before = np.concatenate([[0], np.cumsum(seen.reshape(rows, -1).sum(1))])
+        first = 0
+        while first < rows:
+            # Whatever is in a row, there is room for it.
+            end = int(np.searchsorted(before, before[first] + n_tiles, "right")) - 1
+            top, bottom = first * TILE, min(end * TILE, height)
+            yield top, bottom, whole if end - first == rows else self.view(top, bottom)
+            first = end
 
-    def _lots(self, pixels: Pixels, *, whole: bool) -> Iterator[Lot]:
-        """The rays of each band; unless it is to be `whole`, those of tiles that see no brick are left
-        out where they are many."""
+    def _lots(self, pixels: Pixels, oversight: Oversight, *, every: bool) -> Iterator[Lot]:
+        """Rays that are drawn together; the tiles that are not drawn are filled in beside."""
         columns = -(-self._camera.width // TILE)
-        behind = np.array(self._session.options.background_rgb, np.float32)
-        for top, bottom in self._bands():
-            view, n_rays = self.view(top, bottom), (bottom - top) * self._camera.width
-            seen, place = view.tiles_seen(), partial(pixels.put, first=top // TILE * columns)
-            if whole or np.count_nonzero(seen) > _FEW_TILES * len(seen):
-                yield Lot(
-                    rays=self.rays(top, bottom, seen=seen),
-                    n_rays=n_rays,
-                    views=(view,).__iter__,
-                    has_one_view=True,
-                    place=place,
+        layers = self._session.store.root.meta.background is not None
+        if not layers:
+            pixels.fill(np.array(self._session.options.background_rgb, np.float32))
+        for top, bottom, view in self._bands(every=every):
+            place = partial(pixels.put, first=top // TILE * columns)
+            seen = np.ones(view.n_tiles, np.bool_) if every else view.tiles_seen()
+            tiles = np.flatnonzero(seen)
+            yield Lot(
+                rays=self.rays(top, bottom, tiles=tiles),
+                n_rays=(bottom - top) * self._camera.width,
+                views=(TilesView(view, tiles),).__iter__,
+                has_one_view=True,
+                place=_numbered(tiles, place),
+            )
+            if layers:
+                self._put_empty(top, bottom, np.flatnonzero(~seen), place, oversight)
+
+    def _put_empty(
+        self, top: int, bottom: int, tiles: NDArray[np.int64], place: Place, oversight: Oversight
+    ) -> None:
+        """Hand over `tiles` of the pixel rows [top, bottom) that show nothing but what is behind bricks."""
+        rays, room = self.rays(top, bottom, tiles=tiles), self.layout.host.background_bytes
+        put, behind = self._session.behind(rays, _numbered(tiles, place), room)
+        nothing = self._session.aovs.nothing
+        for start in range(0, len(tiles), _TILES_AT_ONCE):
+            oversight.check()
+            plane = (min(_TILES_AT_ONCE, len(tiles) - start), TILE_RAYS)
+            put(
+                Finished(
+                    tile=np.arange(start, start + plane[0]),
+                    rgb=np.broadcast_to(behind, (*plane, 3)),
+                    depth=np.zeros(plane, np.float32),
+                    alpha=np.zeros(plane, np.float32),
+                    aovs=np.broadcast_to(nothing, (*plane, len(nothing))),
                 )
-                continue
-            pixels.fill(behind, slice(top // self._samples, -(-bottom // self._samples)))
-            # One at least: a lot without rays is none.
-            tiles = np.flatnonzero(seen) if seen.any() else np.zeros(1, np.int64)
-            rays = self.rays(top, bottom, tiles=tiles)
-            yield _lot_of_tiles(tiles, rays, n_rays, view, place)
+            )
 
     def rays(
         self,
         top: int,
         bottom: int,
         *,
-        seen: NDArray[np.bool_] | None = None,
         tiles: slice | NDArray[np.int64] = slice(None),
     ) -> RaySource:
         """Those of the pixel rows [top, bottom), tile by tile, or of some of their `tiles`."""
@@ -263,7 +302,6 @@ class PictureJob:
                 per_tile=(tile_corners(self._camera, top, bottom)[tiles],),
                 nothing=(_LEFT_OF_THE_PICTURE,),
                 shared=self._ray_arrays,
-                seen=seen,
             )
         )
 
@@ -287,26 +325,3 @@ class PictureJob:
         if meeting is None:
             raise InternalError("the rays of a picture have no order of bricks")
         return ndc_view(*place, session.ndc, meeting, top=top, bottom=bottom)
-
-
-def _lot_of_tiles(
-    tiles: NDArray[np.int64],
-    rays: RaySource,
-    n_rays: int,
-    view: CameraView,
-    place: Place,
-    behind: NDArray[np.float32] | None = None,
-) -> Lot:
-    """The `rays` of some `tiles` [t] of a view, rising, which are handed to `place` with their numbers."""
-
-    def put(some: Finished) -> None:
-        place(replace(some, tile=tiles[some.tile]))
-
-    return Lot(
-        rays=rays,
-        n_rays=n_rays,
-        views=(TilesView(view, tiles),).__iter__,
-        has_one_view=True,
-        place=put,
-        behind=behind,
-    )

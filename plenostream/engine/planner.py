@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from plenostream.engine.host import HostPlan, HostPlanner, RaysAtOnce
 from plenostream.errors import InternalError
@@ -31,9 +30,7 @@ class Layout:
 
     sizes: Sizes
     band_rows: int
-    """Rows of tiles drawn together; for arbitrary rays all are one row."""
-    n_bands: int
-    """Bands that a picture is drawn in."""
+    """Rows of tiles that can be drawn together, whatever they show; for arbitrary rays all are one row."""
     device_items: dict[str, int]
     """Device bytes by what they are for."""
     smallest_device_bytes: int
@@ -72,18 +69,20 @@ class Planner:
         """From now on, the pool exists with these sizes."""
         self._pool = (n_slots, n_pages)
 
-    def picture(self, rays: RaySource, width: int, height: int, *, samples: int) -> Layout:
-        """A picture of `width` x `height` pixels, `samples` rays along each edge of a pixel.
+    def picture(
+        self, rays: RaySource, width: int, height: int, *, samples: int, whole: bool = False
+    ) -> Layout:
+        """A picture of `width` x `height` pixels, `samples` rays along each edge of a pixel; `whole`: with
+        room for the rays of all its tiles, if there is any way.
 
         Raises BudgetError where it does not fit.
         """
         columns, rows = -(-width * samples // TILE), -(-height * samples // TILE)
-        division, device_items, needs = self._divided(rays, rows, columns)
+        division, device_items, needs = self._divided(rays, rows, columns, whole=whole)
         sizes = _sizes(needs, division)
         return Layout(
             sizes=sizes,
             band_rows=division.band_rows,
-            n_bands=math.ceil(rows / division.band_rows),
             device_items=device_items,
             smallest_device_bytes=needs.smallest_bytes,
             host=self._host.picture(width * height, sizes.n_tiles),
@@ -99,13 +98,12 @@ class Planner:
         rows = 1 << max(0, (-(-packets // step) - 1).bit_length())
         while rows > 1 and rows * step > at_once.tiles:
             rows //= 2
-        division, device_items, needs = self._divided(rays, rows, step)
+        division, device_items, needs = self._divided(rays, rows, step, whole=True)
         sizes = _sizes(needs, division)
         at_once = RaysAtOnce(tiles=sizes.n_tiles, pairs=at_once.pairs)
         layout = Layout(
             sizes=sizes,
             band_rows=division.band_rows,
-            n_bands=1,
             device_items=device_items,
             smallest_device_bytes=needs.smallest_bytes,
             host=self._host.rays(n, at_once),
@@ -113,23 +111,25 @@ class Planner:
         return layout, at_once
 
     def _divided(
-        self, rays: RaySource, tile_rows: int, columns: int
+        self, rays: RaySource, tile_rows: int, columns: int, *, whole: bool
     ) -> tuple[DeviceDivision, dict[str, int], DeviceNeeds]:
         """How the device's allowance is divided, bytes by item, and what it was divided by.
 
         The same again for what was planned before, while the pool is the one of then: with a pool
         in place there is another way to divide, and its programs would be compiled for nothing.
         """
-        key = (rays.make, tile_rows, columns)
+        key = (rays.make, tile_rows, columns, whole)
         before = self._divided_before.get(key)
         if before is None or self._pool not in (None, (before[0].n_slots, before[0].n_pages)):
-            before = self._divided_before[key] = self._divide(rays, tile_rows, columns)
+            costs = self._integrator.device_costs(rays)
+            if whole:
+                costs = replace(costs, least_lot=tile_rows * columns)
+            before = self._divided_before[key] = self._divide(rays, costs, tile_rows, columns)
         return before
 
     def _divide(
-        self, rays: RaySource, tile_rows: int, columns: int
+        self, rays: RaySource, costs: DeviceCosts, tile_rows: int, columns: int
     ) -> tuple[DeviceDivision, dict[str, int], DeviceNeeds]:
-        costs = self._integrator.device_costs(rays)
         # Temporaries hardly depend on how many rays or slots there are. So where the budget is
         # tight, and sizes depend on them in turn, look at programs of small sizes first, which
         # all renderers of such scenes share.
@@ -169,6 +169,8 @@ class Planner:
             tile_step=costs.tile_step // costs.n_parts,
             # Most of the temporaries are those of programs that run in all parts at once.
             part_bytes=temps // costs.n_parts + costs.part_bytes,
+            least_lot=costs.least_lot,
+            any_pool=costs.any_pool,
             resident=self._resident,
             most_slots=_MOST_PLACES // self._voxels,
             most_pages=_MOST_PLACES // PAGE_ROWS,

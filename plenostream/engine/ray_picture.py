@@ -98,7 +98,7 @@ class RayPictureJob:
             smallest_host_bytes=layout.host.needs.smallest_bytes,
             working_set_bytes=len(bricks) * costs.slot_bytes + int(pages.sum()) * costs.page_bytes,
             n_slots=sizes.n_slots,
-            n_bands=layout.n_bands,
+            n_bands=1,
             bricks_visible=len(bricks),
             waves=len(plan_waves(shells[bricks], pages, **room)),
         )

@@ -15,7 +15,7 @@ from plenostream.export.light import LINEAR, encoded
 from plenostream.export.pixels import colour_8bit
 from plenostream.files.paths import input_file
 
-__all__ = ["PICTURE_ENDINGS", "read_picture", "side_by_side"]
+__all__ = ["PICTURE_ENDINGS", "read_cut_out", "read_picture", "side_by_side"]
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".npy", ".npz", ".exr")
 _AS_RENDERED = (".npy", ".npz", ".exr")
@@ -36,6 +36,15 @@ def read_picture(path: str | Path, *, background: ArrayLike) -> Picture:
     ------
     InvalidInput : nothing there, or no such picture.
     """
+    colours, opacity = read_cut_out(path)
+    if opacity is None:
+        return colours
+    return colours + (1 - opacity[..., None]) * np.asarray(background, np.float32)
+
+
+def read_cut_out(path: str | Path) -> tuple[Picture, Picture | None]:
+    """The colours [H, W, 3] of a picture before black, and its alpha [H, W] where it has one, as
+    `read_picture` lays it over a background."""
     place = input_file(path, what="picture", error=InvalidInput)
     ending = place.suffix.lower()
     values = {".npy": _array, ".npz": _member, ".exr": _channels}.get(ending, _decoded)(place)
@@ -44,9 +53,9 @@ def read_picture(path: str | Path, *, background: ArrayLike) -> Picture:
     if values.ndim != 3 or values.shape[-1] not in (3, 4) or not np.isfinite(values).all():
         raise InvalidInput(f"{place} is no picture: its values have the shape {values.shape}")
     if values.shape[-1] == 4 and ending not in _AS_RENDERED:
-        alpha = values[..., 3:]
-        return values[..., :3] * alpha + (1 - alpha) * np.asarray(background, np.float32)
-    return values[..., :3]
+        alpha = values[..., 3]
+        return values[..., :3] * alpha[..., None], alpha
+    return values[..., :3], None
 
 
 def side_by_side(photograph: Picture, rendering: Picture) -> NDArray[np.uint8]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from plenostream.field.background import (
     BackgroundLayers,
     OutwardRays,
+    SeeLayers,
     blended_from,
     see_layers,
     spheres_of,
@@ -37,6 +38,8 @@ def see_layers_back(
     *,
     behind: Floats,
     by_texels: NDArray[np.float32] | None = None,
+    touched: NDArray[np.bool_] | None = None,
+    see: SeeLayers = see_layers,
 ) -> Floats:
     """Derivative of a loss by the light [R] that comes to the layers.
 
@@ -48,14 +51,21 @@ def see_layers_back(
     by_rgb : [R, 3] derivative of the loss by the colours
     behind : [3] red, green, blue behind all layers
     by_texels : of the shape of the texels: gets the derivatives by them added
+    touched : [rows of texels]: set where they may be others than 0
+    see : takes rays through the layers
     """
     whole = OutwardRays.leaving(origins, directions, trans)
-    missing = see_layers(layers, whole)
+    missing = see(layers, whole)
     assert not len(missing), "layers that go back are whole"
     total = whole.colour + whole.trans[:, None] * behind
     if by_texels is not None:
         _add_texels(
-            layers, OutwardRays.leaving(origins, directions, trans), total, by_rgb, by_texels
+            layers,
+            OutwardRays.leaving(origins, directions, trans),
+            total,
+            by_rgb,
+            by_texels,
+            touched,
         )
     by_trans: Floats = (by_rgb * total).sum(1) / trans
     return by_trans
@@ -67,6 +77,7 @@ def _add_texels(
     total: Floats,
     by_rgb: Floats,
     by_texels: NDArray[np.float32],
+    touched: NDArray[np.bool_] | None,
 ) -> None:
     seen = np.zeros_like(total)
     for sphere in spheres_of(layers, rays, []):
@@ -80,6 +91,9 @@ def _add_texels(
         rest = (g * (total[here] - seen[here])).sum(1)
         by_sigma = lengths * ((g * colour).sum(1) * light * sphere.left - rest)
         by_values[:, 3] = np.where(values[:, 3] > 0.0, by_sigma, 0.0)
+        if touched is not None:
+            rows = sphere.corners.rows
+            touched[rows[rows >= 0]] = True
         places, deeper = blended_from(layers, sphere.corners, sphere.inverse)
         for place, share in zip(places, sphere.corners.shares, strict=True):
             _share(by_values, place, share * (1.0 - deeper), by_texels)

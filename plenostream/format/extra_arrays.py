@@ -13,7 +13,7 @@ from plenostream.format.digests import ArraysDigest
 from plenostream.format.layout import SceneMeta, extra_names
 from plenostream.format.reader import SceneStore
 
-__all__ = ["ExtraCheck", "basis_of"]
+__all__ = ["ExtraCheck", "basis_of", "read_extras"]
 
 
 class ExtraCheck:
@@ -66,8 +66,9 @@ class ExtraCheck:
             raise BrickCorrupt(f"{path}: {fault}", array=fault.split()[0])
 
 
-def _read(store: SceneStore, group: str) -> list[NDArray[Any]]:
-    """The arrays of a group, whole and checked."""
+def read_extras(store: SceneStore, group: str) -> list[NDArray[Any]]:
+    """The arrays of a group of `extra_names`, whole and checked; raises BrickCorrupt, and StoreError where
+    the scene is closed."""
     about, arrays = ExtraCheck(store.meta, group), []
     for name in extra_names(store.meta)[group]:
         arrays.append(store.read_array(name))
@@ -89,5 +90,5 @@ def basis_of(store: SceneStore) -> Basis:
         learned.functions,
         learned.bound,
         (learned.functions.shape,),
-        lambda: tuple(_read(store, "basis")),
+        lambda: tuple(read_extras(store, "basis")),
     )

@@ -63,6 +63,7 @@ __all__ = [
     "ArraySpec",
     "SceneMeta",
     "array_specs",
+    "background_specs",
     "check_counts",
     "codec_metadata",
     "extra_names",
@@ -231,16 +232,27 @@ def array_specs(meta: SceneMeta) -> dict[str, ArraySpec]:
         spec("rows/sh", meta.sh_dtype, (m, meta.sh_columns), SH_ROWS_PER_CHUNK, sh_typesize),
     ]
 
-    def extra(name: str, dtype: str, shape: tuple[int, ...], typesize: int) -> ArraySpec:
-        rows = EXTRA_CHUNK_BYTES // (math.prod(shape[1:]) * np.dtype(dtype).itemsize)
-        return spec(name, dtype, shape, max(1, min(rows, shape[0])), typesize)
-
     if meta.background is not None:
-        specs.append(extra("background/links", "int32", meta.background.links_shape, 4))
-        specs.append(extra("background/data", "float32", meta.background.data_shape, 16))
+        specs += background_specs(meta.background)
     if meta.learned is not None:
-        specs.append(extra("basis/values", "float32", meta.learned.functions.shape, 4))
+        specs.append(_extra("basis/values", "float32", meta.learned.functions.shape, 4))
     return {s.name: s for s in specs}
+
+
+def background_specs(background: BackgroundMeta) -> list[ArraySpec]:
+    """The arrays of background layers."""
+    return [
+        _extra("background/links", "int32", background.links_shape, 4),
+        _extra("background/data", "float32", background.data_shape, 16),
+    ]
+
+
+def _extra(name: str, dtype: str, shape: tuple[int, ...], typesize: int) -> ArraySpec:
+    rows = EXTRA_CHUNK_BYTES // (math.prod(shape[1:]) * np.dtype(dtype).itemsize)
+    chunk_shape = (max(1, min(rows, shape[0])), *shape[1:])
+    return ArraySpec(
+        name=name, dtype=dtype, shape=shape, chunk_shape=chunk_shape, typesize=typesize
+    )
 
 
 def groups_of(meta: SceneMeta) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ __all__ = ["ChosenBackend", "Terms", "open_integrator"]
 
 _OTHER_DEVICES = ("jax_plugins", "libtpu")
 """Packages without which JAX knows no device but the CPU."""
-_WEIGHING = ("native",)
+_WEIGHING = ("native", "warp")
 """Backends that keep the weights of samples."""
 _DIFFERENTIATING = ("native", "warp")
 """Backends that go back, see `Integrator.begin_back`."""
@@ -66,8 +66,8 @@ def open_integrator(backend: Backend, terms: Terms) -> tuple[Integrator, ChosenB
     why = f" ({chosen.why})" if chosen.why else ""
     if terms.rule.weigh and chosen.name not in _WEIGHING:
         raise DeviceError(
-            f"the backend {chosen.name}{why} keeps no weights of samples; the backend native does, "
-            "which draws on CPUs"
+            f"the backend {chosen.name}{why} keeps no weights of samples; the backends native and "
+            "warp do, on CPUs and on NVIDIA GPUs"
         )
     if terms.rule.differentiate and chosen.name not in _DIFFERENTIATING:
         raise DeviceError(

@@ -37,6 +37,12 @@ class DeviceCosts:
     """Parts that the tiles are dealt to, each drawn by a thread of its own."""
     part_bytes: int
     """Of `fixed`, what each part takes for itself."""
+    least_lot: int
+    """Tiles that are drawn together where there is room, at least: a lot of fewer takes more time than
+    its memory is worth."""
+    any_pool: bool
+    """Whether pools of all sizes are as good; else few sizes are better than many, since programs are
+    compiled for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ from plenostream.integrator.loss import LossByRays, RowDerivatives
 
 __all__ = [
     "CPU_BYTES",
+    "IN_POOL",
     "LEFT_OUT",
     "OPAQUE_LENGTH",
     "PAGE_ROWS",
@@ -61,6 +62,8 @@ CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
 LEFT_OUT = -2
 """In place of a brick's slot: rays pass through it as if it were empty."""
+IN_POOL = -1
+"""In place of a row that a brick brings: the one that it has in the pool already."""
 PAGE_ROWS = 16
 """Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
 out: it holds the row of zeros that a voxel without coefficients points to."""
@@ -179,8 +182,6 @@ class RaySource:
     """One entry of each of them for a tile without rays."""
     shared: tuple[NDArray[Any], ...]
     """Arrays that are the same for all tiles."""
-    seen: NDArray[np.bool_] | None = None
-    """[n] of the tiles: false where no ray can meet a box of the scene; None: that is not known."""
     packets: bool = False
     """Whether `octant_keys` and `boxes_met` will be asked for: the rays have no common eye."""
     keys_only: bool = False
@@ -217,13 +218,19 @@ class Arrivals:
     """[b]: where each goes."""
     pages: NDArray[np.int32]
     """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
+    source: NDArray[np.int32] | None = None
+    """[n]: which of the N rows each row is. `IN_POOL`: the one that is in the pool; then all bricks are in
+    these slots already, keep their pages, and `pages` is empty. None: they lie one after another."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays, of the n rows only."""
+        """Bytes of all arrays, of the rows that come only."""
         row_bytes = self.density.itemsize + self.sh.itemsize * int(self.sh.shape[1])
         others = (self.index, self.mask, self.row_start, self.slots, self.pages)
-        return int(self.row_start[-1]) * row_bytes + sum(array.nbytes for array in others)
+        n = int(self.row_start[-1])
+        if self.source is not None:
+            n = int(np.count_nonzero(self.source != IN_POOL))
+        return n * row_bytes + sum(array.nbytes for array in others)
 
 
 class Integrator(Protocol):
@@ -246,6 +253,8 @@ class Integrator(Protocol):
     """Most bricks of `Arrivals`."""
     batch_rows: int
     """Most rows of `Arrivals`, unless a single brick has more."""
+    takes_source: bool
+    """Whether `Arrivals.source` may be said; there may be any number of bricks and rows then."""
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """Bytes for rays of this kind, however many `rays` has."""
@@ -351,6 +360,13 @@ class Integrator(Protocol):
         By the values that the pool holds, straight through their rounding. Sums are the same to the last
         bit for the same rays in the same waves with as many threads.
         """
+        ...
+
+    def add_derivatives(
+        self, slots: NDArray[np.int32], owner: NDArray[np.int32], into: RowDerivatives
+    ) -> None:
+        """As `derivatives`, to add each to the row `owner` [n] of `into`, in this order, which then counts
+        as touched; rows that got nothing touch none."""
         ...
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LossByRays", "RowDerivatives"]
+__all__ = ["LossByRays", "RowDerivatives", "add_in_portions"]
+
+_BRICKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,7 +53,31 @@ class RowDerivatives(NamedTuple):
         """For `n` rows of so many `columns`, all 0."""
         return cls(np.zeros(n, np.float32), np.zeros((n, columns), np.float32))
 
+    def add(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
+        """Add those of m rows, each to the row `owner` [m]; rows whose derivatives are all 0 touch none."""
+        some = (by.density != 0.0) | by.sh.any(axis=1)
+        if by.touched is not None:
+            some &= by.touched
+        if self.touched is not None:
+            self.touched[owner[some]] = True
+        np.add.at(self.density, owner[some], by.density[some])
+        np.add.at(self.sh, owner[some], by.sh[some])
+
     def rows(self, start: int, stop: int) -> RowDerivatives:
         """Those of the rows [start, stop): the same memory."""
         touched = None if self.touched is None else self.touched[start:stop]
         return RowDerivatives(self.density[start:stop], self.sh[start:stop], touched)
+
+
+def add_in_portions(
+    derivatives: Callable[[NDArray[np.int32]], RowDerivatives],
+    slots: NDArray[np.int32],
+    owner: NDArray[np.int32],
+    into: RowDerivatives,
+) -> None:
+    """`Integrator.add_derivatives` by its `derivatives`, those of some bricks at a time."""
+    start = 0
+    for first in range(0, len(slots), _BRICKS_AT_ONCE):
+        by = derivatives(slots[first : first + _BRICKS_AT_ONCE])
+        into.add(owner[start : start + len(by.density)], by)
+        start += len(by.density)

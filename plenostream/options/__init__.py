@@ -48,7 +48,7 @@ from plenostream.options.picture_files import (
 from plenostream.options.pictures import FPS, LPIPS, OUTPUTS
 from plenostream.options.rendering import Model, RenderOptions
 from plenostream.options.streaming import Backend, Precision, StreamOptions
-from plenostream.options.training import Optimiser, TrainOptions
+from plenostream.options.training import ExposureKind, Optimiser, TrainOptions
 from plenostream.options.viewing import ViewOptions
 from plenostream.options.viewpoints import (
     CAMERA_AXES,
@@ -119,6 +119,7 @@ __all__ = [
     "EditOptions",
     "ExportFormat",
     "ExportOptions",
+    "ExposureKind",
     "FileOptions",
     "Model",
     "Optimiser",

@@ -51,7 +51,7 @@ class ConvertOptions:
             "does not tell.",
         ),
     ] = None  # fmt: skip
-    levels: Annotated[int | str, LEVELS] = 0
+    levels: Annotated[int | str, LEVELS] = "auto"
     host_memory: PackingMemory = "1GB"
     workers: PackingThreads = None
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False

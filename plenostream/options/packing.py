@@ -34,6 +34,6 @@ LEVELS = Whole(
     unit="levels",
     words=("auto",),
     help="Coarser levels to store beside the scene, each with half the resolution of the one before; "
-    "auto: as many as halve the grid down to 32 voxels. Of a trained model they take a quarter to two fifths "
-    "of its bytes, and of converting about half the time; 0 leaves them out.",
+    "auto: as many as halve the grid down to 32 voxels. For a trained model they add a quarter to two fifths "
+    "to its bytes, and half or more to the time of converting; 0 leaves them out.",
 )

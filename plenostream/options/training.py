@@ -19,8 +19,9 @@ from plenostream.rules import (
     described,
 )
 
-__all__ = ["Optimiser", "TrainOptions"]
+__all__ = ["ExposureKind", "Optimiser", "TrainOptions"]
 
+ExposureKind = Literal["none", "one", "channels"]
 Optimiser = Literal["rmsprop", "sgd"]
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -156,6 +157,45 @@ class TrainOptions:
             help="Weight of what draws the alpha of rays to 0 or 1, as in Neural Volumes.",
         ),
     ] = 0.0  # fmt: skip
+    exposure: Annotated[
+        ExposureKind,
+        Choice(
+            choices=get_args(ExposureKind),
+            help="Gains of the photographs, learnt beside the rows, for photographs of unlike exposure: "
+            "one each, or one a channel each. Their mean stays 1; held views are compared as they are.",
+        ),
+    ] = "none"
+    background_layers: Annotated[
+        int,
+        Whole(
+            least=0, most=1024, unit="layers",
+            help="Train so many spheres around the volume, seen behind it (svox2's background_nlayers); "
+            "0: --background alone. A scene to begin with that has layers keeps its own.",
+        ),
+    ] = 0  # fmt: skip
+    background_resolution: Annotated[
+        int,
+        Whole(
+            least=4, most=16384, unit="texels",
+            help="Of a layer from pole to pole; twice as many around (svox2's background_reso).",
+        ),
+    ] = 512  # fmt: skip
+    lr_texel_sigma: Annotated[
+        float,
+        Number(least=SMALL, most=1e6, help="Rate of densities of layers at the beginning."),
+    ] = 3.0
+    lr_texel_sigma_final: Annotated[
+        float, Number(least=SMALL, most=1e6, help="Rate of densities of layers at the end.")
+    ] = 0.09
+    lr_texel_color: Annotated[
+        float, Number(least=SMALL, most=1e6, help="Rate of colours of layers at the beginning.")
+    ] = 0.1
+    lr_texel_color_final: Annotated[
+        float, Number(least=SMALL, most=1e6, help="Rate of colours of layers at the end.")
+    ] = 0.0006
+    tv_texels: Annotated[
+        float, Number(least=0, most=1e6, help="Weight of the total variation of layers.")
+    ] = 1e-2
     init_sigma: Annotated[
         float,
         Number(least=0, most=LARGE, unit="per world unit", help="Density that all begins with."),
@@ -178,12 +218,22 @@ class TrainOptions:
     ] = 8  # fmt: skip
     seed: Annotated[int, Whole(least=0, most=(1 << 32) - 1, help="Of what is random.")] = 0
     overwrite: Annotated[bool, Truth(help="Replace the scene if it exists.")] = False
-    resume: Annotated[bool, Truth(help="Go on with a training that was cut off.")] = False
+    resume: Annotated[
+        bool,
+        Truth(
+            help="Go on with a training that was cut off, or that has ended and is to be longer: steps and "
+            "time may be others than before, memory and threads too, nothing else."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         check_record(self)
         if self.steps is not None and self.time is not None:
             raise InvalidInput("steps and time both say when training ends; say one of them")
+        if self.background_layers == 1:
+            raise InvalidInput(
+                "background_layers is 1; rays see between two layers, so take 2 or more, or 0 for none"
+            )
         if self.seconds == 0.0:
             raise InvalidInput(f"time is {self.time}, in which nothing is learnt; allow some")
         object.__setattr__(self, "center", tuple(float(x) for x in self.center))

@@ -26,6 +26,8 @@ __all__ = [
 _ROUND = 100_000
 _LEAST_SLOTS = 32
 _LEAST_PAGES = 2048
+_LOTS = 3
+"""Parts of a picture that there is room for the rays of."""
 _FINENESS = 32
 """Pools of whole scenes have slots and pages in numbers of the form m 2^e, m < 64, and at least
 these, where memory allows: programs are compiled for pools, and scenes of similar size share them."""
@@ -64,6 +66,10 @@ class DeviceNeeds:
     """Tiles of a part come in multiples of this."""
     part_bytes: int = 0
     """Of the fixed bytes, those that each part takes for itself."""
+    least_lot: int = 1 << 30
+    """Tiles that are drawn together where there is room, at least."""
+    any_pool: bool = False
+    """Whether pools of all sizes are as good."""
     resident: bool = False
     """Whether the pool has to hold the whole scene."""
     most_slots: int = 1 << 31
@@ -92,6 +98,13 @@ class DeviceNeeds:
         tiles = -(-rows * self.tile_columns // self.n_parts)
         return -(-tiles // self.tile_step) * self.tile_step
 
+    @property
+    def enough_rows(self) -> int:
+        """Rows of tiles that there need not be more room for: a part of the picture, since most pictures
+        show something in a part of their tiles only, and others are drawn in as many bands."""
+        tiles = max(self.tile_rows * self.tile_columns // _LOTS, self.least_lot)
+        return min(self.tile_rows, -(-tiles // max(self.tile_columns, 1)))
+
     def rays_bytes(self, rows: int) -> int:
         """Everything that is kept per ray."""
         return self.tiles_per_part(rows) * self.n_parts * self.tile_bytes
@@ -116,7 +129,7 @@ class DeviceDivision:
     n_pages: int
     """Pages of colour rows that the pool holds, page 0 included."""
     band_rows: int
-    """Rows of tiles of the picture that are drawn together."""
+    """Rows of tiles of the picture whose rays there is room for."""
 
 
 def divide_device(
@@ -124,9 +137,9 @@ def divide_device(
 ) -> DeviceDivision:
     """Sizes of the pool and of the bands of the picture that fit `allowed_bytes`.
 
-    The picture is drawn whole while that leaves the pool the whole scene, or half of the
-    allowance; else in as few bands of tile rows as do. Where a `pool` of (slots, pages) exists
-    already, it stays as it is if there is a way.
+    There is room for the rays of as many rows of tiles as are enough (`DeviceNeeds.enough_rows`) while
+    that leaves the pool the whole scene, or half of the allowance; else for the largest part of them
+    that does. Where a `pool` of (slots, pages) exists already, it stays as it is if there is a way.
 
     Raises
     ------
@@ -147,15 +160,16 @@ def divide_device(
 
 
 def _band_rows(needs: DeviceNeeds, rays_bytes: int) -> int:
-    """Rows of tiles of the fewest bands whose rays take `rays_bytes`, or no more than one row does.
+    """Enough rows of tiles, or the largest part of them whose rays take `rays_bytes`, or no more than
+    one row does.
 
     Tiles come in steps, so some rows more may take nothing more.
     """
     most = max(rays_bytes, needs.rays_bytes(1))
     bands = 1
-    while needs.rays_bytes(math.ceil(needs.tile_rows / bands)) > most:
+    while needs.rays_bytes(math.ceil(needs.enough_rows / bands)) > most:
         bands += 1
-    return math.ceil(needs.tile_rows / bands)
+    return math.ceil(needs.enough_rows / bands)
 
 
 def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:
@@ -163,6 +177,8 @@ def _pool_sizes(needs: DeviceNeeds, pool_bytes: int) -> tuple[int, int]:
     most = needs.most_slots, needs.most_pages
     exact = max(needs.n_bricks, 1), needs.n_pages + 1
     if pool_bytes >= needs.whole_pool_bytes and exact[0] <= most[0] and exact[1] <= most[1]:
+        if needs.any_pool:
+            return exact
         shared = _round_up(exact[0], _LEAST_SLOTS), _round_up(exact[1], _LEAST_PAGES)
         shared = min(shared[0], most[0]), min(shared[1], most[1])
         return shared if needs.pool_bytes(*shared) <= pool_bytes else exact

@@ -93,12 +93,13 @@ def back_session(
 
     opens = open_plain if backend == "plain" else opened
     named: dict[str, Any] = {} if backend == "plain" else {"backend": backend}
+    device = None if backend == "warp" else "cpu"  # a GPU, where there is one
     with (
         open_store(scene) as store,
         patch.object(opening, "open_integrator", opens),
     ):
         session = open_back_session(
-            store, RenderOptions(**options), StreamOptions(device="cpu", **named, **stream)
+            store, RenderOptions(**options), StreamOptions(device=device, **named, **stream)
         )
         try:
             yield session

@@ -29,6 +29,7 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.lattice import GridArrays, Spacing, lattice
+from plenostream.integrator.loss import add_in_portions
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.testing.plain_back import BackSamples, PlainBack
 
@@ -43,6 +44,7 @@ class PlainIntegrator:
 
     name, precision, n_threads = "plain", "float32", 1
     batch_bricks, batch_rows = 8, 4096
+    takes_source = False
 
     def __init__(self, scene: SceneShape, rule: SampleRule, *, allowed_bytes: int) -> None:
         self.allowed_bytes = allowed_bytes
@@ -64,6 +66,8 @@ class PlainIntegrator:
             fixed={},
             n_parts=1,
             part_bytes=0,
+            least_lot=1 << 30,
+            any_pool=True,
         )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:
@@ -296,6 +300,11 @@ class PlainIntegrator:
         self, slots: NDArray[np.int32], into: RowDerivatives | None = None
     ) -> RowDerivatives:
         return self._back.take(slots, into)
+
+    def add_derivatives(
+        self, slots: NDArray[np.int32], owner: NDArray[np.int32], into: RowDerivatives
+    ) -> None:
+        add_in_portions(self.derivatives, slots, owner, into)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         colour = self._colour + self._left[:, None] * background

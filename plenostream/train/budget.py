@@ -39,6 +39,8 @@ class TrainBudget:
     """Coefficients of a voxel."""
     squares: bool
     """Whether the optimiser keeps mean squares."""
+    layers_bytes: int = 0
+    """Background layers that are trained."""
 
     @property
     def voxel_bytes(self) -> int:
@@ -57,7 +59,7 @@ class TrainBudget:
 
     def planned_bytes(self, n_voxels: int, size: tuple[int, int, int]) -> int:
         """Training so many voxels of a grid, and writing them."""
-        fixed = _BASE + _WRITING + self.pictures_bytes + self.grid_bytes(size)
+        fixed = _BASE + _WRITING + self.layers_bytes + self.pictures_bytes + self.grid_bytes(size)
         return fixed + n_voxels * (self.voxel_bytes + _CUTTING)
 
     def most_voxels(self, n_before: int, size: tuple[int, int, int]) -> int:
@@ -81,11 +83,13 @@ class TrainBudget:
         if planned > self.allowed_bytes:
             smallest = round_up_budget(planned)
             rows = n_voxels * (self.voxel_bytes + _CUTTING)
+            layers = self.layers_bytes
+            texels = f"{format_bytes(layers)} for background layers, " if layers else ""
             raise BudgetError(
                 f"the host memory allowed, {format_bytes(self.allowed_bytes)}, is too small: training "
                 f"{n_voxels} voxels needs at least {format_least_bytes(smallest)} "
                 f"({format_bytes(rows)} for voxels, {format_bytes(self.pictures_bytes)} for "
-                f"photographs, {format_bytes(self.grid_bytes(size))} for the grid). Allow that much, or "
+                f"photographs, {texels}{format_bytes(self.grid_bytes(size))} for the grid). Allow that much, or "
                 "train with fewer voxels (--size), views or rays",
                 planned_bytes=smallest,
                 allowed_bytes=self.allowed_bytes,

@@ -1,4 +1,8 @@
-"""What a training that is cut off goes on from: one file beside the scene, whole or not there."""
+"""What a training goes on from: one file beside the scene, whole or not there.
+
+Of a training that was cut off it holds all that there is; of one that has ended, whose voxels the scene
+holds, it says which scene that is, and how far it came.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import OutputError, StoreError, StoreNotFound
+from plenostream.errors import StoreError, StoreNotFound
 from plenostream.field.grid import GridSpec
 from plenostream.files.atomic import atomic_file, writing
 from plenostream.files.paths import PathLike, local_path
 from plenostream.train.budget import TrainBudget
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["Checkpoint", "checkpoint_place"]
 
-_VERSION = 1
-_ARRAYS = ("places", "density", "sh")
+_VERSION = 2
+_ROWS = ("density", "sh")
+_LAYERS, _LAYER_SQUARES = ("links", "texels", "seen"), "squares"
 _SQUARES = ("density_square", "sh_square")
 
 
@@ -39,6 +45,8 @@ class Checkpoint:
 
     identity: dict[str, Any]
     """What it goes on with only if it is the same: JSON values."""
+    length: dict[str, Any]
+    """What said when it ends, which may be another when it goes on: JSON values."""
     stage: int
     step: int
     seconds: float
@@ -48,10 +56,16 @@ class Checkpoint:
     grid: GridSpec
     brick_size: int
     places: NDArray[np.int64]
-    rows: TrainedRows
+    rows: TrainedRows | None
+    """None: it has ended, and they are the scene's."""
+    layers: TrainedLayers | None
+    exposures: NDArray[np.float64] | None
+    """`Exposures.sums`."""
+    scene: str = ""
+    """What the scene that it ended with says of itself, `contents_of`."""
 
     def voxel_set(self) -> VoxelSet:
-        """Its voxels."""
+        """Its voxels, of one that was cut off."""
         active = np.zeros(self.grid.size, np.bool_)
         active.reshape(-1)[self.places] = True
         return VoxelSet.of(active, self.grid, self.brick_size)
@@ -63,12 +77,22 @@ class Checkpoint:
         ------
         OutputError : what the system says.
         """
-        arrays = {name: getattr(self.rows, name) for name in (*_ARRAYS[1:], *_SQUARES)}
-        arrays = {name: array for name, array in arrays.items() if array is not None}
+        arrays: dict[str, Any] = {"places": self.places} if self.rows is not None else {}
+        for name in (*_ROWS, *_SQUARES):
+            if (array := getattr(self.rows, name, None)) is not None:
+                arrays[name] = array
+        if self.rows is not None and self.layers is not None:
+            for name in (*_LAYERS, _LAYER_SQUARES):
+                if (array := getattr(self.layers, name)) is not None:
+                    arrays[f"layers_{name}"] = array
+        if self.exposures is not None:
+            arrays["exposures"] = self.exposures
         grid = self.grid
         told = {
             "version": _VERSION,
             "identity": self.identity,
+            "length": self.length,
+            "scene": self.scene,
             "stage": self.stage,
             "step": self.step,
             "seconds": self.seconds,
@@ -77,7 +101,7 @@ class Checkpoint:
             "brick_size": self.brick_size,
         }
         with atomic_file(place, overwrite=True, what="checkpoint") as file, writing(place):
-            np.savez(file, told=np.array(json.dumps(told)), places=self.places, **arrays)
+            np.savez(file, told=np.array(json.dumps(told)), **arrays)
 
     @classmethod
     def load(cls, place: Path, identity: dict[str, Any], budget: TrainBudget) -> Checkpoint:
@@ -93,22 +117,35 @@ class Checkpoint:
                 told = json.loads(str(file["told"]))
                 _require_same(told, identity, place)
                 size, radius, center = (tuple(values) for values in told["grid"])
-                places = file["places"]
+                places = np.empty(0, np.int64) if told["scene"] else file["places"]
                 budget.require(len(places), size)
-                rows = TrainedRows(
-                    density=file["density"],
-                    sh=file["sh"],
-                    density_square=file.get("density_square"),
-                    sh_square=file.get("sh_square"),
+                rows = (
+                    None
+                    if told["scene"]
+                    else TrainedRows(
+                        density=file["density"],
+                        sh=file["sh"],
+                        density_square=file.get("density_square"),
+                        sh_square=file.get("sh_square"),
+                    )
                 )
+                layers = None
+                if "layers_texels" in file:
+                    layers = TrainedLayers(
+                        **{name: file[f"layers_{name}"] for name in _LAYERS},
+                        squares=file.get(f"layers_{_LAYER_SQUARES}"),
+                    )
+                exposures = file.get("exposures")
         except FileNotFoundError as error:
             raise StoreNotFound(
-                f"there is no unfinished training to resume at {place}; train without --resume"
+                f"there is no training to go on with at {place}; train without --resume"
             ) from error
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"{place} is damaged ({error}); train without --resume") from error
         return cls(
             identity=identity,
+            length=told["length"],
+            scene=told["scene"],
             stage=told["stage"],
             step=told["step"],
             seconds=told["seconds"],
@@ -117,15 +154,9 @@ class Checkpoint:
             brick_size=told["brick_size"],
             places=places,
             rows=rows,
+            layers=layers,
+            exposures=exposures,
         )
-
-    @staticmethod
-    def remove(place: Path) -> None:
-        """Nothing is left to resume."""
-        try:
-            place.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"{place} cannot be removed: {error.strerror}") from error
 
 
 def _require_same(told: dict[str, Any], identity: dict[str, Any], place: Path) -> None:
@@ -135,6 +166,7 @@ def _require_same(told: dict[str, Any], identity: dict[str, Any], place: Path) -
             key for key, value in identity.items() if told.get("identity", {}).get(key) != value
         ]
         raise StoreError(
-            f"the unfinished training at {place} had other options or photographs "
-            f"({', '.join(other) or 'another version'}); train without --resume to start anew"
+            f"the training at {place} had other options or photographs "
+            f"({', '.join(other) or 'another version'}), and goes on with the same alone, but for steps "
+            "and time; train without --resume to start anew, or from its scene (--start)"
         )

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import DeviceError
-from plenostream.integrator.interface import RowDerivatives
 from plenostream.integrator.native import structs
 from plenostream.integrator.native.library import Kernels, load_kernels
 from plenostream.train.plain_rows import PlainRows
@@ -18,7 +17,7 @@ from plenostream.train.rows import Descent, RowWork, TrainedRows, Variation
 __all__ = ["CompiledRows", "row_work"]
 
 _ROWS_AT_ONCE = 4096
-"""Touched rows that a thread takes a step at a time."""
+"""Rows that are worth a thread of their own."""
 
 
 def row_work(rows: TrainedRows, beyond: NDArray[np.int32], *, n_threads: int) -> RowWork:
@@ -58,35 +57,9 @@ class CompiledRows:
             by_density=rows.by_density.ctypes.data,
             by_sh=rows.by_sh.ctypes.data,
             touched=rows.touched.ctypes.data,
-            place_of=rows.place_of.ctypes.data,
             beyond=beyond.ctypes.data,
-            n_touched=rows.n_touched,
             columns=rows.columns,
         )
-
-    def gather(
-        self,
-        owner: NDArray[np.int32],
-        density: NDArray[np.float32],
-        sh: NDArray[np.float32],
-    ) -> None:
-        """See `RowWork`."""
-
-        def some(first: int, end: int) -> None:
-            parts = owner[first:end], density[first:end], sh[first:end]
-            rows, into, colours = (a.ctypes.data for a in parts)
-            self._kernels.gather_rows(self._record, rows, end - first, into, colours)
-
-        self._in_parts(len(owner), some)
-
-    def collect(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
-        """See `RowWork`."""
-        touched = np.ones(len(owner), bool) if by.touched is None else by.touched
-        arrays = [np.ascontiguousarray(array) for array in (touched, by.density, by.sh)]
-        self._kernels.collect_rows(
-            self._record, owner.ctypes.data, len(owner), *(array.ctypes.data for array in arrays)
-        )
-        self._rows.n_touched = self._record.n_touched
 
     def vary(self, variation: Variation) -> None:
         """See `RowWork`."""
@@ -98,16 +71,15 @@ class CompiledRows:
             variation.density_weight,
             variation.sh_weight,
         )
-        self._rows.n_touched = self._record.n_touched
 
     def descend(self, step: Descent) -> None:
         """See `RowWork`."""
         record = structs.Step(step.density_rate, step.sh_rate, step.beta, step.epsilon)
+        self._rows.begin_change()
         self._in_parts(
-            self._rows.n_touched,
+            len(self._rows.touched),
             lambda first, end: self._kernels.descend_rows(self._record, first, end, record),
         )
-        self._record.n_touched = self._rows.n_touched = 0
 
     def _in_parts(self, n: int, work: _Part) -> None:
         """Have the threads do [0, n) in equal parts."""

@@ -19,13 +19,19 @@ from plenostream.engine.sight import tile_corners
 from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import Progress
-from plenostream.train.compiled_rows import row_work
 from plenostream.train.rows import TrainedRows
 from plenostream.train.tiles import camera_tiles
 from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.walk import TILES_AT_ONCE, Walk
 
-__all__ = ["covered", "dilated", "heavy_voxels", "interpolated_rows", "weights_of"]
+__all__ = [
+    "covered",
+    "dilated",
+    "finer_voxels",
+    "heavy_voxels",
+    "interpolated_rows",
+    "weights_of",
+]
 
 _ROWS_AT_ONCE = 1 << 15
 _PIXELS_A_VOXEL = 2
@@ -109,20 +115,11 @@ def interpolated_rows(
     return density, sh
 
 
-def weights_of(
-    voxel_set: VoxelSet,
-    density: NDArray[np.float32],
-    fine: GridSpec,
-    cameras: Sequence[Camera],
-    render: RenderOptions,
-    stream: StreamOptions,
-    *,
-    brick_size: int,
-    most: int,
-    tell: Progress,
+def finer_voxels(
+    voxel_set: VoxelSet, density: NDArray[np.float32], fine: GridSpec, *, brick_size: int, most: int
 ) -> tuple[VoxelSet, NDArray[np.float32]]:
-    """The voxels of a finer grid, or of the same, that views depend on, and their largest weights [n];
-    those of least density are left out where there are more than `most`."""
+    """The voxels of a finer grid that views may depend on, and their densities [n]; those of least
+    density are left out where there are more than `most`."""
     found = VoxelSet.of(_dense_voxels(voxel_set, density, fine, most), fine, brick_size)
     values = np.empty(found.n_voxels, np.float32)
     plane_voxels = fine.size[1] * fine.size[2]
@@ -130,29 +127,41 @@ def weights_of(
     for number, plane in enumerate(_density_planes(voxel_set, density, fine)):
         mine = slice(ends[number], ends[number + 1])
         values[mine] = plane.reshape(-1)[found.places[mine] - number * plane_voxels]
+    return found, values
+
+
+def weights_of(
+    voxel_set: VoxelSet,
+    density: NDArray[np.float32],
+    cameras: Sequence[Camera],
+    render: RenderOptions,
+    stream: StreamOptions,
+    *,
+    tell: Progress,
+) -> NDArray[np.float32]:
+    """The largest weight [n] that each voxel has in any of the views."""
     # Colours make no difference to weights: one function a channel is the least that there is.
-    rows = TrainedRows.new(values, np.zeros((found.n_voxels, 3), np.float32), squares=False)
-    weights = np.zeros(found.n_voxels, np.float32)
-    voxels = found.bricks.voxels
+    rows = TrainedRows.new(density, np.zeros((voxel_set.n_voxels, 3), np.float32), squares=False)
+    weights = np.zeros(voxel_set.n_voxels, np.float32)
+    voxels = voxel_set.bricks.voxels
     walk: Walk
 
     def keep(bricks: NDArray[np.int64], slots: NDArray[np.int32]) -> None:
         for first in range(0, len(bricks), TILES_AT_ONCE):
             some = bricks[first : first + TILES_AT_ONCE]
             seen = walk.integrator.weights(slots[first : first + TILES_AT_ONCE])
-            bits = np.unpackbits(found.mask[some], axis=1, bitorder="little", count=voxels)
-            np.maximum.at(weights, found.owners(some), seen[bits.view(np.bool_)])
+            bits = np.unpackbits(voxel_set.mask[some], axis=1, bitorder="little", count=voxels)
+            np.maximum.at(weights, voxel_set.owners(some), seen[bits.view(np.bool_)])
 
-    work = row_work(rows, found.beyond, n_threads=1)
-    with Walk(found, work, render, stream, basis_dim=1, weigh=True, leaving=keep) as walk:
+    with Walk(voxel_set, rows, render, stream, weigh=True, leaving=keep) as walk:
         for number, view in enumerate(cameras):
-            camera = _no_finer(view, fine)
+            camera = _no_finer(view, voxel_set.grid)
             corners = tile_corners(camera, 0, camera.height)
             for first in range(0, len(corners), TILES_AT_ONCE):
                 walk.draw(camera_tiles(camera, corners[first : first + TILES_AT_ONCE]))
             tell("weights", number + 1, len(cameras))
         walk.collect_leaving()
-    return found, weights
+    return weights
 
 
 def _dense_voxels(
@@ -195,7 +204,7 @@ def heavy_voxels(
     least: float,
     *,
     times: int,
-    most: int,
+    most: int | None = None,
 ) -> NDArray[np.bool_]:
     """Voxels [X, Y, Z] whose weight reaches `least`, dilated so many times; a larger weight where there
     would be more voxels than `most`."""
@@ -204,7 +213,7 @@ def heavy_voxels(
         chosen.reshape(-1)[voxel_set.places] = weights >= least
         grown = dilated(chosen, times)
         n = int(np.count_nonzero(grown))
-        if n <= most or not chosen.any():
+        if most is None or n <= most or not chosen.any():
             return grown
         # In proportion, for a beginning: what is dilated has no simple order.
         heavy = np.sort(weights[weights >= least])

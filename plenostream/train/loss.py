@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import LossByRays
+from plenostream.train.behind import Behind
+from plenostream.train.exposure import BatchExposure
 from plenostream.train.photographs import Batch
 from plenostream.train.rows import Variation
 from plenostream.train.voxel_set import VoxelSet
@@ -32,10 +34,11 @@ class BatchLoss:
     """
 
     batch: Batch
-    background: NDArray[np.float32]
-    """[3]."""
+    behind: Behind
     beta: float
     sparsity: float
+    exposure: BatchExposure | None = None
+    """How brightly the photographs were taken, where that is learnt."""
     n_rays: int = field(init=False)
     squares: float = 0.0
     """Sum of squared errors, of the tiles seen so far."""
@@ -47,16 +50,25 @@ class BatchLoss:
         self, part: slice, rgb: NDArray[np.float32], alpha: NDArray[np.float32]
     ) -> LossByRays:
         """See `walk.Loss`."""
-        valid = self.batch.tiles.valid[part]
+        tiles, shown = self.batch.tiles.some(part), self.batch.rgb[part]
         left = 1.0 - alpha
-        error = rgb + left[..., None] * self.background - self.batch.rgb[part]
-        error *= valid[..., None]
+        behind = self.behind.seen(tiles, left)
+        if self.exposure is None:
+            error = rgb + behind - shown
+        else:
+            full = self.exposure.take(part, rgb, behind, shown, tiles.valid)
+            gain, gain_behind = self.exposure.gains(part)
+            error = gain * rgb + gain_behind * behind - shown
+            error[full & (error > 0.0)] = 0.0
+        error *= tiles.valid[..., None]
         self.squares += float(np.square(error).sum(dtype=np.float64))
-        by_rgb = np.float32(2.0 / (3 * self.n_rays)) * error
-        by_alpha = -(by_rgb @ self.background)
+        by_rgb = by_behind = np.float32(2.0 / (3 * self.n_rays)) * error
+        if self.exposure is not None:
+            by_rgb, by_behind = gain * by_rgb, gain_behind * by_behind
+        by_alpha = -self.behind.back(tiles, left, by_behind)
         if self.beta > 0.0:
             by_log = self.beta / self.n_rays * (1.0 - left / (alpha + _BETA_EPSILON))
-            by_alpha -= valid * by_log / np.maximum(left, _LEAST_TRANS)
+            by_alpha -= tiles.valid * by_log / np.maximum(left, _LEAST_TRANS)
         return LossByRays(
             rgb=rgb,
             alpha=alpha,

@@ -58,7 +58,7 @@ class Pace:
         began = time.perf_counter()
         held = None
         if self._held is not None:
-            held = self._held.psnr(stage.walk, None if whole else _HELD_VIEWS)
+            held = self._held.psnr(stage.walk, stage.behind, None if whole else _HELD_VIEWS)
         share = self.share
         done = share - self._first_share
         spent = self.seconds - self._state.seconds

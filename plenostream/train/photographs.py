@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from plenostream.cameras import Camera, PicturedCamera, require_pictures
 from plenostream.errors import InvalidInput
 from plenostream.export.frame_sizes import found_size, holds_levels
-from plenostream.export.photographs import read_picture
+from plenostream.export.photographs import read_cut_out
 from plenostream.field.tiles import TILE, TILE_RAYS
 from plenostream.results import Progress
 from plenostream.train.tiles import RayTiles, camera_tiles
@@ -36,6 +36,8 @@ class Batch:
     tiles: RayTiles
     rgb: NDArray[np.float32]
     """[t, 64, 3]: what they show, over the background."""
+    photograph: NDArray[np.int64]
+    """[t]: which photograph each is of."""
 
 
 class Photographs:
@@ -48,6 +50,10 @@ class Photographs:
         self._views, self._background = views, background
         self.cameras: list[Camera] = []
         """Each view's, at the size of its photograph."""
+        self.cut_out: list[bool] = []
+        """Whether each has alpha below 1 somewhere."""
+        self.levels: list[bool] = []
+        """Whether the file of each has 8 bits a channel, and so nothing brighter than 1."""
         self._pixels: list[NDArray[np.uint8] | NDArray[np.float16]] = []
         # A camera is checked as it is made, which takes longer than the rays of its tiles.
         self._sparse = lru_cache(maxsize=_SPARSE_CAMERAS)(self._every)
@@ -74,10 +80,14 @@ class Photographs:
         read = cls(views, background)
         for number, view in enumerate(views):
             assert view.picture is not None
-            picture = read_picture(view.picture, background=background)
+            picture, opacity = read_cut_out(view.picture)
+            if opacity is not None:
+                picture = picture + (1 - opacity[..., None]) * np.array(background, np.float32)
             height, width = picture.shape[:2]
             read.cameras.append(view.at_size(width, height))
+            read.cut_out.append(opacity is not None and bool((opacity < 1.0).any()))
             read._pixels.append(_kept(picture))
+            read.levels.append(read._pixels[-1].dtype == np.uint8)
             tell("photographs", number + 1, len(views))
         return read
 
@@ -89,6 +99,7 @@ class Photographs:
         if factor == 1:
             return self
         smaller = Photographs(self._views, self._background)
+        smaller.cut_out, smaller.levels = self.cut_out, self.levels
         for camera, pixels in zip(self.cameras, self._pixels, strict=True):
             width, height = (max(edge // factor, 1) for edge in (camera.width, camera.height))
             across, down = (min(factor, edge) for edge in (camera.width, camera.height))
@@ -106,6 +117,11 @@ class Photographs:
 
     def __len__(self) -> int:
         return len(self.cameras)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the views."""
+        return [view.name or f"view {view.number}" for view in self._views]
 
     @property
     def nbytes(self) -> int:
@@ -146,7 +162,11 @@ class Photographs:
                 )
             )
             colours.append(_values(pixels[row, column]))
-        return Batch(tiles=RayTiles.joined(parts), rgb=np.concatenate(colours))
+        return Batch(
+            tiles=RayTiles.joined(parts),
+            rgb=np.concatenate(colours),
+            photograph=np.repeat(chosen, _shares(n_tiles, n_views)),
+        )
 
     def _every(self, number: int, spacing: int, first: tuple[int, ...]) -> Camera:
         """The camera that sees every `spacing`-th pixel of another, from `first` (column, row) on."""

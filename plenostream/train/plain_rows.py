@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.integrator.interface import RowDerivatives
 from plenostream.train.rows import Descent, TrainedRows, Variation
 from plenostream.train.voxel_set import ABSENT
 
@@ -20,51 +19,15 @@ class PlainRows:
     def __init__(self, rows: TrainedRows, beyond: NDArray[np.int32]) -> None:
         self._rows, self._beyond = rows, beyond
 
-    def gather(
-        self,
-        owner: NDArray[np.int32],
-        density: NDArray[np.float32],
-        sh: NDArray[np.float32],
-    ) -> None:
-        """See `rows.RowWork`."""
-        np.take(self._rows.density, owner, out=density, mode="clip")
-        np.take(self._rows.sh, owner, axis=0, out=sh, mode="clip")
-
-    def _touch(self, wanted: NDArray[np.int32]) -> None:
-        """Make room for derivatives of rows, in the order in which they come first."""
-        rows = self._rows
-        new, first = np.unique(wanted[rows.place_of[wanted] == ABSENT], return_index=True)
-        new = new[np.argsort(first)]
-        places = slice(rows.n_touched, rows.n_touched + len(new))
-        rows.place_of[new] = np.arange(places.start, places.stop)
-        rows.touched[places] = new
-        rows.by_density[places] = 0.0
-        rows.by_sh[places] = 0.0
-        rows.n_touched = places.stop
-
-    def collect(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
-        """See `rows.RowWork`."""
-        some = np.arange(len(owner)) if by.touched is None else np.flatnonzero(by.touched)
-        some = some[(by.density[some] != 0.0) | (by.sh[some] != 0.0).any(axis=1)]
-        self._add(owner[some], by.density[some], by.sh[some])
-
-    def _add(
-        self, wanted: NDArray[np.int32], density: NDArray[np.float32], sh: NDArray[np.float32]
-    ) -> None:
-        self._touch(wanted)
-        places = self._rows.place_of[wanted]
-        np.add.at(self._rows.by_density, places, density)
-        np.add.at(self._rows.by_sh, places, sh)
-
     def vary(self, variation: Variation) -> None:
         """See `rows.RowWork`."""
         rows = self._rows
         own = np.arange(variation.first, variation.end, dtype=np.int32)
         following = self._beyond[variation.first : variation.end].T
-        self._touch(own)
+        rows.touched[own] = True
         there = [next_rows != ABSENT for next_rows in following]
         for next_rows, some in zip(following, there, strict=True):
-            self._touch(next_rows[some])
+            rows.touched[next_rows[some]] = True
         for values, by, weight in (
             (rows.density[:, None], rows.by_density[:, None], variation.density_weight),
             (rows.sh, rows.by_sh, variation.sh_weight),
@@ -79,29 +42,32 @@ class PlainRows:
             squares = variation.squares[:, None, None]
             factor = weight / np.sqrt(_SMALL + (squares * steps * steps).sum(0))
             changes = factor * squares * steps
-            np.subtract.at(by, rows.place_of[own], changes.sum(0))
+            np.subtract.at(by, own, changes.sum(0))
             for next_rows, some, change in zip(following, there, changes, strict=True):
-                np.add.at(by, rows.place_of[next_rows[some]], change[some])
+                np.add.at(by, next_rows[some], change[some])
 
     def descend(self, step: Descent) -> None:
         """See `rows.RowWork`."""
         rows = self._rows
-        places = slice(0, rows.n_touched)
-        touched = rows.touched[places]
+        rows.begin_change()
+        touched = np.flatnonzero(rows.touched)
         for values, squares, by, rate in (
-            (rows.density, rows.density_square, rows.by_density[places], step.density_rate),
-            (rows.sh, rows.sh_square, rows.by_sh[places], step.sh_rate),
+            (rows.density, rows.density_square, rows.by_density, step.density_rate),
+            (rows.sh, rows.sh_square, rows.by_sh, step.sh_rate),
         ):
-            down = np.float32(rate) * by
+            mine = by[touched]
+            by[touched] = 0.0
+            down = np.float32(rate) * mine
             if squares is None:
                 values[touched] -= down
                 continue
-            mine, before = by * by, squares[touched]
-            mean = np.where(before == 0.0, mine, mine + np.float32(step.beta) * (before - mine))
+            square, before = mine * mine, squares[touched]
+            mean = np.where(
+                before == 0.0, square, square + np.float32(step.beta) * (before - square)
+            )
             squares[touched] = mean
             values[touched] -= down / (np.sqrt(mean) + np.float32(step.epsilon))
-        rows.place_of[touched] = ABSENT
-        rows.n_touched = 0
+        rows.touched[touched] = False
 
     def close(self) -> None:
         """See `rows.RowWork`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from plenostream.rules.bytesize import format_bytes
 
-__all__ = ["Reading", "Told", "TrainReport", "time_text"]
+__all__ = ["Exposure", "Reading", "Told", "TrainReport", "time_text"]
 
 
 def time_text(seconds: float) -> str:
@@ -49,6 +49,15 @@ class Reading:
         return f"step {self.step}, {self.size} voxels an axis: {', '.join(parts)}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """How brightly a photograph was taken."""
+
+    photograph: str
+    gain: tuple[float, float, float]
+    """By which it shows red, green and blue more or less than the scene; 1 is the mean of all."""
+
+
 Told = Callable[[Reading], None]
 """Takes readings as they are made."""
 
@@ -63,6 +72,8 @@ class TrainReport:
     """False: it was stopped, and can be resumed."""
     readings: list[Reading]
     """Of all runs."""
+    exposures: list[Exposure]
+    """Of the photographs learnt from, in order, where that was asked for."""
     scene_bytes: int
     planned_host_bytes: int
     allowed_host_bytes: int
@@ -80,10 +91,13 @@ class TrainReport:
         last = self.readings[-1]
         held = "" if last.held_psnr is None else f"; held views: {last.held_psnr:.2f} dB"
         done = "trained" if self.finished else "stopped, and can be resumed (--resume): trained"
+        gains = [gain for exposure in self.exposures for gain in exposure.gain]
+        exposed = [f"gains of photographs: {min(gains):.2f} to {max(gains):.2f}"] if gains else []
         return [
             f"{self.place}: {last.voxels} voxels of {last.size} an axis, "
             f"{format_bytes(self.scene_bytes)}",
             f"{done} {last.step} steps in {time_text(last.seconds)}{held}",
+            *exposed,
             f"host: {format_bytes(self.planned_host_bytes)} planned of "
             f"{format_bytes(self.allowed_host_bytes)} allowed; device: "
             f"{format_bytes(self.planned_device_bytes)} of {format_bytes(self.allowed_device_bytes)} "

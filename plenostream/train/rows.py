@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.integrator.interface import RowDerivatives
-from plenostream.train.voxel_set import ABSENT
 
 __all__ = ["Descent", "RowWork", "TrainedRows", "Variation", "rows_bytes"]
 
 
 def rows_bytes(n_voxels: int, columns: int, *, squares: bool) -> int:
     """Memory of the rows of so many voxels: numbers, derivatives, and mean squares where they are kept."""
-    return n_voxels * ((2 + squares) * 4 * (1 + columns) + 8)
+    return n_voxels * ((2 + squares) * 4 * (1 + columns) + 5)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -35,20 +34,20 @@ class TrainedRows:
     sh_square: NDArray[np.float32] | None
     """[n, 3 K]: the same."""
     by_density: NDArray[np.float32] = field(init=False)
-    """[n], of which the first `n_touched` count: derivatives of a step."""
+    """[n]: derivatives of a step, 0 of rows that it does not touch."""
     by_sh: NDArray[np.float32] = field(init=False)
     """[n, 3 K]: the same."""
-    touched: NDArray[np.int32] = field(init=False)
-    """[n], of which the first `n_touched` count: the rows that they belong to."""
-    place_of: NDArray[np.int32] = field(init=False)
-    """[n]: where the derivatives of a row are, `ABSENT` where it is untouched."""
-    n_touched: int = 0
+    touched: NDArray[np.bool_] = field(init=False)
+    """[n]: which rows it touches."""
+    changed: NDArray[np.int32] = field(init=False)
+    """[n]: the step that changed each row last, counted from 1; 0: none did."""
+    step: int = 0
+    """Steps that were taken."""
 
     def __post_init__(self) -> None:
         n, columns = self.sh.shape
-        # Memory that is never written to is never taken from the system: a step touches few rows.
-        self.by_density, self.by_sh = np.empty(n, np.float32), np.empty((n, columns), np.float32)
-        self.touched, self.place_of = np.empty(n, np.int32), np.full(n, ABSENT, np.int32)
+        self.by_density, self.by_sh = np.zeros(n, np.float32), np.zeros((n, columns), np.float32)
+        self.touched, self.changed = np.zeros(n, np.bool_), np.zeros(n, np.int32)
 
     @classmethod
     def new(
@@ -61,6 +60,16 @@ class TrainedRows:
             density_square=np.zeros_like(density) if squares else None,
             sh_square=np.zeros_like(sh) if squares else None,
         )
+
+    @property
+    def by(self) -> RowDerivatives:
+        """Derivatives of a step: the same memory."""
+        return RowDerivatives(self.by_density, self.by_sh, self.touched)
+
+    def begin_change(self) -> None:
+        """A step changes the rows that are touched."""
+        self.step += 1
+        self.changed[self.touched] = self.step
 
     @property
     def columns(self) -> int:
@@ -98,20 +107,6 @@ class Variation:
 
 class RowWork(Protocol):
     """What is done to rows."""
-
-    def gather(
-        self,
-        owner: NDArray[np.int32],
-        density: NDArray[np.float32],
-        sh: NDArray[np.float32],
-    ) -> None:
-        """Copy the rows `owner` [m] to `density` [m] and `sh` [m, 3 K]."""
-        ...
-
-    def collect(self, owner: NDArray[np.int32], by: RowDerivatives) -> None:
-        """Add the derivatives of copies of the rows `owner` [m], in order; a row whose derivatives are
-        all 0, or that `by` says is untouched, is not touched."""
-        ...
 
     def vary(self, variation: Variation) -> None:
         """Add derivatives of the total variation, and touch its rows."""

@@ -72,3 +72,11 @@ class Course:
         )
         sh = delayed_exponential(options.lr_sh, options.lr_sh_final, 0.0, share)
         return sigma * size / _RATE_SIZE, sh
+
+    def texel_rates(self, share: float) -> tuple[float, float]:
+        """Of densities and colours of background layers."""
+        options = self.options
+        return (
+            delayed_exponential(options.lr_texel_sigma, options.lr_texel_sigma_final, 0.0, share),
+            delayed_exponential(options.lr_texel_color, options.lr_texel_color_final, 0.0, share),
+        )

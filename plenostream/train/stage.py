@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.process.closing import Closing
+from plenostream.train.behind import Behind, Colour, Layers
 from plenostream.train.compiled_rows import row_work
+from plenostream.train.exposure import Exposures
+from plenostream.train.layers import LARGEST_SHARE, TrainedLayers
 from plenostream.train.loss import BatchLoss, total_variation
 from plenostream.train.photographs import Photographs
 from plenostream.train.rows import Descent, TrainedRows
@@ -33,32 +36,33 @@ class Stage(Closing):
         stream: StreamOptions,
         *,
         colours_only: bool,
+        layers: TrainedLayers | None,
+        exposures: Exposures | None,
     ) -> None:
         """Raises BudgetError and DeviceError as `Walk`."""
         self.voxel_set, self.rows = voxel_set, rows
         self._photographs, self._options = photographs, options
-        self._background = np.array(render.background_rgb, np.float32)
+        self.behind: Behind = Colour(render.background_rgb)
+        self._layers = layers
+        if layers is not None:
+            self.behind = Layers(layers, voxel_set.grid, render)
+        self._exposures = exposures
         self._density_factor = 0.0 if colours_only else 1.0
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
         n_threads = stream.n_threads or len(os.sched_getaffinity(0))
         self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
-        self.walk = Walk(
-            voxel_set,
-            self._work,
-            render,
-            stream,
-            basis_dim=rows.columns // 3,
-            differentiate=True,
-        )
+        self.walk = Walk(voxel_set, rows, render, stream, differentiate=True)
 
     def close(self) -> None:
         """Give back the device and the threads."""
         self.walk.close()
         self._work.close()
 
-    def step(self, number: int, rates: tuple[float, float]) -> float:
-        """Take step `number` of the training with these rates of densities and coefficients; the mean
-        squared error of its rays before.
+    def step(
+        self, number: int, rates: tuple[float, float], texel_rates: tuple[float, float]
+    ) -> float:
+        """Take step `number` of the training with these rates of densities and coefficients, and of densities
+        and colours of layers; the mean squared error of its rays before.
 
         Everything random comes from the number, so that a training that is resumed goes on as it would
         have.
@@ -67,13 +71,19 @@ class Stage(Closing):
         rng = np.random.default_rng((options.seed, number))
         n_views = min(options.views_a_step, self._n_tiles)
         batch = self._photographs.batch(rng, self._n_tiles, n_views, options.spacing)
+        exposure = None
+        if self._exposures is not None:
+            exposure = self._exposures.of_batch(batch, self._photographs)
         loss = BatchLoss(
             batch=batch,
-            background=self._background,
+            behind=self.behind,
             beta=options.beta,
             sparsity=options.sparsity,
+            exposure=exposure,
         )
         self.walk.changed(self.walk.learn(batch.tiles, loss))
+        if self._exposures is not None and exposure is not None:
+            self._exposures.learn(exposure)
         weights = self._density_factor * options.tv_sigma, options.tv_sh
         if max(weights) > 0.0 and options.tv_share > 0.0:
             start = int(rng.integers(int(np.prod(self.voxel_set.grid.size))))
@@ -88,7 +98,24 @@ class Stage(Closing):
                 beta=options.rms_beta,
             )
         )
+        if self._layers is not None:
+            self._step_layers(self._layers, rng, texel_rates)
         return loss.mean
+
+    def _step_layers(
+        self, layers: TrainedLayers, rng: np.random.Generator, rates: tuple[float, float]
+    ) -> None:
+        options, (density_rate, colour_rate) = self._options, rates
+        if options.tv_texels > 0.0 and options.tv_share > 0.0:
+            start = int(rng.integers(layers.links.size))
+            layers.vary(start, min(options.tv_share, LARGEST_SHARE), options.tv_texels)
+        layers.descend(
+            Descent(
+                density_rate=self._density_factor * density_rate,
+                sh_rate=colour_rate,
+                beta=options.rms_beta,
+            )
+        )
 
     def _bricks(self, first: int, end: int) -> NDArray[np.int64]:
         """Bricks that the voxels [first, end) lie in."""

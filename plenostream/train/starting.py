@@ -12,13 +12,21 @@ from plenostream.format.layout import SceneMeta
 from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
 from plenostream.train.budget import TrainBudget
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
 from plenostream.train.state import BRICK_SIZE, TrainState
 from plenostream.train.voxel_set import VoxelSet
 
-__all__ = ["started"]
+__all__ = ["contents_of", "started"]
 
 _CHUNKS = 4
+
+
+def contents_of(scene: PathLike) -> str:
+    """What tells the contents of a scene from those of any other; raises as `started`."""
+    with open_store(scene) as store:
+        background = store.meta.background
+        return store.meta.tables_digest + (background.digest if background else "")
 
 
 def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainState:
@@ -26,9 +34,8 @@ def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainStat
 
     Raises
     ------
-    InvalidInput : it has background layers, a learned basis or device coordinates, which are not
-        trained. BudgetError : its voxels do not fit. StoreNotFound, StoreFormat, BrickCorrupt : it
-        cannot be read.
+    InvalidInput : it has a learned basis or device coordinates, which are not trained. BudgetError : its
+        voxels do not fit. StoreNotFound, StoreFormat, BrickCorrupt : it cannot be read.
     """
     with open_store(scene) as store:
         meta = store.meta
@@ -38,15 +45,18 @@ def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainStat
         density = np.empty(len(places), np.float32)
         sh = np.empty((len(places), meta.sh_columns), np.float32)
         _read(store, first, density, sh)
+        layers = None
+        if meta.background is not None and meta.background.n_rows:
+            layers = TrainedLayers.of_scene(store, squares=squares)
     active = np.zeros(meta.grid.size, np.bool_)
     active.reshape(-1)[places] = True
     voxel_set = VoxelSet.of(active, meta.grid, BRICK_SIZE)
-    return TrainState(voxel_set=voxel_set, rows=TrainedRows.new(density, sh, squares=squares))
+    rows = TrainedRows.new(density, sh, squares=squares)
+    return TrainState(voxel_set=voxel_set, rows=rows, layers=layers)
 
 
 def _refuse(meta: SceneMeta) -> None:
     for what, there in (
-        ("background layers", meta.background),
         ("a learned basis", meta.learned),
         ("normalised device coordinates", meta.ndc),
     ):

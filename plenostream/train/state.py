@@ -14,12 +14,20 @@ from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
-from plenostream.train.growing import covered, heavy_voxels, interpolated_rows, weights_of
+from plenostream.train.exposure import Exposures
+from plenostream.train.growing import (
+    covered,
+    finer_voxels,
+    heavy_voxels,
+    interpolated_rows,
+    weights_of,
+)
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
 
-__all__ = ["BRICK_SIZE", "TrainState", "Views", "grown", "new_state", "resized"]
+__all__ = ["BRICK_SIZE", "TrainState", "Views", "grown", "new_state", "pruned", "resized"]
 
 BRICK_SIZE = 8
 """Cells an axis of a brick while it is trained: a step then brings few rows that it does not touch."""
@@ -33,6 +41,10 @@ class TrainState:
 
     voxel_set: VoxelSet
     rows: TrainedRows
+    layers: TrainedLayers | None = None
+    """Behind the volume, where some are trained."""
+    exposures: Exposures | None = None
+    """None: all photographs are taken to be of one."""
     stage: int = 0
     step: int = 0
     seconds: float = 0.0
@@ -74,32 +86,61 @@ def grown(
     *,
     dilation: int,
 ) -> None:
-    """Give a state the voxels of a finer grid, or of its own, that matter to views."""
+    """Give a state the voxels of a finer grid that matter to views."""
     before = state.voxel_set.n_voxels
     most = budget.most_voxels(before, grid.size)
-    found, weights = weights_of(
+    found, density = finer_voxels(
         state.voxel_set,
         state.rows.density,
         grid,
-        views.cameras,
-        views.render,
-        views.stream,
         brick_size=BRICK_SIZE,
         most=budget.most_weighed(before, grid.size),
-        tell=views.tell,
     )
-    least = options.min_weight * _WEIGHT_SIZE / grid.size[2]
+    weights = _weights(found, density, views)
+    least = _least_weight(grid, options)
     active = heavy_voxels(found, weights, least, times=dilation, most=most)
     if not active.any():
         wanted = weights >= least if found.n_voxels else state.rows.density > 0.0
         if wanted.any():
             budget.require(before + most + 1, grid.size)
-        raise InvalidInput(
-            "training has left nothing that a view sees. Cameras may look past the volume (radius, center), "
-            "photographs may show the background alone, or init_sigma may be too low or min_weight too high"
-        )
-    del found, weights
+        raise _nothing_left()
+    del found, density, weights
     _put(state, active, grid, options)
+
+
+def pruned(state: TrainState, options: TrainOptions, views: Views, *, dilation: int) -> None:
+    """Leave out the voxels of a state that do not matter to views; all others stay as they are."""
+    voxel_set = state.voxel_set
+    weights = _weights(voxel_set, state.rows.density, views)
+    least = _least_weight(voxel_set.grid, options)
+    active = heavy_voxels(voxel_set, weights, least, times=dilation)
+    kept = active.reshape(-1)[voxel_set.places]
+    if not kept.any():
+        raise _nothing_left()
+    active &= voxel_set.active()
+    density, sh = state.rows.density, state.rows.sh
+    # What was learnt of them goes first: it takes more than the copies do.
+    state.rows = TrainedRows.new(density[:0], sh[:0], squares=False)
+    state.rows = TrainedRows.new(density[kept], sh[kept], squares=_squares(options))
+    state.voxel_set = VoxelSet.of(active, voxel_set.grid, BRICK_SIZE)
+
+
+def _weights(
+    voxel_set: VoxelSet, density: NDArray[np.float32], views: Views
+) -> NDArray[np.float32]:
+    how = views.cameras, views.render, views.stream
+    return weights_of(voxel_set, density, *how, tell=views.tell)
+
+
+def _least_weight(grid: GridSpec, options: TrainOptions) -> float:
+    return options.min_weight * _WEIGHT_SIZE / grid.size[2]
+
+
+def _nothing_left() -> InvalidInput:
+    return InvalidInput(
+        "training has left nothing that a view sees. Cameras may look past the volume (radius, center), "
+        "photographs may show the background alone, or init_sigma may be too low or min_weight too high"
+    )
 
 
 def _put(

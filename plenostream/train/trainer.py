@@ -11,34 +11,35 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from plenostream.cameras import PicturedCamera
 from plenostream.engine.opening import check_step
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
-from plenostream.files.paths import PathLike, scene_place
+from plenostream.files.paths import PathLike
+from plenostream.format.extras import BackgroundMeta
 from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.opening import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
-from plenostream.train.checkpoint import Checkpoint, checkpoint_place
+from plenostream.train.checkpoint import checkpoint_place
 from plenostream.train.held import HeldViews
+from plenostream.train.layers import TrainedLayers, layers_bytes
 from plenostream.train.pace import Pace
 from plenostream.train.photographs import Photographs, kept_pixels
-from plenostream.train.report import Reading, Told, TrainReport
+from plenostream.train.report import Exposure, Told, TrainReport
+from plenostream.train.resuming import Resuming
 from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
 from plenostream.train.starting import started
-from plenostream.train.state import TrainState, Views, grown, new_state, resized
+from plenostream.train.state import TrainState, Views, grown, new_state, pruned, resized
 from plenostream.train.writing import write_rows
 
 __all__ = ["Trainer"]
@@ -114,15 +115,16 @@ class Trainer:
         columns = 3 * self._options.basis_dim
         least = stages_of(size)[0]
         n_voxels, grid_size = least**3, (least, least, least)
+        own_layers: BackgroundMeta | None = None
         if start is not None:
             with open_store(start) as store:
                 self._volume, columns = store.meta.grid, store.meta.sh_columns
                 n_voxels, grid_size = store.meta.n_voxels, self._volume.size
+                own_layers = store.meta.background
         self._refuse()
         # The scene is ours once it was written, or where a training of ours is resumed.
         self._replace = self._options.overwrite or self._options.resume
         FolderStaging(target, overwrite=self._replace)
-        self._place = checkpoint_place(target)
         learnt, back = _divided(views, held, self._options.held)
         if sheet is not None and not back:
             raise InvalidInput(
@@ -138,15 +140,26 @@ class Trainer:
             + max(pixels for _, pixels in sizes) * pixel_bytes,
             columns=columns,
             squares=self._options.optimiser == "rmsprop",
+            layers_bytes=_layers_bytes(self._options, own_layers),
         )
         budget.require(n_voxels, grid_size)
         background = self._render.background_rgb
         self._photographs = Photographs.read(learnt, background, self._tell)
+        self._resuming = Resuming(
+            place=checkpoint_place(target),
+            target=target,
+            options=self._options,
+            photographs=self._photographs,
+            render=self._render,
+            start=start,
+            keep_voxels=keep_voxels,
+            colours_only=colours_only,
+        )
         self._held: HeldViews | None = None
         held_bytes = 0
         if back:
             photographs = Photographs.read(back, background, self._tell)
-            self._held = HeldViews(photographs, background)
+            self._held = HeldViews(photographs)
             held_bytes = photographs.nbytes
         self._budget = replace(
             budget, photographs_bytes=int(_REDUCED * self._photographs.nbytes) + held_bytes
@@ -202,44 +215,43 @@ class Trainer:
                 grid = self._grid(size)
                 grown(state, grid, self._options, self._views, self._budget, dilation=_DILATION)
                 state.stage = number
-                self._save(state, pace)
+                self._resuming.save(state, pace.seconds)
             with self._stage(state) as stage:
                 finished = self._train(state, stage, course, pace, stopped)
                 pace.read(stage, whole=True)
                 if not finished:
-                    self._save(state, pace)
+                    self._resuming.save(state, pace.seconds)
                     return self._written(state, stage, finished=False)
                 if number + 1 < len(stages) or self._keep_voxels:
                     report = self._written(state, stage, finished=True)
         if not self._keep_voxels:
-            grid = state.voxel_set.grid
-            grown(state, grid, self._options, self._views, self._budget, dilation=_LAST_DILATION)
+            pruned(state, self._options, self._views, dilation=_LAST_DILATION)
             with self._stage(state) as stage:
                 pace.read(stage, whole=True)
                 report = self._written(state, stage, finished=True)
-        Checkpoint.remove(self._place)
+        self._resuming.save(state, pace.seconds, ended=True)
         return report
 
     def _first_state(self, course: Course) -> TrainState:
         """All voxels, those of a scene, or how far an earlier run came."""
         options = self._options
         if options.resume:
-            found = Checkpoint.load(self._place, self._identity(), self._budget)
-            return TrainState(
-                voxel_set=found.voxel_set(),
-                rows=found.rows,
-                stage=found.stage,
-                step=found.step,
-                seconds=found.seconds,
-                readings=[Reading(**told) for told in found.history],
-            )
+            return self._resuming.load(course, self._budget)
         if self._start is None:
             grid = self._grid(course.stages[0])
             self._budget.require(grid.size[0] ** 3, grid.size)
-            return new_state(grid, options)
-        state = started(self._start, self._budget, squares=self._budget.squares)
-        if not self._keep_voxels:
-            resized(state, self._grid(options.size), options)
+            state = new_state(grid, options)
+        else:
+            state = started(self._start, self._budget, squares=self._budget.squares)
+            if not self._keep_voxels:
+                resized(state, self._grid(options.size), options)
+        state.exposures = self._resuming.exposures(None)
+        if state.layers is None and options.background_layers:
+            state.layers = TrainedLayers.new(
+                options.background_resolution,
+                options.background_layers,
+                squares=self._budget.squares,
+            )
         return state
 
     def _stage(self, state: TrainState) -> Stage:
@@ -256,6 +268,8 @@ class Trainer:
             self._render,
             self._stream,
             colours_only=self._colours_only,
+            layers=state.layers,
+            exposures=state.exposures,
         )
 
     def _train(
@@ -274,7 +288,7 @@ class Trainer:
         while (share := pace.share) < end:
             if stopped():
                 return False
-            loss = stage.step(state.step, course.rates(share, size))
+            loss = stage.step(state.step, course.rates(share, size), course.texel_rates(share))
             if not math.isfinite(loss):
                 raise InvalidInput(
                     f"training has diverged: at step {state.step} the loss is {loss}. Begin anew with lower "
@@ -286,42 +300,11 @@ class Trainer:
             if pace.is_due():
                 pace.read(stage, whole=False)
             if time.perf_counter() - saved >= _SAVING_S:
-                self._save(state, pace)
+                self._resuming.save(state, pace.seconds)
                 saved = time.perf_counter()
         return True
 
     # What is written
-
-    def _identity(self) -> dict[str, Any]:
-        """What a training must have in common with the one that it goes on with."""
-        options = asdict(self._options)
-        options = {
-            name: told for name, told in options.items() if name not in ("overwrite", "resume")
-        }
-        others = {
-            "render": asdict(self._render),
-            "start": None if self._start is None else scene_place(self._start),
-            "keep_voxels": self._keep_voxels,
-            "colours_only": self._colours_only,
-            "photographs": self._photographs.digest(),
-        }
-        # As a file gives it back, in which tuples are lists.
-        identity: dict[str, Any] = json.loads(json.dumps(options | others))
-        return identity
-
-    def _save(self, state: TrainState, pace: Pace) -> None:
-        voxel_set = state.voxel_set
-        Checkpoint(
-            identity=self._identity(),
-            stage=state.stage,
-            step=state.step,
-            seconds=pace.seconds,
-            history=[reading.to_dict() for reading in state.readings],
-            grid=voxel_set.grid,
-            brick_size=voxel_set.bricks.brick_size,
-            places=voxel_set.places,
-            rows=state.rows,
-        ).save(self._place)
 
     def _written(self, state: TrainState, stage: Stage, *, finished: bool) -> TrainReport:
         """Write the scene as it is, and say what it is."""
@@ -335,14 +318,16 @@ class Trainer:
             host_memory=spare,
             overwrite=self._replace,
             progress=self._tell,
+            layers=state.layers,
         )
         self._replace = True
         if self._held is not None and self._sheet is not None:
-            self._held.write_sheet(walk, self._sheet, overwrite=True)
+            self._held.write_sheet(walk, stage.behind, self._sheet, overwrite=True)
         return TrainReport(
             place=os.fspath(self._target),
             finished=finished,
             readings=list(state.readings),
+            exposures=self._gains(state),
             scene_bytes=written.scene_bytes,
             planned_host_bytes=self._budget.planned_bytes(voxel_set.n_voxels, voxel_set.grid.size),
             allowed_host_bytes=self._budget.allowed_bytes,
@@ -351,6 +336,22 @@ class Trainer:
             backend=walk.backend.name,
             precision=walk.integrator.precision,
         )
+
+    def _gains(self, state: TrainState) -> list[Exposure]:
+        if state.exposures is None:
+            return []
+        gains = state.exposures.gains().tolist()
+        named = zip(self._photographs.names, gains, strict=True)
+        return [Exposure(photograph=name, gain=tuple(gain)) for name, gain in named]
+
+
+def _layers_bytes(options: TrainOptions, background: BackgroundMeta | None) -> int:
+    """Memory of the layers that are trained, those that a scene to begin with has in the first place."""
+    height, n_layers = options.background_resolution, options.background_layers
+    n_rows, squares = 2 * height * height, options.optimiser == "rmsprop"
+    if background is not None and background.n_rows:
+        height, n_layers, n_rows = background.height, background.layers, background.n_rows
+    return layers_bytes(n_rows, height, n_layers, squares=squares) if n_layers else 0
 
 
 def _divided(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +20,19 @@ from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
 from plenostream.integrator.interface import (
+    IN_POOL,
     Arrivals,
     Integrator,
     LossByRays,
-    RowDerivatives,
     SampleRule,
 )
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import PAIRS_AT_ONCE
 from plenostream.plan.budget import DeviceNeeds, divide_device
 from plenostream.process.closing import Closing
-from plenostream.stream.residency import Residency
+from plenostream.stream.residency import EMPTY, Residency
 from plenostream.stream.supply import pages_of
-from plenostream.train.rows import RowWork
+from plenostream.train.rows import TrainedRows
 from plenostream.train.tiles import RayTiles
 from plenostream.train.voxel_set import VoxelSet
 
@@ -39,9 +40,6 @@ __all__ = ["TILES_AT_ONCE", "Leaving", "Loss", "Walk", "WalkPlan"]
 
 TILES_AT_ONCE = 512
 """Tiles that go together, at most."""
-_ROWS_AT_ONCE = 1 << 16
-"""Rows whose derivatives are collected at a time, unless a single brick has more."""
-
 Loss = Callable[[slice, NDArray[np.float32], NDArray[np.float32]], LossByRays]
 """Given which tiles they are, their colours [t, 64, 3] on black and alpha [t, 64]."""
 Leaving = Callable[[NDArray[np.int64], NDArray[np.int32]], None]
@@ -71,23 +69,22 @@ class Walk(Closing):
     def __init__(
         self,
         voxel_set: VoxelSet,
-        work: RowWork,
+        rows: TrainedRows,
         options: RenderOptions,
         stream: StreamOptions,
         *,
-        basis_dim: int,
         differentiate: bool = False,
         weigh: bool = False,
         leaving: Leaving | None = None,
     ) -> None:
-        """Take `work`, which knows the rows.
+        """Take the `rows` of the voxels.
 
         Raises
         ------
         BudgetError : not even the largest brick fits. DeviceError : see `open_integrator`.
         """
-        self._voxel_set, self._work, self._leaving = voxel_set, work, leaving
-        scene = voxel_set.shape(basis_dim)
+        self._voxel_set, self._rows, self._leaving = voxel_set, rows, leaving
+        scene = voxel_set.shape(rows.columns // 3)
         rule: SampleRule = sample_rule(options, voxel_set.grid, weigh=weigh)
         rule = replace(rule, differentiate=differentiate)
         terms = Terms(
@@ -101,12 +98,12 @@ class Walk(Closing):
         self.integrator: Integrator
         self.backend: ChosenBackend
         self.integrator, self.backend = open_integrator(stream.backend, terms)
-        self._columns = 3 * basis_dim
         self._pages = pages_of(voxel_set.row_start)
         self._stale = np.zeros(voxel_set.n_bricks, bool)
-        n = max(_ROWS_AT_ONCE, scene.largest_rows) if differentiate else 0
-        by = RowDerivatives.zeros(n, self._columns)
-        self._by = by._replace(touched=np.zeros(n, bool))
+        self._taken = np.zeros(voxel_set.n_bricks, np.int32)
+        """Step after which each brick in the pool was brought up to date."""
+        self._n_staged = scene.staged_rows(self.integrator.batch_rows)
+        self._memory: NDArray[np.float32] | None = None
         with ExitStack() as unmade:
             unmade.callback(self.integrator.close)
             self.plan = self._planned()
@@ -114,12 +111,7 @@ class Walk(Closing):
             self._residency = Residency(
                 self._pages, n_slots=self.plan.n_slots, n_pages=self.plan.n_pages
             )
-            rows = scene.staged_rows(self.integrator.batch_rows)
-            memory = self.integrator.staging_memory(rows * 4 * (1 + self._columns))
             unmade.pop_all()
-        numbers = memory.view(np.float32)
-        self._sh = numbers[: rows * self._columns].reshape(rows, self._columns)
-        self._density = numbers[rows * self._columns :]
 
     def _planned(self) -> WalkPlan:
         integrator = self.integrator
@@ -254,15 +246,8 @@ class Walk(Closing):
 
     def _collect(self, wave: NDArray[np.int64]) -> None:
         """Add the derivatives by the rows of bricks to those of their owners."""
-        voxel_set = self._voxel_set
-        ends = np.cumsum(voxel_set.row_start[wave + 1] - voxel_set.row_start[wave])
-        start = done = 0
-        while start < len(wave):
-            stop = int(np.searchsorted(ends, done + len(self._by.density), "right"))
-            some, n = wave[start:stop], int(ends[stop - 1]) - done
-            by = self.integrator.derivatives(self._residency.slot_of[some], self._by.rows(0, n))
-            self._work.collect(voxel_set.owners(some), by)
-            start, done = stop, done + n
+        slots, owners = self._residency.slot_of[wave], self._voxel_set.owners(wave)
+        self.integrator.add_derivatives(slots, owners, self._rows.by)
 
     def _finished(self, n: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rgb = np.zeros((self.plan.n_tiles, TILE_RAYS, 3), np.float32)
@@ -277,38 +262,91 @@ class Walk(Closing):
     # Bricks
 
     def _arrivals(self, wave: NDArray[np.int64]) -> Iterator[Arrivals]:
-        """The bricks of a wave that are not in the pool, or not as they are now."""
-        self._residency.forget(wave[self._stale[wave]])
+        """The bricks of a wave that are not in the pool, and what has changed of those that are."""
+        stale = wave[self._stale[wave]]
+        stale = stale[self._residency.slot_of[stale] != EMPTY]
+        if not self.integrator.takes_source:
+            self._residency.forget(stale)
+            stale = stale[:0]
         admission = self._residency.admit(wave)
         if self._leaving is not None and admission.n_evicted:
             self._leaving(admission.evicted, admission.evicted_slots)
-        self._stale[admission.bricks] = False
-        return self._batches(admission.bricks, admission.slots, admission.pages)
+        self._stale[wave] = False
+        new, pages = (admission.bricks, admission.slots), admission.pages
+        if not self.integrator.takes_source:
+            return self._staged(*new, pages)
+        return chain(self._found(*new, pages), self._renewed(stale))
 
-    def _batches(
+    def _found(
         self, bricks: NDArray[np.int64], slots: NDArray[np.int32], pages: NDArray[np.int32]
     ) -> Iterator[Arrivals]:
+        """Bricks whose rows are found where they are trained."""
+        if len(bricks):
+            yield self._of_rows(bricks, slots, pages, self._voxel_set.owners(bricks))
+
+    def _renewed(self, bricks: NDArray[np.int64]) -> Iterator[Arrivals]:
+        """The rows that have changed of bricks that are in the pool."""
+        if not len(bricks):
+            return
+        n_rows = np.diff(self._voxel_set.row_start)[bricks]
+        source = self._voxel_set.owners(bricks)
+        source[self._rows.changed[source] <= np.repeat(self._taken[bricks], n_rows)] = IN_POOL
+        slots = self._residency.slot_of[bricks]
+        yield self._of_rows(bricks, slots, np.empty(0, np.int32), source)
+
+    def _of_rows(
+        self,
+        bricks: NDArray[np.int64],
+        slots: NDArray[np.int32],
+        pages: NDArray[np.int32],
+        source: NDArray[np.int32],
+    ) -> Arrivals:
+        self._taken[bricks] = self._rows.step
+        n_rows = np.diff(self._voxel_set.row_start)[bricks]
+        return Arrivals(
+            index=self._voxel_set.index[bricks],
+            mask=self._voxel_set.mask[bricks],
+            density=self._rows.density,
+            sh=self._rows.sh,
+            row_start=np.concatenate([[0], np.cumsum(n_rows)]),
+            slots=slots,
+            pages=pages,
+            source=source,
+        )
+
+    def _staged(
+        self, bricks: NDArray[np.int64], slots: NDArray[np.int32], pages: NDArray[np.int32]
+    ) -> Iterator[Arrivals]:
+        """Bricks whose rows are copied to where they follow each other."""
         voxel_set = self._voxel_set
         n_rows = np.concatenate([[0], np.cumsum(np.diff(voxel_set.row_start)[bricks])])
         n_pages = np.concatenate([[0], np.cumsum(self._pages[bricks])])
-        owners = voxel_set.owners(bricks)
+        density, sh = self._staging()
         start = 0
         while start < len(bricks):
             most = int(np.searchsorted(n_rows, n_rows[start] + self.integrator.batch_rows, "right"))
             stop = min(max(most - 1, start + 1), start + self.integrator.batch_bricks, len(bricks))
-            mine = owners[n_rows[start] : n_rows[stop]]
-            self._work.gather(mine, self._density[: len(mine)], self._sh[: len(mine)])
             some = bricks[start:stop]
+            owners = voxel_set.owners(some)
+            np.take(self._rows.density, owners, out=density[: len(owners)], mode="clip")
+            np.take(self._rows.sh, owners, axis=0, out=sh[: len(owners)], mode="clip")
             yield Arrivals(
                 index=voxel_set.index[some],
                 mask=voxel_set.mask[some],
-                density=self._density,
-                sh=self._sh,
+                density=density,
+                sh=sh,
                 row_start=n_rows[start : stop + 1] - n_rows[start],
                 slots=slots[start:stop],
                 pages=pages[n_pages[start] : n_pages[stop]],
             )
             start = stop
+
+    def _staging(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Densities and coefficients on their way into the pool."""
+        n, columns = self._n_staged, self._rows.columns
+        if self._memory is None:
+            self._memory = self.integrator.staging_memory(n * 4 * (1 + columns)).view(np.float32)
+        return self._memory[n * columns :], self._memory[: n * columns].reshape(n, columns)
 
 
 def _parts(n: int, most: int) -> list[slice]:

@@ -6,17 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.files.paths import PathLike
-from plenostream.importers.arrays.boxes import BoxValues, VoxelBox
+from plenostream.format.digests import digest_of
+from plenostream.format.extras import BackgroundMeta
+from plenostream.format.layout import background_specs
+from plenostream.format.staging import Staging
+from plenostream.format.writer import encode_chunk
+from plenostream.importers.arrays.boxes import BoxSource, BoxValues, VoxelBox
 from plenostream.importers.arrays.making import DescribedSource, make_scene
 from plenostream.importers.arrays.values import ValueForm
 from plenostream.importers.packing.report import ConvertReport
-from plenostream.options import ConvertOptions
+from plenostream.options import Codec, ConvertOptions
 from plenostream.results import Progress
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import ABSENT, VoxelSet
 
 __all__ = ["write_rows"]
 
+_CODEC: Codec = "zstd"
 _MOST = np.float32(np.finfo(np.float16).max)
 
 
@@ -29,18 +36,42 @@ def write_rows(
     host_memory: int,
     overwrite: bool,
     progress: Progress,
+    layers: TrainedLayers | None = None,
 ) -> ConvertReport:
-    """Write the scene of rows, float16 as they were drawn; raises as `write_scene`.
+    """Write the scene of rows, float16 as they were drawn, and of layers; raises as `write_scene`.
 
     Of the voxels those are stored that a picture can depend on; numbers beyond what float16 holds are the
     largest that it does.
     """
+    background, arrays = None, []
+    if layers is not None:
+        links, texels = layers.kept()
+        arrays = [links, texels]
+        background = BackgroundMeta(
+            height=links.shape[1],
+            layers=texels.shape[1],
+            n_rows=len(texels),
+            digest=digest_of(arrays),
+        )
+
+    def opened(work: Staging, tell: Progress) -> BoxSource:
+        specs = () if background is None else background_specs(background)
+        for spec, values in zip(specs, arrays, strict=True):
+            for chunk in range(spec.n_chunks):
+                part = values[chunk * spec.chunk_shape[0] :][: spec.chunk_shape[0]]
+                work.scene.put(spec.chunk_key(chunk), encode_chunk(spec, part, codec=_CODEC))
+        return _RowBoxes(voxel_set, rows)
+
     source = DescribedSource(
         name=name,
         form=ValueForm(basis_dim=rows.columns // 3, sh_dtype="float16"),
-        open=lambda work, tell: _RowBoxes(voxel_set, rows),
+        open=opened,
+        background=background,
     )
-    options = ConvertOptions(dtype="float16", host_memory=host_memory, overwrite=overwrite)
+    # Stages are replaced soon; `plenostream levels` makes coarser levels of the last one.
+    options = ConvertOptions(
+        dtype="float16", codec=_CODEC, levels=0, host_memory=host_memory, overwrite=overwrite
+    )
     return make_scene(target, voxel_set.grid, source, options, progress=progress)
 
 

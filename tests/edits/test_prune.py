@@ -90,6 +90,23 @@ def test_voxels_that_no_view_sees_are_left_out(tmp_path: Path) -> None:
     assert f"{min(report.psnr):.2f} dB the worst" in report.lines()[-1]
 
 
+@pytest.mark.slow
+def test_warp_leaves_out_the_same_voxels(tmp_path: Path) -> None:
+    write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
+    weights = np.sort(weights_in(tmp_path / "s"), axis=None)
+    least = float(weights[weights > 0][100:102].mean())
+    left = {}
+    for backend in ("native", "warp"):
+        stream = ps.StreamOptions(device="cpu", backend=backend)  # type: ignore[arg-type]
+        how: dict[str, Any] = {"min_weight": least, "cameras": VIEWS, "stream": stream}
+        prune(tmp_path / "s", tmp_path / backend, **how)
+        with open_store(tmp_path / backend) as store:
+            left[backend] = store.tables.mask, store.read_chunk("rows/density", 0)
+    for one, other in zip(*left.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert 0 < len(left["warp"][1]) < len(SOURCE.density)
+
+
 def test_what_views_see_stays_as_it_is_with_zero(tmp_path: Path) -> None:
     write_checkpoint_plain(tmp_path / "s", SOURCE, brick_size=8)
     report = prune(tmp_path / "s", tmp_path / "out", min_weight=0, cameras=VIEWS)

@@ -105,6 +105,7 @@ def test_camera_at_the_limits_of_its_rules_gives_a_finite_picture(
     assert np.isfinite(picture.depth).all()
 
 
+@pytest.mark.cpu  # a GPU draws rays in one part, whatever the threads
 @pytest.mark.one_backend  # names its own
 @pytest.mark.parametrize(
     "memory",

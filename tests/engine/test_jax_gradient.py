@@ -41,6 +41,7 @@ def samples_of(
     return cell + offset, shares, STEP * per_t, functions
 
 
+@pytest.mark.cpu
 def test_derivatives_are_those_of_jax(make_scene: Callable[..., Path]) -> None:
     jax = pytest.importorskip("jax")
     jnp = jax.numpy

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import plenostream as ps
 from plenostream.cameras import Camera
 from plenostream.engine.picture import Pixels
 from plenostream.field.aovs import Aovs
 from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE, TILE_RAYS
+from plenostream.integrator.native import memory
+from plenostream.testing.checkpoints import CheckpointArrays
+from plenostream.testing.invariants import assert_same_picture
+from plenostream.testing.pictures import open_renderer
 
 GATHERED = Aovs.of(("median-depth", "cost"))
 
@@ -84,3 +92,29 @@ def test_picture_that_was_cut_holds_nothing_but_itself() -> None:
     for array in arrays:
         assert array.flags.c_contiguous
         assert array.base is None or array.base.nbytes == array.nbytes
+
+
+@pytest.mark.cpu
+@pytest.mark.parametrize(("eye", "n_bands"), [((0.1, -0.2, 0.1), 3), ((9.0, 2.0, 1.0), 1)])
+def test_rays_of_a_third_of_a_picture_have_room_and_its_bands_change_nothing(
+    gyroid: CheckpointArrays,
+    make_scene: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    eye: tuple[float, float, float],
+    n_bands: int,
+) -> None:
+    camera = ps.look_at_camera(eye, (1.0, 0.4, 0.3), fov_degrees=80.0, size=(250, 190))
+    found = []
+    for least in (128, 1 << 30):
+        monkeypatch.setattr(memory, "_LEAST_LOT", least)
+        options = {"background": (0.3, 0.7, 0.1), "samples": 2}
+        with open_renderer(make_scene(gyroid), options=options, backend="native") as renderer:
+            found.append((renderer.plan(camera), renderer.render(camera)))
+    (plan, bands), (whole_plan, whole) = found
+    assert (plan.n_bands, bands.stats.bands) == (n_bands, n_bands)
+    assert (whole_plan.n_bands, whole.stats.bands) == (1, 1)
+    rays = [each.device_items["ray state and output"] for each in (plan, whole_plan)]
+    assert rays[0] < 0.4 * rays[1]
+    for each, picture in found:
+        assert picture.stats.peak_device_bytes <= each.planned_device_bytes
+    assert_same_picture(bands, whole, at_most=0.0)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import plenostream as ps
 from plenostream.engine.picture import PictureJob
+from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.row_weights import RowWeights
 from plenostream.engine.session import Session, sample_rule, scene_shape
 from plenostream.engine.weighing import Weighing
@@ -74,12 +75,14 @@ def weights_by_definition(checkpoint: CheckpointArrays) -> NDArray[np.float64]:
 
 
 @contextmanager
-def weighing(scene: Path, **stream: object) -> Iterator[Weighing]:
-    options = ps.StreamOptions(device="cpu", precision="float32", **stream)  # type: ignore[arg-type]
+def weighing(
+    scene: Path, options: ps.RenderOptions = OPTIONS, **stream: object
+) -> Iterator[Weighing]:
+    how = ps.StreamOptions(**{"device": "cpu", "precision": "float32"} | stream)  # type: ignore[arg-type]
     with (
         tempfile.TemporaryFile() as file,
         open_store(scene) as store,
-        Weighing(store, OPTIONS, options, file) as opened,
+        Weighing(store, options, how, file) as opened,
     ):
         yield opened
 
@@ -97,13 +100,16 @@ def dense(scene: Path, weights: RowWeights) -> NDArray[np.float32]:
     return found[tuple(map(slice, size))]
 
 
-def drawn(scene: Path, **stream: object) -> NDArray[np.float32]:
-    with weighing(scene, **stream) as opened:
+def drawn(
+    scene: Path, options: ps.RenderOptions = OPTIONS, **stream: object
+) -> NDArray[np.float32]:
+    with weighing(scene, options, **stream) as opened:
         for camera in CAMERAS:
             opened.draw(camera)
         return dense(scene, opened.weights())
 
 
+@pytest.mark.cpu  # what `auto` takes there keeps weights
 def test_weights_are_those_of_the_samples(scene: Path, checkpoint: CheckpointArrays) -> None:
     expected = np.where(checkpoint.links >= 0, weights_by_definition(checkpoint), 0)
     seen = drawn(scene)
@@ -111,6 +117,7 @@ def test_weights_are_those_of_the_samples(scene: Path, checkpoint: CheckpointArr
     np.testing.assert_allclose(seen, expected, rtol=0, atol=2e-5)
 
 
+@pytest.mark.cpu
 def test_streamed_they_are_the_same_to_the_last_bit_for_any_threads(scene: Path) -> None:
     few = {"n_threads": 1, "device_memory": 50_000}
     with weighing(scene, **few) as opened, pytest.raises(BudgetError) as refused:
@@ -124,7 +131,7 @@ def test_streamed_they_are_the_same_to_the_last_bit_for_any_threads(scene: Path)
         assert 0 < slots < opened._store.meta.n_bricks / 4
     with (
         ps.open_scene(scene) as held,
-        ps.Renderer(held, stream=ps.StreamOptions(precision="float32")) as renderer,
+        ps.Renderer(held, stream=ps.StreamOptions(device="cpu", precision="float32")) as renderer,
     ):
         for camera, picture in zip(CAMERAS, pictures, strict=True):
             np.testing.assert_array_equal(renderer.render(camera).rgb, picture)
@@ -158,10 +165,32 @@ def test_bricks_that_leave_the_pool_hand_over_what_they_weigh(
         np.testing.assert_allclose(dense(scene, weights), expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("backend", ["warp", "xla"])
-def test_backends_that_keep_no_weights_are_refused_by_name(scene: Path, backend: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("precision", "options"),
+    [("float32", OPTIONS), ("float16", ps.RenderOptions(model="nvol"))],
+)
+def test_warp_weighs_as_native_does_from_a_small_pool_too(
+    scene: Path, precision: str, options: ps.RenderOptions
+) -> None:
+    native = drawn(scene, options, precision=precision, backend="native")
+    few = {"precision": precision, "backend": "warp", "device_memory": 50_000}
+    for _ in range(3):  # the temporaries of programs that are compiled once more may differ
+        try:
+            with weighing(scene, options, **few) as opened:
+                jobs = [picture_job(opened._sessions, camera) for camera in CAMERAS]
+                stats = [job.draw()[1] for job in jobs]
+                found = dense(scene, opened.weights())
+        except BudgetError as refused:
+            few["device_memory"] = refused.smallest_bytes
+    assert min(picture.bricks_evicted for picture in stats) > 20
+    assert all(picture.peak_device_bytes <= picture.planned_device_bytes for picture in stats)
+    np.testing.assert_allclose(found, native, rtol=0, atol=1e-6)
+
+
+def test_a_backend_that_keeps_no_weights_is_refused_by_name(scene: Path) -> None:
     with (
-        pytest.raises(DeviceError, match=f"backend {backend} keeps no weights"),
-        weighing(scene, backend=backend),
+        pytest.raises(DeviceError, match="backend xla keeps no weights .* native and warp do"),
+        weighing(scene, backend="xla"),
     ):
         pass

@@ -39,6 +39,8 @@ def device_needs(draw: st.DrawFn) -> DeviceNeeds:
         tile_columns=draw(st.integers(1, 600)),
         n_parts=draw(st.integers(1, 8)),
         tile_step=64,
+        least_lot=draw(st.integers(64, 10_000)),
+        any_pool=draw(st.booleans()),
     )
 
 
@@ -94,20 +96,22 @@ def test_smallest_budget_works_and_a_byte_less_is_refused_with_it(needs: DeviceN
 
 
 @given(needs=device_needs())
-def test_ample_memory_takes_the_whole_scene_and_the_whole_picture(needs: DeviceNeeds) -> None:
+def test_ample_memory_takes_the_whole_scene_and_enough_rays(needs: DeviceNeeds) -> None:
     whole = needs.fixed_bytes + needs.rays_bytes(needs.tile_rows) + needs.whole_pool_bytes
     division = divide_device(needs, 10 * whole)
-    assert division.band_rows == needs.tile_rows
+    tiles, all_tiles = (rows * needs.tile_columns for rows in (division.band_rows, needs.tile_rows))
+    assert tiles >= min(all_tiles, max(all_tiles // 3, needs.least_lot))
+    assert tiles < max(all_tiles / 3, needs.least_lot) + needs.tile_columns
     assert division.n_slots >= needs.n_bricks
     assert division.n_pages >= needs.n_pages + 1
 
 
 @given(needs=device_needs())
 def test_budget_of_exactly_everything_takes_everything(needs: DeviceNeeds) -> None:
-    whole = needs.fixed_bytes + needs.rays_bytes(needs.tile_rows) + needs.whole_pool_bytes
+    whole = needs.fixed_bytes + needs.rays_bytes(needs.enough_rows) + needs.whole_pool_bytes
     assume(whole >= needs.smallest_bytes)
     division = divide_device(needs, whole)
-    assert division.band_rows == needs.tile_rows
+    assert division.band_rows == needs.enough_rows
     assert division.n_slots >= needs.n_bricks
     assert division.n_pages >= needs.n_pages + 1
 

@@ -272,14 +272,16 @@ def test_run_measures_and_compares_on_whatever_device_there_is(
             sizes=[(40, 24)],
             precision="float16",
             frames=1,
-            backends=("warp",),
-            ways=(Way("a quarter", share=4), Way("resident")),
+            draws=[("warp", (Way("a quarter", share=4), Way("resident")))],
         )
     )
     assert [case.name for case in cases] == ["40x24, warp, a quarter", "40x24, warp, resident"]
+    asked = {"sizes": [(40, 24)], "precision": "float16", "frames": 1, "seconds": -1.0}
+    cases += measure(make_scene(tiny), **asked)
+    assert [case.drawn for case in cases[2:]] == [None, None]
     assert list(wrong_measures(cases)) == []
     heads, _, *rows = table(cases)
-    assert [row.count("|") for row in rows] == [heads.count("|")] * 2
+    assert [row.count("|") for row in rows] == [heads.count("|")] * 4
 
 
 def test_picture_far_from_the_cpus_and_memory_beyond_the_plan_are_faults() -> None:

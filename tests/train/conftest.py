@@ -59,3 +59,16 @@ def toy_views(toy_scene: Path) -> list[PicturedCamera]:
                 PicturedCamera(number=number, camera=camera, picture=picture, name=picture.name)
             )
     return views
+
+
+@pytest.fixture(scope="session")
+def grey_scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The ball's densities, grey."""
+
+    def grey(lower: Sequence[int], upper: Sequence[int]) -> Any:
+        density, colours = ball(lower, upper)
+        return density, np.full_like(colours, 0.5)
+
+    place = tmp_path_factory.mktemp("grey") / "ball.zarr"
+    ps.write_scene(place, ps.GridSpec(size=(SIZE, SIZE, SIZE)), grey)
+    return place

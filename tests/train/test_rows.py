@@ -48,25 +48,21 @@ def some_rows(voxel_set: VoxelSet, *, squares: bool = True) -> TrainedRows:
 
 def touched(rows: TrainedRows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Derivatives of all rows, 0 where they are untouched."""
-    by = np.zeros_like(rows.density), np.zeros_like(rows.sh)
-    which = rows.touched[: rows.n_touched]
-    by[0][which], by[1][which] = rows.by_density[: len(which)], rows.by_sh[: len(which)]
-    return by
+    untouched = ~rows.touched
+    assert not rows.by_density[untouched].any()
+    assert not rows.by_sh[untouched].any()
+    return rows.by_density, rows.by_sh
 
 
-@both
-def test_derivatives_of_copies_in_aprons_are_added_up_at_their_owner(
-    make: Make, voxel_set: VoxelSet
-) -> None:
+def test_derivatives_of_copies_in_aprons_are_added_up_at_their_owner(voxel_set: VoxelSet) -> None:
     rows = some_rows(voxel_set)
-    work = make(rows, voxel_set.beyond)
     rng = np.random.default_rng(2)
     n = len(voxel_set.owner)
     density = (rng.normal(size=n) * (rng.random(n) < 0.5)).astype(np.float32)
     sh = (rng.normal(size=(n, COLUMNS)) * (density != 0)[:, None]).astype(np.float32)
     density[::7] = 0.0  # a row may be touched by its colours alone
     said = rng.random(n) < 0.9  # those of others mean nothing
-    work.collect(voxel_set.owner, RowDerivatives(density, sh, said))
+    rows.by.add(voxel_set.owner, RowDerivatives(density, sh, said))
     density[~said], sh[~said] = 0.0, 0.0
     expected = np.zeros(voxel_set.n_voxels), np.zeros((voxel_set.n_voxels, COLUMNS))
     np.add.at(expected[0], voxel_set.owner, density)
@@ -76,8 +72,7 @@ def test_derivatives_of_copies_in_aprons_are_added_up_at_their_owner(
         np.testing.assert_allclose(found, wanted, atol=1e-5)
     any_of = np.zeros(voxel_set.n_voxels, bool)
     any_of[voxel_set.owner[(density != 0) | (sh != 0).any(1)]] = True
-    assert rows.n_touched == any_of.sum()
-    work.close()
+    np.testing.assert_array_equal(rows.touched, any_of)
 
 
 @both
@@ -95,7 +90,7 @@ def test_step_is_that_of_svox2_on_touched_rows_alone(
         some = np.arange(number, voxel_set.n_voxels, 3 + number)
         by[some] = np.random.default_rng(number).normal(size=(len(some), COLUMNS))
         rows_alone = np.arange(voxel_set.n_voxels, dtype=np.int32)
-        work.collect(rows_alone, RowDerivatives(by[:, 0] * 0, by))
+        rows.by.add(rows_alone, RowDerivatives(by[:, 0] * 0, by))
         work.descend(step)
         if squares:
             # optim_kernel.cu, rmsprop_once
@@ -105,8 +100,24 @@ def test_step_is_that_of_svox2_on_touched_rows_alone(
         else:
             value[some] -= 0.25 * by[some]
     np.testing.assert_allclose(rows.sh, value, atol=1e-5)
-    assert rows.n_touched == 0
-    assert (rows.place_of == ABSENT).all()
+    assert not rows.touched.any()
+    assert not rows.by_sh.any()
+    work.close()
+
+
+@both
+def test_rows_remember_the_step_that_changed_them(make: Make, voxel_set: VoxelSet) -> None:
+    rows = some_rows(voxel_set)
+    work = make(rows, voxel_set.beyond)
+    n = voxel_set.n_voxels
+    for number in (1, 2):
+        by = np.zeros((n, COLUMNS), np.float32)
+        by[:: 1 + number] = 1.0
+        rows.by.add(np.arange(n, dtype=np.int32), RowDerivatives(by[:, 0].copy(), by))
+        work.descend(Descent(density_rate=0.5, sh_rate=0.25, beta=0.9))
+    at = np.arange(n)
+    wanted = np.where(at % 3 == 0, 2, np.where(at % 2 == 0, 1, 0))
+    np.testing.assert_array_equal(rows.changed, wanted)
     work.close()
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import tracemalloc
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from plenostream.cameras import PicturedCamera
 from plenostream.errors import BudgetError, DeviceError, InvalidInput, StoreError, StoreExists
 from plenostream.export.photographs import read_picture
 from plenostream.format.opening import open_store
+from plenostream.integrator.native.integrator import NativeIntegrator
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.train import budget
 from plenostream.train.checkpoint import Checkpoint, checkpoint_place
@@ -29,9 +32,17 @@ TOY = TrainOptions(
 QUICK = replace(TOY, steps=8)
 
 
-def train(views: Views, target: Path, options: TrainOptions = QUICK, **how: Any) -> TrainReport:
+def train(
+    views: Views,
+    target: Path,
+    options: TrainOptions = QUICK,
+    *,
+    stop_after: int | None = None,
+    **how: Any,
+) -> TrainReport:
     how = {"stream": StreamOptions(n_threads=1)} | how
-    return Trainer(views, target, options, **how).run()
+    asked = count()
+    return Trainer(views, target, options, **how).run(lambda: next(asked) == stop_after)
 
 
 def rows_of(scene: Path) -> dict[str, bytes]:
@@ -52,7 +63,8 @@ def test_toy_of_32_voxels_reaches_25_decibels_in_200_steps(
     assert last.held_psnr is not None
     assert last.held_psnr >= 25.0
     assert sheet.stat().st_size > 0
-    assert not checkpoint_place(tmp_path / "toy.zarr").exists()
+    how_far = checkpoint_place(tmp_path / "toy.zarr")
+    assert how_far.stat().st_size < 20_000  # without rows
     assert ps.verify(tmp_path / "toy.zarr").faults == ()
     # What the scene shows is what was measured.
     errors = []
@@ -65,6 +77,51 @@ def test_toy_of_32_voxels_reaches_25_decibels_in_200_steps(
     assert found == pytest.approx(last.held_psnr, abs=0.1)
 
 
+def test_least_memory_that_training_begins_with_leaves_no_voxel_out_in_the_end(
+    toy_views: Views, tmp_path: Path
+) -> None:
+    train(toy_views, tmp_path / "plenty.zarr")
+    stream = StreamOptions(n_threads=1, host_memory="1MB")
+    with pytest.raises(BudgetError) as refused:
+        train(toy_views, tmp_path / "none.zarr", stream=stream)
+    least = replace(stream, host_memory=str(refused.value.smallest_bytes))
+    train(toy_views, tmp_path / "least.zarr", stream=least)
+    assert rows_of(tmp_path / "plenty.zarr") == rows_of(tmp_path / "least.zarr")
+
+
+def test_rows_brought_to_bricks_in_the_pool_are_those_of_bricks_brought_anew(
+    toy_views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renewed, anew = tmp_path / "renewed.zarr", tmp_path / "anew.zarr"
+    train(toy_views, renewed)
+    monkeypatch.setattr(NativeIntegrator, "takes_source", False)
+    train(toy_views, anew)
+    assert rows_of(renewed) == rows_of(anew)
+
+
+@pytest.mark.slow
+def test_warp_trains_as_native_does(toy_views: Views, tmp_path: Path) -> None:
+    options = replace(QUICK, size=16, rays=256, views_a_step=4)
+    how: dict[str, Any] = {"n_threads": 1, "precision": "float32", "device": "cpu"}
+    readings, rows = [], []
+    for backend in ("native", "warp"):
+        stream = StreamOptions(backend=backend, **how)  # type: ignore[arg-type]
+        report = train(toy_views, tmp_path / backend, options, stream=stream)
+        assert report.backend == backend
+        readings.append(report.readings[-1])
+        with open_store(tmp_path / backend) as store:
+            names = ("rows/density", "rows/sh")
+            rows.append([store.read_chunk(name, 0).astype(np.float32) for name in names])
+    one, other = readings
+    assert one.voxels == other.voxels < 16**3
+    assert one.loss == pytest.approx(other.loss, rel=1e-4)
+    assert one.held_psnr == pytest.approx(other.held_psnr, abs=0.02)
+    # RMSprop divides by the root of squares: where these are tiny, so is what the sums agree in.
+    for mine, theirs in zip(*rows, strict=True):
+        far = np.abs(mine - theirs) > 1e-3 * np.abs(mine).max()
+        assert far.mean() < 0.02
+
+
 def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole.zarr", tmp_path / "cut.zarr"
     train(toy_views, whole)
@@ -75,11 +132,39 @@ def test_resumed_training_ends_with_the_same_bits(toy_views: Views, tmp_path: Pa
     assert ps.verify(cut).faults == ()
     little = replace(trainer._budget, allowed_bytes=1)
     with pytest.raises(BudgetError):
-        Checkpoint.load(checkpoint_place(cut), trainer._identity(), little)
+        Checkpoint.load(checkpoint_place(cut), trainer._resuming.identity(), little)
     resumed = train(toy_views, cut, replace(QUICK, resume=True))
     assert resumed.finished
     assert resumed.readings[0].step == 3
     assert rows_of(cut) == rows_of(whole)
+
+
+def test_training_that_has_ended_goes_on_if_it_is_to_be_longer(
+    toy_scene: Path, toy_views: Views, tmp_path: Path
+) -> None:
+    place = tmp_path / "a.zarr"
+    first = train(toy_views, place)
+    again = replace(QUICK, resume=True)
+    with pytest.raises(InvalidInput, match="has taken 8 steps, .* Say more steps or time"):
+        train(toy_views, place, again)
+    longer = train(toy_views, place, replace(again, steps=60))
+    assert longer.finished
+    assert longer.readings[: len(first.readings)] == first.readings
+    assert longer.readings[-1].step == 60
+    assert longer.readings[-1].held_psnr > first.readings[-1].held_psnr + 1.0  # type: ignore[operator]
+    by_time = train(toy_views, place, replace(again, steps=None, time="60m"), stop_after=2)
+    assert by_time.readings[-1].step == 62
+    with pytest.raises(
+        StoreError, match=r"\(rays\), and goes on with the same alone, but for steps"
+    ):
+        train(toy_views, place, replace(again, steps=100, rays=64))
+    with pytest.raises(InvalidInput, match="has taken 62 steps"):
+        train(toy_views, place, replace(again, steps=61))
+    train(toy_views, place, replace(again, steps=63))
+    shutil.rmtree(place)
+    shutil.copytree(toy_scene, place)
+    with pytest.raises(StoreError, match="is not the scene that its training ended with"):
+        train(toy_views, place, replace(again, steps=100))
 
 
 def test_pool_of_one_brick_changes_nothing_but_the_order_of_sums(

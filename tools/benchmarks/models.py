@@ -99,7 +99,7 @@ def prepare(folders: Folders, name: str, say: Say) -> Model:
         os.replace(aside, checkpoint)
     model = Model(name, checkpoint, cameras, folders.made / f"{name}.zarr")
     say("converting")
-    ps.convert(model.checkpoint, model.scene, ps.ConvertOptions(overwrite=True))
+    ps.convert(model.checkpoint, model.scene, ps.ConvertOptions(levels=0, overwrite=True))
     return model
 
 
@@ -111,7 +111,7 @@ def prepare_tiled(folders: Folders, model: Model, say: Say) -> Path:
         say(f"making {scene.name}: {_COPIES**3} copies, 20 GB of which 8 stay, some minutes")
         try:
             tile_checkpoint(model.checkpoint, aside, copies=_COPIES)
-            ps.convert(aside, scene, ps.ConvertOptions(overwrite=True))
+            ps.convert(aside, scene, ps.ConvertOptions(levels=0, overwrite=True))
         finally:
             aside.unlink(missing_ok=True)
     return scene

@@ -85,7 +85,11 @@ def _without_colours(place: str, target: Path) -> Path:
         return (part, np.zeros((*part.shape, columns), np.float32)) if part.any() else None
 
     write_scene(
-        target, state.voxel_set.grid, box, ConvertOptions(overwrite=True), basis_dim=columns // 3
+        target,
+        state.voxel_set.grid,
+        box,
+        ConvertOptions(levels=0, overwrite=True),
+        basis_dim=columns // 3,
     )
     return target
 

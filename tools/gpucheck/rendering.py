@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +19,7 @@ import plenostream as ps
 from gpucheck.drawing import TOLERANCE, Drawn, Request, Way, draw_apart, picture_of, reference_apart
 from plenostream.options import Backend, Precision
 
-__all__ = ["WAYS", "Measured", "faults", "from_record", "measure", "table"]
+__all__ = ["BY_ALL", "WAYS", "Measured", "faults", "from_record", "measure", "table"]
 
 _FRAGILE = 1e-4
 """Share of the pixels whose rays may turn on rounding: another sample, at an edge, on one of them."""
@@ -49,6 +53,11 @@ WAYS = (
     Way("resident"),
 )
 """In the order of the memory that they take."""
+BY_ALL: tuple[tuple[Backend, Sequence[Way]], ...] = (
+    ("warp", WAYS),
+    ("xla", tuple(way for way in WAYS if way.name in ("a quarter", "resident"))),
+)
+"""What draws, and in which ways: first what is made for the GPU."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +65,9 @@ class Measured:
     """One size of picture, drawn one way by one backend."""
 
     name: str
-    drawn: Drawn
-    cold_seconds: float | None
+    drawn: Drawn | None
+    """None where it was not tried."""
+    cold_seconds: float | None = None
     """The first frame with nothing compiled; None where it was not tried."""
 
 
@@ -67,45 +77,50 @@ def measure(
     sizes: list[tuple[int, int]],
     precision: Precision,
     frames: int,
-    backends: Iterable[Backend] = ("xla", "warp"),
-    ways: Iterable[Way] = WAYS,
+    draws: Sequence[tuple[Backend, Sequence[Way]]] = BY_ALL,
+    seconds: float = math.inf,
 ) -> Iterator[Measured]:
-    """Measure one case after another; those of a backend and a size in one process."""
-    ways = tuple(ways)
-    with tempfile.TemporaryDirectory(prefix="gpu-check-") as caches:
+    """Measure one case after another; those of a backend and a size in one process, and of them none
+    that would begin after so many seconds: it is named in its place."""
+    began = time.monotonic()
+    with ExitStack() as held:
+        caches = held.enter_context(tempfile.TemporaryDirectory(prefix="gpu-check-"))
         kept = {
             "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "WARP_CACHE_PATH": f"{caches}/warp",
         }
-        for size in sizes:
-            reference = reference_apart(str(scene), size, precision)
-            try:
-                for backend in backends:
-                    asked = Request(
-                        scene=str(scene),
-                        size=size,
-                        precision=precision,
-                        backend=backend,
-                        ways=ways,
-                        reference=str(reference),
-                        frames=frames,
-                    )
-                    # Programs are compiled for a size: the first of each finds nothing.
-                    once = replace(asked, ways=ways[-1:], frames=0)
-                    (cold,) = draw_apart(once, **kept)
-                    (warm,) = draw_apart(once, **kept)
-                    for drawn in draw_apart(asked, **kept):
-                        first = drawn.way == cold.way
-                        if first:
-                            drawn = replace(drawn, first_seconds=warm.first_seconds)
-                        yield Measured(
-                            name=f"{size[0]}x{size[1]}, {backend}, {drawn.way}",
-                            drawn=drawn,
-                            cold_seconds=cold.first_seconds if first else None,
-                        )
-            finally:
-                reference.unlink()
+        references: dict[tuple[int, int], Path] = {}
+        for (backend, ways), size in itertools.product(draws, sizes):
+            name = f"{size[0]}x{size[1]}, {backend}"
+            if time.monotonic() - began > seconds:
+                yield Measured(name=f"{name}: there was no time for it", drawn=None)
+                continue
+            if size not in references:
+                references[size] = reference_apart(str(scene), size, precision)
+                held.callback(references[size].unlink)
+            asked = Request(
+                scene=str(scene),
+                size=size,
+                precision=precision,
+                backend=backend,
+                ways=ways,
+                reference=str(references[size]),
+                frames=frames,
+            )
+            # Programs are compiled for a size: the first of each finds nothing.
+            once = replace(asked, ways=ways[-1:], frames=0)
+            (cold,) = draw_apart(once, **kept)
+            (warm,) = draw_apart(once, **kept)
+            for drawn in draw_apart(asked, **kept):
+                first = drawn.way == cold.way
+                if first:
+                    drawn = replace(drawn, first_seconds=warm.first_seconds)
+                yield Measured(
+                    name=f"{name}, {drawn.way}",
+                    drawn=drawn,
+                    cold_seconds=cold.first_seconds if first else None,
+                )
 
 
 def from_record(backend: Backend) -> tuple[float, bool]:
@@ -131,6 +146,9 @@ def table(cases: list[Measured]) -> Iterator[str]:
     yield f"|{' --- |' * len(_HEADS)}"
     for case in cases:
         drawn = case.drawn
+        if drawn is None:
+            yield f"| {case.name} |{' |' * (len(_HEADS) - 1)}"
+            continue
         cells = (
             case.name,
             f"{drawn.planned_bytes / 1e6:.0f} MB",
@@ -160,6 +178,8 @@ def _times(seconds: list[float]) -> str:
 def faults(cases: list[Measured]) -> Iterator[str]:
     """What is wrong: each a sentence."""
     for case in cases:
+        if case.drawn is None:
+            continue
         peak, planned = case.drawn.peak_bytes, case.drawn.planned_bytes
         if peak > planned:
             yield f"{case.name}: the allocator gave {peak} bytes, planned were {planned}"

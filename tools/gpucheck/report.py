@@ -23,7 +23,7 @@ def memory_table(case: Case, target: Target) -> Iterator[str]:
     """Bytes by what they are for, counted and planned, and what part of the device they are."""
     sizes = case.layout.sizes
     yield (
-        f"{case.name}: {sizes.n_tiles} tiles of 64 rays in {case.layout.n_bands} band(s), a pool of "
+        f"{case.name}: {sizes.n_tiles} tiles of 64 rays at once, a pool of "
         f"{sizes.n_slots} bricks and {sizes.n_pages} pages of colour rows"
     )
     yield _row("device memory", "compiled", "planned")

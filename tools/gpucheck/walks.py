@@ -18,6 +18,7 @@ from plenostream.integrator.interface import Light
 from plenostream.integrator.warp.environment import prepare_warp
 from plenostream.integrator.warp.kernels.uploads import uploads
 from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, walk_kernel
+from plenostream.integrator.warp.kernels.weigh import clearing_kernel
 from plenostream.integrator.xla.structs import BATCH_BRICKS
 
 __all__ = ["CAPABILITIES", "Walk", "build_walks", "parse_usage", "walk_faults", "walks_table"]
@@ -57,8 +58,11 @@ def build_walks(
         kernels.append(("walk", dim, walk_kernel(dim, precision, Light.MULTIPLIES), BLOCK_THREADS))
         back = walk_kernel(dim, precision, Light.MULTIPLIES, goes_back=True)
         kernels.append(("walk back", dim, back, BLOCK_THREADS))
+        weighing = walk_kernel(dim, precision, Light.MULTIPLIES, weighs=True)
+        kernels.append(("walk weighing", dim, weighing, BLOCK_THREADS))
     puts = uploads(9, 16, precision, "float16", BATCH_BRICKS)._asdict()
     kernels += [(f"put {name}", 9, kernel, _UPLOAD_THREADS) for name, kernel in puts.items()]
+    kernels.append(("clear weights", 9, clearing_kernel(), _UPLOAD_THREADS))
     for name, basis_dim, kernel, threads in kernels:
         module = kernel.module
         module.options["block_dim"] = threads

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def box_width(
         slab_rows=0,
         workers=1,
         allowed_bytes=options.host_bytes,
-        sending_bytes=0,
+        beside_bytes=0,
         widest=_WIDEST_COLUMN,
     )
     return width
@@ -136,7 +136,7 @@ def make_scene(
         "dtype": options.dtype,
         "codec": options.codec,
         "ndc": None if options.ndc is None else list(options.ndc),
-        "levels": levels_asked(grid.size, options.levels),
+        "levels": levels_asked(_meta(grid, source, options), staging.scene, options),
     }
     with staging.begin(journal, resume=options.resume):
         files = slab_files(staging.folder, bricks, form)
@@ -156,7 +156,11 @@ def make_scene(
         job = SlabJob(
             work=str(staging.folder),
             scene=staging.scene,
-            meta=_meta(grid, source, options, counts.n_voxels, int(slab_rows.sum())),
+            meta=replace(
+                _meta(grid, source, options),
+                n_voxels=counts.n_voxels,
+                n_rows=int(slab_rows.sum()),
+            ),
             codec=options.codec,
             source=TiledVoxels(slabs=files, bricks=bricks),
             round_density=options.dtype == "float16",
@@ -177,17 +181,16 @@ def make_scene(
         )
 
 
-def _meta(
-    grid: GridSpec, source: DescribedSource, options: ConvertOptions, n_voxels: int, n_rows: int
-) -> SceneMeta:
+def _meta(grid: GridSpec, source: DescribedSource, options: ConvertOptions) -> SceneMeta:
+    """What is known of the scene before its voxels are counted."""
     return SceneMeta(
         grid=grid,
         brick_size=options.brick_size,
         basis_dim=source.form.columns // 3,
         n_bricks=0,
         n_occupied=0,
-        n_voxels=n_voxels,
-        n_rows=n_rows,
+        n_voxels=0,
+        n_rows=0,
         sh_dtype=source.form.sh_dtype,
         density_rounding=0.0,
         converter=__version__,

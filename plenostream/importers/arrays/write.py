@@ -73,7 +73,8 @@ def write_scene(
     CheckpointError : the source cannot be read.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
-    BudgetError : the memory allowed is too small for boxes of a single brick.
+    BudgetError : the memory allowed is too small for boxes of a single brick, or for making levels: the
+    latter is known before anything is written.
     """
     options = ConvertOptions() if options is None else options
     if not isinstance(options, ConvertOptions):

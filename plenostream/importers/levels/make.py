@@ -1,13 +1,15 @@
 """Makes the coarser levels of a scene whose bricks are packed, one after another, and finishes it.
 
 A level is counted and packed with a work folder of its own; a file in it says what it counts once it
-is whole, so that work that was cut off goes on from there.
+is whole, so that work that was cut off goes on from there. What a level takes does not grow with the
+scene: how much that is at least is known, and compared with what is allowed, before anything starts.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,43 +22,62 @@ from plenostream.errors import BudgetError, InvalidInput
 from plenostream.field.grid import BrickGrid
 from plenostream.field.levels import coarse_grid, halvings
 from plenostream.files.durable import write_atomically
-from plenostream.format.brick_rows import cached_chunks
 from plenostream.format.layout import SLAB_BRICKS, SceneMeta
 from plenostream.format.levels import LevelCounts, decode_levels, level_folder
+from plenostream.format.reader import SceneStore
 from plenostream.format.target import ByteTarget, TargetWithin
-from plenostream.importers.levels.source import HalvedVoxels
+from plenostream.importers.levels.finer import kept_chunks, write_masks
+from plenostream.importers.levels.source import HalvedVoxels, piece_bytes
 from plenostream.importers.packing.cutting import BrickBox
-from plenostream.importers.packing.graph import n_workers
+from plenostream.importers.packing.graph import n_processes, n_workers
 from plenostream.importers.packing.planes import PlaneCounts, count_box
-from plenostream.importers.packing.sizing import check_disk, plan_memory, sending_bytes
+from plenostream.importers.packing.sizing import (
+    MemoryPlan,
+    check_disk,
+    plan_memory,
+    sending_bytes,
+)
 from plenostream.importers.packing.slab import SlabJob
 from plenostream.importers.packing.steps import pack_scene
 from plenostream.options import ConvertOptions
+from plenostream.process.freed import give_back_freed
 from plenostream.results import Progress
 from plenostream.rules.bytesize import format_bytes, format_least_bytes
 
 __all__ = ["finish_scene", "levels_asked"]
 
-_COLUMN = 16
+_COLUMN = 8
 """Bricks along y and z that are packed at a time: most of a sparse grid is then passed over."""
-_CACHE_SHARE = 8
+_CACHE_SHARE = 4
 """Of the memory allowed, the part that decoded chunks of the finer level may take."""
 
 
-def levels_asked(size: tuple[int, int, int], asked: int | str) -> int:
-    """Levels that a grid of `size` voxels gets where `asked` are asked for (`ConvertOptions.levels`).
+def levels_asked(meta: SceneMeta, scene: ByteTarget, options: ConvertOptions) -> int:
+    """Levels that a scene gets; to be asked before anything is written.
+
+    Parameters
+    ----------
+    meta : the scene that is to be made; its counts are not looked at
+    scene : where it goes
 
     Raises
     ------
-    InvalidInput : more than there can be.
+    InvalidInput : more are asked for than there can be.
+    BudgetError : the memory allowed is too small for making a level of whatever the scene holds.
     """
+    size = meta.grid.size
     most = (max(size) - 2).bit_length()
-    if isinstance(asked, str):
-        return halvings(size)
+    asked = halvings(size) if isinstance(options.levels, str) else options.levels
     if asked > most:
         raise InvalidInput(
             f"levels is {asked}, and a grid of {size} voxels can be halved {most} times"
         )
+    if asked:
+        grid = coarse_grid(meta.grid, 1)
+        bricks = BrickGrid(size=grid.size, brick_size=meta.brick_size)
+        # As if all voxels were there. Later levels have smaller grids.
+        dense = math.prod(grid.size)
+        _plan(meta, bricks, scene, options, slab_voxels=dense, slab_rows=8 * dense, n_slabs=1)
     return asked
 
 
@@ -76,7 +97,7 @@ def finish_scene(
     What the scene says about itself, and the memory (bytes) that was planned for levels.
     """
     planned = 0
-    for level in range(1, levels_asked(meta.grid.size, options.levels) + 1):
+    for level in range(1, levels_asked(meta, scene, options) + 1):
         done = work / "levels" / f"{level}.json"
         if not done.exists():
             counts, taken = _make_level(work, scene, meta, options, tell)
@@ -91,36 +112,33 @@ def _make_level(
     work: Path, scene: ByteTarget, meta: SceneMeta, options: ConvertOptions, tell: Progress
 ) -> tuple[LevelCounts, int]:
     """Make the level after those that `meta` has; what it counts, and the memory planned for it."""
+    give_back_freed()
     level = len(meta.levels) + 1
     finer = meta.level(level - 1)
     say = partial(_tell_of_level, tell, level)
     grid = coarse_grid(meta.grid, level)
     bricks = BrickGrid(size=grid.size, brick_size=meta.brick_size)
-    n_chunks, cache_bytes = cached_chunks(finer, options.host_bytes // _CACHE_SHARE)
-    source = HalvedVoxels(_level(scene, level - 1), finer, n_chunks=n_chunks)
-    counts = _counted(source, bricks, say)
+    own = work / "levels" / str(level)
+    own.mkdir(parents=True, exist_ok=True)
+    check_disk(own, finer.n_bricks * finer.bricks.mask_bytes, what="Making a level")
+    masks = own / "finer.masks"
+    finer_chunks = _level(scene, level - 1)
+    write_masks(SceneStore(path="the finer level", source=finer_chunks, meta=finer), masks)
+    counting = HalvedVoxels(finer_chunks, finer, masks, n_chunks=0)
+    counts = _counted(counting, bricks, say)
+    counting.close()
     slab_rows = counts.slab_rows(bricks)
     row_bytes = finer.sh_columns * np.dtype(finer.sh_dtype).itemsize
     check_disk(work, int(slab_rows.sum()) * (4 + row_bytes), what="Making a level")
-    # Keys of bricks and their order beside the tables.
-    table_bytes = finer.n_bricks * (16 + _brick_bytes(bricks))
-    held = cache_bytes + table_bytes
-    try:
-        memory = plan_memory(
-            bricks,
-            row_bytes=4 * (4 + 2 * finer.sh_columns),
-            slab_voxels=int(counts.slab_voxels(bricks).max()),
-            slab_rows=int(slab_rows.max()),
-            workers=min(n_workers(options.workers), len(slab_rows)),
-            allowed_bytes=options.host_bytes - held,
-            sending_bytes=sending_bytes(scene, finer.sh_columns),
-            widest=_COLUMN,
-        )
-    except BudgetError as error:
-        # How many rows a level has is known when the one before is there.
-        raise _too_little(level, error.smallest_bytes + held, options.host_bytes) from error
-    own = work / "levels" / str(level)
-    own.mkdir(parents=True, exist_ok=True)
+    memory, n_chunks = _plan(
+        finer,
+        bricks,
+        scene,
+        options,
+        slab_voxels=int(counts.slab_voxels(bricks).max()),
+        slab_rows=int(slab_rows.max()),
+        n_slabs=len(slab_rows),
+    )
     coarse = replace(
         finer,
         grid=grid,
@@ -130,6 +148,7 @@ def _make_level(
         n_voxels=counts.n_voxels,
         n_rows=int(slab_rows.sum()),
     )
+    source = HalvedVoxels(finer_chunks, finer, masks, n_chunks=n_chunks)
     job = SlabJob(
         work=os.fspath(own),
         scene=_level(scene, level),
@@ -140,29 +159,66 @@ def _make_level(
         rows_before=np.concatenate([[0], np.cumsum(slab_rows)]),
         column=memory.column,
     )
-    coarse, _ = pack_scene(job, memory, say)
+    # What a slab has read of the next one, where they meet, is then still there.
+    coarse, _ = pack_scene(job, memory, say, along_x=True)
+    source.close()
+    masks.unlink()
     values = {name: getattr(coarse, name) for name in LevelCounts.__slots__}
-    return LevelCounts(**values), held + memory.planned_bytes
+    return LevelCounts(**values), memory.planned_bytes
+
+
+def _plan(
+    finer: SceneMeta,
+    bricks: BrickGrid,
+    scene: ByteTarget,
+    options: ConvertOptions,
+    *,
+    slab_voxels: int,
+    slab_rows: int,
+    n_slabs: int,
+) -> tuple[MemoryPlan, int]:
+    """How the voxels of a level, cut into `bricks`, are packed within the memory allowed, and how many
+    decoded chunks of the finer level are kept meanwhile.
+
+    The places of finer bricks, 28 bytes each, are not counted: `assemble` took 25 times as much of the
+    same and has given it back.
+
+    Raises
+    ------
+    BudgetError : not a single brick fits.
+    """
+    row_bytes = 4 + finer.sh_columns * np.dtype(finer.sh_dtype).itemsize
+    share = options.host_bytes // _CACHE_SHARE
+    for n_chunks, chunk_bytes in (kept_chunks(finer, share), kept_chunks(finer, 0)):
+        held = n_processes() * chunk_bytes
+        try:
+            memory = plan_memory(
+                bricks,
+                row_bytes=row_bytes,
+                slab_voxels=slab_voxels,
+                slab_rows=slab_rows,
+                workers=min(n_workers(options.workers), n_slabs),
+                allowed_bytes=options.host_bytes - held,
+                beside_bytes=sending_bytes(scene, finer.sh_columns) + piece_bytes(finer.sh_columns),
+                widest=_COLUMN,
+                narrowest=1,
+            )
+        except BudgetError as error:
+            smallest = held + error.smallest_bytes
+        else:
+            return replace(memory, planned_bytes=held + memory.planned_bytes), n_chunks
+    raise BudgetError(
+        f"making coarser levels takes {format_least_bytes(smallest)} of memory at least, and "
+        f"{format_bytes(options.host_bytes)} are allowed; raise --host-memory, or do without levels: "
+        "--levels 0",
+        planned_bytes=smallest,
+        allowed_bytes=options.host_bytes,
+        smallest_bytes=smallest,
+    )
 
 
 def _level(scene: ByteTarget, level: int) -> ByteTarget:
     return TargetWithin(scene, f"{level_folder(level)}/") if level else scene
-
-
-def _too_little(level: int, smallest_bytes: int, allowed_bytes: int) -> BudgetError:
-    return BudgetError(
-        f"making level {level} takes {format_least_bytes(smallest_bytes)} of memory at least, and "
-        f"{format_bytes(allowed_bytes)} are allowed; raise --host-memory and go on with --resume, or ask for "
-        f"fewer levels: --levels {level - 1}",
-        planned_bytes=smallest_bytes,
-        allowed_bytes=allowed_bytes,
-        smallest_bytes=smallest_bytes,
-    )
-
-
-def _brick_bytes(bricks: BrickGrid) -> int:
-    """Bytes of a brick in the tables, as they are read."""
-    return 12 + 8 + bricks.mask_bytes + 6 * bricks.blocks + 4 + 12 + 8
 
 
 def _tell_of_level(tell: Progress, level: int, word: str, done: int, total: int) -> None:

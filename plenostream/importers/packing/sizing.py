@@ -49,13 +49,13 @@ def sending_bytes(scene: ByteTarget, sh_columns: int) -> int:
 def _task_bytes(
     bricks: BrickGrid, column: int, *, row_bytes: int, slab_voxels: int, slab_rows: int
 ) -> int:
+    edges = min(column, SLAB_BRICKS), column, column
     x, y, z = (
-        min(n * bricks.brick_size + 1, size)
-        for n, size in zip((SLAB_BRICKS, column, column), bricks.size, strict=True)
+        min(n * bricks.brick_size + 1, size) for n, size in zip(edges, bricks.size, strict=True)
     )
     voxels = x * y * z
     held = min(slab_voxels, voxels)
-    n_bricks = SLAB_BRICKS * min(column, bricks.shape[1]) * min(column, bricks.shape[2])
+    n_bricks = edges[0] * min(column, bricks.shape[1]) * min(column, bricks.shape[2])
     stored = min(slab_rows, n_bricks * bricks.voxels, 8 * held)
     return (
         _TASK_BYTES
@@ -74,8 +74,9 @@ def plan_memory(
     slab_rows: int,
     workers: int,
     allowed_bytes: int,
-    sending_bytes: int,
+    beside_bytes: int,
     widest: int | None = None,
+    narrowest: int = SLAB_BRICKS,
 ) -> MemoryPlan:
     """The largest pieces, and as many at a time as there are workers, that fit `allowed_bytes`.
 
@@ -83,8 +84,9 @@ def plan_memory(
     ----------
     row_bytes : bytes of a row in the checkpoint
     slab_voxels, slab_rows : active voxels and stored rows of the largest slab
-    sending_bytes : see `sending_bytes`
+    beside_bytes : what a task takes beside, see `sending_bytes`
     widest : bricks along y and z that are worth being packed at a time; None: all of them
+    narrowest : as few as the source can be asked for at a time
 
     Raises
     ------
@@ -94,11 +96,11 @@ def plan_memory(
     while column < min(max(bricks.shape[1:]), widest or max(bricks.shape[1:])):
         column *= 2
     while True:
-        task = sending_bytes + _task_bytes(
+        task = beside_bytes + _task_bytes(
             bricks, column, row_bytes=row_bytes, slab_voxels=slab_voxels, slab_rows=slab_rows
         )
         in_flight = min(workers, max(0, allowed_bytes - _BASE_BYTES) // task)
-        if in_flight == workers or column == SLAB_BRICKS:
+        if in_flight == workers or column == narrowest:
             break
         column //= 2
     if in_flight == 0:

@@ -67,7 +67,8 @@ class SlabJob:
     rows_before: NDArray[np.int64]
     """Rows of the scene before each slab [slabs + 1]."""
     column: int
-    """Bricks along y and z that are packed at a time: a power of two, at least SLAB_BRICKS."""
+    """Bricks along y and z that are packed at a time, a power of two; where it is less than SLAB_BRICKS,
+    along x, too."""
 
     @property
     def stop_file(self) -> Path:
@@ -133,18 +134,18 @@ def pack_slab(job: SlabJob, slab: int, *_: object) -> int:
 def _columns(job: SlabJob, slab: int) -> Iterator[BrickBox]:
     """The columns of a slab, in Morton order."""
     shape = job.meta.bricks.shape
-    x = slab * SLAB_BRICKS
-    n_y, n_z = (-(-n // job.column) for n in shape[1:])
-    place = np.stack([np.zeros((n_y, n_z)), *np.indices((n_y, n_z))], axis=-1)
-    place = place.reshape(-1, 3).astype(np.int32)
-    for _, y, z in place[np.argsort(morton_key(place))].tolist():
+    x0, edges = slab * SLAB_BRICKS, (min(job.column, SLAB_BRICKS), job.column, job.column)
+    ends = min(SLAB_BRICKS, shape[0] - x0), *shape[1:]
+    counts = [-(-n // edge) for n, edge in zip(ends, edges, strict=True)]
+    place = np.moveaxis(np.indices(counts, np.int32), 0, -1).reshape(-1, 3)
+    for x, y, z in (place[np.argsort(morton_key(place))] * edges).tolist():
         yield BrickBox(
             bricks=job.meta.bricks,
-            lower=(x, y * job.column, z * job.column),
+            lower=(x0 + x, y, z),
             upper=(
-                min(x + SLAB_BRICKS, shape[0]),
-                min((y + 1) * job.column, shape[1]),
-                min((z + 1) * job.column, shape[2]),
+                min(x0 + x + edges[0], shape[0]),
+                min(y + edges[1], shape[1]),
+                min(z + edges[2], shape[2]),
             ),
         )
 

@@ -17,6 +17,7 @@ from plenostream.importers.packing.report import ConvertReport
 from plenostream.importers.packing.sizing import MemoryPlan, plan_memory, sending_bytes
 from plenostream.importers.packing.slab import SlabJob, is_done
 from plenostream.options import ConvertOptions
+from plenostream.process.freed import give_back_freed
 from plenostream.results import Progress
 
 __all__ = ["pack_scene", "plan_slabs", "published"]
@@ -49,13 +50,17 @@ def plan_slabs(
         slab_rows=int(slab_rows.max()),
         workers=min(n_workers(options.workers), len(slab_rows)),
         allowed_bytes=options.host_bytes,
-        sending_bytes=sending_bytes(scene, sh_columns),
+        beside_bytes=sending_bytes(scene, sh_columns),
         widest=widest,
     )
 
 
-def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneMeta, float]:
+def pack_scene(
+    job: SlabJob, memory: MemoryPlan, tell: Progress, *, along_x: bool = False
+) -> tuple[SceneMeta, float]:
     """Pack all slabs that are not packed yet and finish the scene, but for its documents.
+
+    `along_x`: one slab after the other, where what is read for one helps the next.
 
     Returns what the scene says about itself, and the `density_change` of its slabs.
 
@@ -63,12 +68,14 @@ def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneM
     ------
     CheckpointError : values that cannot be stored.
     """
+    give_back_freed()
     job.part_file(0).parent.mkdir(exist_ok=True)
     job.stop_file.unlink(missing_ok=True)
     n_slabs = len(job.rows_before) - 1
     missing = [slab for slab in range(n_slabs) if not is_done(job, slab)]
-    # The largest first, so that no worker is left alone with one at the end.
-    missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
+    if not along_x:
+        # The largest first, so that no worker is left alone with one at the end.
+        missing.sort(key=lambda slab: -int(job.rows_before[slab + 1] - job.rows_before[slab]))
     packed = n_slabs - len(missing)
     tell("pack", packed, n_slabs)
 
@@ -78,6 +85,7 @@ def pack_scene(job: SlabJob, memory: MemoryPlan, tell: Progress) -> tuple[SceneM
         tell("pack", packed, n_slabs)
 
     pack_slabs(job, missing, in_flight=memory.in_flight, progress=count)
+    give_back_freed()
     tell("finish", 0, 1)
     done = assemble(job)
     tell("finish", 1, 1)

@@ -20,6 +20,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def convert(
     CheckpointError : damaged, hostile, or holding what a scene cannot represent yet.
     StoreExists : the target is there, and replacing it was not asked for.
     StoreError : it cannot be written, or there is not enough disk.
-    BudgetError : the memory allowed is too small for a single column of bricks.
+    BudgetError : the memory allowed is too small for a single column of bricks, or for making levels: the
+    latter is known before anything is written.
     ClusterError : the cluster was lost, or does not see the work.
     """
     began = time.perf_counter()
@@ -126,7 +128,7 @@ def convert(
         "dtype": options.dtype,
         "codec": options.codec,
         "ndc": None if options.ndc is None else list(options.ndc),
-        "levels": levels_asked(checkpoint.grid.size, options.levels),
+        "levels": levels_asked(_meta(checkpoint, options, digest), staging.scene, options),
     }
     with staging.begin(journal, resume=options.resume):
         steps = _Steps(checkpoint, staging, options, digest, tell)
@@ -169,6 +171,28 @@ def _digest(checkpoint: Checkpoint, progress: Callable[[int, int], None]) -> str
     return digest.hexdigest()
 
 
+def _meta(checkpoint: Checkpoint, options: ConvertOptions, digest: str) -> SceneMeta:
+    """What is known of the scene before its voxels are counted; `assemble` fills in the rest."""
+    half = options.dtype == "float16"
+    return SceneMeta(
+        grid=checkpoint.grid,
+        brick_size=options.brick_size,
+        basis_dim=checkpoint.basis_dim,
+        n_bricks=0,
+        n_occupied=0,
+        n_voxels=0,
+        n_rows=0,
+        sh_dtype="float16" if half else checkpoint.sh_dtype,
+        density_rounding=0.0,
+        converter=__version__,
+        source_name=os.path.basename(checkpoint.path),
+        source_bytes=checkpoint.n_bytes,
+        source_digest=digest,
+        tables_digest="",
+        ndc=options.ndc,
+    )
+
+
 class _Steps:
     """Steps 3 to 6 of one conversion: their common inputs, and the numbers that they report."""
 
@@ -201,7 +225,8 @@ class _Steps:
             row_bytes=sum(table.row_bytes for table in self._checkpoint.tables),
         )
         self.planned_bytes = memory.planned_bytes
-        meta = self._extras(self._meta(scan, int(slab_rows.sum())))
+        meta = _meta(self._checkpoint, self._options, self._digest)
+        meta = self._extras(replace(meta, n_voxels=scan.n_voxels, n_rows=int(slab_rows.sum())))
         job = SlabJob(
             work=os.fspath(self._work),
             scene=self._scene,
@@ -219,28 +244,6 @@ class _Steps:
         )
         meta, self.density_change = pack_scene(job, memory, self._tell)
         return meta
-
-    def _meta(self, scan: LinkScan, n_rows: int) -> SceneMeta:
-        """What is known of the scene before its slabs are packed; `assemble` fills in the rest."""
-        checkpoint = self._checkpoint
-        half = self._options.dtype == "float16"
-        return SceneMeta(
-            grid=checkpoint.grid,
-            brick_size=self._options.brick_size,
-            basis_dim=checkpoint.basis_dim,
-            n_bricks=0,
-            n_occupied=0,
-            n_voxels=scan.n_voxels,
-            n_rows=n_rows,
-            sh_dtype="float16" if half else checkpoint.sh_dtype,
-            density_rounding=0.0,
-            converter=__version__,
-            source_name=os.path.basename(checkpoint.path),
-            source_bytes=checkpoint.n_bytes,
-            source_digest=self._digest,
-            tables_digest="",
-            ndc=self._options.ndc,
-        )
 
     def _extras(self, meta: SceneMeta) -> SceneMeta:
         """Background layers and basis, where there are any."""

@@ -26,7 +26,7 @@ PADDING_BYTES = 3 * SPARE_BYTES
 """Bytes of derivatives beside those of slots and pages."""
 _MOST_PARTS = 8
 """Threads that go back at most: each adds to derivatives of its own, and all take memory."""
-_NUMBER, _COUNT = np.dtype(np.float32), np.dtype(np.int32)
+_NUMBER, _COUNT, _OWNER = np.dtype(np.float32), np.dtype(np.int32), np.dtype(np.int32)
 
 
 def n_parts(n_threads: int) -> int:
@@ -37,7 +37,7 @@ def n_parts(n_threads: int) -> int:
 def back_page_bytes(scene: SceneShape, n_threads: int) -> int:
     """Bytes of derivatives for a page of rows: those of each part, and whether there are any."""
     row_bytes = row_vectors(scene.basis_dim) * ROW_LANES * _NUMBER.itemsize
-    return n_parts(n_threads) * (PAGE_ROWS * row_bytes + 1)
+    return n_parts(n_threads) * (PAGE_ROWS * (row_bytes + 1))
 
 
 def back_slot_bytes() -> int:
@@ -53,7 +53,7 @@ class Derivatives:
         self.n_parts = parts = n_parts(n_threads)
         shape = (parts, n_pages * PAGE_ROWS, row_vectors(scene.basis_dim) * ROW_LANES)
         self._rows = aligned(shape, _NUMBER)
-        self._touched = aligned((parts, n_pages), np.uint8)
+        self._touched = aligned((parts, n_pages * PAGE_ROWS), np.uint8)
         self._n_rows = aligned((n_slots,), _COUNT)
         self.nbytes = self._rows.nbytes + self._touched.nbytes + self._n_rows.nbytes + PADDING_BYTES
         self._loss: LossByRays | None = None
@@ -93,20 +93,34 @@ class Derivatives:
     ) -> tuple[RowDerivatives, structs.HandOver, NDArray[np.int64]]:
         """Room for the derivatives of these slots [s], the record that says where it is, and what that
         points into."""
-        counts = self._n_rows[slots].astype(np.int64)
-        n, starts = int(counts.sum()), np.cumsum(counts) - counts
+        starts, n = self._starts(slots)
         room = RowDerivatives.zeros(n, self._columns) if into is None else into
-        kinds: list[tuple[NDArray[Any], tuple[int, ...], np.dtype[Any]]]
-        kinds = [(room.density, (n,), _NUMBER), (room.sh, (n, self._columns), _NUMBER)]
-        if room.touched is not None:
-            kinds.append((room.touched, (n,), np.dtype(bool)))
-        for array, shape, dtype in kinds:
-            if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
-                raise InternalError(
-                    f"room for derivatives of {n} rows is {array.dtype} {array.shape}, where {dtype} "
-                    f"{shape} was to be, in C order"
-                )
-        record = structs.HandOver(
+        _require_room(room, n, self._columns)
+        record = self._asked(slots, starts, room)
+        return room, record, starts
+
+    def added(
+        self, slots: NDArray[np.int32], owner: NDArray[np.int32], into: RowDerivatives
+    ) -> tuple[structs.HandOver, NDArray[np.int64]]:
+        """The record that says where derivatives of these slots [s] are added, and what it points into."""
+        starts, n = self._starts(slots)
+        _require_room(into, len(into.density), self._columns)
+        if owner.shape != (n,) or owner.dtype != _OWNER or into.touched is None:
+            raise InternalError(
+                f"derivatives of {n} rows have {owner.dtype} {owner.shape} owners, or touch nothing"
+            )
+        record = self._asked(slots, starts, into)
+        record.owner = owner.ctypes.data
+        return record, starts
+
+    def _starts(self, slots: NDArray[np.int32]) -> tuple[NDArray[np.int64], int]:
+        counts = self._n_rows[slots].astype(np.int64)
+        return np.cumsum(counts) - counts, int(counts.sum())
+
+    def _asked(
+        self, slots: NDArray[np.int32], starts: NDArray[np.int64], room: RowDerivatives
+    ) -> structs.HandOver:
+        return structs.HandOver(
             slots=slots.ctypes.data,
             row_start=starts.ctypes.data,
             density=room.density.ctypes.data,
@@ -114,4 +128,16 @@ class Derivatives:
             touched=None if room.touched is None else room.touched.ctypes.data,
             n_slots=len(slots),
         )
-        return room, record, starts
+
+
+def _require_room(room: RowDerivatives, n: int, columns: int) -> None:
+    kinds: list[tuple[NDArray[Any], tuple[int, ...], np.dtype[Any]]]
+    kinds = [(room.density, (n,), _NUMBER), (room.sh, (n, columns), _NUMBER)]
+    if room.touched is not None:
+        kinds.append((room.touched, (n,), np.dtype(bool)))
+    for array, shape, dtype in kinds:
+        if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+            raise InternalError(
+                f"room for derivatives of {n} rows is {array.dtype} {array.shape}, where {dtype} "
+                f"{shape} was to be, in C order"
+            )

@@ -55,6 +55,7 @@ class NativeIntegrator:
     name = "native"
     batch_bricks = memory.BATCH_BRICKS
     batch_rows = memory.BATCH_ROWS
+    takes_source = True
 
     def __init__(
         self,
@@ -142,7 +143,7 @@ class NativeIntegrator:
         """Bring bricks to their places, once the waves before are drawn; waits until they are there."""
         pool, batch = self._the_pool().record, Batch(some)
         back = None if self._derivatives is None else self._derivatives.record
-        if self._derivatives is not None:
+        if self._derivatives is not None and len(some.pages):
             self._derivatives.came(some.slots, some.row_start)
 
         def put(_: int) -> None:
@@ -287,6 +288,25 @@ class NativeIntegrator:
         ).result()
         self._crew.keep_up(0)
         return room
+
+    def add_derivatives(
+        self, slots: NDArray[np.int32], owner: NDArray[np.int32], into: RowDerivatives
+    ) -> None:
+        """See `Integrator`. Each thread has owners of its own, and goes through all rows for these."""
+        derivatives, pool = self._the_derivatives(), self._the_pool().record
+        slots = np.ascontiguousarray(slots, np.int32)
+        record, _starts = derivatives.added(slots, owner, into)
+        n = len(into.density)
+        ends = [n * part // self.n_threads for part in range(self.n_threads + 1)]
+        back = derivatives.record
+
+        def add(part: int) -> None:
+            self._kernels.add_derivatives(
+                self._record, pool, back, record, ends[part], ends[part + 1]
+            )
+
+        self._crew.submit(add).result()
+        self._crew.keep_up(0)
 
     def _the_derivatives(self) -> Derivatives:
         if self._derivatives is None:

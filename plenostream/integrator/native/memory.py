@@ -25,6 +25,8 @@ QUEUED_WAVES = 3
 """Waves that wait to be drawn or are being drawn."""
 TILE_STEP = 64
 """Tiles of a thread come in multiples of this: what is made together, see `rays`."""
+_LEAST_LOT = 2560
+"""Tiles that are worth a lot of their own: some 20 MB, and some tens of milliseconds."""
 _BRICK = 128
 """Bytes of a brick that comes in, beside its rows and its mask."""
 
@@ -53,6 +55,8 @@ def device_costs(
         fixed=fixed,
         n_parts=n_threads,
         part_bytes=part,
+        least_lot=_LEAST_LOT,
+        any_pool=True,
     )
 
 

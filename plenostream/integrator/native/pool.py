@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import DeviceError
+from plenostream.errors import DeviceError, InternalError
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals, SceneShape
 from plenostream.integrator.native import structs
 from plenostream.integrator.native.arrays import SPARE_BYTES, aligned
@@ -81,6 +81,10 @@ class Batch:
 
     def __init__(self, arrivals: Arrivals) -> None:
         counts = -(-np.diff(arrivals.row_start) // PAGE_ROWS)
+        self._source = source = arrivals.source
+        renewed = source is not None and not len(arrivals.pages)
+        if renewed and arrivals.sh.dtype != np.float32:
+            raise InternalError("rows that change are float32; others came")
         self._arrays = [
             np.ascontiguousarray(array)
             for array in (
@@ -95,6 +99,8 @@ class Batch:
         ]
         self.record = structs.Batch(
             *(array.ctypes.data for array in self._arrays),
+            source=None if source is None else source.ctypes.data,
+            renewed=renewed,
             n_bricks=len(arrivals.index),
             mask_bytes=arrivals.mask.shape[1],
             sh_wide=arrivals.sh.dtype == np.float32,

@@ -25,9 +25,8 @@ _AT_ONCE = 64
 _RAY_BYTES = 512
 """Bytes of a ray while it is made by a camera and its functions are evaluated, at most, beside what
 the functions themselves take."""
-PADDING_BYTES = 4 * SPARE_BYTES
+PADDING_BYTES = 3 * SPARE_BYTES
 """Bytes beside the tiles."""
-_NUMBER = np.dtype(np.int32)
 _EMPTY = -1
 
 
@@ -38,7 +37,7 @@ def part_bytes(basis: Basis) -> int:
 
 def tile_bytes(basis_dim: int, n_aovs: int) -> int:
     """Bytes of a tile of rays, in all arrays."""
-    return tile_dtype(basis_dim, n_aovs).itemsize + 2 + _NUMBER.itemsize
+    return tile_dtype(basis_dim, n_aovs).itemsize + 2
 
 
 class RayTiles:
@@ -53,9 +52,7 @@ class RayTiles:
         self._tiles = aligned((n_tiles,), tile_dtype(scene.basis_dim, self._n_aovs))
         self.live = aligned((n_tiles,), np.uint8)
         self._drawn = aligned((n_tiles,), np.uint8)
-        self._seen = aligned((n_tiles,), _NUMBER)
         self.nbytes = n_tiles * tile_bytes(scene.basis_dim, self._n_aovs) + PADDING_BYTES
-        self._n_seen = 0
         self._parts: Iterator[int] = iter(())
         self.record = structs.Rays(
             tiles=self._tiles.ctypes.data,
@@ -69,11 +66,8 @@ class RayTiles:
             raise InternalError(f"{rays.n_tiles} tiles of rays in room for {self.n_tiles}")
         self.record.n_tiles = rays.n_tiles
         self.record.stop = 0
-        seen = np.arange(rays.n_tiles) if rays.seen is None else np.flatnonzero(rays.seen)
-        self._n_seen = len(seen)
-        self._seen[: len(seen)] = seen
         self.live[:] = self._drawn[:] = 0
-        self._parts = iter(range(0, len(seen), _AT_ONCE))
+        self._parts = iter(range(0, rays.n_tiles, _AT_ONCE))
         self._numbers = self._basis.arrays
 
     def share(self) -> None:
@@ -95,16 +89,15 @@ class RayTiles:
         for first in self._parts:
             if self.record.stop:
                 return
-            tiles = self._seen[first : min(first + _AT_ONCE, self._n_seen)]
-            mine = slice(first, first + len(tiles)) if rays.seen is None else tiles
-            world, record = _made(rays, mine)
-            self._kernels.set_up(self._scene, record, self.record, tiles.ctypes.data, len(tiles))
-            drawn = np.flatnonzero(self.live[tiles])
-            self._drawn[tiles[drawn]] = 1
+            end = min(first + _AT_ONCE, rays.n_tiles)
+            world, record = _made(rays, slice(first, end))
+            self._kernels.set_up(self._scene, record, self.record, first, end - first)
+            drawn = np.flatnonzero(self.live[first:end])
+            self._drawn[first + drawn] = 1
             if len(drawn):
-                self._evaluate(tiles[drawn], world[1].reshape(3, -1, TILE_RAYS)[:, drawn])
+                self._evaluate(first + drawn, world[1].reshape(3, -1, TILE_RAYS)[:, drawn])
 
-    def _evaluate(self, tiles: NDArray[np.int32], directions: NDArray[np.float64]) -> None:
+    def _evaluate(self, tiles: NDArray[np.int64], directions: NDArray[np.float64]) -> None:
         """Keep the values of the functions for tiles [t] of world directions [3, t, 64]."""
         x, y, z = directions
         unit = (directions / np.sqrt(x * x + y * y + z * z)).reshape(3, -1)
@@ -146,9 +139,7 @@ class RayTiles:
             )
 
 
-def _made(
-    rays: RaySource, tiles: slice | NDArray[np.int32]
-) -> tuple[list[NDArray[Any]], structs.WorldRays]:
+def _made(rays: RaySource, tiles: slice) -> tuple[list[NDArray[Any]], structs.WorldRays]:
     """Rays of some tiles in the world: origins, directions [3, n] and which there are [n], and the
     record that points to them."""
     per_tile = (a[tiles] for a in rays.per_tile)

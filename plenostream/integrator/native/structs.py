@@ -185,10 +185,13 @@ class Batch(Structure):
         ("slots", c_void_p),
         ("pages", c_void_p),
         ("page_start", c_void_p),
+        ("source", c_void_p),
         ("n_bricks", c_int32),
         ("mask_bytes", c_int32),
         ("sh_wide", c_int32),
+        ("renewed", c_int32),
         ("claimed", c_int32),
+        ("spare", c_int32),
     ]
 
 
@@ -252,9 +255,7 @@ class Trained(Structure):
         ("by_density", c_void_p),
         ("by_sh", c_void_p),
         ("touched", c_void_p),
-        ("place_of", c_void_p),
         ("beyond", c_void_p),
-        ("n_touched", c_int64),
         ("columns", c_int32),
         ("spare", c_int32),
     ]
@@ -293,6 +294,7 @@ class HandOver(Structure):
     _fields_ = [
         ("slots", c_void_p),
         ("row_start", c_void_p),
+        ("owner", c_void_p),
         ("density", c_void_p),
         ("sh", c_void_p),
         ("touched", c_void_p),
@@ -309,11 +311,19 @@ class Counts(Structure):
 
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
-    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_void_p, c_int32),
+    "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_int32, c_int32),
     "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),
     "take_in": (POINTER(Scene), POINTER(Pool), POINTER(Batch), POINTER(Back)),
     "derivatives": (POINTER(Scene), POINTER(Pool), POINTER(Back), POINTER(HandOver)),
+    "add_derivatives": (
+        POINTER(Scene),
+        POINTER(Pool),
+        POINTER(Back),
+        POINTER(HandOver),
+        c_int64,
+        c_int64,
+    ),
     "restart": (POINTER(Scene), POINTER(Rays), c_void_p),
     "go_back": (
         POINTER(Scene),
@@ -334,8 +344,6 @@ ARGUMENTS: dict[str, tuple[type, ...]] = {
         *(c_void_p,) * 6,
     ),
     "see_layers": (POINTER(Layers), POINTER(OutwardRays)),
-    "gather_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p),
-    "collect_rows": (POINTER(Trained), c_void_p, c_int64, c_void_p, c_void_p, c_void_p),
     "vary_rows": (POINTER(Trained), c_int64, c_int64, c_void_p, c_float, c_float),
     "descend_rows": (POINTER(Trained), c_int64, c_int64, POINTER(Step)),
 }

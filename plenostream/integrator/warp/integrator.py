@@ -7,7 +7,7 @@ rays are one part, and everything is called from the part's own thread, where no
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +30,7 @@ from plenostream.integrator.warp.memory import WalkMemory
 from plenostream.integrator.warp.page_locked import Landing, page_locked_memory
 from plenostream.integrator.warp.programs import WalkPrograms
 from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkMap
+from plenostream.integrator.warp.weights import Weights
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.jax_integrator import Composed, JaxIntegrator
 from plenostream.integrator.xla.kernel_values import depth_density, opaque_length
@@ -37,6 +38,8 @@ from plenostream.integrator.xla.programs import Program
 from plenostream.integrator.xla.workers import Worker
 
 __all__ = ["WarpIntegrator"]
+
+_Result = TypeVar("_Result")
 
 
 class WarpIntegrator(JaxIntegrator):
@@ -62,8 +65,10 @@ class WarpIntegrator(JaxIntegrator):
             scene,
             self._walk,
             self._staged,
+            weigh=rule.weigh,
             differentiate=rule.differentiate,
         )
+        self._weights: Weights | None = None
         self._derivatives: Derivatives | None = None
         self._loss: jax.Array | None = None
         self._goes_back = False
@@ -78,29 +83,45 @@ class WarpIntegrator(JaxIntegrator):
 
     def make_pool(self, n_slots: int, n_pages: int) -> None:
         """See `Integrator`."""
-        self._derivatives = None
+        self._weights = self._derivatives = None
         super().make_pool(n_slots, n_pages)
+        if self._rule.weigh:
+            self._weights = Weights(self.programs, n_slots)
         if self._rule.differentiate:
             self._derivatives = Derivatives(self.programs, n_pages)
 
     @property
     def pool_is_lost(self) -> bool:
         """See `Integrator`."""
-        lost = self._derivatives is not None and self._derivatives.is_lost
-        return lost or super().pool_is_lost
+        beside = (self._weights, self._derivatives)
+        return any(a is not None and a.is_lost for a in beside) or super().pool_is_lost
 
     def take_in(self, arrivals: Iterator[Arrivals]) -> None:
         """See `Integrator`."""
-        super().take_in(arrivals if self._derivatives is None else self._noted(arrivals))
+        beside = self._weights or self._derivatives
+        super().take_in(arrivals if beside is None else self._noted(arrivals))
 
     def _noted(self, arrivals: Iterator[Arrivals]) -> Iterator[Arrivals]:
-        """Bricks that come in, whose pages then know nothing of others."""
-        assert self._derivatives is not None
+        """Bricks that come in, whose slots and pages then know nothing of others."""
         (worker,) = self.workers.all
         for some in arrivals:
-            pages = self._derivatives.came(some)
-            worker.submit(self._derivatives.clear, pages, self.device.put)
+            if self._weights is not None:
+                worker.submit(self._weights.clear, some.slots.copy(), self.device.put)
+            if self._derivatives is not None:
+                pages = self._derivatives.came(some)
+                worker.submit(self._derivatives.clear, pages, self.device.put)
             yield some
+
+    def weights(self, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        """See `Integrator`."""
+        if self._weights is None:
+            raise InternalError("there are no weights: the rule asks for none, or there is no pool")
+        found = self._weights
+
+        def read() -> NDArray[np.float32]:
+            return found.read(slots, put=self.device.put, get=self.device.get)
+
+        return self._in_turn(read)
 
     def begin(self, rays: RaySource, n_tiles: int) -> None:
         """See `Integrator`."""
@@ -128,15 +149,19 @@ class WarpIntegrator(JaxIntegrator):
                 "there are no derivatives: the rule asks for none, or there is no pool"
             )
         found = self._derivatives
-        (worker,) = self.workers.all
-        self.workers.wait()
 
         def hand_over() -> RowDerivatives:
             return found.hand_over(slots, into, put=self.device.put, get=self.device.get)
 
-        room: RowDerivatives = worker.submit(hand_over).result()
+        return self._in_turn(hand_over)
+
+    def _in_turn(self, task: Callable[[], _Result]) -> _Result:
+        """What a task gives in the worker's thread, after all that was asked for."""
+        (worker,) = self.workers.all
         self.workers.wait()
-        return room
+        result: _Result = worker.submit(task).result()
+        self.workers.wait()
+        return result
 
     def drop(self) -> None:
         """See `Integrator`."""
@@ -161,48 +186,36 @@ class WarpIntegrator(JaxIntegrator):
         (worker,) = self.workers.all
         self._bring_in()
         sizes = self._n_tiles, self.pool.n_slots, self.pool.n_pages
-        back = self.programs.walk_back(*sizes) if self._goes_back else None
-        program = back or self.programs.walk_rays(*sizes)
+        beside = self._derivatives if self._goes_back else self._weights
+        if self._goes_back:
+            program = self.programs.walk_back(*sizes)
+        elif self._weights is not None:
+            program = self.programs.weigh_rays(*sizes)
+        else:
+            program = self.programs.walk_rays(*sizes)
         slots = np.full(max(len(self._bricks), 1), -1, np.int32)
         slots[: len(self._bricks)] = slot_of[self._bricks]
-        walk = self._walk_rays if back is None else self._walk_back
-        worker.submit(walk, worker, program, self.pool.arrays, slots)
+        worker.submit(self._walk_on, worker, program, beside, self.pool.arrays, slots)
         self._note("queue", self.workers.queued_bytes)
 
-    def _walk_rays(
-        self, worker: Worker, program: Program, pool: Any, slots: NDArray[np.int32]
+    def _walk_on(
+        self,
+        worker: Worker,
+        program: Program,
+        beside: Derivatives | Weights | None,
+        pool: Any,
+        slots: NDArray[np.int32],
     ) -> None:
         """Runs in the worker's thread."""
         worker.check()
         state, worker.state = worker.state, None
-        worker.state = program(
-            state,
-            worker.rays,
-            pool,
-            self._map,
-            self.device.put(slots),
-            self._numbers,
-        )
-
-    def _walk_back(
-        self, worker: Worker, program: Program, pool: Any, slots: NDArray[np.int32]
-    ) -> None:
-        """Runs in the worker's thread."""
-        worker.check()
-        found = self._derivatives
-        assert found is not None
-        state, worker.state = worker.state, None
-        array, found.array = found.array, None
-        worker.state, found.array = program(
-            state,
-            array,
-            self._loss,
-            worker.rays,
-            pool,
-            self._map,
-            self.device.put(slots),
-            self._numbers,
-        )
+        rest = worker.rays, pool, self._map, self.device.put(slots), self._numbers
+        if beside is None:
+            worker.state = program(state, *rest)
+            return
+        loss = (self._loss,) if isinstance(beside, Derivatives) else ()
+        array, beside.array = beside.array, None
+        worker.state, beside.array = program(state, array, *loss, *rest)
         self.device.ledger.sample()
 
     def _live(self, tiles: int) -> Program:
@@ -236,7 +249,7 @@ class WarpIntegrator(JaxIntegrator):
         super().close()
         self.programs.close()
         self._landing.close()
-        self._map = self._numbers = self._derivatives = None
+        self._map = self._numbers = self._weights = self._derivatives = None
 
     def _walk_numbers(self) -> Numbers:
         put, scene, rule = self.device.put, self._scene, self._rule

@@ -7,7 +7,7 @@ from dataclasses import replace
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import DeviceCosts, HostCosts, RaySource, SceneShape, Sizes
 from plenostream.integrator.warp.boxmap import map_bytes
-from plenostream.integrator.warp.programs import PAGES_TAKEN, WalkPrograms
+from plenostream.integrator.warp.programs import PAGES_TAKEN, SLOTS_READ, WalkPrograms
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.memory import SMALL, Memory
 from plenostream.integrator.xla.programs import Program
@@ -38,10 +38,11 @@ class WalkMemory(Memory):
         walk: tuple[int, int],
         staged: StagedShape,
         *,
+        weigh: bool,
         differentiate: bool,
     ) -> None:
         """Take `walk` as `Memory` does."""
-        self._differentiate = differentiate
+        self._weigh, self._differentiate = weigh, differentiate
         self._map = map_bytes(scene.boxes, scene.bricks)
         self._slots = n_bytes(programs.walks.slots())
         self._walks = programs
@@ -61,7 +62,10 @@ class WalkMemory(Memory):
         fixed["waiting in the queue"] = (self._device.n_queued - 1) * self._slots
         fixed["map of boxes"] = self._map + self._slots
         fixed["scalars and reports"] += n_bytes(walks.state(0))
-        back_tile = back_page = 0
+        weights_slot = back_tile = back_page = 0
+        if self._weigh:
+            weights_slot = n_bytes(walks.weights(1))
+            fixed["weights handed over"] = n_bytes(walks.weights(SLOTS_READ))
         if self._differentiate:
             back_tile = 2 * n_bytes(walks.back(1, 0))  # the next rays' come before these go
             back_page = n_bytes(walks.back(0, 1))
@@ -71,6 +75,7 @@ class WalkMemory(Memory):
         xla_state = n_bytes(self._structs.state(2)) - n_bytes(self._structs.state(1))
         return replace(
             costs,
+            slot_bytes=costs.slot_bytes + weights_slot,
             page_bytes=costs.page_bytes + back_page,
             tile_bytes=back_tile
             + costs.tile_bytes
@@ -99,12 +104,14 @@ class WalkMemory(Memory):
         """See `Memory._programs_of`."""
         p, pool = self._walks, (sizes.n_slots, sizes.n_pages)
         drawing = [
-            p.walk_rays(tiles, *pool),
+            p.weigh_rays(tiles, *pool) if self._weigh else p.walk_rays(tiles, *pool),
             p.live_walks(tiles),
             p.compose_walk(tiles),
             p.fresh_walk(tiles),
             p.set_up(rays, max(tiles, self._set_up_tiles)),
         ]
+        if self._weigh:
+            drawing += [p.clear_weights(sizes.n_slots), p.read_weights(sizes.n_slots)]
         if self._differentiate:
             drawing += [p.walk_back(tiles, *pool), p.take_derivatives(sizes.n_pages)]
         if rays.packets:

@@ -14,15 +14,11 @@ from plenostream.errors import DeviceError
 from plenostream.field.basis import Basis
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.interface import PAGE_ROWS, Light
-from plenostream.integrator.warp.kernels.back import LOSS_COLUMNS
 from plenostream.integrator.warp.kernels.uploads import Uploads, uploads
-from plenostream.integrator.warp.kernels.walk import (
-    BLOCK_THREADS,
-    COUNTER_ROWS,
-    IN_OUT,
-    walk_kernel,
-)
-from plenostream.integrator.warp.state import COUNTERS, Numbers, WalkBack, WalkMap, WalkState
+from plenostream.integrator.warp.kernels.walk import BLOCK_THREADS, IN_OUT, walk_kernel
+from plenostream.integrator.warp.kernels.weigh import clearing_kernel
+from plenostream.integrator.warp.state import Numbers, WalkBack, WalkMap, WalkState
+from plenostream.integrator.warp.structs import WalkStructs
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.kernels.aovs import finished_aovs, fresh_aovs
 from plenostream.integrator.xla.kernels.finish import compose, world_per_t
@@ -30,70 +26,27 @@ from plenostream.integrator.xla.kernels.geometry import RayConstants
 from plenostream.integrator.xla.kernels.state import KernelShape, Pool, RayState, Voxels
 from plenostream.integrator.xla.kernels.upload import StagedBricks, StagedRows
 from plenostream.integrator.xla.programs import Program, Programs
-from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape, Structs
+from plenostream.integrator.xla.structs import BATCH_BRICKS, StagedShape
 
-__all__ = ["PAGES_TAKEN", "WalkPrograms", "WalkStructs"]
+__all__ = ["PAGES_TAKEN", "SLOTS_READ", "WalkPrograms"]
 
 PAGES_TAKEN = 2048
 """Pages whose derivatives are handed over at a time."""
+SLOTS_READ = 16
+"""Bricks whose weights are read at a time."""
 
 
-class WalkStructs:
-    """Shapes of what only a walk has."""
-
-    def __init__(
-        self, structs: Structs, *, n_groups: int, n_boxes: int, n_bricks: int, basis_dim: int
-    ) -> None:
-        """Take the rows of a `BoxMap`."""
-        self._structs = structs
-        self.derivative_columns = 3 * basis_dim + 1
-        """Derivatives of a row: by its coefficients, and by its density."""
-        self._sizes = n_groups, n_boxes, n_bricks
-
-    def state(self, tiles: int) -> WalkState:
-        """What the rays gather."""
-        one, n = self._structs.one, tiles * TILE_RAYS
-        return WalkState(
-            trans=one((n + 1,), jnp.float32),
-            gathered=one((n + 1, 4), jnp.float32),
-            # The kernel takes an array in any case.
-            left=self._structs.left(tiles) or one((1,), jnp.float32),
-            aovs=self._structs.aovs(n) or one((1, 1), jnp.float32),
-            next_sample=one((n,), jnp.int32),
-            waits_for=one((1,), jnp.int32),
-            counters=one((COUNTER_ROWS, len(COUNTERS)), jnp.int32),
-        )
-
-    def map(self) -> WalkMap:
-        """Groups and boxes."""
-        n_groups, n_boxes, _ = self._sizes
-        one = self._structs.one
-        return WalkMap(one((n_groups, 4), jnp.uint32), one((n_boxes, 2), jnp.uint32))
-
-    def back(self, tiles: int, n_pages: int) -> WalkBack:
-        """What rays go back for, and what comes of it."""
-        one, columns = self._structs.one, self.derivative_columns
-        return WalkBack(
-            loss=one((tiles * TILE_RAYS, LOSS_COLUMNS), jnp.float32),
-            derivatives=one((n_pages * PAGE_ROWS, columns), jnp.float32),
-        )
-
-    def slots(self) -> Any:
-        """The slot of each brick that has boxes."""
-        return self._structs.one((self._sizes[2],), jnp.int32)
-
-    def numbers(self) -> Numbers:
-        """The values that the kernel takes."""
-        one = self._structs.one
-        return Numbers(one((1,), jnp.float64), one((11,), jnp.float32), one((8,), jnp.int32))
-
-
-def _call(kernel: Any, n_threads: int, changed: list[str]) -> Callable[..., Any]:
+def _call(kernel: Any, n_threads: int | tuple[int, int], changed: list[str]) -> Callable[..., Any]:
     """A kernel as JAX calls it: what it changes, in place, is what it returns."""
     call: Callable[..., Any] = wp.jax_kernel(
         kernel, num_outputs=len(changed), in_out_argnames=changed, launch_dims=n_threads
     )
     return call
+
+
+def _nothing() -> jax.Array:
+    """In place of an array that a kernel takes in any case, and leaves alone."""
+    return jnp.zeros((1, 1), jnp.float32)
 
 
 class WalkPrograms(Programs):
@@ -111,11 +64,7 @@ class WalkPrograms(Programs):
         super().__init__(device, shape, pool_dtype, basis)
         n_groups, n_boxes, n_bricks = sizes
         self.walks = WalkStructs(
-            self.structs,
-            n_groups=n_groups,
-            n_boxes=n_boxes,
-            n_bricks=n_bricks,
-            basis_dim=shape.basis_dim,
+            self.structs, shape, n_groups=n_groups, n_boxes=n_boxes, n_bricks=n_bricks
         )
         self._sizes = sizes
         # JAX calls Warp's Python while it compiles, from native code: Ctrl-C would be lost in there.
@@ -207,31 +156,23 @@ class WalkPrograms(Programs):
         """(WalkState, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState, see
         `kernels.walk`."""
 
-        def walk(
-            state: WalkState,
-            rays: RayConstants,
-            pool: Pool,
-            where: WalkMap,
-            slots: jax.Array,
-            numbers: Numbers,
-        ) -> WalkState:
-            nothing = jnp.zeros((1, 1), jnp.float32)
-            back = WalkBack(nothing, nothing)
-            return self._walked(state, back, rays, pool, where, slots, numbers, goes_back=False)[0]
+        def walk(state: WalkState, *rest: Any) -> WalkState:
+            return self._walked(state, _nothing(), WalkBack(_nothing(), _nothing()), *rest)[0]
 
-        return self._program(
-            ("integrate", tiles, n_slots, n_pages, self._sizes),
-            walk,
-            lambda: (
-                self.walks.state(tiles),
-                self.structs.rays(tiles),
-                self.structs.pool(n_slots, n_pages),
-                self.walks.map(),
-                self.walks.slots(),
-                self.walks.numbers(),
-            ),
-            donate=(0,),
-        )
+        return self._walk_program("integrate", walk, tiles, n_slots, n_pages)
+
+    def weigh_rays(self, tiles: int, n_slots: int, n_pages: int) -> Program:
+        """(WalkState, weights, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState, weights: as
+        `walk_rays`, see `kernels.weigh`."""
+
+        def walk(state: WalkState, weights: jax.Array, *rest: Any) -> tuple[WalkState, jax.Array]:
+            walked = self._walked(
+                state, weights, WalkBack(_nothing(), _nothing()), *rest, weighs=True
+            )
+            return walked[:2]
+
+        weights = self.walks.weights(n_slots)
+        return self._walk_program("weigh", walk, tiles, n_slots, n_pages, weights)
 
     def walk_back(self, tiles: int, n_slots: int, n_pages: int) -> Program:
         """(WalkState, derivatives, loss, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState,
@@ -240,14 +181,28 @@ class WalkPrograms(Programs):
         def walk(
             state: WalkState, derivatives: jax.Array, loss: jax.Array, *rest: Any
         ) -> tuple[WalkState, jax.Array]:
-            return self._walked(state, WalkBack(loss, derivatives), *rest, goes_back=True)
+            back = WalkBack(loss, derivatives)
+            walked = self._walked(state, _nothing(), back, *rest, goes_back=True)
+            return walked[0], walked[2]
+
+        loss, derivatives = self.walks.back(tiles, n_pages)
+        return self._walk_program("go back", walk, tiles, n_slots, n_pages, derivatives, loss)
+
+    def _walk_program(
+        self,
+        name: str,
+        walk: Callable[..., Any],
+        tiles: int,
+        n_slots: int,
+        n_pages: int,
+        *beside: Any,
+    ) -> Program:
+        """A program that calls the kernel of the walk; it changes the first array `beside` the state."""
 
         def args() -> tuple[Any, ...]:
-            loss, derivatives = self.walks.back(tiles, n_pages)
             return (
                 self.walks.state(tiles),
-                derivatives,
-                loss,
+                *beside,
                 self.structs.rays(tiles),
                 self.structs.pool(n_slots, n_pages),
                 self.walks.map(),
@@ -255,12 +210,13 @@ class WalkPrograms(Programs):
                 self.walks.numbers(),
             )
 
-        key = ("go back", tiles, n_slots, n_pages, self._sizes)
-        return self._program(key, walk, args, donate=(0, 1))
+        donated = (0, 1) if beside else (0,)
+        return self._program((name, tiles, n_slots, n_pages, self._sizes), walk, args, donated)
 
     def _walked(
         self,
         state: WalkState,
+        weights: jax.Array,
         back: WalkBack,
         rays: RayConstants,
         pool: Pool,
@@ -268,15 +224,23 @@ class WalkPrograms(Programs):
         slots: jax.Array,
         numbers: Numbers,
         *,
-        goes_back: bool,
-    ) -> tuple[WalkState, jax.Array]:
-        """What a call of the kernel makes of the rays, and of derivatives."""
+        weighs: bool = False,
+        goes_back: bool = False,
+    ) -> tuple[WalkState, jax.Array, jax.Array]:
+        """What a call of the kernel makes of the rays, of weights, and of derivatives."""
         shape = self._shape
-        kernel = walk_kernel(shape.basis_dim, str(self._dtype), shape.light, shape.aovs, goes_back)
+        kernel = walk_kernel(
+            shape.basis_dim,
+            str(self._dtype),
+            shape.light,
+            shape.aovs,
+            weighs=weighs,
+            goes_back=goes_back,
+        )
         call = wp.jax_kernel(
             kernel, num_outputs=len(IN_OUT), in_out_argnames=IN_OUT, block_dim=BLOCK_THREADS
         )
-        *changed, derivatives = call(
+        *changed, weights, derivatives = call(
             rays.n_samples,
             rays.entry,
             rays.direction,
@@ -297,16 +261,44 @@ class WalkPrograms(Programs):
             state.next_sample,
             jnp.zeros_like(state.waits_for),
             state.counters,
+            weights,
             back.derivatives,
         )
-        return WalkState(*changed), derivatives
+        return WalkState(*changed), weights, derivatives
+
+    def no_weights(self, n_slots: int) -> Program:
+        """() -> weights that are all 0."""
+        return self._zeros("no weights", self.walks.weights(n_slots))
+
+    def clear_weights(self, n_slots: int) -> Program:
+        """(weights, slots [BATCH_BRICKS] i32) -> those, 0 in these slots; below 0 stands none."""
+
+        def clear(weights: jax.Array, slots: jax.Array) -> jax.Array:
+            dims = BATCH_BRICKS, self._shape.voxels
+            cleared: jax.Array = _call(clearing_kernel(), dims, ["weights"])(slots, weights)[0]
+            return cleared
+
+        return self._program(
+            ("clear weights", n_slots),
+            clear,
+            lambda: (self.walks.weights(n_slots), self.structs.one((BATCH_BRICKS,), jnp.int32)),
+            donate=(0,),
+        )
+
+    def read_weights(self, n_slots: int) -> Program:
+        """(weights, slots [SLOTS_READ] i32) -> theirs [SLOTS_READ, V]."""
+        return self._program(
+            ("read weights", n_slots),
+            lambda weights, slots: weights[slots],
+            lambda: (self.walks.weights(n_slots), self.structs.one((SLOTS_READ,), jnp.int32)),
+        )
 
     def no_derivatives(self, n_pages: int) -> Program:
         """() -> derivatives that are all 0."""
-        of = self.walks.back(0, n_pages).derivatives
-        return self._program(
-            ("no derivatives", n_pages), lambda: jnp.zeros(of.shape, of.dtype), lambda: ()
-        )
+        return self._zeros("no derivatives", self.walks.back(0, n_pages).derivatives)
+
+    def _zeros(self, name: str, of: Any) -> Program:
+        return self._program((name, of.shape), lambda: jnp.zeros(of.shape, of.dtype), lambda: ())
 
     def take_derivatives(self, n_pages: int) -> Program:
         """(derivatives, pages [PAGES_TAKEN] i32) -> those, 0 in these pages; what was there

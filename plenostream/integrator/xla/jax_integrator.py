@@ -33,6 +33,7 @@ from plenostream.integrator.interface import (
     Sizes,
 )
 from plenostream.integrator.lattice import GridArrays, Spacing
+from plenostream.integrator.loss import add_in_portions
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.device import Device
@@ -100,6 +101,7 @@ class JaxIntegrator(ABC):
             light=rule.light,
             aovs=rule.aovs,
         )
+        self.takes_source = False
         self.batch_rows = batch_rows(
             device.platform, scene.basis_dim, scene.sh_dtype, n_rows=scene.n_rows
         )
@@ -296,6 +298,12 @@ class JaxIntegrator(ABC):
     ) -> RowDerivatives:
         """See `begin_back`."""
         raise InternalError(f"the backend {self.name} differentiates nothing")
+
+    def add_derivatives(
+        self, slots: NDArray[np.int32], owner: NDArray[np.int32], into: RowDerivatives
+    ) -> None:
+        """See `Integrator`."""
+        add_in_portions(self.derivatives, slots, owner, into)
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""

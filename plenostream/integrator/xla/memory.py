@@ -25,6 +25,10 @@ __all__ = ["SMALL", "Memory"]
 
 SMALL = Sizes(n_tiles=TILE_STEP, n_slots=32, n_pages=2048)
 """Sizes that all scenes share."""
+_LEAST_LOT = {"cpu": 2560}
+_LEAST_LOT_ELSEWHERE = 1 << 30
+"""Tiles that are worth a lot of their own, on a platform. A GPU has the memory, and each lot costs the
+host some milliseconds."""
 _REPORTS = 6
 """Reports of live tiles that are kept at once: two are used late, four wait in a worker's queue."""
 _SCALARS = 64_000
@@ -91,6 +95,8 @@ class Memory:
             fixed=fixed,
             n_parts=device.n_parts,
             part_bytes=self._call,
+            least_lot=_LEAST_LOT.get(device.platform, _LEAST_LOT_ELSEWHERE),
+            any_pool=False,
         )
 
     def temporary_bytes(self, sizes: Sizes | None, rays: RaySource) -> int:

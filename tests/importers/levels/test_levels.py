@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +20,8 @@ from plenostream.format.opening import open_level, open_store
 from plenostream.format.reader import SceneStore
 from plenostream.format.verify import verify
 from plenostream.importers.levels import make
+from plenostream.importers.levels import source as halved_source
+from plenostream.importers.packing.sizing import MemoryPlan, plan_memory
 from plenostream.importers.svox2.convert import convert
 from plenostream.options import ConvertOptions
 from plenostream.testing.checkpoints import random_checkpoint
@@ -131,10 +136,16 @@ def test_scene_itself_is_the_same_without_levels(source: Path, scene: Path, tmp_
 
 
 def test_bytes_depend_on_neither_memory_nor_workers_nor_the_way(
-    source: Path, scene: Path, tmp_path: Path
+    source: Path, scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = ConvertOptions(brick_size=8, levels=3, host_memory="100MB", workers=1)
-    convert(source, tmp_path / "one", options)
+    def narrow(*args: Any, **values: Any) -> MemoryPlan:
+        return replace(plan_memory(*args, **values), column=1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(make, "plan_memory", narrow)
+        patch.setattr(halved_source, "_PIECE_ROWS", 500)
+        options = ConvertOptions(brick_size=8, levels=3, workers=1)
+        convert(source, tmp_path / "one", options)
     convert(source, tmp_path / "plain", ConvertOptions(brick_size=8, levels=0))
     add_levels(tmp_path / "plain", tmp_path / "later", levels=3)
     assert files(tmp_path / "one") == files(tmp_path / "later") == files(scene)
@@ -183,9 +194,9 @@ def test_info_says_what_each_level_adds(scene: Path) -> None:
     assert sum(line.startswith("level ") for line in info_lines(info)) == 3
 
 
-def test_auto_halves_the_grid_down_to_32_and_edits_keep_that(tmp_path: Path) -> None:
+def test_without_a_word_the_grid_is_halved_down_to_32_and_edits_keep_that(tmp_path: Path) -> None:
     arrays = random_checkpoint(3, size=(70, 8, 9), active_share=0.05, basis_dim=1)
-    convert(arrays.save(tmp_path / "a.npz"), tmp_path / "s", ConvertOptions(levels="auto"))
+    convert(arrays.save(tmp_path / "a.npz"), tmp_path / "s")
     crop(tmp_path / "s", tmp_path / "half", ((0, 0, 0), (35, 7, 8)), units="voxels")
     for name, longest in (("s", [36, 19]), ("half", [18])):
         levels = scene_info(tmp_path / name)["levels"]
@@ -197,16 +208,21 @@ def test_more_levels_than_the_grid_can_be_halved_are_refused(source: Path, tmp_p
         convert(source, tmp_path / "s", ConvertOptions(levels=8))
 
 
-def test_too_little_memory_for_a_level_is_named_and_more_goes_on(
-    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_too_little_memory_for_levels_is_refused_at_the_start_and_what_is_named_does(
+    source: Path, tmp_path: Path
 ) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise BudgetError("", planned_bytes=1, allowed_bytes=1, smallest_bytes=2_000_000_000)
-
-    told = r"making level 1 takes 2\.\d+GB of memory at least.* --resume, or .* --levels 0"
-    with monkeypatch.context() as patch:
-        patch.setattr(make, "plan_memory", refuse)
-        with pytest.raises(BudgetError, match=told):
-            convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=1))
-    convert(source, tmp_path / "s", ConvertOptions(brick_size=8, levels=1, resume=True))
+    told: list[str] = []
+    with pytest.raises(BudgetError, match="raise --host-memory, or .* --levels 0") as refused:
+        convert(
+            source,
+            tmp_path / "s",
+            ConvertOptions(brick_size=8, levels=1, host_memory="70MB"),
+            progress=lambda step, *_: told.append(step),
+        )
+    assert set(told) == {"digest"}
+    assert not list(tmp_path.iterdir())
+    named = re.search(r"takes (\S+) of memory at least", str(refused.value))
+    assert named is not None
+    enough = ConvertOptions(brick_size=8, levels=1, host_memory=named[1])
+    assert convert(source, tmp_path / "s", enough).planned_bytes <= enough.host_bytes
     assert not verify(tmp_path / "s").faults

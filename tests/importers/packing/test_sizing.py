@@ -20,7 +20,7 @@ def plan(allowed: int, **changes: Any) -> MemoryPlan:
         "slab_rows": 21_000_000,
         "workers": 4,
         "allowed_bytes": allowed,
-        "sending_bytes": 0,
+        "beside_bytes": 0,
     }
     return plan_memory(GRID, **(values | changes))
 
@@ -48,3 +48,14 @@ def test_smallest_memory_works_and_a_byte_less_does_not() -> None:
     assert plan(smallest).in_flight == 1
     with pytest.raises(BudgetError):
         plan(smallest - 1)
+
+
+def test_source_that_gives_single_bricks_needs_less() -> None:
+    figures = []
+    for narrowest in (4, 2, 1):
+        with pytest.raises(BudgetError) as refused:
+            plan(10**6, narrowest=narrowest)
+        figures.append(refused.value.smallest_bytes)
+    assert figures[0] > figures[1] > figures[2]
+    memory = plan(figures[2], narrowest=1)
+    assert (memory.column, memory.in_flight) == (1, 1)

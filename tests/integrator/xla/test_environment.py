@@ -30,6 +30,13 @@ CACHE_SETTINGS = (
     "jax_compilation_cache_max_size",
     "jax_persistent_cache_min_compile_time_secs",
 )
+BOUNDS = (
+    "XLA_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_MEM_FRACTION",
+    "XLA_PYTHON_CLIENT_PREALLOCATE",
+    "XLA_PYTHON_CLIENT_ALLOCATOR",
+)
+FRACTION, _, PREALLOCATE, ALLOCATOR = BOUNDS
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +50,11 @@ def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any)
     # The suite's own folder of compiled programs.
     os.environ.pop("JAX_COMPILATION_CACHE_DIR", None)
     os.environ.pop("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", None)
+    # What a run on a GPU shares among its workers, see ./tools/test --gpu.
+    for name in BOUNDS:
+        os.environ.pop(name, None)
+    # Of the processes that are started: a GPU has no room for one more, and its log says things.
+    os.environ["JAX_PLATFORMS"] = "cpu"
     yield
     for name, value in before.items():
         jax.config.update(name, value)
@@ -105,7 +117,10 @@ def test_of_a_process_without_jax_is_finished_when_a_device_is_made() -> None:
         import jax
         print(jax.config.read("jax_cpu_enable_async_dispatch"))
     """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    del os.environ["NPROC"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=dict(os.environ), capture_output=True, text=True
+    )
     assert done.stdout.strip() == "False", done.stderr
 
 
@@ -209,15 +224,6 @@ class Nvml:
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
         return SimpleNamespace(total=self.SIZES[handle])
-
-
-BOUNDS = (
-    "XLA_CLIENT_MEM_FRACTION",
-    "XLA_PYTHON_CLIENT_MEM_FRACTION",
-    "XLA_PYTHON_CLIENT_PREALLOCATE",
-    "XLA_PYTHON_CLIENT_ALLOCATOR",
-)
-FRACTION, _, PREALLOCATE, ALLOCATOR = BOUNDS
 
 
 @pytest.fixture

@@ -221,6 +221,7 @@ def test_arrays_are_written_where_they_are_and_the_old_ones_are_gone(platform: s
     assert not pool.is_lost
 
 
+@pytest.mark.cpu
 def test_batch_goes_up_in_few_transfers_and_is_used_where_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,7 +19,7 @@ typedef struct {
     const float *rgb, *alpha;       /* [tiles, 64, 3], [tiles, 64]: what they saw on black */
     const float *by_rgb, *by_alpha; /* the same: derivatives of the loss by it */
     float *rows;                    /* [parts, pages * PAGE_ROWS, 16 vectors] */
-    uint8_t *touched;               /* [parts, pages]: whether there is anything but 0 */
+    uint8_t *touched;               /* [parts, pages * PAGE_ROWS]: whether there is anything but 0 */
     int64_t n_pages;
     int32_t n_parts;
     float sparsity;                 /* see `LossByRays` */
@@ -63,7 +63,7 @@ INLINE Return return_of(const Scene *scene, const Back *back, const Tile *tile, 
         .per_unit = (float)(1.0 / scene->unit),
         .sparsity = back->sparsity,
         .rows = back->rows + part * back->n_pages * PAGE_ROWS * vectors * ROW_LANES,
-        .touched = back->touched + part * back->n_pages,
+        .touched = back->touched + part * back->n_pages * PAGE_ROWS,
         .shade = shade,
     };
 }
@@ -122,7 +122,7 @@ INLINE float *derivatives_at(const Return *back, uint32_t place, const int wide)
 INLINE void let_go(const Pool *pool, const Return *back, const Held *held, const int corner[8],
                    const int vectors, const int wide)
 {
-    const uint32_t per_page = PAGE_ROWS * ROW_LANES * (wide ? 4 : 2) / PLACE_BYTES * (uint32_t)vectors;
+    const uint32_t per_row = ROW_LANES * (wide ? 4 : 2) / PLACE_BYTES * (uint32_t)vectors;
     const uint32_t *place_of = pool->place_of + held->voxel;
     for (int j = 0; j < 8; j++) {
         const uint32_t place = place_of[corner[j]];
@@ -131,7 +131,7 @@ INLINE void let_go(const Pool *pool, const Return *back, const Held *held, const
             const Row sum = row_of_floats(row + v * ROW_LANES) + held->sums[j][v];
             memcpy(row + v * ROW_LANES, &sum, sizeof sum);
         }
-        back->touched[place / per_page] = 1;
+        back->touched[place / per_row] = 1;
     }
 }
 

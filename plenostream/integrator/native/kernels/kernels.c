@@ -34,12 +34,12 @@ static const uint8_t NEIGHBOURS[TILE_RAYS] = {
 
 KERNEL(measure, uint8_t *distance, const int32_t *n) { measure(distance, n); }
 
-/* Set up the `tiles` [n] with the rays of `world`. */
-KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, const int32_t *tiles, int32_t n)
+/* Set up the tiles [first, first + n) with the rays of `world`. */
+KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, int32_t first, int32_t n)
 {
     for (int32_t i = 0; i < n; i++)
-        rays->live[tiles[i]] =
-            (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, tiles[i]));
+        rays->live[first + i] =
+            (uint8_t)set_up_tile(scene, world, (int64_t)i * TILE_RAYS, tile_of(rays, first + i));
 }
 
 /* Sort keys [n, 64] of n tiles of rays; they get no state. */
@@ -60,6 +60,10 @@ KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch, const Back *back)
     Spread spread;
     spread_of(scene, &spread);
     for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;) {
+        if (batch->renewed) {
+            put_changes(scene, pool, batch, i, &spread);
+            continue;
+        }
         const int64_t n_rows = batch->row_start[i + 1] - batch->row_start[i];
         if (back)
             clear_pages(pool, back, batch->pages + batch->page_start[i],
@@ -75,6 +79,15 @@ KERNEL(derivatives, const Scene *scene, const Pool *pool, const Back *back, Hand
     spread_of(scene, &spread);
     for (int32_t i; (i = __atomic_fetch_add(&out->claimed, 1, __ATOMIC_RELAXED)) < out->n_slots;)
         hand_over(scene, pool, back, out, i, &spread);
+}
+
+/* Add derivatives to those of the rows [first, end), see `HandOver`. */
+KERNEL(add_derivatives, const Scene *scene, const Pool *pool, const Back *back, const HandOver *out, int64_t first,
+       int64_t end)
+{
+    Spread spread;
+    spread_of(scene, &spread);
+    add_to_owners(scene, pool, back, out, first, end, &spread);
 }
 
 /* Let all rays begin anew that met something; `drawn` [n_tiles]: tiles that have a state. */
@@ -187,24 +200,13 @@ KERNEL(see_layers, const Layers *layers, OutwardRays *rays)
 }
 
 /* Rows that are trained, see `trained.h`. */
-KERNEL(gather_rows, const Trained *rows, const int32_t *owner, int64_t n, float *density, float *sh)
-{
-    copy_rows(rows, owner, n, density, sh);
-}
-
-KERNEL(collect_rows, Trained *rows, const int32_t *owner, int64_t n, const uint8_t *touched,
-       const float *density, const float *sh)
-{
-    collect(rows, owner, n, touched, density, sh);
-}
-
-KERNEL(vary_rows, Trained *rows, int64_t first, int64_t end, const float *squares, float density_weight,
+KERNEL(vary_rows, const Trained *rows, int64_t first, int64_t end, const float *squares, float density_weight,
        float sh_weight)
 {
     vary_rows(rows, first, end, squares, density_weight, sh_weight);
 }
 
-KERNEL(descend_rows, Trained *rows, int64_t first, int64_t end, const Step *step)
+KERNEL(descend_rows, const Trained *rows, int64_t first, int64_t end, const Step *step)
 {
     descend_rows(rows, first, end, step);
 }

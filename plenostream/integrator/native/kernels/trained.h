@@ -1,4 +1,4 @@
-/* Rows that are trained: gathered for the pool, derivatives added up, and a step of an optimiser.
+/* Rows that are trained: their total variation, and a step of an optimiser.
    `train/plain_rows.py` does the same in NumPy. */
 #ifndef TRAINED_H
 #define TRAINED_H
@@ -12,11 +12,9 @@
 typedef struct {
     float *density, *sh;               /* [n] and [n, columns] */
     float *density_square, *sh_square; /* the same: means of squared derivatives; 0: there are none */
-    float *by_density, *by_sh;         /* [n] and [n, columns]: derivatives of the touched rows */
-    int32_t *touched;                  /* [n]: which rows these are */
-    int32_t *place_of;                 /* [n]: where each row's derivatives are; EMPTY: untouched */
+    float *by_density, *by_sh;         /* [n] and [n, columns]: derivatives, 0 of untouched rows */
+    uint8_t *touched;                  /* [n]: whether anything was added to them */
     const int32_t *beyond;             /* [n, 3]: next row along x, y, z, see `VoxelSet.beyond` */
-    int64_t n_touched;
     int32_t columns, spare;
 } Trained;
 
@@ -24,48 +22,6 @@ typedef struct {
 typedef struct {
     float density_rate, sh_rate, beta, epsilon;
 } Step;
-
-/* Copies of the rows `owner` [n]. */
-static void copy_rows(const Trained *rows, const int32_t *owner, int64_t n, float *density, float *sh)
-{
-    const int columns = rows->columns;
-    for (int64_t i = 0; i < n; i++) {
-        density[i] = rows->density[owner[i]];
-        memcpy(sh + i * columns, rows->sh + (int64_t)owner[i] * columns, columns * sizeof *sh);
-    }
-}
-
-/* Where the derivatives of a row are; all 0 if nothing touched it before. */
-INLINE int64_t place_of_row(Trained *rows, int32_t row)
-{
-    int32_t place = rows->place_of[row];
-    if (place == EMPTY) {
-        place = rows->place_of[row] = (int32_t)rows->n_touched++;
-        rows->touched[place] = row;
-        rows->by_density[place] = 0.0f;
-        memset(rows->by_sh + (int64_t)place * rows->columns, 0, rows->columns * sizeof *rows->by_sh);
-    }
-    return place;
-}
-
-/* Add derivatives of copies of the rows `owner` [n]; those that are all 0 touch nothing, and those that
-   are not `touched` [n] are not looked at. */
-static void collect(Trained *rows, const int32_t *owner, int64_t n, const uint8_t *touched,
-                    const float *density, const float *sh)
-{
-    const int columns = rows->columns;
-    for (int64_t i = 0; i < n; i++) {
-        if (!touched[i]) continue;
-        const float *mine = sh + i * columns;
-        int any = density[i] != 0.0f;
-        for (int c = 0; !any && c < columns; c++) any = mine[c] != 0.0f;
-        if (!any) continue;
-        const int64_t place = place_of_row(rows, owner[i]);
-        float *sum = rows->by_sh + place * columns;
-        rows->by_density[place] += density[i];
-        for (int c = 0; c < columns; c++) sum[c] += mine[c];
-    }
-}
 
 /* Derivatives of `weight` times the total variation of n numbers of a voxel, whose next ones along the
    axes are `next`; 0 in place of those that are not there. `squares` [3] of the axes' scales. */
@@ -88,26 +44,26 @@ INLINE void vary(const float *own, const float *const next[3], float *by_own, fl
 }
 
 /* Add the derivatives of the total variation at the rows [first, end). */
-static void vary_rows(Trained *rows, int64_t first, int64_t end, const float *squares, float density_weight,
+static void vary_rows(const Trained *rows, int64_t first, int64_t end, const float *squares, float density_weight,
                       float sh_weight)
 {
     const int columns = rows->columns;
     for (int64_t row = first; row < end; row++) {
-        const int64_t place = place_of_row(rows, (int32_t)row);
         const float *density[3] = {0}, *sh[3] = {0};
         float *by_density[3] = {0}, *by_sh[3] = {0};
         for (int a = 0; a < 3; a++) {
             const int64_t next = rows->beyond[3 * row + a];
             if (next < 0) continue;
-            const int64_t to = place_of_row(rows, (int32_t)next);
+            rows->touched[next] = 1;
             density[a] = rows->density + next, sh[a] = rows->sh + next * columns;
-            by_density[a] = rows->by_density + to, by_sh[a] = rows->by_sh + to * columns;
+            by_density[a] = rows->by_density + next, by_sh[a] = rows->by_sh + next * columns;
         }
+        rows->touched[row] = 1;
         if (density_weight > 0.0f)
-            vary(rows->density + row, density, rows->by_density + place, by_density, 1, squares,
+            vary(rows->density + row, density, rows->by_density + row, by_density, 1, squares,
                  density_weight);
         if (sh_weight > 0.0f)
-            vary(rows->sh + row * columns, sh, rows->by_sh + place * columns, by_sh, columns, squares,
+            vary(rows->sh + row * columns, sh, rows->by_sh + row * columns, by_sh, columns, squares,
                  sh_weight);
     }
 }
@@ -128,18 +84,19 @@ INLINE void descend(float *restrict value, float *restrict square, const float *
     }
 }
 
-/* Take the touched rows [first, end) a step down; they are untouched then. */
-static void descend_rows(Trained *rows, int64_t first, int64_t end, const Step *step)
+/* Take those of the rows [first, end) that are touched a step down; they are untouched then. */
+static void descend_rows(const Trained *rows, int64_t first, int64_t end, const Step *step)
 {
     const int columns = rows->columns;
-    for (int64_t place = first; place < end; place++) {
-        const int64_t row = rows->touched[place];
+    for (int64_t row = first; row < end; row++) {
+        if (!rows->touched[row]) continue;
         float *density_square = rows->density_square ? rows->density_square + row : 0;
         float *sh_square = rows->sh_square ? rows->sh_square + row * columns : 0;
-        descend(rows->density + row, density_square, rows->by_density + place, 1, step->density_rate, step);
-        descend(rows->sh + row * columns, sh_square, rows->by_sh + place * columns, columns, step->sh_rate,
-                step);
-        rows->place_of[row] = EMPTY;
+        descend(rows->density + row, density_square, rows->by_density + row, 1, step->density_rate, step);
+        descend(rows->sh + row * columns, sh_square, rows->by_sh + row * columns, columns, step->sh_rate, step);
+        rows->by_density[row] = 0.0f;
+        memset(rows->by_sh + row * columns, 0, columns * sizeof *rows->by_sh);
+        rows->touched[row] = 0;
     }
 }
 

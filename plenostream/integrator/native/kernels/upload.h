@@ -16,8 +16,10 @@ typedef struct {
     const int32_t *slots;     /* [b] */
     const int32_t *pages;     /* brick by brick */
     const int64_t *page_start; /* [b]: first of the pages of each */
+    const int32_t *source;    /* [n]: which of the rows each is, EMPTY: that of the pool stays; or 0 */
     int32_t n_bricks, mask_bytes, sh_wide;
-    int32_t claimed;          /* bricks that a thread has taken on */
+    int32_t renewed;          /* whether the bricks are in the pool */
+    int32_t claimed, spare;   /* bricks that a thread has taken on */
 } Batch;
 
 /* The nearest float16 of a float32, ties to even; what is beyond becomes infinite. */
@@ -136,6 +138,12 @@ INLINE void put_row(const Pool *pool, int64_t to, const uint16_t *halves, const 
     }
 }
 
+/* Where the bits of the live cells of a brick are. */
+INLINE uint8_t *live_of(const Scene *scene, const Pool *pool, int64_t slot)
+{
+    return pool->live + ((slot * scene->brick_size * scene->brick_size * scene->brick_size) >> 3);
+}
+
 /* The bits of a brick's live cells, from those of its voxels with a density above 0: `lines` along z. */
 static void put_live(const Scene *scene, uint8_t *live, const uint64_t *lines)
 {
@@ -147,6 +155,50 @@ static void put_live(const Scene *scene, uint8_t *live, const uint64_t *lines)
             any |= any >> 1;
             for (int byte = 0; byte < n / 8; byte++) *live++ = (uint8_t)(any >> 8 * byte);
         }
+}
+
+/* The row that a brick's row `at` comes from. */
+INLINE int64_t source_of(const Batch *batch, int64_t at) { return batch->source ? batch->source[at] : at; }
+
+/* Which voxels of a line have a density above 0. */
+INLINE uint64_t positive_bits(const Scene *scene, const Pool *pool, int64_t at)
+{
+    uint64_t bits = 0;
+    for (int z = 0; z < scene->edge; z++) {
+        const int positive = pool->wide ? ((const float *)pool->density)[at + z] > 0.0f
+                                        : ((const int16_t *)pool->density)[at + z] > 0;
+        bits |= (uint64_t)positive << z;
+    }
+    return bits;
+}
+
+/* Rows of a brick that is in the pool take the place of those that it has. */
+static void put_changes(const Scene *scene, Pool *pool, const Batch *batch, int32_t number,
+                        const Spread *spread)
+{
+    const int64_t slot = batch->slots[number], base = slot * scene->voxels;
+    const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
+    const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
+    const uint32_t row_places = (uint32_t)(ROW_LANES * (pool->wide ? 4 : 2) / PLACE_BYTES * pool->vectors);
+    const int edge = scene->edge;
+    int64_t rank = 0;
+    int any = 0;
+    for (int byte = 0; byte < batch->mask_bytes; byte++)
+        for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
+            const int voxel = 8 * byte + __builtin_ctz(bits);
+            const int64_t from = source_of(batch, first + rank);
+            if (from == EMPTY || voxel >= scene->voxels) continue;
+            const int64_t row = pool->place_of[base + voxel] / row_places;
+            const float density = batch->density[from];
+            put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
+            put_floats(pool, row, (const float *)batch->sh + from * spread->n, spread);
+            any = 1;
+        }
+    if (!any) return;
+    uint64_t lines[MOST_EDGE * MOST_EDGE];
+    for (int line = 0; line < edge * edge; line++)
+        lines[line] = positive_bits(scene, pool, base + line * edge);
+    put_live(scene, live_of(scene, pool, slot), lines);
 }
 
 static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number,
@@ -170,16 +222,17 @@ static void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
             const int voxel = 8 * byte + __builtin_ctz(bits);
             if (voxel >= scene->voxels) break;
             const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
-            const float density = batch->density[first + rank];
+            const int64_t from = source_of(batch, first + rank);
+            const float density = batch->density[from];
             put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
             lines[voxel / edge] |= (uint64_t)(density > 0.0f) << voxel % edge;
             pool->place_of[base + voxel] = (uint32_t)(row * row_bytes / PLACE_BYTES);
             if (batch->sh_wide)
-                put_floats(pool, row, (const float *)batch->sh + (first + rank) * spread->n, spread);
+                put_floats(pool, row, (const float *)batch->sh + from * spread->n, spread);
             else
-                put_row(pool, row, (const uint16_t *)batch->sh + (first + rank) * spread->n, spread);
+                put_row(pool, row, (const uint16_t *)batch->sh + from * spread->n, spread);
         }
-    put_live(scene, pool->live + ((slot * scene->brick_size * scene->brick_size * scene->brick_size) >> 3), lines);
+    put_live(scene, live_of(scene, pool, slot), lines);
 }
 
 #endif

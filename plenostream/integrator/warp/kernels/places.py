@@ -69,9 +69,25 @@ def inverse_of(along: wp.float32) -> wp.float32:
 
 
 @wp.func
-def count_out(at: wp.float32, inverse: wp.float32, low: wp.int32, high: wp.int32) -> wp.float32:
-    """Samples until [low, high) is left, from `at` inside it."""
-    return (wp.float32(wp.where(inverse > 0.0, high, low)) - at) * inverse
+def count_out(
+    at: wp.float32,
+    inverse: wp.float32,
+    low: wp.int32,
+    high: wp.int32,
+    corner: wp.int32,
+    last: wp.int32,
+) -> wp.float32:
+    """Samples until cells [low, high) are left on this axis, from `at` inside them, counted from `corner`.
+
+    Never at the border of the grid: boxes there reach on, since positions are clamped.
+    """
+    if inverse > 0.0:
+        if high > last:
+            return _NEVER
+        return (wp.float32(high - corner) - at) * inverse
+    if low <= 0:
+        return _NEVER
+    return (wp.float32(low - corner) - at) * inverse
 
 
 @wp.func

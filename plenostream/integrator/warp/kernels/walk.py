@@ -24,6 +24,7 @@ import warp as wp
 from plenostream.field.aovs import NO_AOVS, Aovs
 from plenostream.integrator.interface import LEFT_OUT, Light
 from plenostream.integrator.warp.kernels.back import way_back
+from plenostream.integrator.warp.kernels.boxes import box_at
 from plenostream.integrator.warp.kernels.gathers import gathers
 from plenostream.integrator.warp.kernels.places import (
     POINT,
@@ -36,6 +37,7 @@ from plenostream.integrator.warp.kernels.places import (
     steps_in,
     steps_out,
 )
+from plenostream.integrator.warp.kernels.weigh import raise_corners
 
 __all__ = ["BLOCK_THREADS", "COUNTER_ROWS", "IN_OUT", "walk_kernel"]
 
@@ -45,7 +47,7 @@ blocks of 256, only 256."""
 
 COUNTER_ROWS = 1024
 """Rays are counted in so many places: on a GPU, additions to one place would queue up."""
-IN_OUT = "trans gathered left aovs next_sample waits_for counters derivatives".split()
+IN_OUT = "trans gathered left aovs next_sample waits_for counters weights derivatives".split()
 """Arguments of the kernel that are changed in place."""
 
 _PER_DIRECTION = wp.constant(2.0**-30)
@@ -62,14 +64,18 @@ def walk_kernel(
     precision: str,
     light: Light,
     asked: Aovs = NO_AOVS,
+    *,
+    weighs: bool = False,
     goes_back: bool = False,
 ) -> Any:
     """The kernel for `basis_dim` functions, a pool of `precision` (float16 or float32), a `light`, and
-    what rays are `asked` for beside colour, depth and alpha; for rays that are drawn, or that go back.
+    what rays are `asked` for beside colour, depth and alpha; for rays that are drawn, whose samples it
+    weighs, or that go back.
 
-    Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers`, `WalkBack` and
-    `WalkState`, and `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the
-    brick is not in the pool. A ray that comes to such a brick stops before its first sample there.
+    Its arguments are those of `RayConstants` (R rays), `Pool`, `WalkMap`, `Numbers`, `WalkBack`,
+    `WalkState`, `slot_of` [b] i32: the slot of each row of `BoxMap.bricks`, below 0 where the brick is
+    not in the pool, and weights [S, V] f32. A ray that comes to such a brick stops before its first
+    sample there.
     """
     of_pool = gathers(basis_dim, precision)
     pair, number = of_pool.pair, of_pool.number
@@ -82,6 +88,7 @@ def walk_kernel(
     density_at = wp.constant(asked.first("density-depth"))
     normals_at = wp.constant(asked.first("normals"))
     cost_at = wp.constant(asked.first("cost"))
+    weighed = wp.constant(weighs)
     turned = wp.constant(goes_back)
     by_sample, share_out = way_back(basis_dim, of_pool)
 
@@ -109,6 +116,7 @@ def walk_kernel(
         next_sample: wp.array(dtype=wp.int32),
         waits_for: wp.array(dtype=wp.int32),
         counters: wp.array2d(dtype=wp.int32),
+        weights: wp.array2d(dtype=wp.float32),
         derivatives: wp.array2d(dtype=wp.float32),
     ) -> None:
         ray = wp.tid()
@@ -175,26 +183,9 @@ def walk_kernel(
             cell_x = cell_of(at_x, last_x)
             cell_y = cell_of(at_y, last_y)
             cell_z = cell_of(at_z, last_z)
-            group = ((cell_x >> 5) * wholes[3] + (cell_y >> 5)) * wholes[4] + (cell_z >> 5)
-            lower = groups[group, 0]
-            upper = groups[group, 1]
 
             # Where there is nothing: the empty groups around, or a block, or all but its box.
-            shift = wp.int32(3)
-            reach = wp.int32(1)
-            box = wp.int32(-1)
-            if (lower | upper) == wp.uint32(0):
-                shift = 5
-                reach = wp.int32(groups[group, 3])
-            else:
-                bit = (((cell_x >> 3) & 1) << 4) | (((cell_y >> 3) & 3) << 2) | ((cell_z >> 3) & 3)
-                in_upper = (cell_x & 16) != 0
-                word = wp.where(in_upper, upper, lower)
-                if ((word >> wp.uint32(bit)) & wp.uint32(1)) != wp.uint32(0):
-                    below = word & ((wp.uint32(1) << wp.uint32(bit)) - wp.uint32(1))
-                    box = wp.int32(groups[group, 2]) + wp.bit_count(below)
-                    if in_upper:
-                        box += wp.bit_count(lower)
+            shift, reach, box = box_at(groups, cell_x, cell_y, cell_z, wholes[3], wholes[4])
             low_x = ((cell_x >> shift) - reach + 1) << shift
             low_y = ((cell_y >> shift) - reach + 1) << shift
             low_z = ((cell_z >> shift) - reach + 1) << shift
@@ -268,21 +259,14 @@ def walk_kernel(
                 here_x = inside_of(at_x, corner_x)
                 here_y = inside_of(at_y, corner_y)
                 here_z = inside_of(at_z, corner_z)
-                # Boxes at the border of the grid reach on: positions are clamped there.
-                out = wp.float32(n - k)
-                if wp.where(inverse_x > 0.0, high_x <= last_x, low_x > 0):
-                    out = wp.min(
-                        out, count_out(here_x, inverse_x, low_x - corner_x, high_x - corner_x)
-                    )
-                if wp.where(inverse_y > 0.0, high_y <= last_y, low_y > 0):
-                    out = wp.min(
-                        out, count_out(here_y, inverse_y, low_y - corner_y, high_y - corner_y)
-                    )
-                if wp.where(inverse_z > 0.0, high_z <= last_z, low_z > 0):
-                    out = wp.min(
-                        out, count_out(here_z, inverse_z, low_z - corner_z, high_z - corner_z)
-                    )
-                count = wp.max(1, wp.int32(wp.ceil(out)))
+                out = wp.min(
+                    count_out(here_x, inverse_x, low_x, high_x, corner_x, last_x),
+                    wp.min(
+                        count_out(here_y, inverse_y, low_y, high_y, corner_y, last_y),
+                        count_out(here_z, inverse_z, low_z, high_z, corner_z, last_z),
+                    ),
+                )
+                count = wp.max(1, wp.int32(wp.ceil(wp.min(out, wp.float32(n - k)))))
                 top_x = wp.float32(wp.min(last_x + 1 - corner_x, brick_size))
                 top_y = wp.float32(wp.min(last_y + 1 - corner_y, brick_size))
                 top_z = wp.float32(wp.min(last_z + 1 - corner_z, brick_size))
@@ -313,12 +297,12 @@ def walk_kernel(
                         if density_at >= 0:
                             if dense < 0.0 and sigma > reals[6]:
                                 dense = wp.float32(k + j)
+                        # At the far border of the grid, a sample lies at the end of its cell.
+                        s_x = wp.min(i_x, last_x - corner_x)
+                        s_y = wp.min(i_y, last_y - corner_y)
+                        s_z = wp.min(i_z, last_z - corner_z)
+                        inner = base + wp.int64((s_x * edge + s_y) * edge + s_z)
                         if normals_at >= 0:
-                            # At the far border of the grid, a sample lies at the end of its cell.
-                            s_x = wp.min(i_x, last_x - corner_x)
-                            s_y = wp.min(i_y, last_y - corner_y)
-                            s_z = wp.min(i_z, last_z - corner_z)
-                            inner = base + wp.int64((s_x * edge + s_y) * edge + s_z)
                             slope = slope_at(
                                 densities_of(density, inner, edge),
                                 x + wp.float32(i_x - s_x),
@@ -336,6 +320,8 @@ def walk_kernel(
                                 weight = light - behind
                             if behind < reals[4]:
                                 behind = 0.0
+                        if weighed:
+                            raise_corners(weights, inner, edge, weight)
                         seen = colour_of(
                             rows, ranks, pages, ranks_first, voxel, edge, x, y, z, values
                         )

@@ -173,9 +173,11 @@ def test_state_goes_on_from_call_to_call() -> None:
         mine = toy.shell == shell
         part = toy._replace(items=toy.items[mine], shell=toy.shell[mine])
         state = run(part, shape, state=state)
+    # A GPU adds samples to a ray in the order in which its threads come.
+    most = {"rtol": 0, "atol": 0 if jax.default_backend() == "cpu" else 2e-6}
     # The last place is a spare one, where padding is written to.
-    assert state.trans[:-1].tolist() == at_once.trans[:-1].tolist()
-    assert state.gathered[:-1].tolist() == at_once.gathered[:-1].tolist()
+    np.testing.assert_allclose(state.trans[:-1], at_once.trans[:-1], **most)
+    np.testing.assert_allclose(state.gathered[:-1], at_once.gathered[:-1], **most)
     assert state.counters.tolist() == at_once.counters.tolist()
 
 

@@ -1,0 +1,28 @@
+"""Memory that was freed goes back to the system, so that what is planned next starts from nothing.
+
+The C library keeps what is freed in the middle of its heaps. Arrays of the next step have other sizes and
+do not fit there: dense conversions of 130^3 voxels grew to 278 MB in a step that was planned with 271 and
+took 187 by itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["give_back_freed"]
+
+
+@lru_cache(maxsize=1)
+def _trim() -> Any:
+    """`malloc_trim` of glibc; None where the C library is another one."""
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+
+
+def give_back_freed() -> None:
+    """Give back to the system what this process has freed; to be called between steps that take much."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
