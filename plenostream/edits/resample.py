@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise, product
 from types import EllipsisType
 from typing import Any
 
@@ -24,7 +26,10 @@ __all__ = ["resample"]
 
 _MOST_PARTS = 4
 _WIDEST = 34
-"""Voxels an axis of a box that is made at a time."""
+"""Voxels an axis of the largest box that is asked for."""
+_MOST_POINTS = 68
+"""Points an axis of a portion of it that is made at a time: twice a brick of 32, and of a brick of 16
+with three or four parts a voxel still the whole."""
 
 
 def resample(
@@ -122,13 +127,28 @@ class _Sampling:
         )
         return VoxelBox((x0, y0, z0), (x1, y1, z1))
 
+    def portions(self, box: VoxelBox) -> Iterator[VoxelBox]:
+        """A box in portions of `_MOST_POINTS` points an axis at most."""
+        cuts = []
+        for a, b, n in zip(box.lower, box.upper, self.parts, strict=True):
+            cuts.append(_even_cuts(a, b, min(_MOST_POINTS // n, _WIDEST)))
+        for x, y, z in product(*cuts):
+            yield VoxelBox((x[0], y[0], z[0]), (x[1], y[1], z[1]))
+
     def box_bytes(self, columns: int) -> int:
-        """Memory that making the largest box takes."""
-        points = math.prod(_WIDEST * n for n in self.parts)
-        old = math.prod(
-            min(_WIDEST * a // b + 3, a) for a, b in zip(self.old.size, self.new.size, strict=True)
-        )
-        return 4 * (1 + columns) * (2 * old + 4 * points)
+        """Memory that making the largest portion takes, and the box that it is a part of."""
+        widths = [min(_MOST_POINTS // n, _WIDEST) for n in self.parts]
+        points = math.prod(w * n for w, n in zip(widths, self.parts, strict=True))
+        sizes = zip(widths, self.old.size, self.new.size, strict=True)
+        old = math.prod(min(w * a // b + 3, a) for w, a, b in sizes)
+        return 4 * (1 + columns) * (2 * old + 4 * points + _WIDEST**3)
+
+
+def _even_cuts(first: int, after: int, most: int) -> list[tuple[int, int]]:
+    """The whole numbers [first, after) in parts of `most` at most, as alike as can be."""
+    n = -(-(after - first) // most)
+    ends = [first + (after - first) * i // n for i in range(n + 1)]
+    return list(pairwise(ends))
 
 
 class _Resampled:
@@ -144,11 +164,24 @@ class _Resampled:
             return None
         if max(box.shape) > _WIDEST:
             return ...
-        points = self._points(self._voxels.density(old), old, box)
-        return self._means(points) > 0
+        found = np.empty(box.shape, np.bool_)
+        for part in self._sampling.portions(box):
+            old = self._sampling.old_box(part)
+            points = self._points(self._voxels.density(old), old, part)
+            found[part.within(box)] = self._means(points) > 0
+        return found
 
     def values(self, box: VoxelBox) -> BoxValues:
         """See `BoxSource`."""
+        density = np.empty(box.shape, np.float32)
+        colours = np.empty((*box.shape, self._voxels.meta.sh_columns), np.float32)
+        for part in self._sampling.portions(box):
+            made, at = self._values(part), part.within(box)
+            density[at], colours[at] = made.density, made.colours
+        return BoxValues(density=density, colours=colours)
+
+    def _values(self, box: VoxelBox) -> BoxValues:
+        """`values` of a portion."""
         old = self._sampling.old_box(box)
         values = self._voxels.values(old)
         density = self._points(values.density, old, box)

@@ -22,7 +22,7 @@ def ramp(n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("factor", [0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0])
 def test_what_is_linear_stays_so(tmp_path: Path, factor: float) -> None:
-    n, m = 40, round(40 * factor)
+    n, m = 80, round(80 * factor)  # of a quarter, one box is made in two portions
     active = np.ones((n, 20, 20), np.bool_)
     density = np.broadcast_to(ramp(n)[:, None, None], active.shape)
     sh = np.full(3, 0.25)

@@ -90,6 +90,7 @@ def box_width(
     BudgetError : boxes of a brick do not fit the memory, or not even packing next to nothing does. What
         packing takes more than that is known once all voxels are gathered.
     """
+    width = widest_boxes(bricks, form, allowed_bytes=options.host_bytes, held_bytes=held_bytes)
     plan_memory(
         bricks,
         row_bytes=form.row_bytes,
@@ -100,7 +101,7 @@ def box_width(
         beside_bytes=0,
         widest=_WIDEST_COLUMN,
     )
-    return widest_boxes(bricks, form, allowed_bytes=options.host_bytes, held_bytes=held_bytes)
+    return width
 
 
 def make_scene(
