@@ -70,6 +70,7 @@ KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch, const Back *back)
                         (n_rows + PAGE_ROWS - 1) / PAGE_ROWS);
         put_brick(scene, pool, batch, i, &spread);
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* stores beside the cache keep no order of their own */
 }
 
 /* Hand over derivatives, see `HandOver`. */

@@ -74,25 +74,34 @@ INLINE void put_density(Pool *pool, int64_t at, double density)
         ((uint16_t *)pool->density)[at] = half_of((float)density);
 }
 
-/* Where the coefficients of a row go, and which comes to each lane: number n, a 0, where none does. */
+/* Where the coefficients of a row go, and which comes to each lane. */
 typedef struct {
     int lanes[3 * ROW_FUNCTIONS * MOST_VECTORS];
-    Ints sources[MOST_VECTORS];
+    Ints source[MOST_VECTORS]; /* number of the coefficient of each lane; 0 where there is none */
+    Ints there[MOST_VECTORS];  /* all bits where there is one */
+    Ints pair[MOST_VECTORS];   /* of two float16 that follow each other, the first; all lie in the row */
+    Ints shift[MOST_VECTORS];  /* bits, to the one of them that counts */
     int n;
 } Spread;
 
 static void spread_of(const Scene *scene, Spread *spread)
 {
-    int32_t sources[MOST_VECTORS * ROW_LANES];
+    int32_t source[MOST_VECTORS * ROW_LANES] = {0}, there[MOST_VECTORS * ROW_LANES] = {0};
     spread->n = 3 * scene->basis_dim;
-    for (int i = 0; i < MOST_VECTORS * ROW_LANES; i++) sources[i] = spread->n;
     for (int c = 0; c < 3; c++)
         for (int k = 0; k < scene->basis_dim; k++) {
             const int number = c * scene->basis_dim + k, lane = lane_of(k, c);
             spread->lanes[number] = lane;
-            sources[lane] = number;
+            source[lane] = number;
+            there[lane] = -1;
         }
-    memcpy(spread->sources, sources, sizeof sources);
+    memcpy(spread->source, source, sizeof source);
+    memcpy(spread->there, there, sizeof there);
+    for (int v = 0; v < MOST_VECTORS; v++) {
+        const Ints later = spread->source[v] > 0;
+        spread->pair[v] = spread->source[v] + later;
+        spread->shift[v] = later & 16;
+    }
 }
 
 INLINE void put_halves(uint16_t *row, Row values)
@@ -106,16 +115,13 @@ INLINE void put_halves(uint16_t *row, Row values)
 #endif
 }
 
-/* A row's coefficients, channel by channel, into their lanes: whole vectors of float32, which change with
-   every step where rows are trained. */
+/* A row's coefficients, channel by channel, into their lanes: those of float32, which change with every
+   step where rows are trained. */
 INLINE void put_floats(const Pool *pool, int64_t to, const float *floats, const Spread *spread)
 {
     const int width = pool->vectors * ROW_LANES;
-    float loose[3 * ROW_FUNCTIONS * MOST_VECTORS + 1];
-    memcpy(loose, floats, (size_t)spread->n * sizeof *floats);
-    loose[spread->n] = 0.0f;
     for (int v = 0; v < pool->vectors; v++) {
-        const Row values = (Row)gather(loose, spread->sources[v], sizeof *loose);
+        const Row values = (Row)((Ints)gather(floats, spread->source[v], sizeof *floats) & spread->there[v]);
         if (pool->wide)
             memcpy((float *)pool->rows + to * width + v * ROW_LANES, &values, sizeof values);
         else
@@ -123,18 +129,35 @@ INLINE void put_floats(const Pool *pool, int64_t to, const float *floats, const 
     }
 }
 
+typedef uint16_t Halves __attribute__((vector_size(2 * ROW_LANES)));
+
+/* Numbers of a row to where they are read much later: a pool is larger than any cache, and to write a whole
+   line it need not be read. `take_in` ends with a fence. */
+INLINE void put_beside_cache(const Pool *pool, int64_t at, Halves bits)
+{
+    Halves *to = (Halves *)((uint16_t *)pool->rows + at);
+#ifdef __clang__
+    __builtin_nontemporal_store(bits, to);
+#else
+    memcpy(to, &bits, sizeof bits);
+#endif
+}
+
 /* The same of float16. */
 INLINE void put_row(const Pool *pool, int64_t to, const uint16_t *halves, const Spread *spread)
 {
     const int width = pool->vectors * ROW_LANES;
-    if (pool->wide) {
-        float *row = (float *)pool->rows + to * width;
-        memset(row, 0, (size_t)width * sizeof *row);
-        for (int i = 0; i < spread->n; i++) row[spread->lanes[i]] = (float)((const _Float16 *)halves)[i];
-    } else {
-        uint16_t *row = (uint16_t *)pool->rows + to * width;
-        memset(row, 0, (size_t)width * sizeof *row);
-        for (int i = 0; i < spread->n; i++) row[spread->lanes[i]] = halves[i];
+    for (int v = 0; v < pool->vectors; v++) {
+        const Words pairs = gather(halves, spread->pair[v], sizeof *halves);
+        const Words words = (pairs >> (Words)spread->shift[v]) & (Words)(spread->there[v] & 0xFFFF);
+        const Halves bits = __builtin_convertvector(words, Halves);
+        if (pool->wide) {
+            typedef _Float16 Floats __attribute__((vector_size(2 * ROW_LANES)));
+            const Row values = __builtin_convertvector((Floats)bits, Row);
+            memcpy((float *)pool->rows + to * width + v * ROW_LANES, &values, sizeof values);
+        } else {
+            put_beside_cache(pool, to * width + v * ROW_LANES, bits);
+        }
     }
 }
 
