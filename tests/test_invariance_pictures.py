@@ -17,6 +17,7 @@ import pytest
 
 import plenostream as ps
 from plenostream.engine.session import Lot, Session
+from plenostream.plan import CameraView
 from plenostream.testing.checkpoints import CheckpointArrays
 from plenostream.testing.invariants import assert_same_picture, assert_sound
 from plenostream.testing.pictures import crop, open_renderer, rays_of
@@ -141,7 +142,7 @@ def test_leaving_out_tiles_that_see_nothing_changes_no_bit(
     options = {"background": (0.3, 0.7, 0.1), **FAR[name]}
     with open_renderer(scene, options=options, n_threads=1) as renderer:
         few = renderer.render(camera)
-        monkeypatch.setattr("plenostream.engine.picture._FEW_TILES", -1.0)
+        monkeypatch.setattr(CameraView, "tiles_seen", lambda view: np.ones(view.n_tiles, np.bool_))
         whole = renderer.render(camera)
     assert 0.01 < (whole.alpha > 0.0).mean() < 0.1
     assert drawn[0] < drawn[1] / 3
