@@ -77,9 +77,9 @@ class BrickReader:
         rank = np.cumsum(active.reshape(-1)).reshape(active.shape) - 1
         return rank[chosen & active]
 
-    def rows(self, brick: int, name: str) -> NDArray[Any]:
+    def rows(self, brick: int, name: str, *, checked: bool = True) -> NDArray[Any]:
         """All rows of a brick of "rows/density" or "rows/sh", see `BrickRows.rows`."""
-        return self._rows.rows(name, brick)
+        return self._rows.rows(name, brick, checked=checked)
 
     def check_all(self, tell: Progress) -> None:
         """Hold every brick against its digest, in order: before neighbours are asked for, whose

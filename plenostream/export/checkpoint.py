@@ -125,6 +125,9 @@ def _links(reader: BrickReader, group: _Group) -> NDArray[np.int32]:
 
 
 def _rows_of(name: str) -> _Values:
+    # Densities come first. They are read again with the coefficients, which take 13 times as much.
+    checked = name == "rows/sh"
+
     def read(reader: BrickReader, group: _Group) -> NDArray[Any]:
         links = _links(reader, group)
         spec = reader.store.specs[name]
@@ -135,7 +138,7 @@ def _rows_of(name: str) -> _Values:
             chosen[local] = active[local]
             if chosen.any():
                 there = links[place][chosen[local]] - group.row
-                rows[there] = reader.rows(brick, name)[chosen[active]]
+                rows[there] = reader.rows(brick, name, checked=checked)[chosen[active]]
         return rows
 
     return read

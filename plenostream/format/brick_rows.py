@@ -72,16 +72,18 @@ class BrickRows:
         bits = np.unpackbits(self._tables.mask[brick], bitorder="little", count=self.bricks.voxels)
         return bits.view(np.bool_).reshape((self.bricks.edge,) * 3)
 
-    def rows(self, name: str, brick: int) -> NDArray[Any]:
+    def rows(self, name: str, brick: int, *, checked: bool = True) -> NDArray[Any]:
         """All rows of a brick, of ``rows/density`` or ``rows/sh``.
 
-        The first time, both are held against the brick's digest.
+        The first time, both are held against the brick's digest; not `checked`: they are not, where whoever
+        asks will ask for the others, too.
 
         Raises
         ------
         BrickCorrupt : a chunk cannot be read, or the brick does not match its digest; named.
         """
-        self.check(brick)
+        if checked:
+            self.check(brick)
         return self._read(name, brick)
 
     def check(self, brick: int) -> None:

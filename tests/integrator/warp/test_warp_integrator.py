@@ -122,7 +122,7 @@ def test_warp_allocates_nothing_in_a_frame(scene: Path, monkeypatch: pytest.Monk
 def test_kernel_that_cannot_be_compiled_is_an_error_of_the_device(
     scene: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("plenostream.integrator.warp.programs.walk_kernel", fail)
