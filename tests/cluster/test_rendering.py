@@ -128,9 +128,12 @@ def test_pictures_that_are_not_wanted_any_more_stop(client: Any, scene: Path) ->
 
 def test_ctrl_c_ends_the_cluster_work(client: Any, scene: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "plenostream", "render", scene, tmp_path / "a.png", *SLOW]
+    # Whoever runs tests in the background has it ignored, and so would the program.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*command, "--scheduler", client.scheduler.address], stderr=subprocess.PIPE, text=True
     ) as process:
+        signal.signal(signal.SIGINT, before)
         seconds_until(lambda: n_busy(client) > 0)
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 130

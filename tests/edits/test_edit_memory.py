@@ -60,7 +60,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return density, np.broadcast_to(np.float32(0.5), (*density.shape, 27))
 
     path = tmp_path_factory.mktemp("scene") / "s.zarr"
-    ps.write_scene(path, ps.GridSpec(size=(2048,) * 3), block, basis_dim=9)
+    options = ps.ConvertOptions(levels=0)  # edits make them where there are some
+    ps.write_scene(path, ps.GridSpec(size=(2048,) * 3), block, options, basis_dim=9)
     return path
 
 
