@@ -56,11 +56,6 @@ static int take_row(const Pool *pool, const Back *back, int64_t number, float va
     return any;
 }
 
-INLINE uint32_t places_of_row(const Pool *pool)
-{
-    return (uint32_t)(ROW_LANES * (pool->wide ? 4 : 2) / PLACE_BYTES * pool->vectors);
-}
-
 /* The derivatives by the rows of brick number `i` of those that are asked for. */
 static void hand_over(const Scene *scene, const Pool *pool, const Back *back, const HandOver *out, int32_t i,
                       const Spread *spread)

@@ -180,6 +180,12 @@ static void put_live(const Scene *scene, uint8_t *live, const uint64_t *lines)
         }
 }
 
+/* What `place_of` counts from one row to the next. */
+INLINE uint32_t places_of_row(const Pool *pool)
+{
+    return (uint32_t)(ROW_LANES * (pool->wide ? 4 : 2) / PLACE_BYTES * pool->vectors);
+}
+
 /* The row that a brick's row `at` comes from. */
 INLINE int64_t source_of(const Batch *batch, int64_t at) { return batch->source ? batch->source[at] : at; }
 
@@ -202,7 +208,7 @@ static void put_changes(const Scene *scene, Pool *pool, const Batch *batch, int3
     const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
     const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
-    const uint32_t row_places = (uint32_t)(ROW_LANES * (pool->wide ? 4 : 2) / PLACE_BYTES * pool->vectors);
+    const uint32_t per_row = places_of_row(pool);
     const int edge = scene->edge;
     int64_t rank = 0;
     int any = 0;
@@ -211,7 +217,7 @@ static void put_changes(const Scene *scene, Pool *pool, const Batch *batch, int3
             const int voxel = 8 * byte + __builtin_ctz(bits);
             const int64_t from = source_of(batch, first + rank);
             if (from == EMPTY || voxel >= scene->voxels) continue;
-            const int64_t row = pool->place_of[base + voxel] / row_places;
+            const int64_t row = pool->place_of[base + voxel] / per_row;
             const float density = batch->density[from];
             put_density(pool, base + voxel, stored_density(density, scene->unit, pool->wide));
             put_floats(pool, row, (const float *)batch->sh + from * spread->n, spread);
