@@ -12,6 +12,7 @@ import click
 from plenostream.cli.parameters import Settings, quiet_option, record_options, take_record
 from plenostream.cli.progress import Progress
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
+from plenostream.errors import InvalidInput, shown
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 
@@ -123,17 +124,21 @@ def _run(
     options, stream = take_record(TrainOptions, flags), take_record(StreamOptions, flags)
     render = take_record(RenderOptions, flags)
     prepare_jax(stream.device_bytes)
-    from plenostream.files.atomic import atomic_file, checked_output, writing
+    from plenostream.files.atomic import atomic_file, writing
     from plenostream.process.stopping import stoppable
     from plenostream.train.trainer import Trainer
+    from plenostream.train.writing import check_outputs
 
     test, stats, sheet = (flags.pop(name) for name in ("test", "stats", "sheet"))
     camera_format = flags.pop("camera_format")
     asked = {name: flags.pop(name) for name in FILE_OPTIONS if name in flags}
     replace = options.overwrite or options.resume
-    for path, what in ((stats, "file of --stats"), (sheet, "picture")):
-        if path is not None:
-            checked_output(path, overwrite=replace, what=what)
+    if sheet is not None and Path(sheet).suffix.lower() != ".png":
+        raise InvalidInput(f"--sheet is {shown(sheet)}; expected a name that ends in .png")
+    read = (
+        {"camera file": cameras} if test is None else {"camera file": cameras, "--test file": test}
+    )
+    check_outputs({"file of --stats": stats, "picture": sheet}, scene, read, overwrite=replace)
     with ExitStack() as stack:
         progress = stack.enter_context(Progress(quiet=settings.quiet))
         trainer = Trainer(
@@ -162,7 +167,6 @@ def _run(
 def _views(path: str, asked: dict[str, Any], camera_format: str | None) -> Any:
     """The views of a data set; refuses those that are trained in device coordinates."""
     from plenostream.cameras import Asked, read_cameras, require_pictures
-    from plenostream.errors import InvalidInput
 
     said = {name: value for name, value in asked.items() if value is not None}
     read = read_cameras(path, Asked(**said), camera_format)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from plenostream.errors import StoreError, StoreNotFound
 from plenostream.field.grid import GridSpec
 from plenostream.files.atomic import atomic_file, writing
-from plenostream.files.paths import PathLike, local_path
+from plenostream.files.paths import PathLike, input_file, local_path
 from plenostream.train.budget import TrainBudget
 from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
@@ -113,37 +114,42 @@ class Checkpoint:
         BudgetError : its voxels do not fit.
         """
         try:
-            with np.load(place, allow_pickle=False) as file:
-                told = json.loads(str(file["told"]))
-                _require_same(told, identity, place)
-                size, radius, center = (tuple(values) for values in told["grid"])
-                places = np.empty(0, np.int64) if told["scene"] else file["places"]
-                budget.require(len(places), size)
-                rows = (
-                    None
-                    if told["scene"]
-                    else TrainedRows(
-                        density=file["density"],
-                        sh=file["sh"],
-                        density_square=file.get("density_square"),
-                        sh_square=file.get("sh_square"),
-                    )
-                )
-                layers = None
-                if "layers_texels" in file:
-                    layers = TrainedLayers(
-                        **{name: file[f"layers_{name}"] for name in _LAYERS},
-                        squares=file.get(f"layers_{_LAYER_SQUARES}"),
-                    )
-                exposures = file.get("exposures")
-        except FileNotFoundError as error:
-            raise StoreNotFound(
-                f"there is no training to go on with at {place}; train without --resume"
-            ) from error
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            input_file(place, what="training to go on with", error=StoreNotFound)
+        except StoreNotFound as error:
+            raise StoreNotFound(f"{error}; train without --resume") from None
+        try:
+            with place.open("rb") as file, zipfile.ZipFile(file):
+                file.seek(0)
+                with np.load(file, allow_pickle=False) as arrays:
+                    told = dict(json.loads(str(arrays["told"])))
+                    _require_same(told, identity, place)
+                    return cls._of(told, arrays, budget)
+        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"{place} is damaged ({error}); train without --resume") from error
+
+    @classmethod
+    def _of(
+        cls, told: dict[str, Any], arrays: Mapping[str, Any], budget: TrainBudget
+    ) -> Checkpoint:
+        """What a file tells; only what fits the budget is read."""
+        size, radius, center = (tuple(values) for values in told["grid"])
+        places = np.empty(0, np.int64) if told["scene"] else arrays["places"]
+        budget.require(len(places), size)
+        rows = layers = None
+        if not told["scene"]:
+            rows = TrainedRows(
+                density=arrays["density"],
+                sh=arrays["sh"],
+                density_square=arrays.get("density_square"),
+                sh_square=arrays.get("sh_square"),
+            )
+        if "layers_texels" in arrays:
+            layers = TrainedLayers(
+                **{name: arrays[f"layers_{name}"] for name in _LAYERS},
+                squares=arrays.get(f"layers_{_LAYER_SQUARES}"),
+            )
         return cls(
-            identity=identity,
+            identity=told["identity"],
             length=told["length"],
             scene=told["scene"],
             stage=told["stage"],
@@ -155,7 +161,7 @@ class Checkpoint:
             places=places,
             rows=rows,
             layers=layers,
-            exposures=exposures,
+            exposures=arrays.get("exposures"),
         )
 
 

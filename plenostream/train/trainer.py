@@ -40,7 +40,7 @@ from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
 from plenostream.train.starting import started
 from plenostream.train.state import TrainState, Views, grown, new_state, pruned, resized
-from plenostream.train.writing import write_rows
+from plenostream.train.writing import check_outputs, local_scene, write_rows
 
 __all__ = ["Trainer"]
 
@@ -99,8 +99,9 @@ class Trainer:
         Raises
         ------
         InvalidInput : a view without a photograph, or with one that cannot be read; options that do not
-            go together. StoreExists, StoreError : the scene cannot be written there. BudgetError : the
-            photographs, and the voxels that training begins with, do not fit the memory allowed.
+            go together. StoreExists, StoreError, OutputError : the scene, the sheet or the file beside it
+            cannot be written there. BudgetError : the photographs, and the voxels that training begins
+            with, do not fit the memory allowed.
         """
         self._options = options or TrainOptions()
         self._render, self._stream = render or RenderOptions(), stream or StreamOptions()
@@ -122,6 +123,7 @@ class Trainer:
                 n_voxels, grid_size = store.meta.n_voxels, self._volume.size
                 own_layers = store.meta.background
         self._refuse()
+        local_scene(target)
         # The scene is ours once it was written, or where a training of ours is resumed.
         self._replace = self._options.overwrite or self._options.resume
         FolderStaging(target, overwrite=self._replace)
@@ -131,6 +133,15 @@ class Trainer:
                 f"{sheet} is to show views that are held back, and there are none; name some (held), or "
                 "leave the sheet out"
             )
+        read = {
+            f"photograph {view.name}": view.picture for view in views if view.picture is not None
+        }
+        check_outputs(
+            {"file of a training to go on with": checkpoint_place(target), "picture": sheet},
+            target,
+            read,
+            overwrite=True,
+        )
         sizes = [kept_pixels(some) for some in (learnt, back)]
         pixel_bytes = _PIXEL if sheet is None else _SHEET_PIXEL
         budget = TrainBudget(

@@ -1,11 +1,18 @@
-"""A scene of the rows that are trained."""
+"""A scene of the rows that are trained, and what may lie beside it."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.files.paths import PathLike
+from plenostream.errors import InvalidInput, OutputError, printable
+from plenostream.files.atomic import checked_output, writing
+from plenostream.files.durable import try_folder
+from plenostream.files.paths import PathLike, apart_from, local_path, url_of, without_secrets
 from plenostream.format.digests import digest_of
 from plenostream.format.extras import BackgroundMeta
 from plenostream.format.layout import background_specs
@@ -21,10 +28,57 @@ from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import ABSENT, VoxelSet
 
-__all__ = ["write_rows"]
+__all__ = ["check_outputs", "local_scene", "write_rows"]
 
 _CODEC: Codec = "zstd"
 _MOST = np.float32(np.finfo(np.float16).max)
+
+
+def local_scene(target: PathLike) -> Path:
+    """Where the scene of a training will be; raises InvalidInput for a URL, or no path."""
+    url = url_of(target) if isinstance(target, str | os.PathLike) else None
+    if url is not None:
+        raise InvalidInput(
+            f"{printable(without_secrets(url))} is a URL, and training writes its scene to a folder of this "
+            "machine, again and again; name one, and copy the scene in the end"
+        )
+    return Path(os.path.realpath(local_path(target, what="scene")))
+
+
+def check_outputs(
+    outputs: Mapping[str, PathLike | None],
+    target: PathLike,
+    inputs: Mapping[str, PathLike],
+    *,
+    overwrite: bool,
+) -> None:
+    """Find out, before anything is learnt, whether files can be written when a training is over.
+
+    Parameters
+    ----------
+    outputs : by what each is; None: not asked for
+    target : the scene that is trained, in which nothing else may lie
+    inputs : what is read, by what it is
+
+    Raises
+    ------
+    InvalidInput, OutputError : as `checked_output`; a file would take the place of another, or lie in the
+        scene; what the system says.
+    """
+    scene, taken = local_scene(target), dict(inputs)
+    for what, path in outputs.items():
+        if path is None:
+            continue
+        real = checked_output(path, overwrite=overwrite, what=what)
+        if scene in (real, *real.parents):
+            raise OutputError(
+                f"{printable(os.fspath(path))} would lie in the scene that is trained; name another place for "
+                f"the {what}"
+            )
+        apart_from([path], taken)
+        with writing(path):
+            try_folder(real.parent)
+        taken[what] = path
 
 
 def write_rows(
