@@ -113,7 +113,8 @@ class TrainOptions:
         Number(
             least=SMALL,
             most=1e6,
-            help="Rate of densities at the beginning, in a grid of 256 voxels; in proportion in others.",
+            help="Rate of densities at the beginning, in a grid of 256 voxels of a volume of radius 1; in "
+            "proportion to voxels a world unit in others.",
         ),
     ] = 30.0
     lr_sigma_final: Annotated[
@@ -198,8 +199,12 @@ class TrainOptions:
     ] = 1e-2
     init_sigma: Annotated[
         float,
-        Number(least=0, most=LARGE, unit="per world unit", help="Density that all begins with."),
-    ] = 0.5
+        Number(
+            least=0, most=LARGE,
+            help="Density that all begins with, per world unit in a volume of radius 1; in inverse "
+            "proportion in others.",
+        ),
+    ] = 0.5  # fmt: skip
     min_weight: Annotated[
         float,
         Number(

@@ -28,7 +28,7 @@ from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["Checkpoint", "checkpoint_place"]
 
-_VERSION = 2
+_VERSION = 3
 _ROWS = ("density", "sh")
 _LAYERS, _LAYER_SQUARES = ("links", "texels", "seen"), "squares"
 _SQUARES = ("density_square", "sh_square")

@@ -21,6 +21,7 @@ from plenostream.train.report import Reading, time_text
 from plenostream.train.schedule import Course
 from plenostream.train.starting import contents_of, started
 from plenostream.train.state import TrainState
+from plenostream.train.unit import TrainingUnit
 
 __all__ = ["Resuming"]
 
@@ -37,6 +38,7 @@ class Resuming:
     """Its scene."""
     options: TrainOptions
     photographs: Photographs
+    unit: TrainingUnit
     render: RenderOptions
     start: PathLike | None
     keep_voxels: bool
@@ -76,7 +78,7 @@ class Resuming:
                     f"{self.target} is not the scene that its training ended with any more; train from it "
                     "as it is (--start)"
                 )
-            state = started(self.target, budget, squares=budget.squares)
+            state = started(self.target, budget, self.unit, squares=budget.squares)
         else:
             voxel_set = found.voxel_set()
             state = TrainState(voxel_set=voxel_set, rows=found.rows, layers=found.layers)

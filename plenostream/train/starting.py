@@ -15,6 +15,7 @@ from plenostream.train.budget import TrainBudget
 from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
 from plenostream.train.state import BRICK_SIZE, TrainState
+from plenostream.train.unit import TrainingUnit
 from plenostream.train.voxel_set import VoxelSet
 
 __all__ = ["contents_of", "started"]
@@ -29,8 +30,10 @@ def contents_of(scene: PathLike) -> str:
         return store.meta.tables_digest + (background.digest if background else "")
 
 
-def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainState:
-    """The state that a scene is.
+def started(
+    scene: PathLike, budget: TrainBudget, unit: TrainingUnit, *, squares: bool
+) -> TrainState:
+    """The state that a scene is, in the unit of training.
 
     Raises
     ------
@@ -48,10 +51,11 @@ def started(scene: PathLike, budget: TrainBudget, *, squares: bool) -> TrainStat
         layers = None
         if meta.background is not None and meta.background.n_rows:
             layers = TrainedLayers.of_scene(store, squares=squares)
+            unit.densities(layers.texels[..., 3])
     active = np.zeros(meta.grid.size, np.bool_)
     active.reshape(-1)[places] = True
-    voxel_set = VoxelSet.of(active, meta.grid, BRICK_SIZE)
-    rows = TrainedRows.new(density, sh, squares=squares)
+    voxel_set = VoxelSet.of(active, unit.volume(meta.grid), BRICK_SIZE)
+    rows = TrainedRows.new(unit.densities(density), sh, squares=squares)
     return TrainState(voxel_set=voxel_set, rows=rows, layers=layers)
 
 

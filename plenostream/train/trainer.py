@@ -40,6 +40,7 @@ from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
 from plenostream.train.starting import started
 from plenostream.train.state import TrainState, Views, grown, new_state, pruned, resized
+from plenostream.train.unit import TrainingUnit
 from plenostream.train.writing import check_outputs, local_scene, write_rows
 
 __all__ = ["Trainer"]
@@ -122,12 +123,15 @@ class Trainer:
                 self._volume, columns = store.meta.grid, store.meta.sh_columns
                 n_voxels, grid_size = store.meta.n_voxels, self._volume.size
                 own_layers = store.meta.background
+        self._unit = TrainingUnit.of(self._volume)
+        self._volume = self._unit.volume(self._volume)
+        self._render = self._unit.options(self._render)
         self._refuse()
         local_scene(target)
         # The scene is ours once it was written, or where a training of ours is resumed.
         self._replace = self._options.overwrite or self._options.resume
         FolderStaging(target, overwrite=self._replace)
-        learnt, back = _divided(views, held, self._options.held)
+        learnt, back = map(self._unit.views, _divided(views, held, self._options.held))
         if sheet is not None and not back:
             raise InvalidInput(
                 f"{sheet} is to show views that are held back, and there are none; name some (held), or "
@@ -161,6 +165,7 @@ class Trainer:
             target=target,
             options=self._options,
             photographs=self._photographs,
+            unit=self._unit,
             render=self._render,
             start=start,
             keep_voxels=keep_voxels,
@@ -253,7 +258,7 @@ class Trainer:
             self._budget.require(grid.size[0] ** 3, grid.size)
             state = new_state(grid, options)
         else:
-            state = started(self._start, self._budget, squares=self._budget.squares)
+            state = started(self._start, self._budget, self._unit, squares=self._budget.squares)
             if not self._keep_voxels:
                 resized(state, self._grid(options.size), options)
         state.exposures = self._resuming.exposures(None)
@@ -325,6 +330,7 @@ class Trainer:
             self._target,
             voxel_set,
             state.rows,
+            self._unit,
             name=f"{len(self._photographs)} photographs",
             host_memory=spare,
             overwrite=self._replace,

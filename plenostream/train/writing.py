@@ -26,6 +26,7 @@ from plenostream.options import Codec, ConvertOptions
 from plenostream.results import Progress
 from plenostream.train.layers import TrainedLayers
 from plenostream.train.rows import TrainedRows
+from plenostream.train.unit import TrainingUnit
 from plenostream.train.voxel_set import ABSENT, VoxelSet
 
 __all__ = ["check_outputs", "local_scene", "write_rows"]
@@ -85,6 +86,7 @@ def write_rows(
     target: PathLike,
     voxel_set: VoxelSet,
     rows: TrainedRows,
+    unit: TrainingUnit,
     *,
     name: str,
     host_memory: int,
@@ -100,6 +102,7 @@ def write_rows(
     background, arrays = None, []
     if layers is not None:
         links, texels = layers.kept()
+        unit.world_densities(texels[..., 3])
         arrays = [links, texels]
         background = BackgroundMeta(
             height=links.shape[1],
@@ -114,7 +117,7 @@ def write_rows(
             for chunk in range(spec.n_chunks):
                 part = values[chunk * spec.chunk_shape[0] :][: spec.chunk_shape[0]]
                 work.scene.put(spec.chunk_key(chunk), encode_chunk(spec, part, codec=_CODEC))
-        return _RowBoxes(voxel_set, rows)
+        return _RowBoxes(voxel_set, rows, unit)
 
     source = DescribedSource(
         name=name,
@@ -126,14 +129,14 @@ def write_rows(
     options = ConvertOptions(
         dtype="float16", codec=_CODEC, levels=0, host_memory=host_memory, overwrite=overwrite
     )
-    return make_scene(target, voxel_set.grid, source, options, progress=progress)
+    return make_scene(target, unit.world_volume(voxel_set.grid), source, options, progress=progress)
 
 
 class _RowBoxes:
     """A `BoxSource`: boxes of the voxels that have rows."""
 
-    def __init__(self, voxel_set: VoxelSet, rows: TrainedRows) -> None:
-        self._rows = rows
+    def __init__(self, voxel_set: VoxelSet, rows: TrainedRows, unit: TrainingUnit) -> None:
+        self._rows, self._unit = rows, unit
         self._row_at = np.full(voxel_set.grid.size, ABSENT, np.int32)
         self._row_at.reshape(-1)[voxel_set.places] = np.arange(voxel_set.n_voxels, dtype=np.int32)
 
@@ -151,6 +154,7 @@ class _RowBoxes:
         density = np.zeros(found.shape, np.float32)
         colours = np.zeros((*found.shape, self._rows.columns), np.float32)
         # One number that ran away is not to cost the whole training.
-        density[there] = np.clip(self._rows.density[found[there]], -_MOST, _MOST)
+        trained = np.clip(self._rows.density[found[there]], -_MOST, _MOST)
+        density[there] = self._unit.world_densities(trained)
         colours[there] = np.clip(self._rows.sh[found[there]], -_MOST, _MOST)
         return BoxValues(density=density, colours=colours, given=there)

@@ -23,6 +23,7 @@ from plenostream.train.budget import TrainBudget
 from plenostream.train.report import Reading, TrainReport, time_text
 from plenostream.train.starting import started
 from plenostream.train.trainer import Trainer
+from plenostream.train.unit import TrainingUnit
 
 __all__ = ["measure_training", "training_rows", "write_curve"]
 
@@ -76,7 +77,7 @@ def _without_colours(place: str, target: Path) -> Path:
     budget = TrainBudget(
         allowed_bytes=1 << 40, photographs_bytes=0, batch_bytes=0, columns=columns, squares=False
     )
-    state = started(place, budget, squares=False)
+    state = started(place, budget, TrainingUnit(1.0), squares=False)
     density = np.zeros(state.voxel_set.grid.size, np.float32)
     density.reshape(-1)[state.voxel_set.places] = state.rows.density
 
