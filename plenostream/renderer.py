@@ -17,7 +17,7 @@ from plenostream.engine.projection import ChosenNdc, choose_ndc
 from plenostream.engine.ray_picture import picture_job
 from plenostream.engine.rays import RaysJob
 from plenostream.engine.scene_sessions import SceneSessions
-from plenostream.errors import InvalidInput, PlenostreamError, shown
+from plenostream.errors import InvalidInput, PlenostreamError
 from plenostream.field.precision import ChosenPrecision
 from plenostream.format.opening import open_level
 from plenostream.integrator.backends import ChosenBackend
@@ -27,7 +27,7 @@ from plenostream.process.closing import Closing
 from plenostream.process.forks import Owner
 from plenostream.process.turns import Turns
 from plenostream.results import Cancel, FrameStats, PoolUse, Progress, RayResult, RenderResult
-from plenostream.rules import real_rows
+from plenostream.rules import real_rows, require_kind
 from plenostream.scene import Scene
 
 __all__ = ["Renderer", "checked_rays"]
@@ -74,11 +74,11 @@ class Renderer(Closing):
         DeviceError : there is no such device, or JAX was used before this process was forked.
         StoreError : the scene is closed.
         """
-        _require("scene", scene, Scene, "a Scene, such as open_scene(path) gives")
+        require_kind("scene", scene, Scene, "a Scene, such as open_scene(path) gives")
         self.options = RenderOptions() if options is None else options
         self.stream = StreamOptions() if stream is None else stream
-        _require("options", self.options, RenderOptions, "RenderOptions")
-        _require("stream", self.stream, StreamOptions, "StreamOptions")
+        require_kind("options", self.options, RenderOptions, "RenderOptions")
+        require_kind("stream", self.stream, StreamOptions, "StreamOptions")
         self._owner = Owner()
         self._turns = Turns(
             "this renderer",
@@ -168,7 +168,7 @@ class Renderer(Closing):
         BudgetError : it does not fit; the error names the smallest budget that works. Else as
         `render`.
         """
-        _require("camera", camera, Camera, "a Camera")
+        require_kind("camera", camera, Camera, "a Camera")
         with self._turn():
             return picture_job(self._sessions, camera, self._levels).plan()
 
@@ -191,7 +191,7 @@ class Renderer(Closing):
         with it (in a signal handler). RenderCancelled : `cancel` said so; bricks that are in the
         pool stay there, and the next picture is drawn as ever. StoreError : the scene is closed.
         """
-        _require("camera", camera, Camera, "a Camera")
+        require_kind("camera", camera, Camera, "a Camera")
         with self._turn(), overseen(cancel, progress, self._interrupt) as oversight:
             began = time.perf_counter()
             job = picture_job(self._sessions, camera, self._levels)
@@ -243,11 +243,6 @@ class Renderer(Closing):
         found = aovs.of_pixels(values[:, None, 5:])
         stats.seconds = time.perf_counter() - began
         return RayResult(rgb=rgb, alpha=alpha, depth=depth, **found, stats=stats)
-
-
-def _require(name: str, value: object, kind: type, said: str) -> None:
-    if not isinstance(value, kind):
-        raise InvalidInput(f"{name} is {shown(value)}; expected {said}")
 
 
 def _cut(

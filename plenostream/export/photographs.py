@@ -105,7 +105,7 @@ def _decoded(place: Path) -> Picture:
     except (OSError, cv2.error) as error:
         raise InvalidInput(f"{place} cannot be read as a picture: {error}") from error
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
-        raise InvalidInput(f"{place} is no PNG, JPEG or WebP picture of 8 or 16 bits")
+        raise InvalidInput(f"{place} is damaged, or no PNG, JPEG or WebP picture of 8 or 16 bits")
     most = 255 if pixels.dtype == np.uint8 else 65_535
     values: Picture = np.asarray(pixels, np.float32) / np.float32(most)
     # OpenCV has blue first.

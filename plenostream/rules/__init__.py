@@ -6,7 +6,7 @@ line reads its flags and writes its help with it.
 
 from __future__ import annotations
 
-from plenostream.rules.base import Rule, check_record, described, rules_of
+from plenostream.rules.base import Rule, check_record, described, require_kind, rules_of
 from plenostream.rules.boxes import Box, Steps
 from plenostream.rules.colours import Colour
 from plenostream.rules.numbers import (
@@ -56,5 +56,6 @@ __all__ = [
     "parse_view_numbers",
     "real_array",
     "real_rows",
+    "require_kind",
     "rules_of",
 ]

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 
 from plenostream.errors import InvalidInput, shown
 
-__all__ = ["Rule", "check_record", "described", "rules_of"]
+__all__ = ["Rule", "check_record", "described", "require_kind", "rules_of"]
 
 _Record = TypeVar("_Record")
 
@@ -82,3 +82,9 @@ def check_record(record: object) -> None:
     kind: type[Any] = type(record)
     for name, rule in rules_of(kind).items():  # type: ignore[arg-type]
         object.__setattr__(record, name, rule.check(name, getattr(record, name)))
+
+
+def require_kind(name: str, value: object, kind: type[Any], said: str) -> None:
+    """Refuse an argument `name` that is of no such kind: InvalidInput, which says what was expected."""
+    if not isinstance(value, kind):
+        raise InvalidInput(f"{name} is {shown(value)}; expected {said}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -16,9 +16,10 @@ from plenostream.export.frame_sizes import found_size, holds_levels
 from plenostream.export.photographs import read_cut_out
 from plenostream.field.tiles import TILE, TILE_RAYS
 from plenostream.results import Progress
+from plenostream.rules import require_kind
 from plenostream.train.tiles import RayTiles, camera_tiles
 
-__all__ = ["Batch", "Photographs", "kept_pixels"]
+__all__ = ["Batch", "Photographs", "checked_views", "kept_pixels"]
 
 _LEVELS = 255
 """Of 8 bits: what most photographs hold."""
@@ -183,6 +184,16 @@ class Photographs:
             width=-(-(camera.width - left) // spacing),
             height=-(-(camera.height - top) // spacing),
         )
+
+
+def checked_views(name: str, views: Iterable[PicturedCamera]) -> list[PicturedCamera]:
+    """Views that were given as the argument `name`; raises InvalidInput for anything else."""
+    require_kind(name, views, Iterable, "cameras with photographs, such as load_pictured gives")
+    found = list(views)
+    for number, view in enumerate(found):
+        what = "a PicturedCamera, such as load_pictured gives"
+        require_kind(f"{name}[{number}]", view, PicturedCamera, what)
+    return found
 
 
 def kept_pixels(views: Sequence[PicturedCamera]) -> tuple[int, int]:

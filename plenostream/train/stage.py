@@ -50,8 +50,8 @@ class Stage(Closing):
         self._density_factor = 0.0 if colours_only else 1.0
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
         n_threads = stream.n_threads or len(os.sched_getaffinity(0))
-        self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
         self.walk = Walk(voxel_set, rows, render, stream, differentiate=True)
+        self._work = row_work(rows, voxel_set.beyond, n_threads=n_threads)
 
     def close(self) -> None:
         """Give back the device and the threads."""

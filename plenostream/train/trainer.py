@@ -28,12 +28,13 @@ from plenostream.format.folder_staging import FolderStaging
 from plenostream.format.opening import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
+from plenostream.rules import require_kind
 from plenostream.train.budget import TrainBudget
 from plenostream.train.checkpoint import checkpoint_place
 from plenostream.train.held import HeldViews
 from plenostream.train.layers import TrainedLayers, layers_bytes
 from plenostream.train.pace import Pace
-from plenostream.train.photographs import Photographs, kept_pixels
+from plenostream.train.photographs import Photographs, checked_views, kept_pixels
 from plenostream.train.report import Exposure, Told, TrainReport
 from plenostream.train.resuming import Resuming
 from plenostream.train.schedule import Course, stages_of
@@ -99,13 +100,20 @@ class Trainer:
 
         Raises
         ------
-        InvalidInput : a view without a photograph, or with one that cannot be read; options that do not
-            go together. StoreExists, StoreError, OutputError : the scene, the sheet or the file beside it
-            cannot be written there. BudgetError : the photographs, and the voxels that training begins
-            with, do not fit the memory allowed.
+        InvalidInput : an argument of another type; a view without a photograph, or with one that cannot be
+            read; options that do not go together. StoreExists, StoreError, OutputError : the scene, the
+            sheet or the file beside it cannot be written there.
+            BudgetError : the photographs, and the voxels that training begins with, do not fit the
+            memory allowed.
         """
-        self._options = options or TrainOptions()
-        self._render, self._stream = render or RenderOptions(), stream or StreamOptions()
+        self._options = TrainOptions() if options is None else options
+        self._render = RenderOptions() if render is None else render
+        self._stream = StreamOptions() if stream is None else stream
+        require_kind("options", self._options, TrainOptions, "TrainOptions")
+        require_kind("render", self._render, RenderOptions, "RenderOptions")
+        require_kind("stream", self._stream, StreamOptions, "StreamOptions")
+        views = checked_views("views", views)
+        held = None if held is None else checked_views("held", held)
         self._target, self._start, self._sheet = target, start, sheet
         self._keep_voxels, self._colours_only = keep_voxels, colours_only
         self._told: Told = told or (lambda reading: None)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.engine.session import sample_rule
+from plenostream.errors import BudgetError
 from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
@@ -30,6 +31,7 @@ from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import PAIRS_AT_ONCE
 from plenostream.plan.budget import DeviceNeeds, divide_device
 from plenostream.process.closing import Closing
+from plenostream.rules.bytesize import format_bytes, format_least_bytes
 from plenostream.stream.residency import EMPTY, Residency
 from plenostream.stream.supply import pages_of
 from plenostream.train.rows import TrainedRows
@@ -134,7 +136,10 @@ class Walk(Closing):
             tile_step=step // costs.n_parts,
             part_bytes=costs.part_bytes,
         )
-        division = divide_device(needs, integrator.allowed_bytes)
+        try:
+            division = divide_device(needs, integrator.allowed_bytes)
+        except BudgetError as error:
+            raise _too_small(error) from None
         items = {
             "pool: bricks": division.n_slots * costs.slot_bytes,
             "pool: colour rows": division.n_pages * costs.page_bytes,
@@ -351,6 +356,19 @@ class Walk(Closing):
 
 def _parts(n: int, most: int) -> list[slice]:
     return [slice(first, min(first + most, n)) for first in range(0, n, most)]
+
+
+def _too_small(error: BudgetError) -> BudgetError:
+    """The same in words of training, which draws no picture that could be smaller."""
+    smallest = error.smallest_bytes
+    return BudgetError(
+        f"the device memory allowed, {format_bytes(error.allowed_bytes)}, is too small: training needs at least "
+        f"{format_least_bytes(smallest)}, for {TILES_AT_ONCE} tiles of rays and its largest brick. Allow that "
+        "much (device_memory), or use fewer threads (n_threads, --threads)",
+        planned_bytes=error.planned_bytes,
+        allowed_bytes=error.allowed_bytes,
+        smallest_bytes=smallest,
+    )
 
 
 def _no_tiles() -> RayTiles:

@@ -52,3 +52,24 @@ def test_scene_is_trained_and_then_refined(
         assert (
             0 < second.meta.n_voxels <= first.meta.n_voxels
         )  # what turned invisible is not stored
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--stats", "{}/none/a.json"], "there is no folder"),
+        (["--stats", "{}/a.png", "--sheet", "{}/a.png"], "over the file of --stats"),
+        (["--sheet", "{}/a.jpg"], "ends in .png"),
+    ],
+)
+def test_outputs_that_cannot_be_are_refused_before_training(
+    photographs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    said: str,
+) -> None:
+    named = [flag.format(tmp_path) for flag in flags]
+    assert main(["train", str(photographs), str(tmp_path / "a.zarr"), *named, *QUICK]) in (1, 2)
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -15,7 +15,14 @@ import pytest
 
 import plenostream as ps
 from plenostream.cameras import PicturedCamera
-from plenostream.errors import BudgetError, DeviceError, InvalidInput, StoreError, StoreExists
+from plenostream.errors import (
+    BudgetError,
+    DeviceError,
+    InvalidInput,
+    OutputError,
+    StoreError,
+    StoreExists,
+)
 from plenostream.export.photographs import read_picture
 from plenostream.format.opening import open_store
 from plenostream.integrator.native.integrator import NativeIntegrator
@@ -284,3 +291,50 @@ def test_training_that_cannot_be_is_refused_by_name(
     Trainer(toy_views, place, QUICK).run(stop=lambda: next(asked))
     with pytest.raises(StoreError, match=r"other options or photographs \(seed\)"):
         train(toy_views, place, replace(QUICK, resume=True, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [
+        ({"views": "t.json"}, r"views\[0\] is 't'; expected a PicturedCamera"),
+        ({"views": 3}, "views is 3"),
+        ({"held": [None]}, r"held\[0\] is None"),
+        ({"options": {"size": 32}}, "expected TrainOptions"),
+        ({"render": {}}, "expected RenderOptions"),
+        ({"stream": {}}, "expected StreamOptions"),
+        ({"target": "s3://user:secret@bucket/a.zarr"}, "s3://bucket/a.zarr is a URL, and training"),
+    ],
+)
+def test_argument_of_another_kind_is_refused_by_name(
+    toy_views: Views, tmp_path: Path, argument: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        Trainer(**({"views": toy_views, "target": tmp_path / "a.zarr"} | argument))
+    assert not list(tmp_path.iterdir())
+
+
+def test_outputs_are_tried_before_anything_is_learnt(toy_views: Views, tmp_path: Path) -> None:
+    place = tmp_path / "a.zarr"
+    photograph = toy_views[3].picture
+    assert photograph is not None
+    for sheet in (place, place / "a.png", tmp_path / "none" / "a.png", photograph, tmp_path):
+        with pytest.raises(OutputError):
+            Trainer(toy_views, place, QUICK, sheet=sheet)
+    checkpoint_place(place).mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        Trainer(toy_views, place, QUICK)
+    assert photograph.stat().st_size > 0
+    assert list(tmp_path.iterdir()) == [checkpoint_place(place)]
+
+
+def test_file_that_holds_no_training_is_refused(toy_views: Views, tmp_path: Path) -> None:
+    trainer = Trainer(toy_views, tmp_path / "a.zarr", replace(QUICK, resume=True))
+    place = checkpoint_place(tmp_path / "a.zarr")
+    for arrays in (None, {}, {"told": np.array("[1]")}, {"told": np.array('{"version": 3}')}):
+        with place.open("wb") as file:
+            if arrays is None:
+                np.save(file, np.zeros(3))
+            else:
+                np.savez(file, **arrays)
+        with pytest.raises(StoreError, match="train without --resume"):
+            trainer.run()
