@@ -37,8 +37,9 @@ def started(
 
     Raises
     ------
-    InvalidInput : it has a learned basis or device coordinates, which are not trained. BudgetError : its
-        voxels do not fit. StoreNotFound, StoreFormat, BrickCorrupt : it cannot be read.
+    InvalidInput : it has a learned basis or device coordinates, or coefficients beyond float16, which are
+        not trained. BudgetError : its voxels do not fit. StoreNotFound, StoreFormat, BrickCorrupt : it
+        cannot be read.
     """
     with open_store(scene) as store:
         meta = store.meta
@@ -48,6 +49,7 @@ def started(
         density = np.empty(len(places), np.float32)
         sh = np.empty((len(places), meta.sh_columns), np.float32)
         _read(store, first, density, sh)
+        _refuse_beyond_float16(sh)
         layers = None
         if meta.background is not None and meta.background.n_rows:
             layers = TrainedLayers.of_scene(store, squares=squares)
@@ -66,6 +68,17 @@ def _refuse(meta: SceneMeta) -> None:
     ):
         if there is not None:
             raise InvalidInput(f"the scene has {what}, which cannot be trained yet")
+
+
+def _refuse_beyond_float16(sh: NDArray[np.float32]) -> None:
+    """Densities that float16 does not hold are opaque all the same; colours would be others."""
+    largest = max(-float(sh.min(initial=0.0)), float(sh.max(initial=0.0)))
+    most = float(np.finfo(np.float16).max)
+    if largest > most:
+        raise InvalidInput(
+            f"the scene has coefficients of up to {largest:.3g}, and what is trained is kept in float16, "
+            f"which ends at {most:g}; it cannot be trained"
+        )
 
 
 def _places(store: SceneStore) -> NDArray[np.int64]:

@@ -101,10 +101,9 @@ class Trainer:
         Raises
         ------
         InvalidInput : an argument of another type; a view without a photograph, or with one that cannot be
-            read; options that do not go together. StoreExists, StoreError, OutputError : the scene, the
-            sheet or the file beside it cannot be written there.
-            BudgetError : the photographs, and the voxels that training begins with, do not fit the
-            memory allowed.
+            read; options that do not go together. BudgetError : the photographs, and the voxels that
+            training begins with, do not fit the memory allowed. StoreExists, StoreError, OutputError : the
+            scene, the sheet or the file beside it cannot be written there.
         """
         self._options = TrainOptions() if options is None else options
         self._render = RenderOptions() if render is None else render

@@ -338,3 +338,18 @@ def test_file_that_holds_no_training_is_refused(toy_views: Views, tmp_path: Path
                 np.savez(file, **arrays)
         with pytest.raises(StoreError, match="train without --resume"):
             trainer.run()
+
+
+def test_scene_of_coefficients_that_float16_does_not_hold_is_refused(
+    toy_views: Views, tmp_path: Path
+) -> None:
+    glaring = tmp_path / "glaring.zarr"
+    size = (4, 4, 4)
+    ps.write_scene(
+        glaring,
+        ps.GridSpec(size=size),
+        lambda lower, upper: (np.ones(size, np.float32), np.full((*size, 3), 1e6, np.float32)),
+    )
+    with pytest.raises(InvalidInput, match="coefficients of up to .*e\\+06, .* in float16"):
+        train(toy_views, tmp_path / "a.zarr", start=glaring)
+    assert not (tmp_path / "a.zarr").exists()
