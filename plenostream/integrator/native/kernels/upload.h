@@ -10,20 +10,42 @@ enum {
     READ_BEYOND = 7, /* a channel's functions are read eight at a time */
 };
 
-/* Bricks on their way in, see `integrator.interface.Arrivals`. */
+/* Bricks on their way in, see `integrator.interface.Arrivals`. Run r holds the rows [run_start[r],
+   run_start[r + 1]) of all. */
 typedef struct {
-    const uint8_t *mask;      /* [b, mask_bytes] */
-    const float *density;     /* [n] per world unit */
-    const void *sh;           /* [n, 3 basis_dim] float16, or float32 where `sh_wide` */
-    const int64_t *row_start; /* [b + 1] */
-    const int32_t *slots;     /* [b] */
-    const int32_t *pages;     /* brick by brick */
-    const int64_t *page_start; /* [b]: first of the pages of each */
-    const int32_t *source;    /* [n]: which of the rows each is, EMPTY: that of the pool stays; or 0 */
-    int32_t n_bricks, mask_bytes, sh_wide;
-    int32_t renewed;          /* whether the bricks are in the pool */
-    int32_t claimed, spare;   /* bricks that a thread has taken on */
+    const uint8_t *mask;          /* [b, mask_bytes] */
+    const float *const *density;  /* [r] per world unit */
+    const void *const *sh;        /* [r] x [rows, 3 basis_dim] float16, or float32 where `sh_wide` */
+    const int64_t *run_start;     /* [r + 1] */
+    const int64_t *row_start;     /* [b + 1] */
+    const int32_t *slots;         /* [b] */
+    const int32_t *pages;         /* brick by brick */
+    const int64_t *page_start;    /* [b]: first of the pages of each */
+    const int32_t *source;        /* [n]: which row of the only run each is, EMPTY: that of the pool stays; or 0 */
+    int32_t n_bricks, n_runs, mask_bytes, sh_wide;
+    int32_t renewed;              /* whether the bricks are in the pool */
+    int32_t claimed;              /* bricks that a thread has taken on */
 } Batch;
+
+/* The run that a row lies in. */
+INLINE int32_t run_of(const Batch *batch, int64_t at)
+{
+    int32_t low = 0, high = batch->n_runs;
+    while (high - low > 1) {
+        const int32_t middle = low + (high - low) / 2;
+        if (batch->run_start[middle] <= at)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Where in its run a row lies. */
+INLINE int64_t place_in_run(const Batch *batch, int32_t run, int64_t at)
+{
+    return batch->source ? batch->source[at] : at - batch->run_start[run];
+}
 
 /* The nearest float16 of a float32, ties to even; what is beyond becomes infinite. */
 INLINE uint16_t half_of(float value)
@@ -125,9 +147,6 @@ INLINE void put_halves(uint16_t *row, Row values)
 #endif
 }
 
-/* The row that a brick's row `at` comes from. */
-INLINE int64_t source_of(const Batch *batch, int64_t at) { return batch->source ? batch->source[at] : at; }
-
 /* The densities of up to LANES rows. */
 typedef struct {
     float floats[LANES]; /* as the pool holds them: these, or `halves` */
@@ -135,13 +154,14 @@ typedef struct {
     uint32_t positive; /* bit i: whether the i-th is above 0 */
 } Densities;
 
-/* Those of the `n` rows from `at` on; those that stay in the pool are left out. */
-INLINE void densities_of(const Batch *batch, int64_t at, int64_t n, double unit, const int wide, Densities *out)
+/* Those of the `n` rows of a run from `at` on; those that stay in the pool are left out. */
+INLINE void densities_of(const Batch *batch, int32_t run, int64_t at, int64_t n, double unit, const int wide,
+                         Densities *out)
 {
     float as_stored[LANES] = {0};
     for (int i = 0; i < LANES && i < n; i++) {
-        const int64_t from = source_of(batch, at + i);
-        if (from != EMPTY) as_stored[i] = batch->density[from];
+        const int64_t from = place_in_run(batch, run, at + i);
+        if (from != EMPTY) as_stored[i] = batch->density[run][from];
     }
     for (int i = 0; i < LANES; i++) out->floats[i] = stored_density(as_stored[i], unit, wide);
     Reals values;
@@ -151,12 +171,46 @@ INLINE void densities_of(const Batch *batch, int64_t at, int64_t n, double unit,
     if (!wide) put_halves(out->halves, values);
 }
 
-INLINE void put_density(Pool *pool, int64_t at, const Densities *densities, int which)
+/* The rows of a brick, one after another. */
+typedef struct {
+    int64_t at, end; /* the next one; of its run */
+    int32_t run;
+    int which;       /* of `densities` */
+    Densities densities;
+} Cursor;
+
+INLINE Cursor rows_from(const Batch *batch, int64_t first)
+{
+    Cursor cursor;
+    cursor.at = first;
+    cursor.run = run_of(batch, first);
+    cursor.end = batch->run_start[cursor.run + 1];
+    cursor.which = LANES - 1;
+    return cursor;
+}
+
+/* The place in its run of the row that comes next, before `end`; its density is then `which`. */
+INLINE int64_t next_row(const Scene *scene, const Batch *batch, Cursor *cursor, int64_t end, const int wide)
+{
+    if (cursor->at == cursor->end) {
+        cursor->run++;
+        cursor->end = batch->run_start[cursor->run + 1];
+        cursor->which = LANES - 1;
+    }
+    if (++cursor->which == LANES) {
+        const int64_t last = cursor->end < end ? cursor->end : end;
+        cursor->which = 0;
+        densities_of(batch, cursor->run, cursor->at, last - cursor->at, scene->unit, wide, &cursor->densities);
+    }
+    return place_in_run(batch, cursor->run, cursor->at++);
+}
+
+INLINE void put_density(Pool *pool, int64_t at, const Cursor *from)
 {
     if (pool->wide)
-        ((float *)pool->density)[at] = densities->floats[which];
+        ((float *)pool->density)[at] = from->densities.floats[from->which];
     else
-        ((uint16_t *)pool->density)[at] = densities->halves[which];
+        ((uint16_t *)pool->density)[at] = from->densities.halves[from->which];
 }
 
 /* A row's coefficients, channel by channel, into their lanes: those of float32, which change with every
@@ -289,20 +343,18 @@ INLINE void put_changes(const Scene *scene, Pool *pool, const Batch *batch, int3
 {
     const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
-    const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
+    const int64_t first = batch->row_start[number], end = batch->row_start[number + 1];
     const uint32_t per_row = places_of_row(pool);
-    Densities densities;
-    int64_t rank = 0;
+    Cursor cursor = rows_from(batch, first);
     int any = 0;
     for (int byte = 0; byte < batch->mask_bytes; byte++)
-        for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
-            const int voxel = 8 * byte + __builtin_ctz(bits), which = (int)(rank % LANES);
-            if (which == 0) densities_of(batch, first + rank, n - rank, scene->unit, wide, &densities);
-            const int64_t from = source_of(batch, first + rank);
+        for (unsigned bits = mask[byte]; bits && cursor.at < end; bits &= bits - 1) {
+            const int voxel = 8 * byte + __builtin_ctz(bits);
+            const int64_t from = next_row(scene, batch, &cursor, end, wide);
             if (from == EMPTY || voxel >= scene->voxels) continue;
             const int64_t row = pool->place_of[base + voxel] / per_row;
-            put_density(pool, base + voxel, &densities, which);
-            put_floats(pool, row, (const float *)batch->sh + from * spread->n, spread);
+            put_density(pool, base + voxel, &cursor);
+            put_floats(pool, row, (const float *)batch->sh[cursor.run] + from * spread->n, spread);
             any = 1;
         }
     if (!any) return;
@@ -317,7 +369,7 @@ INLINE void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
     const int64_t slot = batch->slots[number], base = slot * scene->voxels;
     const int32_t *pages = batch->pages + batch->page_start[number];
     const uint8_t *mask = batch->mask + (int64_t)number * batch->mask_bytes;
-    const int64_t first = batch->row_start[number], n = batch->row_start[number + 1] - first;
+    const int64_t first = batch->row_start[number], end = batch->row_start[number + 1];
     const size_t size = wide ? 4 : 2;
     const uint32_t per_row = places_of_row(pool);
     memset((char *)pool->density + base * size, 0, scene->voxels * size);
@@ -325,24 +377,24 @@ INLINE void put_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_
     if (pool->weight) memset(pool->weight + base, 0, scene->voxels * sizeof *pool->weight);
     VoxelBits positive;
     clear_bits(scene, &positive);
-    Densities densities;
-    int64_t rank = 0;
+    Cursor cursor = rows_from(batch, first);
     for (int byte = 0; byte < batch->mask_bytes; byte++)
-        for (unsigned bits = mask[byte]; bits && rank < n; bits &= bits - 1, rank++) {
-            const int bit = __builtin_ctz(bits), voxel = 8 * byte + bit, which = (int)(rank % LANES);
+        for (unsigned bits = mask[byte]; bits && cursor.at < end; bits &= bits - 1) {
+            const int bit = __builtin_ctz(bits), voxel = 8 * byte + bit;
             if (voxel >= scene->voxels) break;
-            if (which == 0) densities_of(batch, first + rank, n - rank, scene->unit, wide, &densities);
+            const int64_t rank = cursor.at - first;
             const int64_t row = (int64_t)pages[rank / PAGE_ROWS] * PAGE_ROWS + rank % PAGE_ROWS;
-            const int64_t from = source_of(batch, first + rank);
-            put_density(pool, base + voxel, &densities, which);
-            positive.bytes[byte] |= (uint8_t)((densities.positive >> which & 1) << bit);
+            const int64_t from = next_row(scene, batch, &cursor, end, wide);
+            const void *sh = batch->sh[cursor.run];
+            put_density(pool, base + voxel, &cursor);
+            positive.bytes[byte] |= (uint8_t)((cursor.densities.positive >> cursor.which & 1) << bit);
             pool->place_of[base + voxel] = (uint32_t)row * per_row;
             if (batch->sh_wide)
-                put_floats(pool, row, (const float *)batch->sh + from * spread->n, spread);
-            else if ((n - 1 - rank) * spread->n >= READ_BEYOND && !batch->source)
-                put_row(pool, row, (const uint16_t *)batch->sh + from * spread->n, spread);
+                put_floats(pool, row, (const float *)sh + from * spread->n, spread);
+            else if ((cursor.end - cursor.at) * spread->n >= READ_BEYOND && !batch->source)
+                put_row(pool, row, (const uint16_t *)sh + from * spread->n, spread);
             else /* it may be the last there is */
-                put_last_row(pool, row, (const uint16_t *)batch->sh + from * spread->n, spread);
+                put_last_row(pool, row, (const uint16_t *)sh + from * spread->n, spread);
         }
     put_live(scene, live_of(scene, pool, slot), &positive);
 }
