@@ -44,12 +44,12 @@ class Rooms:
         memory = self._integrator.staging_memory
         return buffers(self._n_rows, meta.sh_columns, meta.sh_dtype, memory=memory)
 
-    def sizes(self, fetcher: BrickFetcher, bricks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What of a room each of the bricks [k] takes, [k]: chunks, or rows."""
+    def filled_by(self, fetcher: BrickFetcher, bricks: NDArray[np.int64]) -> NDArray[np.int64]:
+        """What of a room the bricks [k] up to each, and that one, fill together [k]: chunks, or rows."""
         if self._in_place:
-            return fetcher.n_chunks_of(bricks)
-        return self._store.tables.rows_of(bricks)[1]
+            return fetcher.n_chunks_up_to(bricks)
+        return np.cumsum(self._store.tables.rows_of(bricks)[1])
 
     def most(self, fetcher: BrickFetcher) -> int:
-        """What bricks of a batch may take together."""
+        """What bricks of a batch may fill."""
         return max(self._most, fetcher.n_held_at_once) if self._in_place else self._most

@@ -316,8 +316,8 @@ class Session:
             residency,
             staging,
             batch_bricks=self.integrator.batch_bricks,
-            size_of=partial(self._rooms.sizes, fetcher),
-            batch_size=self._rooms.most(fetcher),
+            filled_by=partial(self._rooms.filled_by, fetcher),
+            most_filled=self._rooms.most(fetcher),
         )
         try:
             sizes, pages = layout.sizes, self.pages

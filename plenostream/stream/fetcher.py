@@ -167,14 +167,15 @@ class BrickFetcher(Closing):
         ids = self._checked(brick_ids)
         return self._sound(ids, lambda: self._held(ids, hold, is_dropped), hold.release)
 
-    def n_chunks_of(self, brick_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many chunks each of the bricks [k] has rows in, [k]."""
+    def n_chunks_up_to(self, brick_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many chunks the bricks [k] up to each, and that one, have rows in [k]."""
         first, count = self._store.tables.rows_of(brick_ids)
-        rows = [self._store.specs[name].chunk_shape[0] for name in ROW_ARRAYS]
-        n_chunks = np.zeros(len(brick_ids), np.int64)
-        for n in rows:
-            n_chunks += (first + count - 1) // n - first // n + 1
-        return n_chunks
+        n_new = np.zeros(len(brick_ids), np.int64)
+        for name in ROW_ARRAYS:
+            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
+            _, at = np.unique(chunk, return_index=True)
+            n_new += np.bincount(brick[at], minlength=len(brick_ids))
+        return np.cumsum(n_new)
 
     @property
     def n_held_at_once(self) -> int:

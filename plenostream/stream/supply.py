@@ -33,18 +33,18 @@ class BrickSupply:
         staging: Staging,
         *,
         batch_bricks: int,
-        size_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
-        batch_size: int,
+        filled_by: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+        most_filled: int,
     ) -> None:
-        """Hand over at most `batch_bricks` bricks at a time, whose sizes add up to `batch_size`, or one
-        brick; `size_of` says how much of a room each of the bricks [k] takes."""
+        """Hand over at most `batch_bricks` bricks at a time that fill at most `most_filled` of a room, or one
+        brick; `filled_by` says how much the bricks [k] up to each, and that one, fill together [k]."""
         self._tables = store.tables
         self._fetcher = fetcher
         self._residency = residency
         self._staging = staging
         self._batch_bricks = batch_bricks
-        self._size_of = size_of
-        self._batch_size = batch_size
+        self._filled_by = filled_by
+        self._most_filled = most_filled
 
     @property
     def slot_of(self) -> NDArray[np.int32]:
@@ -109,11 +109,10 @@ class BrickSupply:
 
     def _batches(self, bricks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         """Where the batches of bricks [b] start and stop."""
-        size = np.cumsum(self._size_of(bricks))
         start = 0
         while start < len(bricks):
-            done = size[start - 1] if start else 0
-            stop = int(np.searchsorted(size, done + self._batch_size, "right"))
-            stop = min(max(stop, start + 1), start + self._batch_bricks, len(bricks))
+            some = bricks[start : start + self._batch_bricks]
+            n = int(np.searchsorted(self._filled_by(some), self._most_filled, "right"))
+            stop = start + max(n, 1)
             yield start, stop
             start = stop
