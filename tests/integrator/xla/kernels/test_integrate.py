@@ -157,7 +157,7 @@ def test_kernel_run_step_by_step_gives_what_it_gives_compiled() -> None:
     checkpoint = checkpoints.random_checkpoint(7, size=(9, 9, 9), basis_dim=1)
     toy, shape = make_toy(checkpoint), tiny_shape(checkpoint, items=4, lanes=192, shade=1024)
     # Each operation takes a while by itself: a part of the samples will do.
-    toy = toy._replace(rays=toy.rays._replace(n_samples=jnp.minimum(toy.rays.n_samples, 3)))
+    toy = toy._replace(rays=toy.rays._replace(n_samples=jnp.minimum(toy.rays.n_samples, 6)))
     expected = run(toy, shape)
     with jax.disable_jit():
         stepped = run(toy, shape, jit=False)
