@@ -24,6 +24,7 @@ from plenostream.cameras.placement import (
     DEFAULT_ELEVATION_DEGREES,
     DEFAULT_FOV_DEGREES,
     DEFAULT_SIZE,
+    DEFAULT_UP,
 )
 from plenostream.cameras.similarity import mean_pose
 from plenostream.cli.command import Flag
@@ -46,6 +47,7 @@ from plenostream.options import (
     REGION,
     SCENE_SCALE,
     SIZE,
+    UP,
     VIEWS,
 )
 
@@ -97,8 +99,8 @@ _UNPLACED = (
 _WAYS = {
     "cameras": (*FILE_OPTIONS, "fov", "path", "frames"),
     "path": (*FILE_OPTIONS, "fov", "frames"),
-    "orbit": ("elevation", "distance", "fov"),
-    "look_from": ("look_at", "fov"),
+    "orbit": ("elevation", "distance", "up", "fov"),
+    "look_from": ("look_at", "up", "fov"),
 }
 """The ways to place cameras, with the flags that belong to each; `path` is one where it names a file."""
 
@@ -131,6 +133,7 @@ _FLAGS = (
     _camera_flag("--distance", rule=DISTANCE),
     _camera_flag("--look-from", rule=LOOK_FROM),
     _camera_flag("--look-at", rule=LOOK_AT, shown="the middle of the scene"),
+    _camera_flag("--up", rule=UP, shown=DEFAULT_UP),
     _camera_flag("--fov", rule=FOV, shown=f"{DEFAULT_FOV_DEGREES:g}"),
     _camera_flag(
         "--size",
@@ -201,10 +204,10 @@ def _placed_cameras(
     is_course = flags["path"] in _COURSES
     ways = [way for way in _WAYS if flags[way] is not None and not (way == "path" and is_course)]
     if len(ways) != 1:
-        got = " and ".join(map(spelled_flag, ways)) or "none"
+        got = " and ".join(map(spelled_flag, ways))
         raise InvalidInput(
-            f"got {got}; name the cameras in one way: --cameras PATH, --path FILE, "
-            "--orbit N or --look-from X,Y,Z"
+            f"{f'got {got}' if ways else 'there are no cameras'}; name the cameras in one way: "
+            "--cameras PATH, --path FILE, --orbit N or --look-from X,Y,Z"
         )
     (way,) = ways
     given = {name: value for name, value in flags.items() if value is not None and name != way}
@@ -220,6 +223,8 @@ def _placed_cameras(
     placed: dict[str, Any] = {} if size is None else {"size": size}
     if "fov" in given:
         placed["fov_degrees"] = given["fov"]
+    if "up" in given:
+        placed["up"] = given["up"]
     if way == "look_from":
         target = given.get("look_at", grid.center)
         return Viewpoints([(0, look_at_camera(flags["look_from"], target, **placed))])
