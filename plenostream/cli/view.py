@@ -66,14 +66,9 @@ def view(scene: str, cameras: str | None, open_browser: bool, **flags: Any) -> N
     docs/viewer.md.
     """
     listening = take_record(ViewOptions, flags)
-    try:
-        from plenostream.viewer.server import Viewer
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "websockets":
-            raise
-        raise InvalidInput(
-            "`view` needs the package websockets; install plenostream[view]"
-        ) from error
+    # Late: websockets takes a while to load.
+    from plenostream.viewer.server import Viewer
+
     views = _views(cameras, {name: flags.pop(name) for name in (*FILE_OPTIONS, "fov", "size")})
     with opened_scene_alone(scene, flags) as (opened, options, stream):
         with Viewer(
