@@ -128,7 +128,7 @@ class Trainer:
         learnt, back = _divided(views, held, self._options.held)
         if sheet is not None and not back:
             raise InvalidInput(
-                f"{sheet} is to show views that are held back, and there are none; name some (held), or "
+                f"{sheet} is to show views that are held back, and there are none; say how many (held), or "
                 "leave the sheet out"
             )
         sizes = [kept_pixels(some) for some in (learnt, back)]
