@@ -88,7 +88,9 @@ class Batch:
         sh_wide = arrivals.sh[0].dtype == np.float32
         if renewed and not sh_wide:
             raise InternalError("rows that change are float32; others came")
-        self._runs = [list(map(np.ascontiguousarray, runs)) for runs in (arrivals.density, arrivals.sh)]
+        self._runs = [
+            list(map(np.ascontiguousarray, runs)) for runs in (arrivals.density, arrivals.sh)
+        ]
         # By their source, rows of the only run may come in any number.
         n_rows = [len(run) for run in arrivals.density] if source is None else [len(source)]
         self._arrays = [
