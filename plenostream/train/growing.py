@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.engine.sight import tile_corners
+from plenostream.field.dilation import dilated
 from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import Progress
@@ -28,7 +29,6 @@ from plenostream.train.walk import TILES_AT_ONCE, Walk
 __all__ = [
     "Views",
     "covered",
-    "dilated",
     "finer_voxels",
     "heavy_voxels",
     "interpolated_rows",
@@ -48,18 +48,6 @@ class Views:
     render: RenderOptions
     stream: StreamOptions
     tell: Progress
-
-
-def dilated(chosen: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
-    """Voxels [X, Y, Z] that are chosen or, so many times, have one of their 26 neighbours so."""
-    for _ in range(times):
-        for axis in range(3):
-            grown = chosen.copy()
-            one, other = np.moveaxis(grown, axis, 0), np.moveaxis(chosen, axis, 0)
-            one[1:] |= other[:-1]
-            one[:-1] |= other[1:]
-            chosen = grown
-    return chosen
 
 
 class _Axis:
