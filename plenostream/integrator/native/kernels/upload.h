@@ -8,6 +8,7 @@
 enum {
     MOST_EDGE = 33,  /* voxels an axis of a brick */
     READ_BEYOND = 7, /* a channel's functions are read eight at a time */
+    READ_AHEAD = 1024, /* numbers of rows that memory is asked for while others are put into place */
 };
 
 /* Bricks on their way in, see `integrator.interface.Arrivals`. Run r holds the rows [run_start[r],
@@ -159,10 +160,13 @@ INLINE void densities_of(const Batch *batch, int32_t run, int64_t at, int64_t n,
                          Densities *out)
 {
     float as_stored[LANES] = {0};
-    for (int i = 0; i < LANES && i < n; i++) {
-        const int64_t from = place_in_run(batch, run, at + i);
-        if (from != EMPTY) as_stored[i] = batch->density[run][from];
-    }
+    if (n >= LANES && !batch->source)
+        memcpy(as_stored, batch->density[run] + place_in_run(batch, run, at), sizeof as_stored);
+    else
+        for (int i = 0; i < LANES && i < n; i++) {
+            const int64_t from = place_in_run(batch, run, at + i);
+            if (from != EMPTY) as_stored[i] = batch->density[run][from];
+        }
     for (int i = 0; i < LANES; i++) out->floats[i] = stored_density(as_stored[i], unit, wide);
     Reals values;
     memcpy(&values, as_stored, sizeof values);
@@ -256,6 +260,7 @@ INLINE Halves woven(const uint16_t *red, const uint16_t *green, const uint16_t *
 INLINE void put_row(const Pool *pool, int64_t to, const uint16_t *halves, const Spread *spread)
 {
     const int width = pool->vectors * ROW_LANES, dim = spread->n / 3;
+    __builtin_prefetch(halves + READ_AHEAD);
     for (int v = 0; v < pool->vectors; v++) {
         const uint16_t *red = halves + v * ROW_FUNCTIONS;
         const Halves bits = woven(red, red + dim, red + 2 * dim) & spread->there_half[v];

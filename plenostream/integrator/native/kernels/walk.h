@@ -113,8 +113,8 @@ INLINE Look look_at(const Scene *scene, const Pool *pool, const int32_t *slot_at
     return look;
 }
 
-/* Whether a ray stays where it is: its next sample lies in a box whose brick is still not in memory. This is
-   what `walk` would find, and what holds for most rays of a wave. */
+/* Whether a ray that has stopped stays where it is, at a sample in a box: its brick is still not in memory. This
+   is what `walk` would find, and what holds for most rays of a wave. */
 INLINE int stays(const Scene *scene, const int32_t *slot_at, const Tile *tile, int ray)
 {
     const Course course = course_of(scene, tile, ray);
@@ -125,7 +125,7 @@ INLINE int stays(const Scene *scene, const int32_t *slot_at, const Tile *tile, i
         const int32_t cell = cell_of(fixed(course.entry[a]) + fixed_step(course.along[a]) * (uint64_t)k);
         brick = brick * scene->bricks[a] + ((cell < 0 ? 0 : cell > last ? last : cell) >> scene->brick_bits);
     }
-    return slot_at[brick] == ABSENT && is_in_box(scene, &course, k);
+    return slot_at[brick] == ABSENT;
 }
 
 INLINE void shade_all(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
