@@ -161,7 +161,7 @@ class _LinearScreen(ABC):
         ends = np.array([low.T, high.T], order="C") - self.eye_grid[:, None]
         axes = zip(self.to_camera.T, ends.swapaxes(0, 1), strict=True)
         x, y, z = (part[:, None, None] * end for part, end in axes)
-        corners = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None, :]
+        corners: NDArray[np.float64] = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None]
         return corners.reshape(3, 8, -1)
 
 
