@@ -102,13 +102,14 @@ class HostPlanner:
         costs: HostCosts,
         *,
         buffer_bytes: int,
+        n_held: int,
         n_threads: int,
         allowed_bytes: int,
         n_aovs: int = 0,
         back_ray_bytes: int = 0,
     ) -> None:
-        """Take the `buffer_bytes` of the staging buffers, the columns of AOVs, and what a ray that goes
-        back takes besides."""
+        """Take the `buffer_bytes` of the rooms that bricks lie in on their way, the chunks that are held at
+        a time, the columns of AOVs, and what a ray that goes back takes besides."""
         self.allowed_bytes = allowed_bytes
         self._pixel = _PIXEL + n_aovs * _PIXEL_COLUMN
         self._tiled_ray = _TILED_RAY + n_aovs * _TILED_COLUMN + back_ray_bytes
@@ -127,10 +128,10 @@ class HostPlanner:
         if background:
             self._texels = least_texel_bytes(store.root), most_texel_bytes(store.root)
             self._background = self._texels[0] + backdrop_bytes(n_threads)
-        self._least_cache = smallest_cache_bytes(store)
+        self._least_cache = smallest_cache_bytes(store, n_held=n_held)
         # More than this is never used: all chunks, and each thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
-        self._most_cache = max(chunks, n_threads) * self._least_cache
+        self._most_cache = max(chunks, n_threads) * smallest_cache_bytes(store)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from plenostream.engine.ledger import HostLedger
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
+from plenostream.engine.rooms import Rooms
 from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
 from plenostream.field.aovs import Aovs
@@ -38,7 +40,7 @@ from plenostream.plan import PAIRS_AT_ONCE, BoxTable, View
 from plenostream.results import FrameStats, PoolUse
 from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import EMPTY, Residency
-from plenostream.stream.staging import Staging, staging_bytes
+from plenostream.stream.staging import Staging
 from plenostream.stream.supply import BrickSupply, pages_of
 from plenostream.stream.texels import Texels
 
@@ -153,13 +155,13 @@ class Session:
         self.leaving: Leaving | None = None if weights is None else self._keep_weights
         """Told of bricks that leave the pool; may be set between pictures."""
         self._leaving_bytes = leaving_bytes + (weights.held_bytes if weights is not None else 0)
-        self._staged_rows = scene.staged_rows(integrator.batch_rows)
+        self._rooms = Rooms(store, scene, integrator)
         host = HostPlanner(
             store,
             table,
             integrator.host_costs(PAIRS_AT_ONCE),
-            buffer_bytes=self._leaving_bytes
-            + staging_bytes(self._staged_rows, store.meta.sh_columns, store.meta.sh_dtype),
+            buffer_bytes=self._leaving_bytes + self._rooms.nbytes,
+            n_held=self._rooms.n_held,
             n_threads=integrator.n_threads,
             allowed_bytes=host_bytes,
             n_aovs=self.aovs.n_columns,
@@ -314,7 +316,8 @@ class Session:
             residency,
             staging,
             batch_bricks=self.integrator.batch_bricks,
-            batch_rows=self.integrator.batch_rows,
+            filled_by=partial(self._rooms.filled_by, fetcher),
+            most_filled=self._rooms.most(fetcher),
         )
         try:
             sizes, pages = layout.sizes, self.pages
@@ -368,20 +371,17 @@ class Session:
         if kept.fetcher is None:
             kept.cache_bytes = host.cache_bytes
             kept.fetcher = BrickFetcher(
-                self.store, cache_bytes=host.cache_bytes, n_threads=self.integrator.n_threads
+                self.store,
+                cache_bytes=host.cache_bytes,
+                n_threads=self.integrator.n_threads,
+                n_held=self._rooms.n_held,
             )
         return kept.fetcher
 
     def _staging(self) -> Staging:
-        kept, meta = self._kept, self.store.meta
-        if kept.staging is None:
-            kept.staging = Staging(
-                self._staged_rows,
-                meta.sh_columns,
-                meta.sh_dtype,
-                memory=self.integrator.staging_memory,
-            )
-        return kept.staging
+        if self._kept.staging is None:
+            self._kept.staging = Staging(self._rooms.make())
+        return self._kept.staging
 
     @property
     def _bytes_read(self) -> int:

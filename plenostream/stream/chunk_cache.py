@@ -54,13 +54,19 @@ class Counters:
     """Largest number of bytes held at a time, reads in flight included."""
 
 
-def smallest_cache_bytes(store: SceneStore) -> int:
-    """The smallest cache that any brick of the scene can be read through."""
-    return buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
+def smallest_cache_bytes(store: SceneStore, *, n_held: int = 1) -> int:
+    """The smallest cache that any brick of the scene can be read through, where `n_held` chunks are held
+    at a time."""
+    n_held = min(n_held, _n_chunks(store))
+    return n_held * buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
 
 
 def _chunk_sizes(store: SceneStore) -> list[int]:
     return [store.specs[name].chunk_bytes for name in ROW_ARRAYS]
+
+
+def _n_chunks(store: SceneStore) -> int:
+    return sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
 
 
 def _stored_limit(store: SceneStore) -> int:
@@ -87,12 +93,17 @@ class _Entry:
 class ChunkCache:
     """See the module; all methods may be called from several threads."""
 
-    def __init__(self, store: SceneStore, *, cache_bytes: int, n_threads: int) -> None:
-        smallest = smallest_cache_bytes(store)
+    def __init__(
+        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 1
+    ) -> None:
+        """Have room for the `n_held` chunks that may be held at a time.
+
+        Raises BudgetError where `cache_bytes` is too few for them."""
+        smallest = smallest_cache_bytes(store, n_held=n_held)
         if cache_bytes < smallest:
             raise BudgetError(
-                f"a chunk cache of {format_bytes(cache_bytes)} cannot hold one chunk of "
-                f"{store.path}; it takes at least {format_bytes(smallest)}",
+                f"a chunk cache of {format_bytes(cache_bytes)} cannot hold what a brick of {store.path} "
+                f"needs at a time; it takes at least {format_bytes(smallest)}",
                 planned_bytes=smallest,
                 allowed_bytes=cache_bytes,
                 smallest_bytes=smallest,
@@ -101,22 +112,19 @@ class ChunkCache:
         self._store = store
         self._stored_limit = _stored_limit(store)
         n_bytes = buffer_bytes(_chunk_sizes(store))
-        n_chunks = sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
+        n_chunks = _n_chunks(store)
         # A small cache has room for fewer reads at a time than there are threads. Those that wait for
         # another machine take half of it at most, or what all chunks leave: the rest holds what has come.
-        room = cache_bytes // smallest
+        beside_held = cache_bytes - min(n_held, n_chunks) * n_bytes
+        room = min(cache_bytes // (n_bytes + self._stored_limit), beside_held // self._stored_limit)
         self._n_decoding = min(n_threads, room)
         left = (cache_bytes - n_chunks * n_bytes) // self._stored_limit - self._n_decoding
         half = (room - self._n_decoding) // 2
         self._most_waiting = min(store.source.most_at_once, max(left, half))
         n_parallel = self._n_decoding + self._most_waiting
-        self._memory = ChunkMemory(
-            buffer_bytes=n_bytes,
-            n_buffers=min(
-                (cache_bytes - n_parallel * self._stored_limit) // n_bytes,
-                n_chunks,
-            ),
-        )
+        self.n_buffers = min((cache_bytes - n_parallel * self._stored_limit) // n_bytes, n_chunks)
+        """Chunks that there is room for."""
+        self._memory = ChunkMemory(buffer_bytes=n_bytes, n_buffers=self.n_buffers)
         self._changed = threading.Condition()
         self._entries: dict[ChunkKey, _Entry] = {}
         self._wanted: Counter[ChunkKey] = Counter()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,10 +19,11 @@ from plenostream.format.reader import SceneStore
 from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
 from plenostream.process.closing import Closing
 from plenostream.stream.chunk_cache import ChunkCache, ChunkKey, Counters
+from plenostream.stream.holding import Hold, RowRuns, row_runs_of
 
-__all__ = ["BrickFetcher", "BrickRows"]
+__all__ = ["BrickFetcher", "BrickRows", "most_chunks"]
 
-
+_Chunks = AbstractContextManager[list[NDArray[Any]]]
 _COMING = 2
 """Times the reads that are under way at once: what is asked for, so that there are always enough."""
 
@@ -37,6 +39,21 @@ class BrickRows:
     row_start: NDArray[np.int64]
     """Rows of the k-th brick asked for are [row_start[k], row_start[k + 1])."""
 
+    def brick(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
+        """Densities and coefficients of the k-th brick."""
+        mine = slice(int(self.row_start[k]), int(self.row_start[k + 1]))
+        return self.density[mine], self.sh[mine]
+
+
+_Rows = TypeVar("_Rows", BrickRows, RowRuns)
+
+
+def most_chunks(store: SceneStore, largest_rows: int) -> int:
+    """Bound on the chunks that a brick of up to `largest_rows` rows has rows in."""
+    return sum(
+        max(largest_rows - 2, 0) // store.specs[name].chunk_shape[0] + 2 for name in ROW_ARRAYS
+    )
+
 
 class BrickFetcher(Closing):
     """Reads bricks ahead with threads of its own and hands them over; a context manager.
@@ -46,15 +63,20 @@ class BrickFetcher(Closing):
     cache_bytes : bound on the decoded chunks that are kept and the reads in flight together; what
         `take` returns is not part of it
     n_threads : threads that read and decode
+    n_held : chunks that may be held at a time: those of a brick in each `Hold`, see `most_chunks`
 
     Raises
     ------
     BudgetError : `cache_bytes` is below `smallest_cache_bytes`.
     """
 
-    def __init__(self, store: SceneStore, *, cache_bytes: int, n_threads: int) -> None:
+    def __init__(
+        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 1
+    ) -> None:
         self._store = store
-        self._chunks = ChunkCache(store, cache_bytes=cache_bytes, n_threads=n_threads)
+        self._chunks = ChunkCache(
+            store, cache_bytes=cache_bytes, n_threads=n_threads, n_held=n_held
+        )
         self._lock = threading.Lock()
         n_bricks = len(store.tables.index)
         self._n_requests = np.zeros(n_bricks, np.int64)
@@ -131,14 +153,52 @@ class BrickFetcher(Closing):
         CancelledError : the rows are not wanted any more.
         """
         ids = self._checked(brick_ids)
+        return self._sound(ids, lambda: self._gathered(ids, into, is_dropped), lambda: None)
+
+    def hold(
+        self,
+        brick_ids: ArrayLike,
+        hold: Hold,
+        *,
+        is_dropped: Callable[[], bool] = lambda: False,
+    ) -> RowRuns:
+        """As `take`, where they lie: all of their chunks stay in the cache until the hold is released.
+
+        Raises
+        ------
+        As `take`; what came by then stays in the hold.
+        """
+        ids = self._checked(brick_ids)
+        return self._sound(ids, lambda: self._held(ids, hold, is_dropped), hold.release)
+
+    def n_chunks_up_to(self, brick_ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many chunks the bricks [k] up to each, and that one, have rows in [k]."""
+        first, count = self._store.tables.rows_of(brick_ids)
+        n_new = np.zeros(len(brick_ids), np.int64)
+        for name in ROW_ARRAYS:
+            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
+            _, at = np.unique(chunk, return_index=True)
+            n_new += np.bincount(brick[at], minlength=len(brick_ids))
+        return np.cumsum(n_new)
+
+    @property
+    def n_held_at_once(self) -> int:
+        """Chunks that one of two holds may have, so that there is as much room for those that come."""
+        return self._chunks.n_buffers // 4
+
+    def _sound(
+        self, ids: NDArray[np.int64], read: Callable[[], _Rows], let_go: Callable[[], None]
+    ) -> _Rows:
+        """What `read` reads, once all bricks match their digests; what does not is let go of."""
         for left in reversed(range(self._store.source.n_attempts)):
             now = self._chunks.n_decoded
-            rows = self._gathered(ids, into, is_dropped)
+            rows = read()
             strangers = self._strangers(ids, rows)
             if not len(strangers):
                 break
             # What was kept of them is not what was written, here or on the way: it is read again, now or
             # the next time.
+            let_go()
             self._chunks.forget([key for key, _ in self._chunks_of(strangers)])
             if not left:
                 raise no_match(self._store, int(strangers[0]))
@@ -153,34 +213,65 @@ class BrickFetcher(Closing):
     ) -> BrickRows:
         """`take`, without looking at the digests."""
         spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
-        keys = _in_order(spans)
-        tables, meta = self._store.tables, self._store.meta
-        _, n_rows = tables.rows_of(ids)
-        row_start = np.concatenate([[0], np.cumsum(n_rows)])
+        slices = _slices(spans)
+        meta = self._store.meta
+        row_start = self._row_start(ids)
         n = int(row_start[-1])
         if into is None:
             into = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
         out: dict[str, NDArray[Any]] = {"rows/density": into[0][:n], "rows/sh": into[1][:n]}
+
+        def copy(coming: list[ChunkKey], chunks: _Chunks) -> int:
+            with chunks as held:
+                for key, values in zip(coming, held, strict=False):
+                    for low, high, at in slices[key]:
+                        out[key[0]][at : at + high - low] = values[low:high]
+            return len(held)
+
+        self._read(ids, list(slices), copy, is_dropped)
+        return BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
+
+    def _held(self, ids: NDArray[np.int64], hold: Hold, is_dropped: Callable[[], bool]) -> RowRuns:
+        """`hold`, without looking at the digests."""
+        spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
+        here: dict[ChunkKey, NDArray[Any]] = {}
+
+        def keep(coming: list[ChunkKey], chunks: _Chunks) -> int:
+            held = hold.add(chunks)
+            here.update(zip(coming, held, strict=False))
+            return len(held)
+
+        self._read(ids, list(_slices(spans)), keep, is_dropped)
+        return row_runs_of(
+            spans["rows/density"],
+            spans["rows/sh"],
+            self._row_start(ids),
+            lambda name, chunk: here[name, chunk],
+        )
+
+    def _read(
+        self,
+        ids: NDArray[np.int64],
+        order: list[ChunkKey],
+        use: Callable[[list[ChunkKey], _Chunks], int],
+        is_dropped: Callable[[], bool],
+    ) -> None:
+        """Have `use` called with the chunks in this order that are still to come and what gives the first
+        of them, until it has had all; it returns how many it had."""
         # Wanted by this call before the requests are taken back, so that nothing is lost between.
-        self._chunks.want([(key, 1) for key in keys], first=True)
-        n_held = 0
+        self._chunks.want([(key, 1) for key in order], first=True)
+        n_had = 0
         try:
             self._settle_requests(ids)
-            order = list(keys)
-            while n_held < len(order):
+            while n_had < len(order):
                 if is_dropped():
                     raise CancelledError
-                coming, n_held = order[n_held:], n_held + 1  # the first of them, whatever happens
-                with self._chunks.hold(coming, is_dropped) as held:
-                    n_held += len(held) - 1
-                    for key, values in zip(coming, held, strict=False):
-                        for low, high, at in keys[key]:
-                            out[key[0]][at : at + high - low] = values[low:high]
+                coming, n_had = order[n_had:], n_had + 1  # the first of them, whatever happens
+                n_had += use(coming, self._chunks.hold(coming, is_dropped)) - 1
         except BrickCorrupt as error:
             raise naming_brick(self._store, error, ids) from error
         finally:
-            self._chunks.unwant([(key, 1) for key in list(keys)[n_held:]])
-        return BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
+            self._chunks.unwant([(key, 1) for key in order[n_had:]])
 
     def wake(self) -> None:
         """Have every `take` that waits ask whether its rows are wanted."""
@@ -206,6 +297,9 @@ class BrickFetcher(Closing):
             needed += [(place, (name, c), t) for place, c, t in places]
         return [(key, times) for _, key, times in sorted(needed)]
 
+    def _row_start(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        return np.concatenate([[0], np.cumsum(self._store.tables.rows_of(ids)[1])])
+
     def _spans(self, name: str, ids: NDArray[np.int64]) -> Spans:
         first, count = row_runs(*self._store.tables.rows_of(ids))
         return split_by_chunk(first, count, self._store.specs[name].chunk_shape[0])
@@ -226,24 +320,21 @@ class BrickFetcher(Closing):
             np.maximum.at(latest, brick, self._chunks.decoded_at[name][chunk])
         return latest
 
-    def _strangers(self, ids: NDArray[np.int64], rows: BrickRows) -> NDArray[np.int64]:
+    def _strangers(self, ids: NDArray[np.int64], rows: BrickRows | RowRuns) -> NDArray[np.int64]:
         """Those of the bricks that do not match their digests, of those that have not been checked since
         their chunks were decoded: what stays in the cache does not change."""
         tables = self._store.tables
-        bounds = rows.row_start.tolist()
         due = self._checked_at[ids] < self._last_decoded(ids)
         due |= self._checked_at[ids] < 0
         found = []
         for place in np.flatnonzero(due).tolist():
             brick_id = int(ids[place])
-            mine = slice(bounds[place], bounds[place + 1])
-            density, sh = rows.density[mine], rows.sh[mine]
-            if not matches_digest(tables, brick_id, density, sh):
+            if not matches_digest(tables, brick_id, *rows.brick(place)):
                 found.append(brick_id)
         return np.array(found, np.int64)
 
 
-def _in_order(spans: dict[str, Spans]) -> dict[ChunkKey, list[tuple[int, int, int]]]:
+def _slices(spans: dict[str, Spans]) -> dict[ChunkKey, list[tuple[int, int, int]]]:
     """Slices (low, high, out) by chunk; chunks in the order in which the output needs them."""
     slices: list[tuple[int, str, int, int, int]] = []
     for name, s in spans.items():

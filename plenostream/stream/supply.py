@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -12,7 +12,7 @@ from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
 from plenostream.stream.fetcher import BrickFetcher
 from plenostream.stream.residency import Admission, Residency
-from plenostream.stream.staging import Staging, StagingBuffer
+from plenostream.stream.staging import Room, Staging
 
 __all__ = ["BrickSupply", "pages_of"]
 
@@ -33,15 +33,18 @@ class BrickSupply:
         staging: Staging,
         *,
         batch_bricks: int,
-        batch_rows: int,
+        filled_by: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+        most_filled: int,
     ) -> None:
-        """Hand over at most `batch_bricks` bricks with `batch_rows` rows at a time, or one brick."""
+        """Hand over at most `batch_bricks` bricks at a time that fill at most `most_filled` of a room, or one
+        brick; `filled_by` says how much the bricks [k] up to each, and that one, fill together [k]."""
         self._tables = store.tables
         self._fetcher = fetcher
         self._residency = residency
         self._staging = staging
         self._batch_bricks = batch_bricks
-        self._batch_rows = batch_rows
+        self._filled_by = filled_by
+        self._most_filled = most_filled
 
     @property
     def slot_of(self) -> NDArray[np.int32]:
@@ -91,30 +94,27 @@ class BrickSupply:
             return self._staging.fill([])
         n_pages = np.concatenate([[0], np.cumsum(pages_of(self._tables.row_start)[bricks])])
 
-        def gather(start: int, stop: int, buffer: StagingBuffer) -> Arrivals:
+        def bring(start: int, stop: int, room: Room) -> Arrivals:
             some = bricks[start:stop]
-            rows = self._fetcher.take(
-                some, into=(buffer.density, buffer.sh), is_dropped=self._staging.is_dropped
-            )
+            rows = room.bring(self._fetcher, some, self._staging.is_dropped)
             return Arrivals(
                 index=self._tables.index[some],
                 mask=self._tables.mask[some],
-                density=buffer.density,
-                sh=buffer.sh,
+                density=rows.density,
+                sh=rows.sh,
                 row_start=rows.row_start,
                 slots=admission.slots[start:stop],
                 pages=admission.pages[n_pages[start] : n_pages[stop]],
             )
 
-        return self._staging.fill([partial(gather, *batch) for batch in self._batches(bricks)])
+        return self._staging.fill([partial(bring, *batch) for batch in self._batches(bricks)])
 
     def _batches(self, bricks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         """Where the batches of bricks [b] start and stop."""
-        n_rows = np.cumsum(np.diff(self._tables.row_start)[bricks])
         start = 0
         while start < len(bricks):
-            done = n_rows[start - 1] if start else 0
-            stop = int(np.searchsorted(n_rows, done + self._batch_rows, "right"))
-            stop = min(max(stop, start + 1), start + self._batch_bricks, len(bricks))
+            some = bricks[start : start + self._batch_bricks]
+            n = int(np.searchsorted(self._filled_by(some), self._most_filled, "right"))
+            stop = start + max(n, 1)
             yield start, stop
             start = stop

@@ -44,7 +44,7 @@ class PlainIntegrator:
 
     name, precision, n_threads = "plain", "float32", 1
     batch_bricks, batch_rows = 8, 4096
-    takes_source = False
+    takes_in_place = False
 
     def __init__(self, scene: SceneShape, rule: SampleRule, *, allowed_bytes: int) -> None:
         self.allowed_bytes = allowed_bytes
@@ -164,8 +164,8 @@ class PlainIntegrator:
             places = (pages[:, None] * PAGE_ROWS + np.arange(PAGE_ROWS)).reshape(-1)[:n]
             active = np.unpackbits(some.mask[b], count=voxels, bitorder="little").view(bool)
             self._density[slot], self._row_of[slot] = 0.0, 0
-            self._density[slot, active], self._row_of[slot, active] = some.density[rows], places
-            self._rows[places] = some.sh[rows]
+            self._density[slot, active], self._row_of[slot, active] = some.density[0][rows], places
+            self._rows[places] = some.sh[0][rows]
             self._weight[slot : slot + 1] = 0.0
             self._back.clear(slot)
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size

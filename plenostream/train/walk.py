@@ -265,7 +265,7 @@ class Walk(Closing):
         """The bricks of a wave that are not in the pool, and what has changed of those that are."""
         stale = wave[self._stale[wave]]
         stale = stale[self._residency.slot_of[stale] != EMPTY]
-        if not self.integrator.takes_source:
+        if not self.integrator.takes_in_place:
             self._residency.forget(stale)
             stale = stale[:0]
         admission = self._residency.admit(wave)
@@ -273,7 +273,7 @@ class Walk(Closing):
             self._leaving(admission.evicted, admission.evicted_slots)
         self._stale[wave] = False
         new, pages = (admission.bricks, admission.slots), admission.pages
-        if not self.integrator.takes_source:
+        if not self.integrator.takes_in_place:
             return self._staged(*new, pages)
         return chain(self._found(*new, pages), self._renewed(stale))
 
@@ -306,8 +306,8 @@ class Walk(Closing):
         return Arrivals(
             index=self._voxel_set.index[bricks],
             mask=self._voxel_set.mask[bricks],
-            density=self._rows.density,
-            sh=self._rows.sh,
+            density=(self._rows.density,),
+            sh=(self._rows.sh,),
             row_start=np.concatenate([[0], np.cumsum(n_rows)]),
             slots=slots,
             pages=pages,
@@ -333,8 +333,8 @@ class Walk(Closing):
             yield Arrivals(
                 index=voxel_set.index[some],
                 mask=voxel_set.mask[some],
-                density=density,
-                sh=sh,
+                density=(density,),
+                sh=(sh,),
                 row_start=n_rows[start : stop + 1] - n_rows[start],
                 slots=slots[start:stop],
                 pages=pages[n_pages[start] : n_pages[stop]],

@@ -55,7 +55,7 @@ class NativeIntegrator:
     name = "native"
     batch_bricks = memory.BATCH_BRICKS
     batch_rows = memory.BATCH_ROWS
-    takes_source = True
+    takes_in_place = True
 
     def __init__(
         self,

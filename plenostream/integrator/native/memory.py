@@ -17,7 +17,7 @@ from plenostream.integrator.native.rays import part_bytes, tile_bytes
 
 __all__ = ["BATCH_BRICKS", "BATCH_ROWS", "QUEUED_WAVES", "TILE_STEP", "device_costs", "host_costs"]
 
-BATCH_BRICKS = 64
+BATCH_BRICKS = 512
 """Bricks that come in together."""
 BATCH_ROWS = 32_768
 """Their rows, at most, unless a single brick has more."""

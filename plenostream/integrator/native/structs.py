@@ -181,17 +181,18 @@ class Batch(Structure):
         ("mask", c_void_p),
         ("density", c_void_p),
         ("sh", c_void_p),
+        ("run_start", c_void_p),
         ("row_start", c_void_p),
         ("slots", c_void_p),
         ("pages", c_void_p),
         ("page_start", c_void_p),
         ("source", c_void_p),
         ("n_bricks", c_int32),
+        ("n_runs", c_int32),
         ("mask_bytes", c_int32),
         ("sh_wide", c_int32),
         ("renewed", c_int32),
         ("claimed", c_int32),
-        ("spare", c_int32),
     ]
 
 

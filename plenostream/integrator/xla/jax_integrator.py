@@ -102,7 +102,7 @@ class JaxIntegrator(ABC):
             light=rule.light,
             aovs=rule.aovs,
         )
-        self.takes_source = False
+        self.takes_in_place = False
         self.batch_rows = batch_rows(
             device.platform, scene.basis_dim, scene.sh_dtype, n_rows=scene.n_rows
         )

@@ -273,8 +273,8 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
     arrivals = Arrivals(
         index=np.zeros((3, 3), np.int32),
         mask=np.packbits(active, axis=1, bitorder="little"),
-        density=density,
-        sh=sh,
+        density=(density,),
+        sh=(sh,),
         row_start=np.concatenate([[0], np.cumsum(counts)]),
         slots=np.array([4, 0, 2], np.int32),
         pages=pages,

@@ -77,8 +77,8 @@ class Some:
         return Arrivals(
             index=self.index,
             mask=np.packbits(self.active, axis=1, bitorder="little"),
-            density=self.density,
-            sh=self.sh,
+            density=(self.density,),
+            sh=(self.sh,),
             row_start=self.row_start,
             slots=self.slots,
             pages=self.pages,

@@ -54,21 +54,29 @@ KERNEL(keys, const Scene *scene, const WorldRays *world, int32_t n, int64_t *key
 
 KERNEL(meet, const Scene *scene, const Rays *rays, Meeting *meeting) { meet(scene, rays, meeting); }
 
+static void take_in_brick(const Scene *scene, Pool *pool, const Batch *batch, int32_t number, const Spread *spread)
+{
+    if (batch->renewed && pool->wide)
+        put_changes(scene, pool, batch, number, spread, 1);
+    else if (batch->renewed)
+        put_changes(scene, pool, batch, number, spread, 0);
+    else if (pool->wide)
+        put_brick(scene, pool, batch, number, spread, 1);
+    else
+        put_brick(scene, pool, batch, number, spread, 0);
+}
+
 /* Bring bricks in; `back`: derivatives that their pages have, or 0 where none are kept. */
 KERNEL(take_in, const Scene *scene, Pool *pool, Batch *batch, const Back *back)
 {
     Spread spread;
     spread_of(scene, &spread);
     for (int32_t i; (i = __atomic_fetch_add(&batch->claimed, 1, __ATOMIC_RELAXED)) < batch->n_bricks;) {
-        if (batch->renewed) {
-            put_changes(scene, pool, batch, i, &spread);
-            continue;
-        }
         const int64_t n_rows = batch->row_start[i + 1] - batch->row_start[i];
-        if (back)
+        if (back && !batch->renewed)
             clear_pages(pool, back, batch->pages + batch->page_start[i],
                         (n_rows + PAGE_ROWS - 1) / PAGE_ROWS);
-        put_brick(scene, pool, batch, i, &spread);
+        take_in_brick(scene, pool, batch, i, &spread);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* stores beside the cache keep no order of their own */
 }
@@ -141,12 +149,14 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
     for (int32_t first; !is_stopped(rays) && (first = claim(rays, TILES_AT_ONCE)) < rays->n_tiles;)
         for (int32_t i = first; i < first + TILES_AT_ONCE && i < rays->n_tiles; i++) {
             if (!rays->live[i]) continue;
+            const int stopped = rays->live[i] == STOPPED;
             Tile *tile = tile_of(rays, i);
-            int live = 0;
+            int live = ENDED;
             for (int j = 0; j < TILE_RAYS; j++) {
                 const int ray = NEIGHBOURS[j];
-                if (tile->next[ray] < tile->n_samples[ray]) go(scene, pool, slot_at, tile, ray, counts);
-                live |= tile->next[ray] < tile->n_samples[ray];
+                if (tile->next[ray] >= tile->n_samples[ray]) continue;
+                if (!(stopped && stays(scene, slot_at, tile, ray))) go(scene, pool, slot_at, tile, ray, counts);
+                if (tile->next[ray] < tile->n_samples[ray]) live = STOPPED;
             }
             rays->live[i] = (uint8_t)live;
         }
@@ -159,18 +169,20 @@ KERNEL(go_back, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
     ShadeBack *const shade = SHADES_BACK[pool->wide != 0][pool->vectors];
     for (int32_t i = part; i < rays->n_tiles && !is_stopped(rays); i += back->n_parts) {
         if (!rays->live[i]) continue;
+        const int stopped = rays->live[i] == STOPPED;
         Tile *tile = tile_of(rays, i);
-        int live = 0;
+        int live = ENDED;
         for (int j = 0; j < TILE_RAYS; j++) {
             const int ray = NEIGHBOURS[j];
-            if (tile->next[ray] < tile->n_samples[ray]) {
+            if (tile->next[ray] >= tile->n_samples[ray]) continue;
+            if (!(stopped && stays(scene, slot_at, tile, ray))) {
                 const Return mine = return_of(scene, back, tile, i, ray, part, pool->vectors, shade);
                 if (pool->wide)
                     walk_back_1(scene, pool, slot_at, tile, ray, &mine, counts);
                 else
                     walk_back_0(scene, pool, slot_at, tile, ray, &mine, counts);
             }
-            live |= tile->next[ray] < tile->n_samples[ray];
+            if (tile->next[ray] < tile->n_samples[ray]) live = STOPPED;
         }
         rays->live[i] = (uint8_t)live;
     }

@@ -36,6 +36,7 @@ INLINE Ints lane_numbers(void)
 }
 
 INLINE uint64_t fixed(double x) { return (uint64_t)llrint(x * 0x1p32); }
+INLINE uint64_t fixed_step(double along) { return along > -FASTEST && along < FASTEST ? fixed(along) : 0; }
 INLINE int32_t cell_of(uint64_t place) { return (int32_t)(place >> 32); }
 
 INLINE Steps steps_of(const Scene *scene, const Course *course)
@@ -47,7 +48,7 @@ INLINE Steps steps_of(const Scene *scene, const Course *course)
         uint32_t beyond[LANES];
         int32_t cells[LANES];
         steps.entry[a] = fixed(course->entry[a]);
-        steps.along[a] = along > -FASTEST && along < FASTEST ? fixed(along) : 0;
+        steps.along[a] = fixed_step(along);
         for (int i = 0; i < LANES; i++) {
             const uint64_t way = steps.along[a] * (uint64_t)i;
             beyond[i] = (uint32_t)way;

@@ -36,10 +36,36 @@ INLINE Cells cells_at(const Scene *scene, const Pool *pool, const int32_t *slot_
     };
 }
 
-/* The first sample of those from k on, set in `bits`, that lies in a box; `end` where none does. */
-static int32_t first_in_box(const Scene *scene, const Course *course, int32_t k, uint32_t bits, int32_t end)
+/* Which samples of a group from k on may lie in a box. Boxes are asked for places in float64, which differ from
+   these by less than a hair: only beside a cell's face may the cell be another. */
+INLINE uint32_t may_be_in_box(const Scene *scene, const Places *places, int32_t k)
 {
-    for (; bits; bits &= bits - 1) {
+    const int bits = scene->brick_bits, inside = scene->brick_size - 1;
+    const Reals hair = splat((float)k * 0x1p-32f + 0x1p-20f);
+    const Ints *cell = places->cell;
+    const Ints brick = ((cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) * scene->bricks[2] +
+                       (cell[2] >> bits);
+    const Ints number = (Ints)gather(scene->brick_at, brick, 4), is_brick = number >= 0;
+    Ints box = number & is_brick, is_at_face = {0};
+    for (int a = 0; a < 3; a++) {
+        box = (box << scene->blocks_bits) + ((cell[a] & inside) >> BLOCK_BITS);
+        is_at_face |= (places->rest[a] < hair) | (places->rest[a] > 1.0f - hair);
+    }
+    const Words low = gather(scene->boxes, box, sizeof(Box));
+    const Words high = gather((const char *)scene->boxes + 3, box, sizeof(Box));
+    Ints is_in = is_brick;
+    for (int a = 0; a < 3; a++) {
+        const Ints at = cell[a] & inside;
+        is_in &= (at >= (Ints)(low >> (uint32_t)(8 * a) & 0xFF)) & (at < (Ints)(high >> (uint32_t)(8 * a) & 0xFF));
+    }
+    return bits_of(is_in | is_at_face);
+}
+
+/* The first sample of those from k on, set in `bits`, that lies in a box; `end` where none does. */
+static int32_t first_in_box(const Scene *scene, const Course *course, const Places *places, int32_t k,
+                            uint32_t bits, int32_t end)
+{
+    for (bits &= may_be_in_box(scene, places, k); bits; bits &= bits - 1) {
         const int32_t sample = k + __builtin_ctz(bits);
         if (is_in_box(scene, course, sample)) return sample;
     }
@@ -87,6 +113,21 @@ INLINE Look look_at(const Scene *scene, const Pool *pool, const int32_t *slot_at
     return look;
 }
 
+/* Whether a ray that has stopped stays where it is, at a sample in a box: its brick is still not in memory. This
+   is what `walk` would find, and what holds for most rays of a wave. */
+INLINE int stays(const Scene *scene, const int32_t *slot_at, const Tile *tile, int ray)
+{
+    const Course course = course_of(scene, tile, ray);
+    const int32_t k = tile->next[ray];
+    int32_t brick = 0;
+    for (int a = 0; a < 3; a++) {
+        const int32_t last = scene->size[a] - 2;
+        const int32_t cell = cell_of(fixed(course.entry[a]) + fixed_step(course.along[a]) * (uint64_t)k);
+        brick = brick * scene->bricks[a] + ((cell < 0 ? 0 : cell > last ? last : cell) >> scene->brick_bits);
+    }
+    return slot_at[brick] == ABSENT;
+}
+
 INLINE void shade_all(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
                       const Return *back, const int vectors, const int wide)
 {
@@ -117,7 +158,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         Look now = next;
         next = look_at(scene, pool, slot_at, &steps, k + LANES, end);
         if (now.absent) {
-            end = first_in_box(scene, &course, k, now.absent, end);
+            end = first_in_box(scene, &course, &now.places, k, now.absent, end);
             now.cells.live &= lane_numbers() < end - k;
             now.live = bits_of(now.cells.live);
         }
