@@ -96,6 +96,10 @@ class Renderer(Closing):
         if self._ndc.why:
             _log.warning(self._ndc.why)
 
+    def __repr__(self) -> str:
+        why = f" since {self.backend.why}" if self.backend.why else ""
+        return f"<Renderer: {self.backend.name}{why}, {self.precision.name}>"
+
     def _open_levels(self, scene: Scene) -> None:
         """Share what one session may use with those of all levels."""
         if not scene.meta.levels:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,7 @@ class FrameStats:
     """Counters of one frame (a picture, or one call with arbitrary rays)."""
 
     backend: str = ""
-    """What drew: xla."""
+    """What drew: native, warp or xla."""
     precision: str = ""
     """Type of densities and coefficients on the device: float16 or float32."""
     seconds: float = 0.0
@@ -93,7 +95,7 @@ class PoolUse:
     """Chunks of the scene that are being read and decoded."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Outputs:
     """What was drawn; None: not asked for in `RenderOptions.outputs` (`docs/rules.md`, 29 to 33)."""
 
@@ -115,6 +117,17 @@ class Outputs:
     """[...]: samples that contributed."""
     depth_weight: NDArray[np.float32] | None = None
     """[...]: what the weights in `depth` add up to; comes with mean-depth."""
+
+    def __repr__(self) -> str:
+        """What there is, and its shape: arrays in full would be thousands of lines."""
+        arrays = ", ".join(
+            f"{field.name} {list(array.shape)}"
+            for field in fields(self)
+            if isinstance(array := getattr(self, field.name), np.ndarray)
+        )
+        return (
+            f"<{type(self).__name__}: {arrays}; {self.stats.backend}, {self.stats.seconds:.3g} s>"
+        )
 
     @property
     def mean_depth(self) -> NDArray[np.float32]:
@@ -141,11 +154,28 @@ class Outputs:
         return values
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RenderResult(Outputs):
-    """A picture: [...] is [height, width]."""
+    """A picture: [...] is [height, width]. Notebooks show its colours."""
+
+    def _repr_png_(self) -> bytes:
+        """Colours, cut off at 0 and 1, as a PNG of 8 bits: what IPython asks its values for."""
+        height, width, _ = self.rgb.shape
+        pixels = np.round(255.0 * np.clip(self.rgb, 0.0, 1.0)).astype(np.uint8)
+        # Each row begins with its filter: 0 is none.
+        rows = np.pad(pixels.reshape(height, 3 * width), ((0, 0), (1, 0))).tobytes()
+        parts = {
+            b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
+            b"IDAT": zlib.compress(rows, 1),
+            b"IEND": b"",
+        }
+        chunks = (
+            struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+            for name, body in parts.items()
+        )
+        return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class RayResult(Outputs):
     """What arbitrary rays see: [...] is [n]."""

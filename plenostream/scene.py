@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 from plenostream.field.grid import GridSpec
-from plenostream.files.paths import PathLike, local_path, scene_place
+from plenostream.files.paths import PathLike, local_path, scene_name, scene_place
 from plenostream.format.kept import kept_in
 from plenostream.format.layout import SceneMeta
 from plenostream.format.opening import open_store
@@ -43,6 +43,11 @@ class Scene(Closing):
         """The arrays and tables, for those who want to look inside."""
         self.place = place
         """Where it was opened."""
+
+    def __repr__(self) -> str:
+        size = " x ".join(map(str, self.grid.size))
+        stored = f"{self.meta.n_voxels:,} stored in {self.meta.n_bricks:,} bricks"
+        return f"<Scene {scene_name(self.place.path)}: {size} voxels, {stored}>"
 
     @property
     def meta(self) -> SceneMeta:

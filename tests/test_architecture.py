@@ -6,6 +6,7 @@ A new module must be entered in one of the tables below: that is where its layer
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import importlib
 import json
@@ -182,7 +183,9 @@ def reserved_name(node: ast.AST) -> str | None:
     return found
 
 
-SCANNED = [scan(path, dotted(path), path.read_text()) for path in MODULES]
+@functools.cache  # not on import, which every worker does
+def scanned() -> list[Module]:
+    return [scan(path, dotted(path), path.read_text()) for path in MODULES]
 
 
 def allowed_units(unit: str) -> set[str]:
@@ -226,13 +229,13 @@ RULES = (upward, over_the_fence, late, of_the_command_line)
 
 
 def test_module_has_a_layer() -> None:
-    units = {module.unit for module in SCANNED} - {""}
+    units = {module.unit for module in scanned()} - {""}
     assert units - {*CORE, *RANKS, *APART} == set(), "enter these in a table of this file"
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_module_obeys(rule: Callable[[Module], Iterator[str]]) -> None:
-    found = [broken for module in SCANNED for broken in rule(module)]
+    found = [broken for module in scanned() for broken in rule(module)]
     assert found == [], "\n".join(found)
 
 
@@ -257,7 +260,7 @@ def test_rule_sees_a_module_that_breaks_it(
 def test_no_two_modules_import_each_other() -> None:
     graph = {
         module.name: {i.name for i in module.imports if i.root == "plenostream"} - {module.name}
-        for module in SCANNED
+        for module in scanned()
         if module.name != "plenostream"
     }
     graphlib.TopologicalSorter(graph).prepare()

@@ -193,6 +193,7 @@ def test_layers_larger_than_the_memory_for_them_are_read_as_rays_need_them(
     assert_same_picture(tight, ample, at_most=SAME)
 
 
+@pytest.mark.one_backend  # what is asked of the layers is the engine's doing, here and below
 def test_opaque_tiles_never_touch_the_layers(
     scene_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +212,7 @@ def test_opaque_tiles_never_touch_the_layers(
     assert 0 < len(light) < picture.alpha.size
 
 
+@pytest.mark.one_backend
 def test_interrupted_picture_leaves_out_the_rest_and_the_next_is_whole(
     scene_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +233,7 @@ def test_interrupted_picture_leaves_out_the_rest_and_the_next_is_whole(
     np.testing.assert_allclose(got[~fragile], want[~fragile, :3], rtol=0, atol=FLOAT32)
 
 
+@pytest.mark.one_backend
 def test_closing_ends_the_threads(scene_of: Callable[[str], Path]) -> None:
     def named() -> Iterator[threading.Thread]:
         return (t for t in threading.enumerate() if t.name.startswith("plenostream-backdrop"))

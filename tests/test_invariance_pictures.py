@@ -100,7 +100,9 @@ def test_brick_size_changes_nothing(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("budget", ["smallest", "half", "ample"])
+@pytest.mark.parametrize(
+    "budget", ["smallest", pytest.param("half", marks=pytest.mark.one_backend), "ample"]
+)
 @pytest.mark.parametrize("view", ONE_FOR_ALL)
 def test_size_of_the_pool_changes_nothing(
     scene: Path, plain: dict[str, ps.RenderResult], view: str, budget: str

@@ -218,6 +218,7 @@ def test_no_footprint_is_the_scene_and_a_wide_one_the_coarsest_level(scene: Path
     np.testing.assert_allclose(pictures["wide"], pictures["coarsest"], atol=1e-6)
 
 
+@pytest.mark.one_backend  # how levels share a budget is the planner's
 def test_levels_keep_within_their_budget_and_less_of_it_changes_nothing(scene: Path) -> None:
     options = {"level": "auto", "pixel_footprint": FOOTPRINT, "samples": 2}
     with open_renderer(scene, options=options) as renderer:

@@ -110,7 +110,13 @@ def test_budget_for_rays_is_kept_too(scene: Path) -> None:
     assert stats.peak_device_bytes <= stats.planned_device_bytes <= allowed
 
 
-@pytest.mark.parametrize("precision", ["float16", pytest.param("float32", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "float16",
+        pytest.param("float32", marks=[pytest.mark.slow, pytest.mark.one_backend]),
+    ],
+)
 def test_one_byte_less_than_the_smallest_budget_is_refused_before_a_chunk_is_read(
     unreadable: Path, precision: str
 ) -> None:

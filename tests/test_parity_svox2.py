@@ -93,7 +93,9 @@ def test_rays_see_what_svox2_saw(
     assert_as_recorded(case, precision, seen.rgb, seen.alpha, seen.depth)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize(
+    "precision", ["float32", pytest.param("float16", marks=pytest.mark.one_backend)]
+)
 def test_rays_that_end_at_a_cap_see_what_svox2s_kernel_saw(
     shared: Path, make_scene: Callable[..., Path], precision: str
 ) -> None:
@@ -111,7 +113,13 @@ def test_rays_that_end_at_a_cap_see_what_svox2s_kernel_saw(
     assert largest_difference(seen.rgb, case.rgb, fragile=case.fragile) > 0.1
 
 
-@pytest.mark.parametrize("precision", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "precision",
+    [
+        "float32",
+        pytest.param("float16", marks=[pytest.mark.slow, pytest.mark.one_backend]),
+    ],
+)
 @pytest.mark.parametrize("name", IN_NDC)
 def test_cameras_of_forward_facing_scenes_see_what_svox2_saw(
     shared: Path, tmp_path: Path, name: str, precision: str

@@ -177,18 +177,8 @@ def strike(streaming: Streaming, fault: Fault, nth: int, key: str | None = None)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "fault",
-    [
-        missing,
-        delayed,
-        # What becomes of a read that failed, whichever way, reaches a backend as one error.
-        *(
-            pytest.param(fault, marks=pytest.mark.one_backend)
-            for fault in (refused, truncated, one_bit)
-        ),
-    ],
-)
+@pytest.mark.one_backend
+@pytest.mark.parametrize("fault", [missing, delayed, refused, truncated, one_bit])
 def test_read_that_fails_once_gives_the_same_picture_or_names_the_brick(
     streaming: Streaming, fault: Fault
 ) -> None:
@@ -205,6 +195,17 @@ def test_read_that_fails_once_gives_the_same_picture_or_names_the_brick(
     # Nor need the n-th read of every frame be the same one.
     for key in set(streaming.keys_read) - set(struck):
         assert strike(streaming, fault, 0, key) == key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [missing, delayed])
+def test_every_backend_goes_on_after_a_read_that_failed_or_came_late(
+    streaming: Streaming, fault: Fault
+) -> None:
+    # What becomes of a read that failed, whichever it is, reaches a backend as one error.
+    apart = len(streaming.keys_read) // 5
+    for nth in range(0, 5 * apart, apart):
+        assert strike(streaming, fault, nth) is not None
 
 
 @pytest.mark.one_backend

@@ -94,6 +94,7 @@ def test_budgets_hold_and_change_nothing(scene: Path) -> None:
     assert small.stats.bands > 1
 
 
+@pytest.mark.one_backend  # nothing is drawn: the picture is the host's
 def test_large_picture_is_never_there_as_a_whole(scene: Path) -> None:
     camera = VIEW.resized(360, 280)
     budget = {"device_memory": "12MB"}

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154  # root: set by whoever sources this
 # Sourced by tools/demo and tools/test; defines `set_up LEVEL`, which makes .venv/ or finds it whole.
 #
-#   set_up run    the package and what it needs, the viewer included
+#   set_up run    the package and what it needs
 #   set_up fast   the same, and the tools of the gate
 #   set_up dev    the same, and open3d with its system libraries
 #
@@ -158,7 +158,7 @@ set_up_alone() {
       pip_install dev || fail "$no_packages" ;;
     *)
       say "set-up: installing plenostream and what it needs (0.9 GB; half a minute or more)"
-      pip_install view || fail "$no_packages" ;;
+      pip_install || fail "$no_packages" ;;
   esac
   stamp >"$venv/.part"
   mv "$venv/.part" "$venv/.stamp-$level"

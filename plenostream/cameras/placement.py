@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from plenostream.cameras.camera import Camera
 from plenostream.errors import InvalidInput, shown
 from plenostream.field.grid import GridSpec
-from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE
+from plenostream.options import DISTANCE, ELEVATION, FOV, LOOK_AT, LOOK_FROM, ORBIT, SIZE, UP
 
 __all__ = ["look_at_camera", "orbit_cameras"]
 
@@ -19,28 +19,43 @@ DEFAULT_FOV_DEGREES = 40.0
 DEFAULT_ELEVATION_DEGREES = 30.0
 DEFAULT_SIZE = (800, 800)
 """Width and height, in pixels, of a picture of which nothing says how large it is."""
+DEFAULT_UP = "z"
+
+_FRAMES = {
+    "x": ("y", "z", "x"),
+    "y": ("z", "x", "y"),
+    "z": ("x", "y", "z"),
+    "-x": ("y", "-z", "-x"),
+    "-y": ("-z", "x", "-y"),
+    "-z": ("x", "-y", "-z"),
+}
+"""For each axis that points up, a right-handed frame with it as the third: azimuths count from the
+first. Before cameras of OpenCV's, which see along +z with y down, that is the side they stand on."""
 
 
 def look_at_camera(
     eye: ArrayLike,
     target: ArrayLike,
     *,
+    up: str = DEFAULT_UP,
     fov_degrees: float = DEFAULT_FOV_DEGREES,
     size: tuple[int, int] = DEFAULT_SIZE,
 ) -> Camera:
-    """A camera at `eye` that has `target` in the middle of its picture, with +z up.
+    """A camera at `eye` that has `target` in the middle of its picture, upright.
 
-    Looking straight up or down, the top of the picture points to +y.
+    Looking straight up or down, the top of the picture points to +y where z is up, and else to what
+    stands for y in a frame that is turned so that z becomes `up`.
 
     Parameters
     ----------
     eye, target : three numbers each (world); not the same point
+    up : axis of the world that points up: x, y, z, -x, -y or -z
     fov_degrees : horizontal field of view
     size : width and height in pixels
 
     Raises
     ------
-    InvalidInput : a value against its rule (`options.LOOK_FROM`, `FOV`, `SIZE`), points that
+    InvalidInput : a value against its rule (`options.LOOK_FROM`, `UP`, `FOV`, `SIZE`), points that
         coincide.
     """
     eye_world, target_world = LOOK_FROM.check("eye", eye), LOOK_AT.check("target", target)
@@ -50,7 +65,8 @@ def look_at_camera(
         raise InvalidInput(
             f"the camera at {_text(eye_world)} cannot look at {_text(target_world)}: it stands there"
         )
-    forward = gaze / distance
+    frame = _frame(up)
+    forward = (gaze / distance) @ frame
     # The horizontal part of the gaze says what is right; it vanishes when looking straight down.
     level = math.hypot(forward[0], forward[1])
     right = (
@@ -58,7 +74,7 @@ def look_at_camera(
         if level > 1e-9
         else np.array([-math.copysign(1.0, forward[2]), 0.0, 0.0])
     )
-    return _camera(eye_world, right, forward, fov_degrees=fov_degrees, size=size)
+    return _camera(eye_world, frame @ right, frame @ forward, fov_degrees=fov_degrees, size=size)
 
 
 def orbit_cameras(
@@ -67,18 +83,21 @@ def orbit_cameras(
     *,
     elevation_degrees: float = DEFAULT_ELEVATION_DEGREES,
     distance: float | None = None,
+    up: str = DEFAULT_UP,
     fov_degrees: float = DEFAULT_FOV_DEGREES,
     size: tuple[int, int] = DEFAULT_SIZE,
 ) -> list[Camera]:
-    """`n` cameras evenly around the vertical axis (+z) through the middle of `grid`, looking at it.
+    """`n` cameras evenly around the vertical axis through the middle of `grid`, looking at it.
 
-    The first stands on the side of +x; they go round counter-clockwise as seen from above.
+    They go round counter-clockwise as seen from above. The first stands on the side of +x where z is
+    up, of +z where y is, of -z where -y is.
 
     Parameters
     ----------
     elevation_degrees : height above the horizon
     distance : of the eye from the middle (world units); None: the nearest that shows the whole box
         from every side
+    up : axis of the world that points up: x, y, z, -x, -y or -z
     fov_degrees : horizontal field of view
     size : width and height in pixels
 
@@ -92,31 +111,44 @@ def orbit_cameras(
     elevation = math.radians(ELEVATION.check("elevation_degrees", elevation_degrees))
     distance = DISTANCE.check("distance", distance)
     tangents = _tangents(fov_degrees, size)
+    frame = _frame(up)
     if distance is None:
-        distance = _distance_of_whole_box(grid, elevation, tangents)
+        radius = np.abs(np.asarray(grid.radius) @ frame)
+        distance = _distance_of_whole_box(radius, elevation, tangents)
     center = np.asarray(grid.center, np.float64)
     cameras = []
     for azimuth in 2 * math.pi * np.arange(n) / n:
         outward = np.array([math.cos(azimuth), math.sin(azimuth), 0.0]) * math.cos(elevation)
         outward[2] = math.sin(elevation)
-        right = np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
-        eye_world = center + distance * outward
-        cameras.append(_camera(eye_world, right, -outward, fov_degrees=fov_degrees, size=size))
+        right = frame @ np.array([-math.sin(azimuth), math.cos(azimuth), 0.0])
+        forward = -(frame @ outward)
+        eye_world = center - distance * forward
+        cameras.append(_camera(eye_world, right, forward, fov_degrees=fov_degrees, size=size))
     return cameras
 
 
+def _frame(up: str) -> NDArray[np.float64]:
+    """[3, 3]: columns are the axes of the world that stand for x, y and z where `up` points up."""
+    axes = _FRAMES[str(UP.check("up", up))]
+    columns = [
+        np.eye(3)["xyz".index(axis[-1])] * (-1.0 if axis[0] == "-" else 1.0) for axis in axes
+    ]
+    return np.stack(columns, axis=1)
+
+
 def _distance_of_whole_box(
-    grid: GridSpec, elevation: float, tangents: tuple[float, float]
+    radius: NDArray[np.float64], elevation: float, tangents: tuple[float, float]
 ) -> float:
     """Nearest distance at which the upright cylinder around the box is inside the picture.
 
+    `radius` [3] is half the box's extent, the height last.
     A point c (from the middle) is seen where |c.right| <= tan_x (D + c.forward), likewise with
     down. On the rim of radius r and height +-h, with elevation e, the largest D this asks for is
     r hypot(1 / tan_x, cos e) + h |sin e| sideways, and up and down, with s = +-1,
     r |cos e - s sin e / tan_y| + h |sin e + s cos e / tan_y|.
     """
     tan_x, tan_y = tangents
-    rim, half_height = math.hypot(grid.radius[0], grid.radius[1]), grid.radius[2]
+    rim, half_height = math.hypot(radius[0], radius[1]), float(radius[2])
     sin_e, cos_e = math.sin(elevation), math.cos(elevation)
     sideways = rim * math.hypot(1 / tan_x, cos_e) + half_height * abs(sin_e)
     upright = max(

@@ -66,11 +66,12 @@ def _table(rows: object, key: str) -> list[Any]:
     """The numbers of a matrix, row by row; also from 12 or 16 of them in one list."""
     if isinstance(rows, list) and len(rows) in (12, 16):
         rows = [rows[i : i + 4] for i in range(0, len(rows), 4)]
-    shaped = isinstance(rows, list) and all(isinstance(row, list) for row in rows)
-    if not shaped or [len(row) for row in rows] not in ([4] * 4, [4] * 3):  # type: ignore[attr-defined]
+    table = rows if isinstance(rows, list) else []
+    columns = [len(row) if isinstance(row, list) else 0 for row in table]
+    if columns not in ([4] * 4, [4] * 3):
         raise CameraError(f"`{key}` is not a table of 4x4 or 3x4 numbers, nor a list of 16 or 12")
-    for row in rows:  # type: ignore[attr-defined]
+    for row in table:
         for value in row:
             if not is_number(value):
                 raise CameraError(f"`{key}` holds {shown(value)}; expected numbers")
-    return rows  # type: ignore[return-value]
+    return table

@@ -145,8 +145,9 @@ def require_pictures(views: Sequence[PicturedCamera], path: str | Path) -> None:
     lacking = [view for view in views if view.picture is None]
     if lacking:
         there = ",".join(str(view.number) for view in views if view.picture is not None)
-        hint = f"; --views {there} have one" if there else ""
+        beside = "the folder that this file is in" if Path(path).is_file() else "this folder"
+        hint = f"--views {there} have one" if there else f"names of pictures count from {beside}"
         raise InvalidInput(
             f"{len(lacking)} of {len(views)} views of {path} have no photograph, among them number "
-            f"{lacking[0].number} ({lacking[0].name or 'which names none'}){hint}"
+            f"{lacking[0].number} ({lacking[0].name or 'which names none'}); {hint}"
         )

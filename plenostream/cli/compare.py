@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from plenostream.cli.command import Command, Place
 from plenostream.cli.parameters import json_option, rule_option
 from plenostream.cli.scores import tell_scores
 from plenostream.errors import InvalidInput
@@ -18,6 +19,7 @@ _WHITE = 1.0
 
 
 @click.command(
+    cls=Command,
     short_help="Compare two pictures, or two folders of them.",
     epilog="""\b
 Examples:
@@ -27,8 +29,8 @@ Examples:
 Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostream[lpips]'.
 """,
 )
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", cls=Place)
+@click.argument("second", cls=Place)
 @rule_option("--lpips", rule=LPIPS)
 @json_option
 def compare(first: str, second: str, lpips: str | None, as_json: bool) -> None:

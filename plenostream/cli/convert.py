@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from plenostream.cli.approximation import approximation_line
+from plenostream.cli.command import Command, Place
 from plenostream.cli.parameters import (
     Settings,
     quiet_option,
@@ -30,6 +31,7 @@ __all__ = ["convert"]
 
 
 @click.command(
+    cls=Command,
     short_help="Convert a svox2 checkpoint (.npz) or a volume to a scene of bricks.",
     epilog="""\b
 Examples:
@@ -39,8 +41,8 @@ Examples:
   plenostream convert ct.npy ct.zarr --axes zyx --opacity 150:0,300:0.02,700:0.5 --colormap hot
 """,
 )
-@click.argument("source")
-@click.argument("scene")
+@click.argument("source", cls=Place)
+@click.argument("scene", cls=Place)
 @record_options(ConvertOptions)
 @record_options(VolumeOptions)
 @record_options(ResampleOptions)

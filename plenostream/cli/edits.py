@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from plenostream.cli.command import Command, Place
 from plenostream.cli.opening import cameras_of
 from plenostream.cli.parameters import (
     Settings,
@@ -47,6 +48,7 @@ def _run(settings: Settings, edit: str, options: EditOptions, *places: Any, **sa
 
 
 @click.command(
+    cls=Command,
     short_help="Keep a box of a scene.",
     epilog="""\b
 Examples:
@@ -54,8 +56,8 @@ Examples:
   plenostream crop model.zarr half.zarr --box 0,0,0,256,512,512 --units voxels
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @rule_option("--box", rule=BOX, required=True)
 @rule_option("--units", rule=BOX_UNITS, default="world")
 @click.option(
@@ -91,14 +93,15 @@ def crop(
 
 
 @click.command(
+    cls=Command,
     short_help="Store coarser levels beside a scene.",
     epilog="""\b
 Example:
   plenostream levels model.zarr far.zarr
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @rule_option("--levels", rule=LEVELS, default="auto")
 @record_options(EditOptions)
 @keeps_read
@@ -113,6 +116,7 @@ def levels(settings: Settings, /, scene: str, out: str, levels: Any, **flags: An
 
 
 @click.command(
+    cls=Command,
     short_help="Make one scene of several.",
     epilog="""\b
 Examples:
@@ -120,8 +124,8 @@ Examples:
   plenostream merge room.zarr chair.zarr chair.zarr two.zarr --shift 40,0,0 --shift 90,12,0
 """,
 )
-@click.argument("scenes", nargs=-1, required=True)
-@click.argument("out")
+@click.argument("scenes", cls=Place, nargs=-1, required=True)
+@click.argument("out", cls=Place)
 @rule_option("--shift", rule=SHIFT, multiple=True)
 @rule_option("--overlap", rule=OVERLAP, default="denser")
 @record_options(EditOptions)
@@ -153,6 +157,7 @@ def merge(
 
 
 @click.command(
+    cls=Command,
     short_help="Leave out voxels that are thin, or that no view sees.",
     epilog="""\b
 Examples:
@@ -160,8 +165,8 @@ Examples:
   plenostream prune model.zarr small.zarr --min-weight 0.01 --cameras transforms_train.json
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @rule_option("--min-density", rule=PRUNE_DENSITY)
 @rule_option("--min-weight", rule=PRUNE_WEIGHT)
 @camera_options
@@ -197,6 +202,7 @@ def prune(
 
 
 @click.command(
+    cls=Command,
     short_help="Give a scene more or fewer voxels.",
     epilog="""\b
 Examples:
@@ -204,8 +210,8 @@ Examples:
   plenostream resample model.zarr cubes.zarr --grid 384,384,128
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @rule_option("--factor", rule=FACTOR)
 @rule_option("--grid", rule=NEW_GRID)
 @record_options(EditOptions)
@@ -220,14 +226,15 @@ def resample(
 
 
 @click.command(
+    cls=Command,
     short_help="Put a scene elsewhere in the world.",
     epilog="""\b
 Example:
   plenostream transform model.zarr moved.zarr --center 10,0,0
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @rule_option("--radius", rule=FRAME_RADIUS)
 @rule_option("--center", rule=FRAME_CENTER)
 @record_options(EditOptions)

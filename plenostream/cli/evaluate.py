@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from plenostream.cli.command import Command, Flag, Place
 from plenostream.cli.opening import opened_scene
 from plenostream.cli.parameters import (
     Settings,
@@ -18,7 +19,7 @@ from plenostream.cli.parameters import (
 )
 from plenostream.cli.progress import Progress
 from plenostream.cli.scores import tell_scores
-from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
+from plenostream.cli.viewpoints import CAMERAS, FILE_OPTIONS, camera_file_options
 from plenostream.options import LPIPS, ClusterOptions, RenderOptions, StreamOptions
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = ["evaluate"]
 
 
 @click.command(
+    cls=Command,
     short_help="Compare renderings with the photographs of a data set.",
     epilog="""\b
 Examples:
@@ -37,9 +39,11 @@ Examples:
 Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostream[lpips]'.
 """,
 )
-@click.argument("scene")
+@click.argument("scene", cls=Place)
 @click.option(
     "--cameras",
+    cls=Flag,
+    heading=CAMERAS,
     metavar="PATH",
     required=True,
     help="File or data set of views with photographs (formats: docs/cameras.md).",
@@ -51,6 +55,7 @@ Needs scikit-image: pip install 'plenostream[evaluate]'; LPIPS needs 'plenostrea
 @cache_options
 @click.option(
     "--save",
+    cls=Flag,
     metavar="FOLDER",
     help="Also write photograph, rendering and their difference (times 4) side by side, as PNG.",
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from plenostream.cli.command import Command, Place
 from plenostream.cli.parameters import (
     Settings,
     keeps_read,
@@ -20,6 +21,7 @@ __all__ = ["export"]
 
 
 @click.command(
+    cls=Command,
     short_help="Write a scene for other programs: svox2, points, mesh, volume.",
     epilog="""\b
 Examples:
@@ -30,8 +32,8 @@ Examples:
   plenostream export model.zarr volume.ome.zarr
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @record_options(ExportOptions)
 @keeps_read
 @quiet_option

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from plenostream.cli.command import Command, Flag, Place
 from plenostream.cli.parameters import Settings, json_option, keeps_read, quiet_option
 from plenostream.cli.preview import PREVIEW_HELP, check_preview, write_preview
 from plenostream.cli.progress import Progress
@@ -15,6 +16,7 @@ __all__ = ["info", "verify"]
 
 
 @click.command(
+    cls=Command,
     short_help="Say what a scene or a checkpoint holds.",
     epilog="""\b
 Examples:
@@ -22,11 +24,11 @@ Examples:
   plenostream info model.zarr --histogram --preview model.png
 """,
 )
-@click.argument("path")
+@click.argument("path", cls=Place)
 @click.option(
     "--histogram", is_flag=True, help="Read all densities of a scene and say how many have which."
 )
-@click.option("--preview", metavar="FILE.png", help=PREVIEW_HELP)
+@click.option("--preview", cls=Flag, metavar="FILE.png", help=PREVIEW_HELP)
 @click.option("--overwrite", is_flag=True, help="Replace the picture of --preview if it exists.")
 @keeps_read
 @json_option
@@ -68,8 +70,8 @@ def info(
             click.echo(f"preview    {printable(preview)}")
 
 
-@click.command(short_help="Check every byte of a scene.")
-@click.argument("scene")
+@click.command(cls=Command, short_help="Check every byte of a scene.")
+@click.argument("scene", cls=Place)
 @json_option
 @quiet_option
 @click.pass_context

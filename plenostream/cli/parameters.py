@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from plenostream.cli.command import Flag
 from plenostream.errors import InvalidInput
 from plenostream.options import (
     CACHE_SIZE,
@@ -76,7 +77,7 @@ class Asked(click.ParamType):  # type: ignore[type-arg]
             raise click.UsageError(str(error), ctx) from error
 
 
-class _RuleOption(click.Option):
+class _RuleOption(Flag):
     """A flag whose help states what its rule takes beside the default."""
 
     def get_help_extra(self, ctx: click.Context) -> Any:
@@ -95,19 +96,24 @@ def rule_option(
     shown: str | None = None,
     required: bool = False,
     multiple: bool = False,
+    heading: str = "",
 ) -> Callable[[_Command], _Command]:
     """Decorator that gives a command the flag of an option; `names` as `click.option` takes them.
 
-    Where the flag is left out, the command gets `default`; `shown` is that in words. `required`: it
-    may not be; `multiple`: it may be said several times, and the command gets a tuple.
+    It is listed under `heading`. Where the flag is left out, the command gets `default`; `shown` is
+    that in words. `required`: it may not be; `multiple`: it may be said several times, and the
+    command gets a tuple.
     """
     if isinstance(rule, Truth):
-        return click.option(*names, is_flag=True, default=default, help=rule.help)
+        return click.option(
+            *names, cls=Flag, heading=heading, is_flag=True, default=default, help=rule.help
+        )
     # To click, None is a default like any other, and what has one is not missing.
     unless_said = {} if required else {"default": default}
     return click.option(
         *names,
         cls=_RuleOption,
+        heading=heading,
         type=Asked(rule),
         metavar=rule.metavar,
         **unless_said,
@@ -118,6 +124,16 @@ def rule_option(
     )
 
 
+_HEADINGS: dict[type, str] = {
+    ClusterOptions: "Several processes or machines",
+    FileOptions: "Files",
+    RenderOptions: "Picture",
+    ResampleOptions: "Models that are resampled",
+    StreamOptions: "Device and memory",
+    TrainOptions: "Training",
+    VolumeOptions: "Volumes of numbers",
+}
+"""Headings of the flags of records; those of other records are the command's own."""
 _SPELLED = {"n_threads": "threads"}
 """Flags that have another name than the field."""
 
@@ -144,9 +160,14 @@ def record_options(
                 continue
             flag = spelled_flag(_SPELLED.get(field.name, field.name))
             default = defaults.get(field.name, field.default)
-            command = rule_option(flag, field.name, rule=rules[field.name], default=default)(
-                command
+            add = rule_option(
+                flag,
+                field.name,
+                rule=rules[field.name],
+                default=default,
+                heading=_HEADINGS.get(record, ""),
             )
+            command = add(command)
         return command
 
     return decorate
@@ -156,6 +177,7 @@ def cache_options(command: _Command) -> _Command:
     """Decorator that gives a command --cache and --cache-size, for scenes of other machines."""
     folder = click.option(
         "--cache",
+        cls=Flag,
         metavar="FOLDER",
         help="Folder in which what was read of a scene at a URL is kept for the next time; several "
         "programs may share it.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from plenostream.cli.command import Command, Place
 from plenostream.cli.opening import Drawing, opened_renderer
 from plenostream.cli.parameters import (
     Settings,
@@ -33,6 +34,7 @@ _BOUNDS = (
 
 
 @click.command(
+    cls=Command,
     short_help="Say what memory a render would take.",
     epilog="""\b
 Examples:
@@ -40,7 +42,7 @@ Examples:
   plenostream plan model.zarr --cameras transforms_test.json --views 0 --json
 """,
 )
-@click.argument("scene")
+@click.argument("scene", cls=Place)
 @camera_options
 @record_options(RenderOptions)
 @record_options(StreamOptions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from plenostream.cli.command import Command, Place
 from plenostream.cli.parameters import Settings, keeps_read, quiet_option, rule_option
 from plenostream.cli.progress import Progress
 from plenostream.options import MIN_DENSITY, ExportOptions
@@ -12,14 +13,15 @@ __all__ = ["points"]
 
 
 @click.command(
+    cls=Command,
     short_help="Write the voxels of a scene as a point cloud (export --format points).",
     epilog="""\b
 Example:
   plenostream points model.zarr model.ply --min-density 10
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @rule_option("--min-density", rule=MIN_DENSITY, default=0.0)
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @keeps_read

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from plenostream.cli.command import Command, Flag, Place
 from plenostream.cli.opening import opened_renderer
 from plenostream.cli.parameters import (
     Settings,
@@ -40,6 +41,7 @@ _STATS = "file of --stats"
 
 
 @click.command(
+    cls=Command,
     short_help="Render pictures or a film of a scene.",
     epilog="""\b
 Examples:
@@ -59,15 +61,17 @@ Exit codes: 0 done, 1 data or input that cannot be used, 2 usage, 3 budget too
 small (the message says which would do), 130 Ctrl-C.
 """,
 )
-@click.argument("scene")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("out", cls=Place)
 @camera_options
 @record_options(FileOptions)
 @record_options(RenderOptions, outputs=("rgb",))
 @record_options(StreamOptions)
 @record_options(ClusterOptions)
 @cache_options
-@click.option("--stats", metavar="FILE.json", help="Also write what each frame cost, as JSON.")
+@click.option(
+    "--stats", cls=Flag, metavar="FILE.json", help="Also write what each frame cost, as JSON."
+)
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @click.option(
     "--resume",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from plenostream.cli.command import Command, Flag, Place
 from plenostream.cli.parameters import (
     Settings,
     cache_options,
@@ -35,6 +36,7 @@ _NOT_OF_RAYS = (
 
 
 @click.command(
+    cls=Command,
     short_help="Look at bricks, cameras and the samples of a pixel.",
     epilog="""\b
 Examples:
@@ -43,11 +45,12 @@ Examples:
   plenostream inspect model.zarr --cameras transforms_test.json --views 0 --pixel 400,300
 """,
 )
-@click.argument("scene")
+@click.argument("scene", cls=Place)
 @camera_options
 @rule_option("--pixel", rule=PIXEL)
 @click.option(
     "--out",
+    cls=Flag,
     metavar="FILE.png",
     help="Write a picture instead of opening a window; where there is no display, one is written "
     "anyway.  [default: SCENE.inspect.png in the current folder, without a display]",

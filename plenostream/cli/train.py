@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from plenostream.cli.command import Command, Flag, Place
 from plenostream.cli.parameters import Settings, quiet_option, record_options, take_record
 from plenostream.cli.progress import Progress
 from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
@@ -27,21 +28,27 @@ _REFINING = {"lr_sigma": 1.0, "lr_sigma_final": 0.05, "lr_sigma_delay": 0.0}
 
 _test_option = click.option(
     "--test",
+    cls=Flag,
     metavar="PATH",
     help="File or data set of views to hold back, such as transforms_test.json; those of --cameras are "
     "then all learnt from.",
 )
 _stats_option = click.option(
-    "--stats", metavar="FILE.json", help="Also write how far it was at each reading, as JSON."
+    "--stats",
+    cls=Flag,
+    metavar="FILE.json",
+    help="Also write how far it was at each reading, as JSON.",
 )
 _sheet_option = click.option(
     "--sheet",
+    cls=Flag,
     metavar="FILE.png",
     help="Also write held views: photograph, rendering and their difference (times 4).",
 )
 
 
 @click.command(
+    cls=Command,
     short_help="Train a scene from the photographs of a data set.",
     epilog="""\b
 Examples:
@@ -50,10 +57,11 @@ Examples:
   plenostream train transforms_train.json scene.zarr --time 20m --resume
 """,
 )
-@click.argument("cameras")
-@click.argument("scene")
+@click.argument("cameras", cls=Place)
+@click.argument("scene", cls=Place)
 @click.option(
     "--start",
+    cls=Flag,
     metavar="SCENE",
     help="Scene to begin with, at --size at once; its volume and basis stand in for those of the options.",
 )
@@ -80,15 +88,16 @@ def train(
 
 
 @click.command(
+    cls=Command,
     short_help="Train a scene further, with its voxels kept.",
     epilog="""\b
 Example:
   plenostream refine scene.zarr transforms_train.json better.zarr --time 5m --colours-only
 """,
 )
-@click.argument("scene")
-@click.argument("cameras")
-@click.argument("out")
+@click.argument("scene", cls=Place)
+@click.argument("cameras", cls=Place)
+@click.argument("out", cls=Place)
 @click.option("--colours-only", is_flag=True, help="Leave densities as they are.")
 @_test_option
 @_stats_option

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from plenostream.cameras import Asked, Camera, read_cameras
+from plenostream.cli.command import Command, Flag, Place
 from plenostream.cli.opening import opened_scene_alone
 from plenostream.cli.parameters import (
     cache_options,
@@ -19,7 +20,7 @@ from plenostream.cli.parameters import (
     spelled_flag,
     take_record,
 )
-from plenostream.cli.viewpoints import FILE_OPTIONS, camera_file_options
+from plenostream.cli.viewpoints import CAMERAS, FILE_OPTIONS, camera_file_options
 from plenostream.errors import InvalidInput, printable
 from plenostream.files.paths import scene_name
 from plenostream.options import FOV, SIZE, RenderOptions, StreamOptions, ViewOptions
@@ -28,6 +29,7 @@ __all__ = ["view"]
 
 
 @click.command(
+    cls=Command,
     short_help="Look around in a scene, in the browser.",
     epilog="""\b
 Examples:
@@ -40,10 +42,16 @@ Exit codes: 0 done, 1 data or input that cannot be used, or a port that is
 taken, 2 usage, 3 budget too small, 130 Ctrl-C, which ends it.
 """,
 )
-@click.argument("scene")
-@click.option("--cameras", metavar="PATH", help="Views of a file or data set to jump to.")
+@click.argument("scene", cls=Place)
+@click.option(
+    "--cameras",
+    cls=Flag,
+    heading=CAMERAS,
+    metavar="PATH",
+    help="Views of a file or data set to jump to.",
+)
 @camera_file_options
-@rule_option("--fov", rule=FOV, shown="45, for plain matrices")
+@rule_option("--fov", rule=FOV, heading=CAMERAS, shown="45, for plain matrices")
 @rule_option("--size", rule=SIZE, shown="what the file or the pictures it names have")
 @record_options(ViewOptions)
 @click.option("--open", "open_browser", is_flag=True, help="Open it in this machine's browser.")
@@ -58,14 +66,9 @@ def view(scene: str, cameras: str | None, open_browser: bool, **flags: Any) -> N
     docs/viewer.md.
     """
     listening = take_record(ViewOptions, flags)
-    try:
-        from plenostream.viewer.server import Viewer
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "websockets":
-            raise
-        raise InvalidInput(
-            "`view` needs the package websockets; install plenostream[view]"
-        ) from error
+    # Late: websockets takes a while to load.
+    from plenostream.viewer.server import Viewer
+
     views = _views(cameras, {name: flags.pop(name) for name in (*FILE_OPTIONS, "fov", "size")})
     with opened_scene_alone(scene, flags) as (opened, options, stream):
         with Viewer(

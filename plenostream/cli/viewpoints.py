@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -23,8 +24,10 @@ from plenostream.cameras.placement import (
     DEFAULT_ELEVATION_DEGREES,
     DEFAULT_FOV_DEGREES,
     DEFAULT_SIZE,
+    DEFAULT_UP,
 )
 from plenostream.cameras.similarity import mean_pose
+from plenostream.cli.command import Flag
 from plenostream.cli.parameters import rule_option, spelled_flag
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
@@ -44,10 +47,12 @@ from plenostream.options import (
     REGION,
     SCENE_SCALE,
     SIZE,
+    UP,
     VIEWS,
 )
 
 __all__ = [
+    "CAMERAS",
     "FILE_OPTIONS",
     "NumberedCamera",
     "Viewpoints",
@@ -94,42 +99,49 @@ _UNPLACED = (
 _WAYS = {
     "cameras": (*FILE_OPTIONS, "fov", "path", "frames"),
     "path": (*FILE_OPTIONS, "fov", "frames"),
-    "orbit": ("elevation", "distance", "fov"),
-    "look_from": ("look_at", "fov"),
+    "orbit": ("elevation", "distance", "up", "fov"),
+    "look_from": ("look_at", "up", "fov"),
 }
 """The ways to place cameras, with the flags that belong to each; `path` is one where it names a file."""
 
+CAMERAS = "Cameras"
+"""Heading of the flags that say where they are."""
+_camera_flag = partial(rule_option, heading=CAMERAS)
+
 _FILE_FLAGS = (
-    rule_option("--views", rule=VIEWS),
-    rule_option("--scene-scale", rule=SCENE_SCALE, shown="auto"),
-    rule_option("--camera-format", rule=CAMERA_FORMAT),
-    rule_option("--poses", rule=POSES, shown="svox2"),
-    rule_option("--camera-axes", rule=CAMERA_AXES),
+    _camera_flag("--views", rule=VIEWS),
+    _camera_flag("--scene-scale", rule=SCENE_SCALE, shown="auto"),
+    _camera_flag("--camera-format", rule=CAMERA_FORMAT),
+    _camera_flag("--poses", rule=POSES, shown="svox2"),
+    _camera_flag("--camera-axes", rule=CAMERA_AXES),
 )
 _FLAGS = (
     click.option(
         "--cameras",
+        cls=Flag,
+        heading=CAMERAS,
         metavar="PATH",
         help="Views of a file or data set: JSON of NeRF-synthetic, instant-ngp, nerfstudio (their "
         "camera paths too) or Open3D; COLMAP, LLFF (poses_bounds.npy), NSVF; plain matrices "
         "(.txt, .npy). Formats and lenses: docs/cameras.md.",
     ),
     *_FILE_FLAGS,
-    rule_option("--path", rule=PATH),
-    rule_option("--frames", rule=FRAMES, shown=f"those of a path file, else {DEFAULT_FRAMES}"),
-    rule_option("--orbit", rule=ORBIT),
-    rule_option("--elevation", rule=ELEVATION, shown=f"{DEFAULT_ELEVATION_DEGREES:g}"),
-    rule_option("--distance", rule=DISTANCE),
-    rule_option("--look-from", rule=LOOK_FROM),
-    rule_option("--look-at", rule=LOOK_AT, shown="the middle of the scene"),
-    rule_option("--fov", rule=FOV, shown=f"{DEFAULT_FOV_DEGREES:g}"),
-    rule_option(
+    _camera_flag("--path", rule=PATH),
+    _camera_flag("--frames", rule=FRAMES, shown=f"those of a path file, else {DEFAULT_FRAMES}"),
+    _camera_flag("--orbit", rule=ORBIT),
+    _camera_flag("--elevation", rule=ELEVATION, shown=f"{DEFAULT_ELEVATION_DEGREES:g}"),
+    _camera_flag("--distance", rule=DISTANCE),
+    _camera_flag("--look-from", rule=LOOK_FROM),
+    _camera_flag("--look-at", rule=LOOK_AT, shown="the middle of the scene"),
+    _camera_flag("--up", rule=UP, shown=DEFAULT_UP),
+    _camera_flag("--fov", rule=FOV, shown=f"{DEFAULT_FOV_DEGREES:g}"),
+    _camera_flag(
         "--size",
         rule=SIZE,
         shown="what the file or the pictures it names have, else "
         f"{DEFAULT_SIZE[0]}x{DEFAULT_SIZE[1]}",
     ),
-    rule_option("--region", rule=REGION, shown="all of it"),
+    _camera_flag("--region", rule=REGION, shown="all of it"),
 )
 
 
@@ -192,10 +204,10 @@ def _placed_cameras(
     is_course = flags["path"] in _COURSES
     ways = [way for way in _WAYS if flags[way] is not None and not (way == "path" and is_course)]
     if len(ways) != 1:
-        got = " and ".join(map(spelled_flag, ways)) or "none"
+        got = " and ".join(map(spelled_flag, ways))
         raise InvalidInput(
-            f"got {got}; name the cameras in one way: --cameras PATH, --path FILE, "
-            "--orbit N or --look-from X,Y,Z"
+            f"{f'got {got}' if ways else 'there are no cameras'}; name the cameras in one way: "
+            "--cameras PATH, --path FILE, --orbit N or --look-from X,Y,Z"
         )
     (way,) = ways
     given = {name: value for name, value in flags.items() if value is not None and name != way}
@@ -211,6 +223,8 @@ def _placed_cameras(
     placed: dict[str, Any] = {} if size is None else {"size": size}
     if "fov" in given:
         placed["fov_degrees"] = given["fov"]
+    if "up" in given:
+        placed["up"] = given["up"]
     if way == "look_from":
         target = given.get("look_at", grid.center)
         return Viewpoints([(0, look_at_camera(flags["look_from"], target, **placed))])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +24,14 @@ __all__ = [
     "Refused",
     "WorkerPlan",
     "bytes_of_this_machine",
+    "done",
     "draw",
     "plan",
     "sent_channels",
+    "taken",
 ]
+
+_Made = TypeVar("_Made")
 
 _DEPTHS = {"depth", "mean-depth"}
 """Outputs that are made of depth and of how much is seen."""
@@ -74,44 +79,56 @@ def sent_channels(outputs: Sequence[str]) -> dict[str, int]:
     return {name: 3 if name in ("rgb", "normals") else 1 for name in sorted(names)}
 
 
-def draw(job: Job, camera: Camera) -> Drawn | Refused:
-    """The picture of `camera`.
+def taken(found: Any) -> Any:
+    """What a worker made; raises what it refused with."""
+    if isinstance(found, Refused):
+        raise found.error
+    return found
+
+
+def done(do: Callable[[], _Made]) -> _Made | Refused:
+    """What `do` makes, or why it does not, where no other try would change that.
 
     Raises
     ------
     MemoryError, DeviceError : the machine failed, and another may not. RenderCancelled : nobody wants
-    it any more. In all of these cases the renderer is closed: the next try begins anew, and a client
-    that is gone has nobody close it.
+    it any more. In all of these cases what this worker held is closed: the next try begins anew, and a
+    client that is gone has nobody close it.
     """
     with alone():
         try:
-            result = renderer_of(job).render(camera, cancel=is_unwanted())
+            return do()
         except (MemoryError, DeviceError, RenderCancelled):
             let_go()
             raise
         except PlenostreamError as error:
             return Refused(error)
-    arrays = {name: getattr(result, name) for name in sent_channels(job.options.outputs)}
-    return Drawn(arrays, result.stats)
+
+
+def draw(job: Job, camera: Camera) -> Drawn | Refused:
+    """The picture of `camera`; raises as `done`."""
+
+    def do() -> Drawn:
+        result = renderer_of(job).render(camera, cancel=is_unwanted())
+        arrays = {name: getattr(result, name) for name in sent_channels(job.options.outputs)}
+        return Drawn(arrays, result.stats)
+
+    return done(do)
 
 
 def plan(job: Job, camera: Camera) -> WorkerPlan | Refused:
-    """What `draw` will take; raises as it does."""
-    with alone():
-        try:
-            renderer = renderer_of(job)
-            planned = renderer.plan(camera)
-        except (MemoryError, DeviceError):
-            let_go()
-            raise
-        except PlenostreamError as error:
-            return Refused(error)
-    return WorkerPlan(
-        plan=planned,
-        backend=renderer.backend,
-        precision=renderer.precision,
-        machine_bytes=bytes_of_this_machine(),
-    )
+    """What `draw` will take; raises as `done`."""
+
+    def do() -> WorkerPlan:
+        renderer = renderer_of(job)
+        return WorkerPlan(
+            plan=renderer.plan(camera),
+            backend=renderer.backend,
+            precision=renderer.precision,
+            machine_bytes=bytes_of_this_machine(),
+        )
+
+    return done(do)
 
 
 def bytes_of_this_machine() -> int:

@@ -13,7 +13,10 @@ from typing import Any, TypeVar
 
 from plenostream.process.closing import Closing
 
-__all__ = ["alone", "held", "let_go"]
+__all__ = ["CLOSING_S", "alone", "held", "let_go"]
+
+CLOSING_S = 2.0
+"""Seconds that workers have for closing what they hold, before nobody waits for them any more."""
 
 _Held = TypeVar("_Held", bound=Closing)
 _gate = threading.RLock()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from distributed import Client, get_worker
 
@@ -21,6 +22,7 @@ from plenostream.scene import Scene, ScenePlace, open_scene
 
 __all__ = [
     "Job",
+    "held_for",
     "is_unwanted",
     "make_job",
     "opened_scene",
@@ -28,6 +30,9 @@ __all__ = [
     "renderer_of",
     "with_fair_threads",
 ]
+
+
+_Draws = TypeVar("_Draws", bound=Closing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,38 +63,43 @@ def make_job(client: Client, scene: Scene, options: RenderOptions, stream: Strea
     )
 
 
-class _Opened(Closing):
-    """A scene, and the renderer of it."""
+class _Opened(Closing, Generic[_Draws]):
+    """A scene, and what draws it."""
 
-    def __init__(self, scene: Scene, renderer: Renderer) -> None:
-        self.scene, self.renderer = scene, renderer
+    def __init__(self, scene: Scene, draws: _Draws) -> None:
+        self._scene, self.draws = scene, draws
 
     def close(self) -> None:
-        self.renderer.close()
-        self.scene.close()
+        self.draws.close()
+        self._scene.close()
 
 
-def renderer_of(job: Job) -> Renderer:
-    """This worker's renderer for `job`, which stays open for its next pictures.
+def held_for(job: Job, key: object, make: Callable[[Scene, StreamOptions], _Draws]) -> _Draws:
+    """What `make` makes of the job's scene and this worker's share of the cores; it stays open for the next
+    tasks with an equal `key`.
 
     Raises
     ------
-    ClusterError : this process is of another version than the job. Else as `opened_scene` and
-    `Renderer`.
+    ClusterError : this process is of another version than the job. Else as `opened_scene` and `make`.
     """
     refuse_other_versions(job)
 
-    def make() -> _Opened:
+    def open_all() -> _Opened[_Draws]:
         stream = with_fair_threads(job)
         prepare_jax(stream.device_bytes)
         scene = opened_scene(job)
         try:
-            return _Opened(scene, Renderer(scene, job.options, stream))
+            return _Opened(scene, make(scene, stream))
         except BaseException:
             scene.close()
             raise
 
-    return held(job, make).renderer
+    return held(key, open_all).draws
+
+
+def renderer_of(job: Job) -> Renderer:
+    """This worker's renderer for `job`; raises as `held_for` and `Renderer`."""
+    return held_for(job, job, lambda scene, stream: Renderer(scene, job.options, stream))
 
 
 def refuse_other_versions(job: Job) -> None:

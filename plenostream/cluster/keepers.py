@@ -15,10 +15,9 @@ import dask.config
 from dask.base import annotate
 from distributed import Client, Future, wait
 
-from plenostream.cluster.holding import let_go
+from plenostream.cluster.holding import CLOSING_S, let_go
 from plenostream.cluster.in_order import result_of, too_many_lost
 from plenostream.cluster.jobs import Job
-from plenostream.cluster.renderer import CLOSING_S
 from plenostream.cluster.sheet_tasks import draw_sheet, finish_band, join_sheets
 from plenostream.cluster.splitting import kept_by, placed
 from plenostream.engine.bands import Band, RayBand

@@ -5,37 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import fields
-from typing import Any
 
 import distributed
-import numpy as np
-from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.cluster.drawing import Drawn, Refused, WorkerPlan, draw, plan
-from plenostream.cluster.holding import let_go
+from plenostream.cluster.drawing import WorkerPlan, draw, plan, taken
+from plenostream.cluster.holding import CLOSING_S, let_go
 from plenostream.cluster.in_order import in_order
-from plenostream.cluster.jobs import make_job
+from plenostream.cluster.making import Making
+from plenostream.cluster.on_workers import OnWorkers, largest
 from plenostream.cluster.sharing import ClusterPlan, Share, require_room, share_out
-from plenostream.errors import InvalidInput
-from plenostream.field.precision import ChosenPrecision
-from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.process.closing import Closing
-from plenostream.results import Cancel, FrameStats, Progress, RenderResult
+from plenostream.results import Cancel, Progress, RenderResult
 from plenostream.scene import Scene
 
-__all__ = ["CLOSING_S", "ClusterRenderer", "Making", "together"]
-
-CLOSING_S = 2.0
-"""Seconds that workers have for closing what they opened, before nobody waits for them any more."""
-
-_LARGEST = ("peak_", "planned_", "allowed_")
-"""Counters of which the largest of a picture's parts is told; those of time, and all others, add up."""
+__all__ = ["ClusterRenderer"]
 
 
-class ClusterRenderer(Closing):
+class ClusterRenderer(OnWorkers):
     """Renders a scene on the workers of a Dask cluster; a context manager.
 
     Each worker opens the scene by itself, from the path or URL that it is given, and keeps its own
@@ -61,12 +48,7 @@ class ClusterRenderer(Closing):
         ------
         ClusterError : another version of plenostream or Python on the cluster.
         """
-        self.options = RenderOptions() if options is None else options
-        self.stream = StreamOptions() if stream is None else stream
-        self._client = client
-        self._chosen: WorkerPlan | None = None
-        self._job = make_job(client, scene, self.options, self.stream)
-        self._beside = self._job.beside
+        super().__init__(client, scene, options or RenderOptions(), stream or StreamOptions())
 
     def close(self) -> None:
         """Have the workers close what they opened; may be called again."""
@@ -80,21 +62,6 @@ class ClusterRenderer(Closing):
         with contextlib.suppress(TimeoutError, CancelledError):
             distributed.wait(asked, timeout=CLOSING_S)
 
-    @property
-    def backend(self) -> ChosenBackend:
-        """The integrator of the worker that planned first, and why it is that one."""
-        return self._planned().backend
-
-    @property
-    def precision(self) -> ChosenPrecision:
-        """The type of densities and coefficients on its device, and why it is that one."""
-        return self._planned().precision
-
-    def _planned(self) -> WorkerPlan:
-        if self._chosen is None:
-            raise InvalidInput("nothing is planned yet, and workers choose for themselves")
-        return self._chosen
-
     def plan(self, cameras: Sequence[Camera]) -> ClusterPlan:
         """What pictures of `cameras` will take of each worker, and what travels.
 
@@ -105,24 +72,14 @@ class ClusterRenderer(Closing):
         BudgetError : it does not fit a worker, or the workers do not fit their machine. Else as
         `pictures`.
         """
-        if not cameras:
-            raise InvalidInput("there are no cameras to plan for")
-        share = self._share(cameras)
-        largest = max(cameras, key=lambda camera: camera.width * camera.height)
-        bottom = share.parts[0][0][1] if len(share.parts[0]) > 1 else largest.height
-        asked = largest.region(0, 0, largest.width, min(bottom, largest.height))
+        camera, share = largest(cameras), self._share(cameras)
+        bottom = share.parts[0][0][1] if len(share.parts[0]) > 1 else camera.height
+        asked = camera.region(0, 0, camera.width, min(bottom, camera.height))
         (found,) = in_order(self._client, plan, [(self._job, asked)], most=1)
-        worker: WorkerPlan = _taken(found)
-        require_room(worker.needed_bytes, worker.machine_bytes, self._beside)
-        self._chosen = worker
+        worker: WorkerPlan = taken(found)
+        require_room(worker.needed_bytes, worker.machine_bytes, self._job.beside)
+        self._planned = worker
         return ClusterPlan(share=share, worker=worker)
-
-    def render(
-        self, camera: Camera, *, cancel: Cancel | None = None, progress: Progress | None = None
-    ) -> RenderResult:
-        """The picture that `camera` takes, drawn in bands of rows by all workers; as `pictures`."""
-        (picture,) = self.pictures([camera], cancel=cancel, progress=progress)
-        return picture
 
     def pictures(
         self,
@@ -147,7 +104,7 @@ class ClusterRenderer(Closing):
         StoreFormat : a worker does not see the scene. RenderCancelled : `cancel` said so. Else as
         `Renderer` and `Renderer.render`.
         """
-        if self._chosen is None and cameras:
+        if self._planned is None and cameras:
             self.plan(cameras)
         share = self._share(cameras)
         calls = (
@@ -162,7 +119,7 @@ class ClusterRenderer(Closing):
             for camera, parts in zip(cameras, share.parts, strict=True):
                 making = Making(camera)
                 for top, bottom in parts:
-                    making.put(top, _taken(next(drawn)))
+                    making.put(top, taken(next(drawn)))
                     done += camera.width * (bottom - top)
                     if progress is not None:
                         progress("drawing", done, total)
@@ -176,49 +133,3 @@ class ClusterRenderer(Closing):
             n_workers=max(1, len(self._client.nthreads())),
             host_bytes=self.stream.host_bytes,
         )
-
-
-def _taken(found: Any) -> Any:
-    """What a worker made, or the error that it found."""
-    if isinstance(found, Refused):
-        raise found.error
-    return found
-
-
-class Making:
-    """A picture whose parts come one after another."""
-
-    def __init__(self, camera: Camera) -> None:
-        self._size = camera.height, camera.width
-        self._arrays: dict[str, NDArray[np.float32]] = {}
-        self._stats: list[FrameStats] = []
-
-    def put(self, top: int, part: Drawn) -> None:
-        """Fill in the rows from `top` on."""
-        for name, rows in part.arrays.items():
-            if len(rows) == self._size[0]:
-                self._arrays[name] = rows  # all of them: nothing is copied
-                continue
-            if name not in self._arrays:
-                self._arrays[name] = np.empty((self._size[0], *rows.shape[1:]), np.float32)
-            self._arrays[name][top : top + len(rows)] = rows
-        self._stats.append(part.stats)
-
-    def finished(self) -> RenderResult:
-        """The picture."""
-        nothing = np.broadcast_to(np.float32(np.nan), (*self._size, 3))
-        absent = {"rgb": nothing, "alpha": nothing[..., 0], "depth": nothing[..., 0]}
-        return RenderResult(**absent | self._arrays, stats=together(self._stats))
-
-
-def together(parts: Sequence[FrameStats]) -> FrameStats:
-    """The counters of a picture from those of its parts."""
-    whole = FrameStats()
-    for counter in fields(FrameStats):
-        values = [getattr(part, counter.name) for part in parts]
-        if counter.name in ("backend", "precision"):
-            joined: Any = values[0]
-        else:
-            joined = (max if counter.name.startswith(_LARGEST) else sum)(values)
-        setattr(whole, counter.name, joined)
-    return whole

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
-from plenostream.cluster.drawing import Refused, bytes_of_this_machine, sent_channels
-from plenostream.cluster.holding import alone, held, let_go
+from plenostream.cluster.drawing import Refused, bytes_of_this_machine, done, sent_channels
 from plenostream.cluster.jobs import (
     Job,
+    held_for,
     is_unwanted,
     opened_scene,
     refuse_other_versions,
@@ -29,14 +27,13 @@ from plenostream.engine.subvolumes import (
     Subvolumes,
     brick_bytes,
 )
-from plenostream.errors import DeviceError, PlenostreamError, RenderCancelled
 from plenostream.field.precision import ChosenPrecision
 from plenostream.format.opening import open_level
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.backends import ChosenBackend
 from plenostream.integrator.xla.environment import prepare_jax
+from plenostream.options import StreamOptions
 from plenostream.plan import Cut, Split, split_bricks
-from plenostream.process.closing import Closing
 from plenostream.results import FrameStats
 from plenostream.scene import Scene
 
@@ -56,8 +53,6 @@ __all__ = [
     "plan_subvolumes",
     "split_scene",
 ]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,17 +121,6 @@ class Count:
     """Of a worker's device."""
 
 
-class _Opened(Closing):
-    """A scene, and the sessions of subvolumes of it."""
-
-    def __init__(self, scene: Scene, kept: Subvolumes) -> None:
-        self.scene, self.kept = scene, kept
-
-    def close(self) -> None:
-        self.kept.close()
-        self.scene.close()
-
-
 def joining_of(job: Job) -> Joining:
     """How sheets of the job's scene, or of the level that is drawn, go together."""
     assert not isinstance(job.options.level, str)
@@ -149,34 +133,13 @@ def _store(job: Job, scene: Scene) -> SceneStore:
 
 
 def _opened(job: Job, kept: Kept) -> Subvolumes:
-    """This worker's subvolumes, which stay open for the next pictures; raises as `renderer_of`."""
-    refuse_other_versions(job)
+    """This worker's subvolumes; raises as `held_for` and `Subvolumes`."""
 
-    def make() -> _Opened:
-        stream = with_fair_threads(job)
-        prepare_jax(stream.device_bytes)
-        scene = opened_scene(job)
-        try:
-            boxes = [np.array(box) for box in kept.boxes]
-            store = _store(job, scene)
-            return _Opened(scene, Subvolumes(store, job.options, stream, boxes, kept.n_bytes))
-        except BaseException:
-            scene.close()
-            raise
+    def make(scene: Scene, stream: StreamOptions) -> Subvolumes:
+        boxes = [np.array(box) for box in kept.boxes]
+        return Subvolumes(_store(job, scene), job.options, stream, boxes, kept.n_bytes)
 
-    return held((job, kept), make).kept
-
-
-def _done(do: Callable[[], T]) -> T | Refused:
-    """What `do` gives, or why it does not, where no other try would change that; raises as `draw`."""
-    with alone():
-        try:
-            return do()
-        except (MemoryError, DeviceError, RenderCancelled):
-            let_go()
-            raise
-        except PlenostreamError as error:
-            return Refused(error)
+    return held_for(job, (job, kept), make)
 
 
 def split_scene(job: Job, n: int) -> ScenesSplit | Refused:
@@ -187,7 +150,7 @@ def split_scene(job: Job, n: int) -> ScenesSplit | Refused:
         split = split_bricks(bricks.index, bricks.n_bytes, n, shape)
         return ScenesSplit(split, bricks.allowed_bytes)
 
-    return _done(do)
+    return done(do)
 
 
 def count_subvolumes(job: Job, least: int, room: int | None = None) -> Count | Refused:
@@ -200,7 +163,7 @@ def count_subvolumes(job: Job, least: int, room: int | None = None) -> Count | R
         fewest = fewest_subvolumes(bricks, least, most, shape)
         return Count(fewest, int(bricks.n_bytes.sum()), bricks.allowed_bytes)
 
-    return _done(do)
+    return done(do)
 
 
 def _bricks(job: Job) -> tuple[BrickBytes, tuple[int, int, int]]:
@@ -233,7 +196,7 @@ def plan_subvolumes(job: Job, kept: Kept, camera: Camera) -> Planned | Refused:
             opened.plan(camera), opened.backend, opened.precision, bytes_of_this_machine()
         )
 
-    return _done(do)
+    return done(do)
 
 
 def draw_sheet(job: Job, kept: Kept, number: int, band: Band) -> Piece | Refused:
@@ -245,7 +208,7 @@ def draw_sheet(job: Job, kept: Kept, number: int, band: Band) -> Piece | Refused
             sheet, stats = band.draw(session, oversight)
         return Piece(sheet, (stats,))
 
-    return _done(do)
+    return done(do)
 
 
 def join_sheets(
@@ -281,4 +244,4 @@ def finish_band(job: Job, kept: Kept, band: Band, piece: Piece | Refused) -> Fin
         wanted = sent_channels(job.options.outputs)
         return FinishedBand({name: arrays[name] for name in wanted}, piece.stats, piece.moved_bytes)
 
-    return _done(do)
+    return done(do)

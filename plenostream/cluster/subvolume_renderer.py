@@ -18,11 +18,11 @@ from distributed import Client, Future
 from numpy.typing import ArrayLike
 
 from plenostream.cameras import Camera
-from plenostream.cluster.drawing import Drawn, Refused
+from plenostream.cluster.drawing import Drawn, Refused, taken
 from plenostream.cluster.in_order import in_order
-from plenostream.cluster.jobs import make_job
 from plenostream.cluster.keepers import Keepers
-from plenostream.cluster.renderer import Making, together
+from plenostream.cluster.making import Making, not_sent, together
+from plenostream.cluster.on_workers import OnWorkers, largest
 from plenostream.cluster.sharing import require_room
 from plenostream.cluster.sheet_tasks import (
     Count,
@@ -37,12 +37,9 @@ from plenostream.cluster.sheet_tasks import (
 from plenostream.cluster.splitting import SplitPlan
 from plenostream.engine.bands import Band, PixelBand, RayBand, TileBand
 from plenostream.engine.joining import refuse_what_does_not_join
-from plenostream.errors import BudgetError, ClusterError, InvalidInput
-from plenostream.field.precision import ChosenPrecision
+from plenostream.errors import BudgetError, ClusterError
 from plenostream.field.tiles import TILE
-from plenostream.integrator.backends import ChosenBackend
 from plenostream.options import RenderOptions, StreamOptions
-from plenostream.process.closing import Closing
 from plenostream.renderer import checked_rays
 from plenostream.results import Cancel, Progress, RayResult, RenderResult
 from plenostream.scene import Scene
@@ -55,7 +52,7 @@ _RAYS_AT_ONCE = 1 << 17
 """Arbitrary rays that are drawn together: their directions go to all workers."""
 
 
-class SubvolumeRenderer(Closing):
+class SubvolumeRenderer(OnWorkers):
     """Renders a scene on workers of a Dask cluster that each keep a part of its bricks on their device.
 
     For scenes that no worker holds, and all together do. The bricks are split into as many boxes as
@@ -78,24 +75,21 @@ class SubvolumeRenderer(Closing):
         InvalidInput : options that ask for what cannot be put together from parts (nvol, median-depth,
         density-depth, cost, level auto), or fewer bricks than workers. Else as `ClusterRenderer`.
         """
-        self.options = RenderOptions() if options is None else options
-        self.stream = StreamOptions() if stream is None else stream
-        refuse_what_does_not_join(self.options)
+        options = options or RenderOptions()
+        refuse_what_does_not_join(options)
+        super().__init__(client, scene, options, stream or StreamOptions())
         self.moved_bytes = 0
         """Of sheets that went from worker to worker so far."""
-        self._client = client
-        self._job = make_job(client, scene, self.options, self.stream)
         self._joining = joining_of(self._job)
         found: ScenesSplit = self._asked(split_scene, self._job, len(client.nthreads()))
         self._split, self._allowed = found.split, found.allowed_bytes
         self._keepers = Keepers(client, self._job, self._split)
         self._plans: dict[Hashable, SplitPlan] = {}
-        self._last: Planned | None = None
 
     def _asked(self, function: Any, *arguments: Any) -> Any:
         """What a worker says; raises what it refuses with."""
         (found,) = in_order(self._client, function, [arguments], most=1)
-        return _taken(found)
+        return taken(found)
 
     def close(self) -> None:
         """Have the workers close what they opened; may be called again."""
@@ -110,20 +104,11 @@ class SubvolumeRenderer(Closing):
         BudgetError : a set of bricks does not fit its worker; the error names the smallest budget, and
         the number of workers, that would do. Else as `pictures`.
         """
-        if not cameras:
-            raise InvalidInput("there are no cameras to plan for")
-        return self._plan_of(max(cameras, key=lambda camera: camera.width * camera.height))
-
-    def render(
-        self, camera: Camera, *, cancel: Cancel | None = None, progress: Progress | None = None
-    ) -> RenderResult:
-        """The picture that `camera` takes; as `pictures`."""
-        (picture,) = self.pictures([camera], cancel=cancel, progress=progress)
-        return picture
+        return self._plan_of(largest(cameras))
 
     def pictures(
         self,
-        cameras: Iterable[Camera],
+        cameras: Sequence[Camera],
         *,
         cancel: Cancel | None = None,
         progress: Progress | None = None,
@@ -140,7 +125,6 @@ class SubvolumeRenderer(Closing):
         BudgetError : a set of bricks does not fit its worker, or that of a worker which was lost no
         other. Else as `ClusterRenderer.pictures`.
         """
-        cameras = list(cameras)
         total, done = sum(camera.width * camera.height for camera in cameras), 0
 
         def bands() -> Iterator[Band]:
@@ -176,35 +160,18 @@ class SubvolumeRenderer(Closing):
         arrays = {
             name: np.concatenate([band.arrays[name] for band in drawn]) for name in drawn[0].arrays
         }
-        nothing = np.full((len(start), 3), np.nan, np.float32)
-        absent = {"rgb": nothing, "alpha": nothing[:, 0], "depth": nothing[:, 0]}
         stats = together([part for band in drawn for part in band.stats])
-        return RayResult(**absent | arrays, stats=stats)
-
-    @property
-    def backend(self) -> ChosenBackend:
-        """The integrator that draws on every worker, and why it is that one."""
-        return self._chosen().backend
-
-    @property
-    def precision(self) -> ChosenPrecision:
-        """The type of densities and coefficients on the devices, and why it is that one."""
-        return self._chosen().precision
-
-    def _chosen(self) -> Planned:
-        if self._last is None:
-            raise InvalidInput("nothing is planned yet, and workers choose for themselves")
-        return self._last
+        return RayResult(**not_sent(len(start)) | arrays, stats=stats)
 
     def _plan_of(self, camera: Camera, cancel: Cancel | None = None) -> SplitPlan:
         """The plan of pictures like that of `camera`, by the workers that there are now."""
         (_, band), *_ = self._joining.bands(camera, 1)
         key = (camera.width, camera.height, type(camera.lens), type(band))
         if key not in self._plans:
-            self._plans[key] = self._planned(camera, cancel)
+            self._plans[key] = self._plan_anew(camera, cancel)
         return self._plans[key]
 
-    def _planned(self, camera: Camera, cancel: Cancel | None) -> SplitPlan:
+    def _plan_anew(self, camera: Camera, cancel: Cancel | None) -> SplitPlan:
         while True:
             kept = self._keepers.kept
             asked = [
@@ -217,8 +184,8 @@ class SubvolumeRenderer(Closing):
             self._replace_lost(cancel)
         found: dict[str, Planned | Refused] = dict(zip(kept, told, strict=True))
         self._refuse_small(found)
-        drawing: dict[str, Planned] = {at: _taken(planned) for at, planned in found.items()}
-        self._last = _alike(drawing)
+        drawing: dict[str, Planned] = {at: taken(planned) for at, planned in found.items()}
+        self._planned = _alike(drawing)
         most = max(drawing.values(), key=lambda planned: planned.needed_bytes)
         require_room(most.needed_bytes, most.machine_bytes, self._job.beside)
         plans = {
@@ -281,7 +248,7 @@ class SubvolumeRenderer(Closing):
                     continue
                 self._keepers.note_finished()
                 band, _ = waiting.popleft()
-                finished: FinishedBand = _taken(told[0])
+                finished: FinishedBand = taken(told[0])
                 self.moved_bytes += finished.moved_bytes
                 yield band, finished
         finally:
@@ -301,13 +268,6 @@ class SubvolumeRenderer(Closing):
             height = self._plan_of(band.camera, cancel).band_rows * TILE
             for top in range(band.top, band.bottom, height):
                 yield replace(band, top=top, bottom=min(top + height, band.bottom))
-
-
-def _taken(found: Any) -> Any:
-    """What a worker made, or the error that it found."""
-    if isinstance(found, Refused):
-        raise found.error
-    return found
 
 
 def _alike(found: Mapping[str, Planned]) -> Planned:

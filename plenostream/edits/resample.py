@@ -103,9 +103,8 @@ class _Sampling:
 
     def __init__(self, *, old: GridSpec, new: GridSpec) -> None:
         self.old, self.new = old, new
-        self.parts: Triple = tuple(  # type: ignore[assignment]
-            math.ceil(a / b) for a, b in zip(old.size, new.size, strict=True)
-        )
+        x, y, z = (math.ceil(a / b) for a, b in zip(old.size, new.size, strict=True))
+        self.parts: Triple = (x, y, z)
         """Points along each axis of a new voxel whose mean it has."""
 
     def along(self, axis: int, first: int, after: int) -> NDArray[np.float64]:

@@ -77,7 +77,9 @@ class ObjectSource:
         try:
             import obstore
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is for obstore: {_EXTRA}") from None
+            raise InvalidInput(
+                f"{_shown(url)} is read with obstore, which is not installed: {_EXTRA}"
+            ) from None
         self._obstore: Any = obstore
         self._url = url
         self._pace = Pace()
@@ -168,7 +170,9 @@ class FsspecSource:
         try:
             import fsspec
         except ModuleNotFoundError:
-            raise InvalidInput(f"{_shown(url)} is for fsspec: {_EXTRA}") from None
+            raise InvalidInput(
+                f"{_shown(url)} is read with fsspec, which is not installed: {_EXTRA}"
+            ) from None
         self._url = url
         self._pace = Pace()
         try:

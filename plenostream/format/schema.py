@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from plenostream.errors import StoreFormat, shown
 from plenostream.field.basis import BASIS_DIMS, MOST_FUNCTIONS
@@ -55,7 +56,7 @@ def _is_whole(value: object, low: int, high: int) -> bool:
     return type(value) is int and low <= value <= high
 
 
-def _is_finite(value: object) -> bool:
+def _is_finite(value: object) -> TypeGuard[float]:
     if type(value) is int:
         return abs(value) <= sys.float_info.max
     return type(value) is float and math.isfinite(value)
@@ -103,7 +104,7 @@ ATTRIBUTES: dict[str, Rule] = {
         lambda value: _is_whole(value, 2, MOST_VOXELS_AN_AXIS),
         f"whole numbers from 2 to {MOST_VOXELS_AN_AXIS}",
     ),
-    "radius": _triple(lambda value: _is_finite(value) and value > 0, _above_zero),  # type: ignore[operator]
+    "radius": _triple(lambda value: _is_finite(value) and value > 0, _above_zero),
     "center": _triple(_is_finite, "finite numbers"),
     "basis_type": _one_of("SH"),
     "basis_dim": _one_of(*BASIS_DIMS),
@@ -114,7 +115,7 @@ ATTRIBUTES: dict[str, Rule] = {
     "n_rows": _whole(0, _MOST_COUNTED),
     "sh_dtype": _one_of("float16", "float32"),
     "density_rounding": Rule(
-        accepts=lambda value: _is_finite(value) and value >= 0,  # type: ignore[operator]
+        accepts=lambda value: _is_finite(value) and value >= 0,
         expected="a finite number, 0 or more",
     ),
     "converter": _text(),
@@ -194,7 +195,7 @@ BACKGROUND_ATTRIBUTES: dict[str, Rule] = {
 _LEARNED = {
     "basis_dim": _whole(1, MOST_FUNCTIONS),
     "basis_bound": _triple(
-        lambda value: _is_finite(value) and value >= 0,  # type: ignore[operator]
+        lambda value: _is_finite(value) and value >= 0,
         "finite numbers, 0 or more",
     ),
     "basis_digest": _digest(),

@@ -167,8 +167,9 @@ def _fill(dtype: np.dtype[Any], value: object) -> Any:
     if dtype.kind == "f":
         if value in ("NaN", "Infinity", "-Infinity"):
             return dtype.type(float(str(value)))
-        if type(value) in (int, float) and abs(value) <= float(np.finfo(dtype).max):  # type: ignore[arg-type]
-            return dtype.type(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if abs(value) <= float(np.finfo(dtype).max):
+                return dtype.type(value)
     elif type(value) is int and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
         return dtype.type(value)
     raise DecodeError(f"its fill_value is {str(value)[:60]}, which is no {dtype}")

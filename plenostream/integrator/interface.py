@@ -15,7 +15,8 @@ place of `begin`, once a loss says what it makes of their colours, and `derivati
 `finish`.
 
 Everything is arrays of NumPy; what goes to the device, when, and in which form is the integrator's
-business. `testing.plain` is an integrator in plain NumPy.
+business. `testing.plain` is an integrator in plain NumPy. What an integrator is told has modules of its
+own beside this one, and is imported from here.
 """
 
 from __future__ import annotations
@@ -23,19 +24,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.field.aovs import NO_AOVS, Aovs
-from plenostream.field.basis import Basis
 from plenostream.field.finished import Place
-from plenostream.field.grid import BrickGrid, GridSpec
 from plenostream.field.tiles import Pairs
+from plenostream.integrator.arrivals import IN_POOL, PAGE_ROWS, Arrivals
 from plenostream.integrator.costs import DeviceCosts, HostCosts, Sizes
 from plenostream.integrator.loss import LossByRays, RowDerivatives
+from plenostream.integrator.sample_rule import OPAQUE_LENGTH, Light, SampleRule
+from plenostream.integrator.scene_shape import Boxes, SceneShape
 
 __all__ = [
     "CPU_BYTES",
@@ -62,107 +62,8 @@ CPU_BYTES = 8_000_000_000
 """Allowed on a CPU where nothing is said: the 8 GB card that this renderer is made for."""
 LEFT_OUT = -2
 """In place of a brick's slot: rays pass through it as if it were empty."""
-IN_POOL = -1
-"""In place of a row that a brick brings: the one that it has in the pool already."""
-PAGE_ROWS = 16
-"""Colour rows of a page, the unit in which the rows of a pool are handed out. Page 0 is never handed
-out: it holds the row of zeros that a voxel without coefficients points to."""
-
-OPAQUE_LENGTH = 1e9
-"""World units: how long the last sample of a ray is where it is to be opaque (svox2's number)."""
-
-_LEAST_STAGED = 4096
-"""Rows of a staging buffer, at least."""
-
 Report = Callable[[], NDArray[np.bool_]]
 """Which tiles [n_tiles] still had a live ray; waits until that is known."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Boxes:
-    """The boxes of cells of a scene that can contribute, m of them, none empty."""
-
-    brick: NDArray[np.int32]
-    """[m]: brick of each box."""
-    block: NDArray[np.int32]
-    """[m, 3]: coordinates of the block of 8^3 cells that it lies in; no two lie in one."""
-    corners: NDArray[np.uint8]
-    """[m, 6]: first cell and one past the last inside the brick, x, y, z each."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the arrays."""
-        return self.brick.nbytes + self.block.nbytes + self.corners.nbytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SceneShape:
-    """What an integrator knows of a scene before it sees a brick."""
-
-    grid: GridSpec
-    bricks: BrickGrid
-    basis: Basis
-    """Functions of a ray's direction, K a channel, and what they take."""
-    sh_dtype: str
-    """Type of the coefficients as they are stored."""
-    largest_rows: int
-    """Rows of the brick with the most."""
-    n_rows: int
-    """Rows of all bricks that can contribute."""
-    boxes: Boxes
-
-    @property
-    def basis_dim(self) -> int:
-        """Basis functions a channel, K."""
-        return self.basis.dim
-
-    def staged_rows(self, batch_rows: int) -> int:
-        """Rows of a staging buffer for batches of `batch_rows`: no more than the scene has, those of
-        the largest brick at least, and a page that may be read beyond the last.
-
-        A power of two but for that: programs are compiled for it.
-        """
-        most = max(min(batch_rows, self.n_rows), self.largest_rows, _LEAST_STAGED)
-        return (1 << (most - 1).bit_length()) + PAGE_ROWS
-
-
-class Light(Enum):
-    """How a sample takes light from its ray, as its colour counts. Depth knows the first way alone
-    (`docs/rules.md`, rules 13, 16, 25 and 28)."""
-
-    MULTIPLIES = 0
-    """By a factor, for the length of a step."""
-    OPAQUE_END = 1
-    """As the first, but the last sample of a ray is `OPAQUE_LENGTH` long."""
-    ADDS_UP = 2
-    """Opacities add up, to 1 at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRule:
-    """Where samples lie and what happens at them: what an integrator needs of `RenderOptions`."""
-
-    step_size: float
-    """Grid units between samples."""
-    sigma_thresh: float
-    """Densities per world unit up to this contribute nothing."""
-    stop_thresh: float
-    """Transmittance below which a ray ends."""
-    near_clip: float
-    """World units before which there are no samples; with `spheric_clip` a share of the radius."""
-    far_cap: float
-    """Grid units from a ray's origin behind which there are no samples; infinite for no such end."""
-    spheric_clip: bool
-    """Whether rays begin and end at ellipsoids instead of the box, see `lattice`."""
-    light: Light
-    aovs: Aovs = NO_AOVS
-    """What rays gather beside colour, depth and alpha; costs nothing where it is nothing."""
-    depth_density: float = 0.0
-    """Density per world unit above which a sample ends density-depth."""
-    weigh: bool = False
-    """Whether the largest weights of samples are kept, for `Integrator.weights`."""
-    differentiate: bool = False
-    """Whether derivatives by the rows are kept, for `Integrator.derivatives`; not of `Light.ADDS_UP`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,45 +95,6 @@ class RaySource:
     def n_tiles(self) -> int:
         """Tiles of rays."""
         return len(self.per_tile[0])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Arrivals:
-    """Bricks on their way into the pool, b of them, rows as they are stored.
-
-    The rows lie in r runs, those of a run one after another: in one run, a staging buffer at a multiple
-    of 64 bytes, but where the integrator `takes_in_place`. What follows the n rows of the bricks in the
-    last means nothing. All arrays are valid until the next arrivals are asked for.
-    """
-
-    index: NDArray[np.int32]
-    """[b, 3]: brick coordinates."""
-    mask: NDArray[np.uint8]
-    """[b, bytes]: bit v (little bit order) says that voxel v (C order, z fastest) has a row."""
-    density: tuple[NDArray[np.float32], ...]
-    """r runs [rows]: per world unit; the rows of one brick after those of another."""
-    sh: tuple[NDArray[np.floating], ...]
-    """r runs [rows, 3 K]: channel-major."""
-    row_start: NDArray[np.int64]
-    """[b + 1]: rows of brick i are [row_start[i], row_start[i + 1])."""
-    slots: NDArray[np.int32]
-    """[b]: where each goes."""
-    pages: NDArray[np.int32]
-    """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
-    source: NDArray[np.int32] | None = None
-    """[n]: which row of the only run each row is. `IN_POOL`: the one that is in the pool; then all bricks are
-    in these slots already, keep their pages, and `pages` is empty. None: they lie one after another."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays, of the rows that come only."""
-        density, sh = self.density[0], self.sh[0]
-        row_bytes = density.itemsize + sh.itemsize * int(sh.shape[1])
-        others = (self.index, self.mask, self.row_start, self.slots, self.pages)
-        n = int(self.row_start[-1])
-        if self.source is not None:
-            n = int(np.count_nonzero(self.source != IN_POOL))
-        return n * row_bytes + sum(array.nbytes for array in others)
 
 
 class Integrator(Protocol):

@@ -65,6 +65,7 @@ from plenostream.options.viewpoints import (
     REGION,
     SCENE_SCALE,
     SIZE,
+    UP,
     VIEWS,
 )
 from plenostream.options.volumes import COLORMAPS, Axes, VolumeOptions
@@ -109,6 +110,7 @@ __all__ = [
     "SHIFT",
     "SHORTEST_PROJECTION",
     "SIZE",
+    "UP",
     "VIEWS",
     "Axes",
     "Backend",

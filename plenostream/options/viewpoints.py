@@ -20,6 +20,7 @@ __all__ = [
     "REGION",
     "SCENE_SCALE",
     "SIZE",
+    "UP",
     "VIEWS",
 ]
 
@@ -62,7 +63,7 @@ ORBIT = Whole(
     least=1,
     most=1_000_000,
     unit="views",
-    help="N views evenly around the scene, about the vertical axis (+z).",
+    help="N views evenly around the scene, about the vertical axis (--up).",
 )
 ELEVATION = Number(
     least=-90, most=90, unit="degrees", help="Height of the orbit above the horizon, in degrees."
@@ -74,8 +75,13 @@ DISTANCE = Number(
     unsaid="the nearest that shows the whole box",
     help="Radius of the orbit in world units.",
 )
-LOOK_FROM = Point(most=LARGEST_COORDINATE, help="One view from this point (world), with +z up.")
+LOOK_FROM = Point(most=LARGEST_COORDINATE, help="One view from this point (world), upright.")
 LOOK_AT = Point(most=LARGEST_COORDINATE, help="What is in the middle of that view (world).")
+UP = Choice(
+    choices=("x", "y", "z", "-x", "-y", "-z"),
+    help="Axis of the world that points up in views of --orbit and --look-from: z in NeRF-synthetic "
+    "scenes, -y in those of NSVF and LLFF data.",
+)
 FOV = Number(
     least=1e-3,
     most=179.9,

@@ -1,24 +1,23 @@
 """Where rays without a common eye see boxes: bundles around the rays of tiles, tile by tile.
 
 A bundle is bounds of the origins and of the directions of a tile's rays, axis by axis, and a larger
-one holds those of 2 x 2 neighbours, up to one for the whole picture. A box is looked for from there
-downwards, as in `cones`, and not in bundles that are much narrower than the box.
+one holds those of 2 x 2 neighbours. A box is looked for in the pyramid of bundles (`pyramid`), and not below
+bundles that are much narrower than the box.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.plan.cones import around, children
+from plenostream.plan.pyramid import Meet, find_rects
 from plenostream.plan.screen import Rects
 
 __all__ = ["BundleScreen", "TileBundles", "bundle_levels", "tile_bundles"]
 
-_BOXES_AT_ONCE = 1024
-"""Boxes that are looked for at once; some tens of bundles are compared with each."""
 _NARROW = 0.25
 """Part of a box's shortest edge below which a bundle is not divided any more."""
 _MARGIN = 1e-6
@@ -98,37 +97,26 @@ class BundleScreen:
         self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
     ) -> Rects:
         """See `Screen.rects`; the rectangle around the tiles whose bundles may meet the box."""
-        nothing = np.empty((0, 2), np.int64)
-        found = [(np.empty(0, np.int64), nothing, nothing)]
-        for start in range(0, len(which), _BOXES_AT_ONCE):
-            part = which[start : start + _BOXES_AT_ONCE]
-            seen, first, last = self._tiles_of(low[part], high[part])
-            found.append((part[seen], first, last))
-        return Rects(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
-    def _tiles_of(
-        self, low: NDArray[np.int32], high: NDArray[np.int32]
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Boxes that are met at all, as their numbers, with the first tile column and row of each, and
-        one past the last."""
-        box = np.arange(len(low))
-        row = column = np.zeros(len(low), np.int64)
-        boxes, first, last = [], [], []
-        for level in range(len(self.levels) - 1, -1, -1):
-            bundles = self.levels[level]
-            bounds = bundles.low[row, column], bundles.high[row, column]
-            met, narrow = self._meet(low[box], high[box], *bounds)
-            box, row, column = box[met], row[met], column[met]
-            ends = narrow[met] | (level == 0)
-            boxes.append(box[ends])
-            first.append(np.stack([column[ends] << level, row[ends] << level], -1))
-            last.append(first[-1] + (1 << level))
-            box, row, column = (part[~ends] for part in (box, row, column))
-            if level:
-                shape = self.levels[level - 1].low.shape
-                box, row, column = children(box, row, column, (shape[0], shape[1]))
-        end = np.minimum(np.concatenate(last), (self.columns, self.rows))
-        return around(np.concatenate(boxes), np.concatenate(first), end)
+        def looking_for(part: NDArray[np.int64]) -> Meet:
+            return partial(self._meet_of_boxes, low[part], high[part])
+
+        shapes = [(len(level.low), len(level.low[0])) for level in self.levels]
+        return find_rects(which, shapes, looking_for)
+
+    def _meet_of_boxes(
+        self,
+        low: NDArray[np.int32],
+        high: NDArray[np.int32],
+        level: int,
+        box: NDArray[np.int64],
+        row: NDArray[np.int64],
+        column: NDArray[np.int64],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """See `pyramid.Meet`, of boxes [n, 3]."""
+        bundles = self.levels[level]
+        bounds = bundles.low[row, column], bundles.high[row, column]
+        return self._meet(low[box], high[box], *bounds)
 
     def _meet(
         self,

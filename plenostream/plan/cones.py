@@ -1,24 +1,23 @@
 """Where a camera with any lens sees boxes: cones around the rays of its tiles, tile by tile.
 
-A cone of directions bounds the rays of a tile, and a larger one those of 2 x 2 neighbours, up to
-one for the whole picture. A box is looked for from there downwards: it goes on where the sphere
-around it may meet the cone. It stops at cones much narrower than the box, so a box near the eye is
-not compared with each tile that it covers.
+A cone of directions bounds the rays of a tile, and a larger one those of 2 x 2 neighbours. Boxes are looked
+for in the pyramid of cones (`pyramid`): a box goes on where the sphere around it may meet the cone, and stops
+at cones much narrower than the box, so a box near the eye is not compared with each tile that it covers.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.plan.pyramid import Meet, find_rects
 from plenostream.plan.screen import Rects, bounds_of_boxes
 
-__all__ = ["ConeScreen", "TileCones", "around", "children", "tile_cones"]
+__all__ = ["ConeScreen", "TileCones", "tile_cones"]
 
-_BOXES_AT_ONCE = 1024
-"""Boxes that are looked for at once; some hundred cones are compared with each."""
 _NARROW = 0.25
 """Part of a box's angle below which a cone is not divided any more."""
 _MARGIN = 1e-7
@@ -98,22 +97,17 @@ class ConeScreen:
         """See `Screen.columns`."""
         return len(self.levels[0].angle[0])
 
-    def _shape(self, level: int) -> tuple[int, int]:
-        rows, columns = self.levels[level].angle.shape
-        return rows, columns
-
     def rects(
         self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
     ) -> Rects:
         """See `Screen.rects`; the rectangle around the tiles whose cones may meet the box."""
-        nothing = np.empty((0, 2), np.int64)
-        found = [(np.empty(0, np.int64), nothing, nothing)]
-        for start in range(0, len(which), _BOXES_AT_ONCE):
-            part = which[start : start + _BOXES_AT_ONCE]
+
+        def looking_for(part: NDArray[np.int64]) -> Meet:
             bounds = bounds_of_boxes(low[part], high[part], self.size, self.border)
-            seen, first, last = self._tiles_of(*self._spheres(*bounds))
-            found.append((part[seen], first, last))
-        return Rects(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+            return partial(self._meet, *self._spheres(*bounds))
+
+        shapes = [(len(level.angle), len(level.angle[0])) for level in self.levels]
+        return find_rects(which, shapes, looking_for)
 
     def _spheres(self, low: Float64, high: Float64) -> tuple[Float64, Float64]:
         """Directions [n, 3] of spheres around boxes [n, 3], and the angles [n] that they are seen
@@ -127,59 +121,22 @@ class ConeScreen:
         share = radius / np.where(outside, distance, 1.0)
         return _normalised(middle), np.where(outside, np.arcsin(np.minimum(share, 1.0)), np.pi)
 
-    def _tiles_of(
-        self, towards: Float64, under: Float64
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """Spheres that are seen at all, as their numbers, with the first tile column and row of
-        each, and one past the last."""
-        box = np.arange(len(towards))
-        row = column = np.zeros(len(towards), np.int64)
-        boxes, first, last = [], [], []
-        for level in range(len(self.levels) - 1, -1, -1):
-            cones = self.levels[level]
-            angle = cones.angle[row, column]
-            apart = _angle_between(towards[box], cones.axis[row, column])
-            # From inside a box every direction leads through it, but a tile without rays has none.
-            met = (apart <= angle + under[box]) & (angle > _NONE)
-            box, row, column, angle = box[met], row[met], column[met], angle[met]
-            ends = (angle <= _NARROW * under[box]) | (level == 0)
-            boxes.append(box[ends])
-            first.append(np.stack([column[ends] << level, row[ends] << level], -1))
-            last.append(first[-1] + (1 << level))
-            box, row, column = (part[~ends] for part in (box, row, column))
-            if level:
-                box, row, column = children(box, row, column, self._shape(level - 1))
-        return around(
-            np.concatenate(boxes),
-            np.concatenate(first),
-            np.minimum(np.concatenate(last), (self.columns, self.rows)),
-        )
-
-
-def around(
-    box: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The rectangle around all those of a box: boxes [v], rising, with `first` and `last` [v, 2]."""
-    order = np.argsort(box, kind="stable")
-    starts = np.flatnonzero(np.diff(box[order], prepend=-1))
-    if not len(starts):
-        return box, first, last
-    lowest = np.minimum.reduceat(first[order], starts, axis=0)
-    return box[order][starts], lowest, np.maximum.reduceat(last[order], starts, axis=0)
-
-
-def children(
-    box: NDArray[np.int64],
-    row: NDArray[np.int64],
-    column: NDArray[np.int64],
-    shape: tuple[int, int],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The up to four places of the level below, which has this shape, for each pair of a box and a
-    place."""
-    rows = np.concatenate([2 * row, 2 * row, 2 * row + 1, 2 * row + 1])
-    columns = np.concatenate([2 * column, 2 * column + 1, 2 * column, 2 * column + 1])
-    there = (rows < shape[0]) & (columns < shape[1])
-    return np.tile(box, 4)[there], rows[there], columns[there]
+    def _meet(
+        self,
+        towards: Float64,
+        under: Float64,
+        level: int,
+        box: NDArray[np.int64],
+        row: NDArray[np.int64],
+        column: NDArray[np.int64],
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """See `pyramid.Meet`, of spheres in these directions that are seen under these angles."""
+        cones = self.levels[level]
+        angle = cones.angle[row, column]
+        apart = _angle_between(towards[box], cones.axis[row, column])
+        # From inside a box every direction leads through it, but a tile without rays has none.
+        met = (apart <= angle + under[box]) & (angle > _NONE)
+        return met, angle <= _NARROW * under[box]
 
 
 def _joined(cones: TileCones) -> TileCones:

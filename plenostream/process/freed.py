@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 __all__ = ["give_back_freed"]
 
 
 @lru_cache(maxsize=1)
-def _trim() -> Any:
+def _trim() -> Callable[[int], int] | None:
     """`malloc_trim` of glibc; None where the C library is another one."""
-    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
 
 
 def give_back_freed() -> None:

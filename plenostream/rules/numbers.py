@@ -95,10 +95,11 @@ class Whole(Rule):
     def _checked(self, name: str, value: object) -> int | str:
         if isinstance(value, str) and value in self.words:
             return value
-        whole = isinstance(value, Integral) and not isinstance(value, bool)
-        if not whole or not self.least <= int(value) <= self.most:  # type: ignore[call-overload]
-            raise self.refusal(name, value)
-        return int(value)  # type: ignore[call-overload, no-any-return]
+        if isinstance(value, Integral) and not isinstance(value, bool):
+            number = int(value)
+            if self.least <= number <= self.most:
+                return number
+        raise self.refusal(name, value)
 
     def parse(self, text: str) -> object:
         try:

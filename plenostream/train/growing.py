@@ -10,12 +10,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.cameras import Camera
 from plenostream.engine.sight import tile_corners
+from plenostream.field.dilation import dilated
 from plenostream.field.grid import GridSpec
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import Progress
@@ -25,8 +27,8 @@ from plenostream.train.voxel_set import ABSENT, VoxelSet
 from plenostream.train.walk import TILES_AT_ONCE, Walk
 
 __all__ = [
+    "Views",
     "covered",
-    "dilated",
     "finer_voxels",
     "heavy_voxels",
     "interpolated_rows",
@@ -38,16 +40,14 @@ _PIXELS_A_VOXEL = 2
 """Pixels along an edge of a picture, for each voxel of an axis, that weights are taken from."""
 
 
-def dilated(chosen: NDArray[np.bool_], times: int) -> NDArray[np.bool_]:
-    """Voxels [X, Y, Z] that are chosen or, so many times, have one of their 26 neighbours so."""
-    for _ in range(times):
-        for axis in range(3):
-            grown = chosen.copy()
-            one, other = np.moveaxis(grown, axis, 0), np.moveaxis(chosen, axis, 0)
-            one[1:] |= other[:-1]
-            one[:-1] |= other[1:]
-            chosen = grown
-    return chosen
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Views:
+    """The views that say which voxels matter, and how they are drawn."""
+
+    cameras: Sequence[Camera]
+    render: RenderOptions
+    stream: StreamOptions
+    tell: Progress
 
 
 class _Axis:
@@ -131,15 +131,9 @@ def finer_voxels(
 
 
 def weights_of(
-    voxel_set: VoxelSet,
-    density: NDArray[np.float32],
-    cameras: Sequence[Camera],
-    render: RenderOptions,
-    stream: StreamOptions,
-    *,
-    tell: Progress,
+    voxel_set: VoxelSet, density: NDArray[np.float32], views: Views
 ) -> NDArray[np.float32]:
-    """The largest weight [n] that each voxel has in any of the views."""
+    """The largest weight [n], 0 to 1, that each voxel of these densities [n] has in any of the views."""
     # Colours make no difference to weights: one function a channel is the least that there is.
     rows = TrainedRows.new(density, np.zeros((voxel_set.n_voxels, 3), np.float32), squares=False)
     weights = np.zeros(voxel_set.n_voxels, np.float32)
@@ -153,13 +147,13 @@ def weights_of(
             bits = np.unpackbits(voxel_set.mask[some], axis=1, bitorder="little", count=voxels)
             np.maximum.at(weights, voxel_set.owners(some), seen[bits.view(np.bool_)])
 
-    with Walk(voxel_set, rows, render, stream, weigh=True, leaving=keep) as walk:
-        for number, view in enumerate(cameras):
+    with Walk(voxel_set, rows, views.render, views.stream, weigh=True, leaving=keep) as walk:
+        for number, view in enumerate(views.cameras):
             camera = _no_finer(view, voxel_set.grid)
             corners = tile_corners(camera, 0, camera.height)
             for first in range(0, len(corners), TILES_AT_ONCE):
                 walk.draw(camera_tiles(camera, corners[first : first + TILES_AT_ONCE]))
-            tell("weights", number + 1, len(cameras))
+            views.tell("weights", number + 1, len(views.cameras))
         walk.collect_leaving()
     return weights
 

@@ -12,12 +12,11 @@ from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.process.closing import Closing
 from plenostream.train.behind import Behind, Colour, Layers
 from plenostream.train.compiled_rows import row_work
-from plenostream.train.exposure import Exposures
 from plenostream.train.layers import LARGEST_SHARE, TrainedLayers
 from plenostream.train.loss import BatchLoss, total_variation
 from plenostream.train.photographs import Photographs
-from plenostream.train.rows import Descent, TrainedRows
-from plenostream.train.voxel_set import VoxelSet
+from plenostream.train.rows import Descent
+from plenostream.train.state import TrainState
 from plenostream.train.walk import Walk
 
 __all__ = ["Stage"]
@@ -28,25 +27,26 @@ class Stage(Closing):
 
     def __init__(
         self,
-        voxel_set: VoxelSet,
-        rows: TrainedRows,
+        state: TrainState,
         photographs: Photographs,
         options: TrainOptions,
         render: RenderOptions,
         stream: StreamOptions,
         *,
         colours_only: bool,
-        layers: TrainedLayers | None,
-        exposures: Exposures | None,
     ) -> None:
-        """Raises BudgetError and DeviceError as `Walk`."""
-        self.voxel_set, self.rows = voxel_set, rows
+        """Take the voxels of a state, and what is trained beside them. With `colours_only`, densities stay.
+
+        Raises BudgetError and DeviceError as `Walk`.
+        """
+        voxel_set, rows = state.voxel_set, state.rows
+        self.voxel_set = voxel_set
         self._photographs, self._options = photographs, options
         self.behind: Behind = Colour(render.background_rgb)
-        self._layers = layers
-        if layers is not None:
-            self.behind = Layers(layers, voxel_set.grid, render)
-        self._exposures = exposures
+        self._layers = state.layers
+        if state.layers is not None:
+            self.behind = Layers(state.layers, voxel_set.grid, render)
+        self._exposures = state.exposures
         self._density_factor = 0.0 if colours_only else 1.0
         self._n_tiles = max(1, round(options.rays / TILE_RAYS))
         n_threads = stream.n_threads or len(os.sched_getaffinity(0))

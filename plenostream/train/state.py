@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.cameras import Camera
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
-from plenostream.options import RenderOptions, StreamOptions, TrainOptions
-from plenostream.results import Progress
+from plenostream.options import TrainOptions
 from plenostream.train.budget import TrainBudget
 from plenostream.train.exposure import Exposures
 from plenostream.train.growing import (
+    Views,
     covered,
     finer_voxels,
     heavy_voxels,
@@ -27,7 +25,7 @@ from plenostream.train.report import Reading
 from plenostream.train.rows import TrainedRows
 from plenostream.train.voxel_set import VoxelSet
 
-__all__ = ["BRICK_SIZE", "TrainState", "Views", "grown", "new_state", "pruned", "resized"]
+__all__ = ["BRICK_SIZE", "TrainState", "grown", "new_state", "pruned", "resized"]
 
 BRICK_SIZE = 8
 """Cells an axis of a brick while it is trained: a step then brings few rows that it does not touch."""
@@ -50,16 +48,6 @@ class TrainState:
     seconds: float = 0.0
     """Spent by runs before this one."""
     readings: list[Reading] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Views:
-    """The views that say which voxels matter, and how they are drawn."""
-
-    cameras: Sequence[Camera]
-    render: RenderOptions
-    stream: StreamOptions
-    tell: Progress
 
 
 def new_state(grid: GridSpec, options: TrainOptions) -> TrainState:
@@ -96,7 +84,7 @@ def grown(
         brick_size=BRICK_SIZE,
         most=budget.most_weighed(before, grid.size),
     )
-    weights = _weights(found, density, views)
+    weights = weights_of(found, density, views)
     least = _least_weight(grid, options)
     active = heavy_voxels(found, weights, least, times=dilation, most=most)
     if not active.any():
@@ -111,7 +99,7 @@ def grown(
 def pruned(state: TrainState, options: TrainOptions, views: Views, *, dilation: int) -> None:
     """Leave out the voxels of a state that do not matter to views; all others stay as they are."""
     voxel_set = state.voxel_set
-    weights = _weights(voxel_set, state.rows.density, views)
+    weights = weights_of(voxel_set, state.rows.density, views)
     least = _least_weight(voxel_set.grid, options)
     active = heavy_voxels(voxel_set, weights, least, times=dilation)
     kept = active.reshape(-1)[voxel_set.places]
@@ -123,13 +111,6 @@ def pruned(state: TrainState, options: TrainOptions, views: Views, *, dilation: 
     state.rows = TrainedRows.new(density[:0], sh[:0], squares=False)
     state.rows = TrainedRows.new(density[kept], sh[kept], squares=_squares(options))
     state.voxel_set = VoxelSet.of(active, voxel_set.grid, BRICK_SIZE)
-
-
-def _weights(
-    voxel_set: VoxelSet, density: NDArray[np.float32], views: Views
-) -> NDArray[np.float32]:
-    how = views.cameras, views.render, views.stream
-    return weights_of(voxel_set, density, *how, tell=views.tell)
 
 
 def _least_weight(grid: GridSpec, options: TrainOptions) -> float:

@@ -30,6 +30,7 @@ from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.train.budget import TrainBudget
 from plenostream.train.checkpoint import checkpoint_place
+from plenostream.train.growing import Views
 from plenostream.train.held import HeldViews
 from plenostream.train.layers import TrainedLayers, layers_bytes
 from plenostream.train.pace import Pace
@@ -39,7 +40,7 @@ from plenostream.train.resuming import Resuming
 from plenostream.train.schedule import Course, stages_of
 from plenostream.train.stage import Stage
 from plenostream.train.starting import started
-from plenostream.train.state import TrainState, Views, grown, new_state, pruned, resized
+from plenostream.train.state import TrainState, grown, new_state, pruned, resized
 from plenostream.train.writing import write_rows
 
 __all__ = ["Trainer"]
@@ -128,7 +129,7 @@ class Trainer:
         learnt, back = _divided(views, held, self._options.held)
         if sheet is not None and not back:
             raise InvalidInput(
-                f"{sheet} is to show views that are held back, and there are none; name some (held), or "
+                f"{sheet} is to show views that are held back, and there are none; say how many (held), or "
                 "leave the sheet out"
             )
         sizes = [kept_pixels(some) for some in (learnt, back)]
@@ -261,15 +262,12 @@ class Trainer:
         self._budget.require(state.voxel_set.n_voxels, size)
         factor = max(self._photographs.largest_edge // (_PIXELS_A_VOXEL * max(size)), 1)
         return Stage(
-            state.voxel_set,
-            state.rows,
+            state,
             self._photographs.reduced(factor),
             self._options,
             self._render,
             self._stream,
             colours_only=self._colours_only,
-            layers=state.layers,
-            exposures=state.exposures,
         )
 
     def _train(

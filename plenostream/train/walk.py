@@ -1,6 +1,6 @@
 """Rays through the bricks of a set of voxels whose rows change: forward, and back.
 
-Bricks come from the rows, not from a scene. Tiles go together as long as the bricks that they meet fit
+Bricks come from the rows (`supply`), not from a scene. Tiles go together as long as the bricks that they meet fit
 the pool; a tile that alone meets more is taken through them part by part, as often as one of its rays
 waits. A ray stops at a brick that is not there (see `Integrator`), so any order will do.
 """
@@ -9,41 +9,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.engine.frame import Leaving
 from plenostream.engine.session import sample_rule
 from plenostream.field.finished import Finished
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.integrator.backends import ChosenBackend, Terms, open_integrator
-from plenostream.integrator.interface import (
-    IN_POOL,
-    Arrivals,
-    Integrator,
-    LossByRays,
-    SampleRule,
-)
+from plenostream.integrator.interface import Integrator, LossByRays
 from plenostream.options import RenderOptions, StreamOptions
 from plenostream.plan import PAIRS_AT_ONCE
 from plenostream.plan.budget import DeviceNeeds, divide_device
 from plenostream.process.closing import Closing
-from plenostream.stream.residency import EMPTY, Residency
+from plenostream.stream.residency import Residency
 from plenostream.stream.supply import pages_of
 from plenostream.train.rows import TrainedRows
+from plenostream.train.supply import RowSupply
 from plenostream.train.tiles import RayTiles
 from plenostream.train.voxel_set import VoxelSet
 
-__all__ = ["TILES_AT_ONCE", "Leaving", "Loss", "Walk", "WalkPlan"]
+__all__ = ["TILES_AT_ONCE", "Loss", "Walk", "WalkPlan"]
 
 TILES_AT_ONCE = 512
 """Tiles that go together, at most."""
 Loss = Callable[[slice, NDArray[np.float32], NDArray[np.float32]], LossByRays]
 """Given which tiles they are, their colours [t, 64, 3] on black and alpha [t, 64]."""
-Leaving = Callable[[NDArray[np.int64], NDArray[np.int32]], None]
-"""Told bricks [e] that leave the pool, and their slots [e], while they are still there."""
 _Seen = Callable[[slice, NDArray[np.float32], NDArray[np.float32]], None]
 
 
@@ -85,11 +78,9 @@ class Walk(Closing):
         """
         self._voxel_set, self._rows, self._leaving = voxel_set, rows, leaving
         scene = voxel_set.shape(rows.columns // 3)
-        rule: SampleRule = sample_rule(options, voxel_set.grid, weigh=weigh)
-        rule = replace(rule, differentiate=differentiate)
         terms = Terms(
             scene=scene,
-            rule=rule,
+            rule=sample_rule(options, voxel_set.grid, weigh=weigh, differentiate=differentiate),
             precision="float16" if stream.precision == "auto" else stream.precision,
             device=stream.device,
             allowed_bytes=stream.device_bytes,
@@ -99,11 +90,6 @@ class Walk(Closing):
         self.backend: ChosenBackend
         self.integrator, self.backend = open_integrator(stream.backend, terms)
         self._pages = pages_of(voxel_set.row_start)
-        self._stale = np.zeros(voxel_set.n_bricks, bool)
-        self._taken = np.zeros(voxel_set.n_bricks, np.int32)
-        """Step after which each brick in the pool was brought up to date."""
-        self._n_staged = scene.staged_rows(self.integrator.batch_rows)
-        self._memory: NDArray[np.float32] | None = None
         with ExitStack() as unmade:
             unmade.callback(self.integrator.close)
             self.plan = self._planned()
@@ -112,6 +98,14 @@ class Walk(Closing):
                 self._pages, n_slots=self.plan.n_slots, n_pages=self.plan.n_pages
             )
             unmade.pop_all()
+        self._supply = RowSupply(
+            voxel_set,
+            rows,
+            self.integrator,
+            self._residency,
+            n_staged=scene.staged_rows(self.integrator.batch_rows),
+            leaving=leaving,
+        )
 
     def _planned(self) -> WalkPlan:
         integrator = self.integrator
@@ -154,7 +148,7 @@ class Walk(Closing):
 
     def changed(self, bricks: NDArray[np.int64] | NDArray[np.int32]) -> None:
         """The rows of voxels that these bricks hold have other numbers now."""
-        self._stale[self._voxel_set.around[bricks]] = True
+        self._supply.changed(bricks)
 
     def collect_leaving(self) -> None:
         """Tell of all bricks in the pool, as if they left."""
@@ -237,7 +231,7 @@ class Walk(Closing):
         """Take the rays through waves of bricks, again while some wait; `after` each is called."""
         while True:
             for wave in waves:
-                self.integrator.take_in(self._arrivals(wave))
+                self.integrator.take_in(self._supply.arrivals(wave))
                 self.integrator.advance(iter(()), self._residency.slot_of)
                 if after is not None:
                     after(wave)
@@ -258,95 +252,6 @@ class Walk(Closing):
 
         self.integrator.finish(np.zeros(3, np.float32), place)
         return rgb[:n], alpha[:n]
-
-    # Bricks
-
-    def _arrivals(self, wave: NDArray[np.int64]) -> Iterator[Arrivals]:
-        """The bricks of a wave that are not in the pool, and what has changed of those that are."""
-        stale = wave[self._stale[wave]]
-        stale = stale[self._residency.slot_of[stale] != EMPTY]
-        if not self.integrator.takes_in_place:
-            self._residency.forget(stale)
-            stale = stale[:0]
-        admission = self._residency.admit(wave)
-        if self._leaving is not None and admission.n_evicted:
-            self._leaving(admission.evicted, admission.evicted_slots)
-        self._stale[wave] = False
-        new, pages = (admission.bricks, admission.slots), admission.pages
-        if not self.integrator.takes_in_place:
-            return self._staged(*new, pages)
-        return chain(self._found(*new, pages), self._renewed(stale))
-
-    def _found(
-        self, bricks: NDArray[np.int64], slots: NDArray[np.int32], pages: NDArray[np.int32]
-    ) -> Iterator[Arrivals]:
-        """Bricks whose rows are found where they are trained."""
-        if len(bricks):
-            yield self._of_rows(bricks, slots, pages, self._voxel_set.owners(bricks))
-
-    def _renewed(self, bricks: NDArray[np.int64]) -> Iterator[Arrivals]:
-        """The rows that have changed of bricks that are in the pool."""
-        if not len(bricks):
-            return
-        n_rows = np.diff(self._voxel_set.row_start)[bricks]
-        source = self._voxel_set.owners(bricks)
-        source[self._rows.changed[source] <= np.repeat(self._taken[bricks], n_rows)] = IN_POOL
-        slots = self._residency.slot_of[bricks]
-        yield self._of_rows(bricks, slots, np.empty(0, np.int32), source)
-
-    def _of_rows(
-        self,
-        bricks: NDArray[np.int64],
-        slots: NDArray[np.int32],
-        pages: NDArray[np.int32],
-        source: NDArray[np.int32],
-    ) -> Arrivals:
-        self._taken[bricks] = self._rows.step
-        n_rows = np.diff(self._voxel_set.row_start)[bricks]
-        return Arrivals(
-            index=self._voxel_set.index[bricks],
-            mask=self._voxel_set.mask[bricks],
-            density=(self._rows.density,),
-            sh=(self._rows.sh,),
-            row_start=np.concatenate([[0], np.cumsum(n_rows)]),
-            slots=slots,
-            pages=pages,
-            source=source,
-        )
-
-    def _staged(
-        self, bricks: NDArray[np.int64], slots: NDArray[np.int32], pages: NDArray[np.int32]
-    ) -> Iterator[Arrivals]:
-        """Bricks whose rows are copied to where they follow each other."""
-        voxel_set = self._voxel_set
-        n_rows = np.concatenate([[0], np.cumsum(np.diff(voxel_set.row_start)[bricks])])
-        n_pages = np.concatenate([[0], np.cumsum(self._pages[bricks])])
-        density, sh = self._staging()
-        start = 0
-        while start < len(bricks):
-            most = int(np.searchsorted(n_rows, n_rows[start] + self.integrator.batch_rows, "right"))
-            stop = min(max(most - 1, start + 1), start + self.integrator.batch_bricks, len(bricks))
-            some = bricks[start:stop]
-            owners = voxel_set.owners(some)
-            np.take(self._rows.density, owners, out=density[: len(owners)], mode="clip")
-            np.take(self._rows.sh, owners, axis=0, out=sh[: len(owners)], mode="clip")
-            yield Arrivals(
-                index=voxel_set.index[some],
-                mask=voxel_set.mask[some],
-                density=(density,),
-                sh=(sh,),
-                row_start=n_rows[start : stop + 1] - n_rows[start],
-                slots=slots[start:stop],
-                pages=pages[n_pages[start] : n_pages[stop]],
-            )
-            start = stop
-
-    def _staging(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Densities and coefficients on their way into the pool."""
-        n, columns = self._n_staged, self._rows.columns
-        if self._memory is None:
-            self._memory = self.integrator.staging_memory(n * 4 * (1 + columns)).view(np.float32)
-        return self._memory[n * columns :], self._memory[: n * columns].reshape(n, columns)
 
 
 def _parts(n: int, most: int) -> list[slice]:

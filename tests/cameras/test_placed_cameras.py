@@ -84,6 +84,39 @@ class TestPlacement:
         np.testing.assert_allclose(eyes, expected, atol=1e-12)
 
     @pytest.mark.parametrize(
+        ("up", "axis", "first"),
+        [
+            *(
+                ("x", (1, 0, 0), (0, 1, 0)),
+                ("y", (0, 1, 0), (0, 0, 1)),
+                ("z", (0, 0, 1), (1, 0, 0)),
+            ),
+            *(("-x", (-1, 0, 0), (0, 1, 0)), ("-y", (0, -1, 0), (0, 0, -1))),
+            ("-z", (0, 0, -1), (1, 0, 0)),
+        ],
+        ids=str,
+    )
+    def test_any_axis_may_point_up(
+        self, up: str, axis: tuple[int, ...], first: tuple[int, ...]
+    ) -> None:
+        grid = GridSpec(size=(4, 4, 4), radius=(0.4, 1.0, 2.5), center=(3.0, -1.0, 2.0))
+        middle, above = np.array(grid.center), np.array(axis)
+        four = orbit_cameras(grid, 4, up=up, elevation_degrees=20, size=(90, 60))
+        before, beside = (camera.eye_world - middle for camera in four[:2])
+        assert np.dot(np.cross(before, beside), above) > 0  # counter-clockwise from above
+        np.testing.assert_allclose(
+            before / math.hypot(*before),
+            math.cos(math.radians(20)) * np.array(first) + math.sin(math.radians(20)) * above,
+        )
+        corners = middle + np.array(grid.radius) * [
+            [x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)
+        ]
+        for camera in [*four, look_at_camera(four[0].eye_world, middle, up=up, size=(90, 60))]:
+            column, row, _ = project(camera, middle + 0.1 * above)
+            assert (round(column, 9), row < 30) == (45, True)
+            assert all(0 <= project(camera, corner)[1] <= 60 for corner in corners)
+
+    @pytest.mark.parametrize(
         ("changes", "message"),
         [
             ({"n": 0}, "n is 0"),
@@ -103,6 +136,7 @@ class TestPlacement:
             ({"distance": 10**400}, "distance is 1000"),
             ({"n": 2.0}, "n is 2.0"),
             ({"grid": None}, "the grid is None"),
+            ({"up": "up"}, "up is 'up'; expected one of x, y, z, -x, -y, -z"),
         ],
         ids=lambda value: None if isinstance(value, dict) else value,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from paper import Paper, names, run
 
 import plenostream
 from plenostream.cli.convert import convert
+from plenostream.cli.group import commands
 from plenostream.cli.plan import plan
 from plenostream.cli.render import render
 from plenostream.options import (
@@ -46,6 +49,40 @@ class TestHelp:
         shown = capsys.readouterr().out
         assert [name for name in COMMANDS if f"\n  {name} " not in shown] == []
         assert "130 Ctrl-C" in shown
+
+    def test_lists_each_flag_once_under_its_heading(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        run("render", "--help")
+        found = re.findall(r"^(?:  (--[\w-]+|-\w, --\w+)|(\w.*):$)", capsys.readouterr().out, re.M)
+        under: dict[str, list[str]] = {}
+        for flag, heading in found:
+            under.setdefault(heading, []) if heading else under[[*under][-1]].append(flag)
+        assert under["Cameras"][0] == "--cameras"
+        assert {"--background", "--level", "--outputs"} <= {*under["Picture"]}
+        assert "--device-memory" in under["Device and memory"]
+        assert under["Other options"][-2:] == ["-q, --quiet", "-h, --help"]
+        listed = [flag.split(", ")[-1] for flags in under.values() for flag in flags]
+        known = [flag.opts[-1] for flag in render.params if isinstance(flag, click.Option)]
+        assert sorted(listed) == sorted([*known, "--help"])
+
+    @pytest.mark.parametrize(
+        ("typed", "offered"),
+        [
+            ("--backend n", ["native"]),
+            ("--path ", ["interpolate", "spiral", "file:"]),
+            ("--cameras data/st", ["file:data/st"]),
+            ("mod", ["file:mod"]),
+            ("--size 8", []),
+        ],
+    )
+    def test_shells_are_offered_words_and_files(self, typed: str, offered: list[str]) -> None:
+        *before, last = typed.split(" ")
+        found = ShellComplete(commands, {}, "plenostream", "").get_completions(
+            ["render", *before], last
+        )
+        shown = [item.value if item.type == "plain" else f"file:{item.value}" for item in found]
+        assert shown == offered
 
     def test_says_how_positions_of_camera_files_are_scaled(
         self, capsys: pytest.CaptureFixture[str]
@@ -154,7 +191,7 @@ class TestFlags:
             (["rendre"], "No such command 'rendre'"),
             (["render", "s"], "Missing argument 'OUT'"),
             (["render", "s", "o.png", "--colour"], "No such option"),
-            (["render", "s", "o.png"], "got none; name the cameras in one way"),
+            (["render", "s", "o.png"], "there are no cameras; name the cameras in one way"),
             (["render", "s", "o.png", "--orbit", "1", "--look-from", "1,2,3"],
              "got --orbit and --look-from; name the cameras in one way"),
             (["render", "s", "o.png", "--orbit", "1", "--views", "2"],
@@ -168,7 +205,7 @@ class TestFlags:
             (["render", "s", "o/", "--cameras", "c", "--path", "loop"], "--path is 'loop'"),
             (["render", "s", "o/", "--cameras", "c", "--path", "p.json"],
              "got --cameras and --path; name the cameras in one way"),
-            (["render", "s", "o/", "--path", "spiral"], "got none; name the cameras in one way"),
+            (["render", "s", "o/", "--path", "spiral"], "there are no cameras; name the cameras in one way"),
             (["render", "s", "o/", "--cameras", "c", "--poses", "own"], "--poses is 'own'"),
             (["render", "s", "o/", "--orbit", "1", "--samples", "3"], "--samples is '3'"),
             (["render", "s", "o.png", "--look-from", "1,2"], "--look-from is '1,2'"),

@@ -66,7 +66,7 @@ def test_opens_a_window_where_there_is_a_display(
         (("--pixel", "1"), "--pixel is '1'; expected COLUMN,ROW"),
         ((*ORBIT, "--pixel", "32,0"), "32,0 is not inside a picture of 32x24"),
         (("--out", "a.jpg"), "--out is 'a.jpg'; expected a name that ends in .png"),
-        (("--fov", 50), "got none"),
+        (("--fov", 50), "there are no cameras"),
     ],
 )
 def test_what_means_nothing_is_refused(

@@ -69,15 +69,3 @@ def test_flags_of_a_camera_file_belong_to_one(
 ) -> None:
     assert cli.main(["view", str(scene), "--views", "0"]) == 2
     assert "--views belongs to --cameras" in capsys.readouterr().err
-
-
-def test_without_websockets_it_says_what_to_install(
-    scene: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setitem(sys.modules, "websockets", None)
-    for name in [name for name in sys.modules if name.startswith("plenostream.viewer.server")]:
-        monkeypatch.delitem(sys.modules, name)
-    for name in [name for name in sys.modules if name.startswith("websockets.")]:
-        monkeypatch.setitem(sys.modules, name, None)
-    assert cli.main(["view", str(scene)]) == 2
-    assert "plenostream[view]" in capsys.readouterr().err

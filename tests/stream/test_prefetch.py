@@ -6,6 +6,7 @@ import gc
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from plenostream.format import digests
 from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
+from plenostream.stream.fetcher import most_chunks
+from plenostream.stream.holding import Hold
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
 from plenostream.testing.scenes import SMALL_CHUNKS, write_checkpoint_plain
 
@@ -97,6 +100,71 @@ def test_take_gives_the_rows_of_the_store(
         fetcher.request(ids)
         assert_rows(fetcher.take(ids), store, ids)
         assert fetcher.counters.peak_cache_bytes <= cache_bytes
+
+
+def smallest_for_two_holds(store: SceneStore) -> tuple[int, int]:
+    """Bytes of the smallest cache for two that each hold the chunks of a brick, and how many these are."""
+    n_held = 2 * most_chunks(store, int(np.diff(store.tables.row_start).max()))
+    return smallest_cache_bytes(store, n_held=n_held), n_held
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+@pytest.mark.parametrize("factor", [1, 3])
+def test_hold_gives_the_rows_of_the_store_brick_by_brick_in_the_smallest_cache(
+    store: SceneStore, order: Any, factor: int
+) -> None:
+    smallest, n_held = smallest_for_two_holds(store)
+    cache_bytes = factor * smallest
+    with BrickFetcher(store, cache_bytes=cache_bytes, n_threads=3, n_held=n_held) as fetcher:
+        ids, hold = order(store.meta.n_bricks), Hold()
+        fetcher.request(ids)
+        for brick in ids.tolist():
+            hold.release()
+            rows = fetcher.hold([brick], hold)
+            density, sh, row_start = expected(store, [brick])
+            np.testing.assert_array_equal(rows.brick(0)[0], density, strict=True)
+            np.testing.assert_array_equal(np.concatenate(rows.sh), sh, strict=True)
+            assert rows.row_start.tolist() == row_start
+        hold.release()
+        assert fetcher.counters.peak_cache_bytes <= cache_bytes
+
+
+def test_two_that_hold_bricks_never_wait_for_each_other(store: SceneStore) -> None:
+    smallest, n_held = smallest_for_two_holds(store)
+    with (
+        BrickFetcher(store, cache_bytes=smallest, n_threads=2, n_held=n_held) as fetcher,
+        ThreadPoolExecutor(2) as threads,
+    ):
+
+        def hold_all(seed: int) -> int:
+            hold, n_rows = Hold(), 0
+            for brick in np.random.default_rng(seed).permutation(store.meta.n_bricks).tolist():
+                hold.release()
+                n_rows += sum(map(len, fetcher.hold([brick], hold).density))
+            hold.release()
+            return n_rows
+
+        n_rows = [future.result(60) for future in [threads.submit(hold_all, s) for s in (0, 1)]]
+    assert n_rows == [int(store.tables.row_start[-1])] * 2
+
+
+def test_chunks_that_are_held_stay_and_those_that_were_let_go_make_room(store: SceneStore) -> None:
+    smallest, n_held = smallest_for_two_holds(store)
+    with BrickFetcher(store, cache_bytes=smallest, n_threads=1, n_held=n_held) as fetcher:
+        hold = Hold()
+        rows = fetcher.hold([0], hold)
+        kept = [run.copy() for run in rows.sh]
+        for brick in range(1, store.meta.n_bricks):
+            fetcher.take([brick])
+        for run, as_it_was in zip(rows.sh, kept, strict=True):
+            np.testing.assert_array_equal(run, as_it_was)
+        n_read = fetcher.counters.chunks_read
+        fetcher.take([0])
+        assert fetcher.counters.chunks_read == n_read, "they were still there"
+        hold.release()
+        fetcher.take(np.arange(1, store.meta.n_bricks))
+        fetcher.take([0])
+        assert fetcher.counters.chunks_read > n_read
 
 
 @given(data=st.data())

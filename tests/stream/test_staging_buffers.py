@@ -9,14 +9,14 @@ import pytest
 
 from plenostream.errors import BrickCorrupt
 from plenostream.integrator.staging_memory import ALIGNMENT, plain_memory
-from plenostream.stream.staging import Staging, StagingBuffer, staging_bytes
+from plenostream.stream.staging import Room, Staging, StagingBuffer, buffers, staging_bytes
 
 ROWS, COLUMNS = 40, 27
 
 
 @pytest.fixture
 def staging() -> Iterator[Staging]:
-    with Staging(ROWS, COLUMNS, "float16", memory=plain_memory) as opened:
+    with Staging(buffers(ROWS, COLUMNS, "float16", memory=plain_memory)) as opened:
         yield opened
 
 
@@ -28,7 +28,8 @@ class Fill:
         self.begun = threading.Event()
         self._go = waits_for
 
-    def __call__(self, buffer: StagingBuffer) -> tuple[int, StagingBuffer]:
+    def __call__(self, buffer: Room) -> tuple[int, StagingBuffer]:
+        assert isinstance(buffer, StagingBuffer)
         self.begun.set()
         assert self._go is None or self._go.wait(60)
         buffer.density[:] = self.number
@@ -74,7 +75,7 @@ def test_nothing_to_fill_gives_nothing(staging: Staging) -> None:
 
 
 def test_error_of_a_task_comes_in_its_turn_and_the_buffers_work_again(staging: Staging) -> None:
-    def fail(_: StagingBuffer) -> tuple[int, StagingBuffer]:
+    def fail(_: Room) -> tuple[int, StagingBuffer]:
         raise BrickCorrupt("brick 7")
 
     results = staging.fill([Fill(0), fail, Fill(2)])
@@ -104,7 +105,8 @@ def test_what_is_dropped_is_told_so_and_what_waits_is_not_begun(staging: Staging
 
 def test_closing_ends_the_threads() -> None:
     before = threading.active_count()
-    with Staging(ROWS, COLUMNS, "float32", memory=plain_memory) as opened:
+    rooms = buffers(ROWS, COLUMNS, "float32", memory=plain_memory)
+    with Staging(rooms) as opened:
         assert len(list(opened.fill([Fill(n) for n in range(3)]))) == 3
         assert threading.active_count() > before
     assert threading.active_count() == before

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import PAGE_ROWS
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import Residency
-from plenostream.stream.staging import Staging
+from plenostream.stream.staging import HeldChunks, Staging, buffers
 from plenostream.stream.supply import BrickSupply, pages_of
 from plenostream.testing.calls import calls_of
 from plenostream.testing.checkpoints import random_checkpoint
@@ -33,18 +34,36 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SceneStore]:
 
 
 @contextmanager
-def supply_of(store: SceneStore, *, batch_rows: int = BATCH_ROWS) -> Iterator[BrickSupply]:
-    """A supply for a pool that holds everything."""
+def supply_of(
+    store: SceneStore, *, batch_rows: int = BATCH_ROWS, most_chunks: int | None = None
+) -> Iterator[BrickSupply]:
+    """A supply for a pool that holds everything; with `most_chunks`, bricks stay where their chunks are."""
     pages = pages_of(store.tables.row_start)
     residency = Residency(pages, n_slots=len(pages), n_pages=int(pages.sum()) + 1)
     counts = np.diff(store.tables.row_start)
     n_rows = max(batch_rows, int(counts.max())) + PAGE_ROWS
+    meta = store.meta
+    rooms = (
+        buffers(n_rows, meta.sh_columns, meta.sh_dtype, memory=plain_memory)
+        if most_chunks is None
+        else [HeldChunks(), HeldChunks()]
+    )
     with (
         BrickFetcher(store, cache_bytes=64_000_000, n_threads=2) as fetcher,
-        Staging(n_rows, store.meta.sh_columns, store.meta.sh_dtype, memory=plain_memory) as staging,
+        Staging(rooms) as staging,
     ):
         yield BrickSupply(
-            store, fetcher, residency, staging, batch_bricks=BATCH_BRICKS, batch_rows=batch_rows
+            store,
+            fetcher,
+            residency,
+            staging,
+            batch_bricks=BATCH_BRICKS,
+            filled_by=(
+                (lambda bricks: np.cumsum(counts[bricks]))
+                if most_chunks is None
+                else fetcher.n_chunks_up_to
+            ),
+            most_filled=batch_rows if most_chunks is None else most_chunks,
         )
 
 
@@ -66,7 +85,7 @@ def test_every_brick_comes_once_with_the_rows_of_the_store(
             mine = bricks[len(came) : len(came) + b]
             rows = some.row_start[-1]
             assert b == 1 or (b <= BATCH_BRICKS and rows <= batch_rows)
-            assert len(some.density) == len(some.sh) >= rows + PAGE_ROWS
+            assert len(some.density[0]) == len(some.sh[0]) >= rows + PAGE_ROWS
             np.testing.assert_array_equal(some.index, tables.index[mine])
             np.testing.assert_array_equal(some.mask, tables.mask[mine])
             np.testing.assert_array_equal(some.slots, supply.slot_of[mine])
@@ -74,8 +93,29 @@ def test_every_brick_comes_once_with_the_rows_of_the_store(
             np.testing.assert_array_equal(counts, np.diff(tables.row_start)[mine])
             assert len(some.pages) == (-(-counts // PAGE_ROWS)).sum()
             places = [np.arange(tables.row_start[m], tables.row_start[m + 1]) for m in mine]
-            np.testing.assert_array_equal(some.density[:rows], density[np.concatenate(places)])
-            np.testing.assert_array_equal(some.sh[:rows], sh[np.concatenate(places)])
+            np.testing.assert_array_equal(some.density[0][:rows], density[np.concatenate(places)])
+            np.testing.assert_array_equal(some.sh[0][:rows], sh[np.concatenate(places)])
+            came += mine.tolist()
+    assert came == bricks.tolist()
+
+
+@pytest.mark.parametrize("most_chunks", [1, 6, 1000])
+def test_bricks_that_stay_where_they_are_come_as_those_that_are_copied(
+    store: SceneStore, most_chunks: int
+) -> None:
+    bricks = np.random.default_rng(3).permutation(occupied(store))
+    density, sh = store.read_array("rows/density"), store.read_array("rows/sh")
+    tables, came = store.tables, []
+    with supply_of(store, most_chunks=most_chunks) as supply:
+        for some in supply.arrivals(supply.admit(bricks)):
+            mine = bricks[len(came) : len(came) + len(some.slots)]
+            places = np.concatenate([np.arange(*tables.row_start[[m, m + 1]]) for m in mine])
+            chunks = {name: places // store.specs[name].chunk_shape[0] for name in ROW_ARRAYS}
+            n_chunks = sum(len(np.unique(numbers)) for numbers in chunks.values())
+            assert len(mine) == 1 or (len(mine) <= BATCH_BRICKS and n_chunks <= most_chunks)
+            np.testing.assert_array_equal(np.concatenate(some.density), density[places])
+            np.testing.assert_array_equal(np.concatenate(some.sh), sh[places])
+            assert all(run.flags.c_contiguous and not run.flags.owndata for run in some.sh)
             came += mine.tolist()
     assert came == bricks.tolist()
 

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from plenostream.field.dilation import dilated
 from plenostream.field.grid import GridSpec
 from plenostream.options import TrainOptions
-from plenostream.train.growing import dilated, heavy_voxels, interpolated_rows
+from plenostream.train.growing import heavy_voxels, interpolated_rows
 from plenostream.train.rows import TrainedRows
 from plenostream.train.schedule import Course, delayed_exponential, stages_of
 from plenostream.train.voxel_set import ABSENT, VoxelSet

@@ -94,7 +94,7 @@ def test_rows_brought_to_bricks_in_the_pool_are_those_of_bricks_brought_anew(
 ) -> None:
     renewed, anew = tmp_path / "renewed.zarr", tmp_path / "anew.zarr"
     train(toy_views, renewed)
-    monkeypatch.setattr(NativeIntegrator, "takes_source", False)
+    monkeypatch.setattr(NativeIntegrator, "takes_in_place", False)
     train(toy_views, anew)
     assert rows_of(renewed) == rows_of(anew)
 

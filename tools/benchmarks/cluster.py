@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -12,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.pinned import pinned_client, require_cores
 from benchmarks.table import Row, ratio, spread
 from benchmarks.timing import Say, Timing, take_turns, timed
 from plenostream.cameras import Camera
-from plenostream.cluster.opening import open_client
 from plenostream.cluster.renderer import ClusterRenderer
-from plenostream.errors import InternalError, InvalidInput
-from plenostream.options import ClusterOptions, RenderOptions, StreamOptions
+from plenostream.errors import InternalError
+from plenostream.options import RenderOptions, StreamOptions
 from plenostream.renderer import Renderer
 from plenostream.rules.bytesize import format_bytes
 from plenostream.scene import open_scene
@@ -63,9 +62,7 @@ def measure_cluster(
     ------
     InvalidInput : more workers than cores.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    if max(workers) > len(cores):
-        raise InvalidInput(f"{max(workers)} workers take a core each, and there are {len(cores)}")
+    require_cores(workers)
     options = replace(options, outputs=("rgb",))
     stream = replace(stream, n_threads=1)
     with open_scene(place) as scene, ExitStack() as stack:
@@ -74,10 +71,7 @@ def measure_cluster(
             expected = [picture.rgb for picture in renderer.pictures(cameras)]
         films, sent_bytes = {}, 0
         for n in workers:
-            say(f"a cluster of {n}")
-            client = stack.enter_context(open_client(ClusterOptions(workers=n), device="cpu"))
-            for core, address in zip(cores, client.nthreads(), strict=False):
-                client.run(os.sched_setaffinity, 0, {core}, workers=[address])
+            client = stack.enter_context(pinned_client(n, say=say))
             cluster = stack.enter_context(ClusterRenderer(client, scene, options, stream))
             sent_bytes = cluster.plan(cameras).share.sent_bytes
             _compare(cluster, cameras, expected)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,53 +128,39 @@ def measure_huge(
 
     Each picture is drawn in a process of its own.
     """
-    try:
-        return _measured(Path(source), folder, copies, size, options, stream, rounds, say)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _measured(
-    source: Path,
-    folder: Path,
-    copies: int,
-    size: tuple[int, int],
-    options: RenderOptions,
-    stream: StreamOptions,
-    rounds: int,
-    say: Say,
-) -> HugeFigures:
     many, few = folder / "many.zarr", folder / "few.zarr"
-    meta = copy_scene(source, many, copies=copies, say=say)
-    with open_scene(str(source)) as one:
-        middle = np.array(one.grid.center)
-        radius = np.array(one.grid.radius)
-    # From the copy at a corner outwards, so that little else is in view.
-    last = middle + copy_offset(one.grid.radius, copies, (copies - 1,) * 3)
-    outwards = radius * _AWAY / np.sqrt(3.0)
-    near = look_at_camera(last - outwards, last, size=size)
-    say("writing the bricks that are seen")
-    _write_seen(many, few, near, options, stream)
-    found: dict[Path, list[Drawn]] = {many: [], few: []}
-    for number in range(rounds):
-        say(f"round {number + 1} of {rounds}")
-        for place in (many, few)[:: -1 if number % 2 else 1]:
-            found[place].append(apart({}, _draw, str(place), near, options, stream))
-    far = None
-    if meta.levels:
-        say("all copies from far away")
-        eye = middle + _ASIDE * _FAR * float(np.linalg.norm(radius * copies)) / np.sqrt(3.0)
-        view = look_at_camera(eye, middle, size=size)
-        auto = replace(options, level="auto")
-        far = apart({}, _draw, str(many), view, auto, stream)
-    return HugeFigures(
-        n_voxels=meta.n_voxels,
-        n_bricks=meta.n_bricks,
-        grid_size=meta.grid.size,
-        near=tuple(found[many]),
-        alone=tuple(found[few]),
-        far=far,
-    )
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        meta = copy_scene(Path(source), many, copies=copies, say=say)
+        with open_scene(source) as one:
+            middle = np.array(one.grid.center)
+            radius = np.array(one.grid.radius)
+        # From the copy at a corner outwards, so that little else is in view.
+        last = middle + copy_offset(one.grid.radius, copies, (copies - 1,) * 3)
+        outwards = radius * _AWAY / np.sqrt(3.0)
+        near = look_at_camera(last - outwards, last, size=size)
+        say("writing the bricks that are seen")
+        _write_seen(many, few, near, options, stream)
+        found: dict[Path, list[Drawn]] = {many: [], few: []}
+        for number in range(rounds):
+            say(f"round {number + 1} of {rounds}")
+            for place in (many, few)[:: -1 if number % 2 else 1]:
+                found[place].append(apart({}, _draw, str(place), near, options, stream))
+        far = None
+        if meta.levels:
+            say("all copies from far away")
+            eye = middle + _ASIDE * _FAR * float(np.linalg.norm(radius * copies)) / np.sqrt(3.0)
+            view = look_at_camera(eye, middle, size=size)
+            auto = replace(options, level="auto")
+            far = apart({}, _draw, str(many), view, auto, stream)
+        return HugeFigures(
+            n_voxels=meta.n_voxels,
+            n_bricks=meta.n_bricks,
+            grid_size=meta.grid.size,
+            near=tuple(found[many]),
+            alone=tuple(found[few]),
+            far=far,
+        )
 
 
 def _write_seen(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
+from benchmarks.pinned import pinned_client, require_cores
 from benchmarks.table import Row, both_ratios, spread
 from benchmarks.timing import Say, Timing, take_turns
 from plenostream.cameras import Camera
-from plenostream.cluster.opening import open_client
 from plenostream.cluster.subvolume_renderer import SubvolumeRenderer
-from plenostream.errors import InvalidInput
-from plenostream.options import ClusterOptions, RenderOptions, StreamOptions
+from plenostream.options import RenderOptions, StreamOptions
 from plenostream.results import RenderResult
 from plenostream.rules.bytesize import format_bytes
 from plenostream.scene import open_scene
@@ -65,21 +63,14 @@ def measure_subvolumes(
     ------
     InvalidInput : more workers than cores.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    if max(workers) > len(cores):
-        raise InvalidInput(f"{max(workers)} workers take a core each, and there are {len(cores)}")
+    require_cores(workers)
     one_core = replace(stream, n_threads=1)
     with ExitStack() as stack:
         scene = stack.enter_context(open_scene(place))
         renderers: dict[int, SubvolumeRenderer] = {}
         clients: dict[int, Client] = {}
         for n in workers:
-            say(f"starting {n} worker(s)")
-            client = clients[n] = stack.enter_context(
-                open_client(ClusterOptions(workers=n), device="cpu")
-            )
-            for core, address in zip(cores, client.nthreads(), strict=False):
-                client.run(os.sched_setaffinity, 0, {core}, workers=[address])
+            clients[n] = stack.enter_context(pinned_client(n, say=say))
             renderers[n] = stack.enter_context(
                 SubvolumeRenderer(clients[n], scene, options, one_core)
             )

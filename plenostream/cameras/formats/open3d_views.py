@@ -68,8 +68,8 @@ def _camera(entry: Any) -> Camera:
     others = (k[0, 1], k[1, 0], k[2, 0], k[2, 1], k[2, 2] - 1)
     if any(others):
         raise CameraError("`intrinsic_matrix` has a skew, or more than a focal length and a centre")
-    size = [one_pixels(intrinsic, (edge,)) for edge in ("width", "height")]
-    if None in size:
+    width, height = (one_pixels(intrinsic, (edge,)) for edge in ("width", "height"))
+    if width is None or height is None:
         raise CameraError("`intrinsic` has no `width` and `height`")
     rotation = w2c[:, :3].T
     return Camera(
@@ -78,8 +78,8 @@ def _camera(entry: Any) -> Camera:
         fy=float(k[1, 1]),
         cx=float(k[0, 2]) + _HALF_A_PIXEL,
         cy=float(k[1, 2]) + _HALF_A_PIXEL,
-        width=size[0],  # type: ignore[arg-type]
-        height=size[1],  # type: ignore[arg-type]
+        width=width,
+        height=height,
     )
 
 

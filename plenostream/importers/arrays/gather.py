@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import BudgetError, InvalidInput
+from plenostream.field.dilation import dilated
 from plenostream.field.grid import BrickGrid
 from plenostream.format.layout import SLAB_BRICKS
 from plenostream.importers.arrays.boxes import BoxSource, VoxelBox
@@ -150,7 +151,7 @@ def _gather_box(
         for part in parts:
             _gather_box(source, bricks, form, part, writer, counted)
         return
-    active = _with_neighbours(positive)[box.within(around)]
+    active = dilated(positive, 1)[box.within(around)]
     if not active.any():
         return
     values = source.values(box)
@@ -159,14 +160,3 @@ def _gather_box(
     density, sh = values.density[active], form.coefficients(values.colours[active])
     writer.add(box.lower, active, density, sh)
     count_box(active, box.lower, bricks, counted)
-
-
-def _with_neighbours(positive: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Voxels [x, y, z] that are positive or have one of their 26 neighbours so."""
-    for axis in range(3):
-        grown = positive.copy()
-        one, other = np.moveaxis(grown, axis, 0), np.moveaxis(positive, axis, 0)
-        one[1:] |= other[:-1]
-        one[:-1] |= other[1:]
-        positive = grown
-    return positive

@@ -59,6 +59,7 @@ class SomeBricks:
     place: NDArray[np.int64]
     """Brick coordinates, [k, 3]."""
     n_rows: NDArray[np.int64]
+    """Rows of each, [k]."""
 
     def of(self, chosen: NDArray[np.bool_] | slice) -> SomeBricks:
         """Some of them."""
@@ -76,7 +77,10 @@ class OwnVoxels:
 
 
 class FinerVoxels:
-    """Memory: 28 bytes a brick, and the chunks that are kept. Safe from several threads at once."""
+    """Finds the voxels of a level in its stored bricks, and reads their rows.
+
+    Memory: 28 bytes a brick, and the chunks that are kept. Safe from several threads at once.
+    """
 
     def __init__(self, source: ByteSource, meta: SceneMeta, masks: Path, *, n_chunks: int) -> None:
         """Take the bytes of a level, what it says about itself, the file of `write_masks`, and how many

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from plenostream.errors import printable
+
 __all__ = ["kind_of_archive", "kind_of_file"]
 
 _HEAD_BYTES = 512
@@ -75,7 +77,9 @@ def kind_of_file(path: str) -> str:
     if os.path.isdir(path):
         if os.path.isfile(os.path.join(path, "zarr.json")):
             return "it is a Zarr group; a scene needs no conversion: render it"
-        return f"it is a folder; {_ADVICE}"
+        within = sorted(name for name in os.listdir(path) if name.endswith(".npz"))
+        named = f", in which {printable(within[0])} is" if within else ""
+        return f"it is a folder{named}; {_ADVICE}"
     with open(path, "rb") as file:
         head = file.read(_HEAD_BYTES)
     for start, kind in _HEADS:

@@ -17,11 +17,8 @@ from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
 from plenostream.field.finished import Place
-from plenostream.field.grid import BLOCK_SIZE
-from plenostream.field.precision import density_unit
 from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
-    OPAQUE_LENGTH,
     Arrivals,
     DeviceCosts,
     HostCosts,
@@ -41,12 +38,10 @@ from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.packets import bricks_met
 from plenostream.integrator.native.pool import Batch, BrickPool
 from plenostream.integrator.native.rays import RayTiles
+from plenostream.integrator.native.scene_record import scene_record, set_map
 from plenostream.integrator.staging_memory import plain_memory
 
 __all__ = ["NativeIntegrator"]
-
-_LONGEST = 1e38
-"""Largest length of a sample that float32 holds."""
 
 
 class NativeIntegrator:
@@ -75,7 +70,7 @@ class NativeIntegrator:
         self._scene = scene
         self._dtype = np.dtype(precision)
         self._aovs = rule.aovs
-        self._record = _scene_record(scene, rule)
+        self._record = scene_record(scene, rule)
         self._weigh, self._differentiate = rule.weigh, rule.differentiate
         self._crew = Crew(n_threads)
         self._map: BlockMap | None = None
@@ -180,13 +175,7 @@ class NativeIntegrator:
     def _the_map(self) -> BlockMap:
         if self._map is None:
             blocks = map_blocks(self._scene.boxes, self._scene.bricks, self._kernels)
-            self._record.unit_bits = blocks.unit_bits
-            self._record.units[:] = blocks.distance.shape
-            self._record.unit_strides[:] = blocks.distance.strides
-            self._record.distance = blocks.distance.ctypes.data
-            self._record.brick_at = blocks.brick_at.ctypes.data
-            self._record.boxes = blocks.boxes.ctypes.data
-            self._record.low[:], self._record.high[:] = blocks.low, blocks.high
+            set_map(self._record, blocks)
             self._map, self._slots = blocks, SlotTable(blocks.brick_at)
         return self._map
 
@@ -364,36 +353,3 @@ class NativeIntegrator:
         """See `Integrator`."""
         peaks, self._peaks = dict(self._peaks), Counter()
         return peaks
-
-
-def _scene_record(scene: SceneShape, rule: SampleRule) -> structs.Scene:
-    """All of it but the map."""
-    bricks, unit = scene.bricks, density_unit(scene.grid)
-    scale = scene.grid.scale
-    firsts = {field: rule.aovs.first(name) for field, name in structs.AOV_FIELDS.items()}
-    return structs.Scene(
-        size=scene.grid.size,
-        brick_size=bricks.brick_size,
-        brick_bits=bricks.brick_size.bit_length() - 1,
-        edge=bricks.edge,
-        voxels=bricks.voxels,
-        blocks_bits=(bricks.brick_size // BLOCK_SIZE).bit_length() - 1,
-        bricks=bricks.shape,
-        basis_dim=scene.basis_dim,
-        extent=tuple(scene.grid.extent.tolist()),
-        margin=scene.grid.margin,
-        scale=tuple(scale.tolist()),
-        offset=tuple(scene.grid.offset.tolist()),
-        step=rule.step_size,
-        near_clip=rule.near_clip,
-        far_cap=rule.far_cap,
-        unit=unit,
-        sigma_thresh=rule.sigma_thresh * unit,
-        stop_thresh=rule.stop_thresh,
-        opaque_tau=-min(OPAQUE_LENGTH / unit, _LONGEST),
-        spheric_clip=rule.spheric_clip,
-        light=rule.light.value,
-        depth_density=min(rule.depth_density * unit, _LONGEST),
-        steepness=tuple((scale / scale.max()).tolist()),
-        aovs=structs.Aovs(n=rule.aovs.n_columns, **firsts),
-    )

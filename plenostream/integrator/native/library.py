@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -57,9 +58,12 @@ def open_library(path: Path | None = None) -> ctypes.CDLL:
     ------
     DeviceError : there is none, it does not load, or it was made from other sources.
     """
-    path = path or Path(__file__).with_name(library_name())
+    path = path or _library_path()
     if not path.exists():
-        raise DeviceError("the kernels for CPUs were not compiled when plenostream was installed")
+        raise DeviceError(
+            f"the kernels for CPUs were not compiled ({path} is not there); where there is a compiler "
+            "for this platform, `pip install` of plenostream makes them"
+        )
     try:
         library = ctypes.CDLL(str(path))
         library.plenostream_sources.restype = ctypes.c_char_p
@@ -71,6 +75,23 @@ def open_library(path: Path | None = None) -> ctypes.CDLL:
             "the kernels for CPUs are not those of these sources: install plenostream again"
         )
     return library
+
+
+def _library_path() -> Path:
+    """Where the library is: beside this file, or in the package that is installed.
+
+    Python that is started in a checkout imports the sources there, and not the package that was
+    installed from them; only the latter has kernels. Whether they fit is found by their digest.
+    """
+    beside = Path(__file__).with_name(library_name())
+    if beside.exists():
+        return beside
+    try:
+        files = distribution("plenostream").files or ()
+    except PackageNotFoundError:
+        return beside
+    installed = (Path(file.locate()) for file in files if file.name == beside.name)
+    return next(installed, beside)
 
 
 def load_kernels(variant: str | None = None, path: Path | None = None) -> Kernels:

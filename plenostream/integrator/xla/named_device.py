@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import suppress
 
 import jax
@@ -10,6 +11,8 @@ from plenostream.errors import DeviceError
 from plenostream.integrator.xla.device import use_jax
 
 __all__ = ["is_cuda", "named_device"]
+
+_EXTRA = "pip install 'plenostream[cuda13]', or [cuda12]"
 
 
 def named_device(name: str | None) -> jax.Device | None:
@@ -27,8 +30,11 @@ def named_device(name: str | None) -> jax.Device | None:
     try:
         return jax.local_devices(backend=platform)[int(number or 0)]
     except (RuntimeError, IndexError) as error:
+        # Whoever installed plenostream for CPUs is told so, not that the machine has no GPU.
+        lacks_cuda = platform in ("gpu", "cuda") and not importlib.util.find_spec("jax_plugins")
         raise DeviceError(
             f"there is no device {name}; JAX has {', '.join(_names()) or 'none here'}"
+            + (f", and nothing for GPUs is installed: {_EXTRA}" if lacks_cuda else "")
         ) from error
 
 

@@ -1,5 +1,5 @@
 // What is said about the renderer, and what can be copied.
-import { add } from "./vectors.js";
+import { add, dot } from "./vectors.js";
 import { cameraFile } from "./camera.js";
 
 export const element = (id) => document.getElementById(id);
@@ -43,10 +43,12 @@ const quoted = (name) => (/^[\w.+-]+$/.test(name) ? name : `'${name.replaceAll("
 export function showCommands({ scene, camera, size, chosen, path, frames, box }) {
   const name = quoted(scene.name);
   const file = JSON.stringify(cameraFile([{ pose: camera.pose, fov: camera.fov }], size));
-  // --look-from keeps +z up: any other camera is said by its file.
-  const upright = Math.abs(camera.axes[0][2]) < 1e-9 && camera.axes[1][2] < 0;
+  // --look-from keeps an axis up: any other camera is said by its file.
+  const upright = Math.abs(dot(camera.axes[0], camera.up)) < 1e-9 && dot(camera.axes[1], camera.up) < 0;
   const from = `--look-from ${point(camera.eye)} --look-at ${point(add(camera.eye, camera.forward, camera.distance))}`;
-  const where = upright ? `${from} --fov ${number(camera.fov)} --size ${size.join("x")}` : "--cameras view.json";
+  const axis = camera.up.findIndex((part) => part !== 0);
+  const up = (camera.up[axis] < 0 ? "-" : "") + "xyz"[axis];
+  const where = upright ? `${from}${up === "z" ? "" : ` --up ${up}`} --fov ${number(camera.fov)} --size ${size.join("x")}` : "--cameras view.json";
   element("command").value = chosen === null ? `plenostream render ${name} view.png ${where}`
     : `plenostream render ${name} view.png --cameras ... --views ${chosen}`;
   element("pose").value = file;

@@ -25,6 +25,11 @@ def npz(*names: str) -> Callable[[Path], object]:
     return make
 
 
+def npz_in_a_folder(path: Path) -> None:
+    path.mkdir()
+    npz("links")(path / "ckpt.npz")
+
+
 def npy(path: Path) -> None:
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
@@ -46,7 +51,8 @@ CASES: dict[str, tuple[Callable[[Path], object], str]] = {
     "gzip": (lambda path: path.write_bytes(gzip.compress(b"x")), "instant-ngp"),
     "npy": (npy, "single NumPy array"),
     "ply": (lambda path: path.write_bytes(b"ply\nformat ascii 1.0\n"), "PLY file"),
-    "folder": (lambda path: path.mkdir(), "it is a folder"),
+    "folder": (lambda path: path.mkdir(), "it is a folder; only"),
+    "folder of one": (npz_in_a_folder, "it is a folder, in which ckpt.npz is"),
     "noise": (lambda path: path.write_bytes(b"\0" * 100), "not an .npz archive"),
 }
 

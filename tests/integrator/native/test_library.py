@@ -57,6 +57,21 @@ def test_without_the_library_jax_draws_and_a_line_says_why(
         pass
 
 
+@pytest.mark.usefixtures("native")
+def test_checkout_uses_the_library_of_the_package_that_was_installed_from_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record, compiled = tmp_path / "plenostream-9.dist-info", tmp_path / "plenostream" / "found.so"
+    record.mkdir()
+    compiled.parent.mkdir()
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: plenostream\nVersion: 9\n")
+    (record / "RECORD").write_text("plenostream/found.so,,\n")
+    compiled.write_bytes(Path(library.open_library()._name).read_bytes())
+    monkeypatch.setattr(library, "library_name", lambda: compiled.name)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert library.open_library()._name == str(compiled)
+
+
 def test_every_source_counts_for_the_digest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -108,9 +108,20 @@ def test_closed_renderer_leaves_no_array_on_the_device(scene: Path) -> None:
     assert [array.shape for array in jax.live_arrays() if id(array) not in before] == []
 
 
-@pytest.mark.parametrize("name", ["integrate", "write bricks", "write rows", "rays"])
-@pytest.mark.parametrize("error", [ps.DeviceError, KeyboardInterrupt])
-@pytest.mark.parametrize("nth", [1, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "error", "nth"),
+    [
+        # Each program fails early and late, and in either way.
+        ("integrate", ps.DeviceError, 1),
+        ("integrate", KeyboardInterrupt, 4),
+        ("write bricks", KeyboardInterrupt, 1),
+        ("write bricks", ps.DeviceError, 4),
+        ("write rows", ps.DeviceError, 1),
+        ("write rows", KeyboardInterrupt, 4),
+        ("rays", KeyboardInterrupt, 1),
+        ("rays", ps.DeviceError, 4),
+    ],
+)
 def test_renderer_stays_usable_after_a_kernel_that_failed(
     scene: Path,
     expected: ps.RenderResult,

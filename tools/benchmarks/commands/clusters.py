@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -12,54 +13,39 @@ from benchmarks.commands.flags import (
     cameras_asked,
     json_option,
     rounds_option,
+    scene_flags,
     workers_option,
 )
 from benchmarks.commands.telling import save, say, tell
-from plenostream.cli.parameters import record_options, rule_option, take_record
-from plenostream.cli.viewpoints import camera_options
+from plenostream.cli.parameters import rule_option, take_record
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import SIZE, RenderOptions, StreamOptions
 
 __all__ = ["cluster", "simulate", "subvolumes"]
 
+Found = TypeVar("Found")
+
 
 @click.command()
-@click.argument("place", metavar="SCENE")
-@camera_options
+@scene_flags
 @workers_option("1,2")
 @rounds_option
-@record_options(RenderOptions)
-@record_options(StreamOptions)
-@json_option
 def cluster(place: str, workers: list[int], rounds: int, target: Path | None, **flags: Any) -> None:
     """Say how much faster workers of one core draw a film of a SCENE than the first number of them.
 
     Films by each of the numbers of --workers take turns. An orbit of 60 views unless said.
     """
-    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     prepare_jax()
     from benchmarks.cluster import cluster_rows, measure_cluster
 
-    found = measure_cluster(
-        place,
-        cameras_asked(place, flags, orbit=ORBIT),
-        workers=workers,
-        options=options,
-        stream=stream,
-        rounds=rounds,
-        say=say,
-    )
+    found = _film(measure_cluster, place, flags, orbit=ORBIT, workers=workers, rounds=rounds)
     tell(place, found, cluster_rows(found), target=target)
 
 
 @click.command()
-@click.argument("place", metavar="SCENE")
-@camera_options
+@scene_flags
 @workers_option("1,2")
 @rounds_option
-@record_options(RenderOptions)
-@record_options(StreamOptions)
-@json_option
 def subvolumes(
     place: str, workers: list[int], rounds: int, target: Path | None, **flags: Any
 ) -> None:
@@ -68,20 +54,20 @@ def subvolumes(
     Films by each of the numbers of --workers take turns; what is compared with is the first. Eight views
     around the scene unless said.
     """
-    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
     prepare_jax()
     from benchmarks.subvolumes import measure_subvolumes, subvolume_rows
 
-    found = measure_subvolumes(
-        place,
-        cameras_asked(place, flags, orbit=8),
-        workers=workers,
-        options=options,
-        stream=stream,
-        rounds=rounds,
-        say=say,
-    )
+    found = _film(measure_subvolumes, place, flags, orbit=8, workers=workers, rounds=rounds)
     tell(place, found, subvolume_rows(found), target=target)
+
+
+def _film(
+    measure: Callable[..., Found], place: str, flags: dict[str, Any], *, orbit: int, **how: Any
+) -> Found:
+    """What `measure` finds of the film that the flags ask for, an orbit of so many views unless said."""
+    options, stream = take_record(RenderOptions, flags), take_record(StreamOptions, flags)
+    cameras = cameras_asked(place, flags, orbit=orbit)
+    return measure(place, cameras, options=options, stream=stream, say=say, **how)
 
 
 @click.command()

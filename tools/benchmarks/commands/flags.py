@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from plenostream.cli.viewpoints import choose_cameras
+from plenostream.cli.parameters import record_options
+from plenostream.cli.viewpoints import camera_options, choose_cameras
+from plenostream.options import RenderOptions, StreamOptions
 
 __all__ = [
     "ORBIT",
@@ -17,6 +19,7 @@ __all__ = [
     "json_option",
     "line_options",
     "rounds_option",
+    "scene_flags",
     "workers_option",
 ]
 
@@ -41,6 +44,14 @@ rounds_option = click.option(
     show_default=True,
     help="Turns of each contestant.",
 )
+
+
+def scene_flags(command: Any) -> Any:
+    """Decorator that gives a command a SCENE, views of it, how they are drawn, and --json."""
+    drawing = record_options(RenderOptions), record_options(StreamOptions)
+    for flag in (json_option, *reversed(drawing), camera_options):
+        command = flag(command)
+    return click.argument("place", metavar="SCENE")(command)
 
 
 def line_options(command: Any) -> Any:

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from benchmarks.commands.flags import ORBIT, ROOT, cameras_asked, json_option, rounds_option
+from benchmarks.commands.flags import (
+    ORBIT,
+    ROOT,
+    cameras_asked,
+    json_option,
+    rounds_option,
+    scene_flags,
+)
 from benchmarks.commands.telling import say, tell
 from plenostream.cli.parameters import record_options, rule_option, take_record
 from plenostream.cli.viewpoints import camera_options
@@ -76,12 +83,8 @@ def scene(
 
 
 @click.command()
-@click.argument("place", metavar="SCENE")
-@camera_options
+@scene_flags
 @click.option("--drawn", type=click.IntRange(1), default=3, show_default=True, help="Frames.")
-@record_options(RenderOptions)
-@record_options(StreamOptions)
-@json_option
 def trace(place: str, drawn: int, target: Path | None, **flags: Any) -> None:
     """Say where the time of a view of a SCENE goes: functions of each thread, integrator stages.
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from benchmarks.commands.flags import cameras_asked, json_option, rounds_option
+from benchmarks.commands.flags import cameras_asked, rounds_option, scene_flags
 from benchmarks.commands.telling import say, tell
-from plenostream.cli.parameters import record_options, take_record
-from plenostream.cli.viewpoints import camera_options
+from plenostream.cli.parameters import take_record
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions
 
@@ -18,12 +17,8 @@ __all__ = ["levels", "seams"]
 
 
 @click.command()
-@click.argument("place", metavar="SCENE")
-@camera_options
+@scene_flags
 @rounds_option
-@record_options(RenderOptions)
-@record_options(StreamOptions)
-@json_option
 def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
     """Say what --level auto changes in a view of a SCENE with levels, and what it saves.
 
@@ -40,11 +35,7 @@ def levels(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
 
 
 @click.command()
-@click.argument("place", metavar="SCENE")
-@camera_options
-@record_options(RenderOptions)
-@record_options(StreamOptions)
-@json_option
+@scene_flags
 def seams(place: str, target: Path | None, **flags: Any) -> None:
     """Say what --level auto does where levels of a SCENE meet, and when bricks change their level.
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import click
 
-from benchmarks.commands.flags import ORBIT, cameras_asked, json_option, rounds_option
+from benchmarks.commands.flags import ORBIT, cameras_asked, json_option, rounds_option, scene_flags
 from benchmarks.commands.telling import save, say, tell
 from plenostream.cli.parameters import record_options, take_record
-from plenostream.cli.viewpoints import camera_options
 from plenostream.integrator.xla.environment import prepare_jax
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 
@@ -18,12 +17,8 @@ __all__ = ["back", "train"]
 
 
 @click.command()
-@click.argument("place", metavar="SCENE")
-@camera_options
+@scene_flags
 @rounds_option
-@record_options(RenderOptions)
-@record_options(StreamOptions)
-@json_option
 def back(place: str, rounds: int, target: Path | None, **flags: Any) -> None:
     """Say what derivatives of a loss by the rows of a SCENE cost, beside drawing what it is of.
 

@@ -169,28 +169,23 @@ INLINE void prefetch_derivatives(const Return *back, const uint32_t *place_of, c
 INLINE void shade_back(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
                        const Return *back, const int vectors, const int wide)
 {
-    const int edge = scene->edge, plane = edge * edge, n = shading->n_samples;
-    const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
+    const int n = shading->n_samples;
+    int corner[8];
     Row basis[MOST_VECTORS], products[BATCH + TOGETHER - 1];
     Four sum;
     Held held = {.voxel = EMPTY};
     memcpy(&sum, tile->seen[ray], sizeof sum);
+    corners_of(scene, corner);
     spread_basis(scene, tile, ray, vectors, basis);
     for (int first = 0; first < n; first += BATCH) {
         const int end = first + BATCH < n ? first + BATCH : n;
-        for (int i = first; i < end; i++) {
-            const float *later = sample_of(shading, i + AHEAD < n ? i + AHEAD : n - 1);
-            if (!wide) prefetch_rows(pool, places_of(pool, later), corner);
-            basis[0][DENSITY_LANE] = 0.0f;
-            products[i - first] = products_of(pool, sample_of(shading, i), corner, basis, vectors, wide);
-        }
-        for (int i = end; i < end + TOGETHER - 1; i++) products[i - first] = (Row){0};
+        /* The lane of the density's derivative is no part of a colour. */
+        basis[0][DENSITY_LANE] = 0.0f;
+        gather_products(pool, shading, first, end, products, corner, basis, vectors, wide);
         basis[0][DENSITY_LANE] = 1.0f;
         for (int i = first; i < end; i += TOGETHER) {
-            Row colours = add_functions(products + (i - first)) + 0.5f;
             Four colour[TOGETHER];
-            colours = (Row)((RowInts)colours & (colours > 0.0f));
-            memcpy(colour, &colours, sizeof colour);
+            colours_of(products + (i - first), colour);
             for (int j = 0; j < TOGETHER && i + j < end; j++) {
                 const float *sample = sample_of(shading, i + j);
                 const float *later = sample_of(shading, i + j + AHEAD < n ? i + j + AHEAD : n - 1);

@@ -2,7 +2,7 @@
 #ifndef SCENE_H
 #define SCENE_H
 
-#include <stdint.h>
+#include "lanes.h"
 
 enum {
     TILE_RAYS = 64,
@@ -128,6 +128,13 @@ static inline int is_stopped(const Rays *rays)
 static inline const char *row_at(const Pool *pool, uint32_t place)
 {
     return (const char *)pool->rows + (uint64_t)place * PLACE_BYTES;
+}
+
+/* How far the corners of a cell lie from its first one, in voxels of the pool; z fastest. */
+INLINE void corners_of(const Scene *scene, int corner[8])
+{
+    const int edge = scene->edge;
+    for (int j = 0; j < 8; j++) corner[j] = (j >> 2) * edge * edge + (j >> 1 & 1) * edge + (j & 1);
 }
 
 /* Where a coefficient lies in a colour row: four functions in the lanes 4 j + c of a vector, and the

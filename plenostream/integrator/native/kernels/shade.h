@@ -83,6 +83,21 @@ INLINE Row products_of(const Pool *pool, const float *sample, const int corner[8
     return products;
 }
 
+/* Products of the samples [first, end), and of none up to a whole number of TOGETHER. Meanwhile the rows of
+   samples further on are asked for. */
+INLINE void gather_products(const Pool *pool, const Shading *shading, int first, int end, Row *products,
+                            const int corner[8], const Row basis[MOST_VECTORS], const int vectors,
+                            const int wide)
+{
+    const int n = shading->n_samples;
+    for (int i = first; i < end; i++) {
+        const float *later = sample_of(shading, i + AHEAD < n ? i + AHEAD : n - 1);
+        if (!wide) prefetch_rows(pool, places_of(pool, later), corner);
+        products[i - first] = products_of(pool, sample_of(shading, i), corner, basis, vectors, wide);
+    }
+    for (int i = end; i < end + TOGETHER - 1; i++) products[i - first] = (Row){0};
+}
+
 /* Red, green, blue and something else of TOGETHER samples, before the clamp: the sums of their
    products, see `lane_of`. */
 INLINE Row add_functions(const Row of[TOGETHER])
@@ -99,14 +114,20 @@ INLINE Row add_functions(const Row of[TOGETHER])
 #undef FOLD
 }
 
+/* Colours of TOGETHER samples: red, green and blue, at least 0, and something else. */
+INLINE void colours_of(const Row products[TOGETHER], Four colour[TOGETHER])
+{
+    Row colours = add_functions(products) + 0.5f;
+    colours = (Row)((RowInts)colours & (colours > 0.0f));
+    memcpy(colour, &colours, sizeof colours);
+}
+
 /* Add weight times colour, and depth, of the samples [first, end), of which there are `products`. */
 INLINE Four add_up(const Shading *shading, const Row *products, int first, int end, Four sum)
 {
     for (int i = first; i < end; i += TOGETHER) {
-        Row colours = add_functions(products + (i - first)) + 0.5f;
         Four colour[TOGETHER];
-        colours = (Row)((RowInts)colours & (colours > 0.0f));
-        memcpy(colour, &colours, sizeof colour);
+        colours_of(products + (i - first), colour);
         for (int j = 0; j < TOGETHER && i + j < end; j++) {
             const float *sample = sample_of(shading, i + j);
             Four seen = colour[j] * sample[WEIGHT * LANES];
@@ -121,20 +142,16 @@ INLINE Four add_up(const Shading *shading, const Row *products, int first, int e
 INLINE void shade(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
                   const int vectors, const int wide)
 {
-    const int edge = scene->edge, plane = edge * edge, n = shading->n_samples;
-    const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
+    const int n = shading->n_samples;
+    int corner[8];
     Row basis[MOST_VECTORS], products[BATCH + TOGETHER - 1];
     Four sum;
     memcpy(&sum, tile->seen[ray], sizeof sum);
+    corners_of(scene, corner);
     spread_basis(scene, tile, ray, vectors, basis);
     for (int first = 0; first < n; first += BATCH) {
         const int end = first + BATCH < n ? first + BATCH : n;
-        for (int i = first; i < end; i++) {
-            const float *later = sample_of(shading, i + AHEAD < n ? i + AHEAD : n - 1);
-            if (!wide) prefetch_rows(pool, places_of(pool, later), corner);
-            products[i - first] = products_of(pool, sample_of(shading, i), corner, basis, vectors, wide);
-        }
-        for (int i = end; i < end + TOGETHER - 1; i++) products[i - first] = (Row){0};
+        gather_products(pool, shading, first, end, products, corner, basis, vectors, wide);
         sum = add_up(shading, products, first, end, sum);
     }
     memcpy(tile->seen[ray], &sum, sizeof sum);

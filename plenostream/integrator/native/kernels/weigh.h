@@ -19,10 +19,10 @@ static inline void raise_to(float *place, float weight)
 /* Samples set in `bits`, of these weights, whose first corners in the pool are `voxel`. */
 static void weigh(const Scene *scene, const Pool *pool, Reals weight, Ints voxel, uint32_t bits)
 {
-    const int edge = scene->edge, plane = edge * edge;
-    const int corner[8] = {0, 1, edge, edge + 1, plane, plane + 1, plane + edge, plane + edge + 1};
+    int corner[8];
     float weights[LANES];
     int32_t voxels[LANES];
+    corners_of(scene, corner);
     memcpy(weights, &weight, sizeof weights);
     memcpy(voxels, &voxel, sizeof voxels);
     for (; bits; bits &= bits - 1) {
