@@ -252,8 +252,8 @@ class PictureJob:
         """Rays that are drawn together; the tiles that are not drawn are filled in beside."""
         columns = -(-self._camera.width // TILE)
         layers = self._session.store.root.meta.background is not None
-        if not layers:
-            pixels.fill(np.array(self._session.options.background_rgb, np.float32))
+        behind = np.array(self._session.options.background_rgb, np.float32)
+        fill = None if layers else partial(pixels.fill, behind)
         for top, bottom, view in self._bands(every=every):
             place = partial(pixels.put, first=top // TILE * columns)
             seen = np.ones(view.n_tiles, np.bool_) if every else view.tiles_seen()
@@ -264,7 +264,9 @@ class PictureJob:
                 views=(TilesView(view, tiles),).__iter__,
                 has_one_view=True,
                 place=_numbered(tiles, place),
+                meanwhile=fill,
             )
+            fill = None
             if layers:
                 self._put_empty(top, bottom, np.flatnonzero(~seen), place, oversight)
 
@@ -299,7 +301,7 @@ class PictureJob:
         return self._session.projected(
             RaySource(
                 make=self._camera.lens.make,
-                per_tile=(tile_corners(self._camera, top, bottom)[tiles],),
+                per_tile=(tile_corners(self._camera, top, bottom, tiles),),
                 nothing=(_LEFT_OF_THE_PICTURE,),
                 shared=self._ray_arrays,
             )

@@ -25,7 +25,6 @@ from plenostream.field.aovs import Aovs
 from plenostream.field.basis import Basis
 from plenostream.field.finished import Place
 from plenostream.field.grid import GridSpec
-from plenostream.field.ndc import Ndc
 from plenostream.field.tiles import TILE_RAYS
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import (
@@ -68,6 +67,8 @@ class Lot:
     """Colour [3] that they are finished with, and nothing else; None: with what the scene has there."""
     members: NDArray[np.int64] | None = None
     """[n_rays]: which of the rays that somebody asked for they are, packet by packet; None: pixels."""
+    meanwhile: Callable[[], None] | None = None
+    """What has to be done before `place` takes the first of them, while they are drawn."""
     then: Callable[[Frame, Layout], None] | None = None
     """What is done with them once they were handed on, before the integrator lets go of them."""
 
@@ -169,6 +170,8 @@ class Session:
         self.host_planner = host
         self.planner = Planner(store, table, integrator, host, resident=resident)
         self.pages = pages_of(store.tables.row_start)
+        self.ndc = choose_ndc(options, store.root.meta).camera
+        """See `ChosenNdc.camera`."""
         self._kept = _Kept()
 
     def close(self) -> None:
@@ -182,11 +185,6 @@ class Session:
             self._kept.backdrop = None
         self.integrator.close()
         self._kept.residency = None
-
-    @property
-    def ndc(self) -> Ndc | None:
-        """See `ChosenNdc.camera`."""
-        return choose_ndc(self.options, self.store.root.meta).camera
 
     def projected(self, rays: RaySource) -> RaySource:
         """World rays as they are drawn."""
@@ -245,6 +243,8 @@ class Session:
                     integrator.begin(lot.rays, layout.sizes.n_tiles)
                     for view in lot.views():
                         frame.draw(view, is_all=lot.has_one_view)
+                    if lot.meanwhile is not None:
+                        lot.meanwhile()
                     oversight.check()
                     self._finish(lot, host, layout.host.background_bytes)
                     if lot.then is not None:

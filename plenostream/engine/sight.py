@@ -32,10 +32,13 @@ _PARALLEL = 1e-12
 """Part of a direction that its component along an axis may miss 0 by where it is 0 on the device."""
 
 
-def tile_corners(camera: Camera, top: int, bottom: int) -> NDArray[np.int32]:
-    """Column and row [t, 2] of the first pixel of each tile of the pixel rows [top, bottom)."""
+def tile_corners(
+    camera: Camera, top: int, bottom: int, tiles: slice | NDArray[np.int64] = slice(None)
+) -> NDArray[np.int32]:
+    """Column and row [t, 2] of the first pixel of each tile of the pixel rows [top, bottom), or of some
+    of these `tiles`."""
     columns, rows = -(-camera.width // TILE), -(-(bottom - top) // TILE)
-    row, column = np.divmod(np.arange(rows * columns), columns)
+    row, column = np.divmod(np.arange(rows * columns)[tiles], columns)
     return np.stack([column * TILE, row * TILE + top], -1).astype(np.int32)
 
 

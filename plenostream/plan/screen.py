@@ -8,7 +8,7 @@ A pinhole and an orthographic camera are linear: the corners of a box are projec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -104,6 +104,11 @@ class _LinearScreen(ABC):
     """Left, top, right, bottom of the part of the picture; tiles count from its left top."""
     tile: int
     """Edge of a tile in pixels."""
+    _border: tuple[NDArray[np.float64], NDArray[np.float64]] = field(init=False)
+    """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_border", self._border_of_boxes())
 
     @property
     def rows(self) -> int:
@@ -119,51 +124,45 @@ class _LinearScreen(ABC):
         self, low: NDArray[np.int32], high: NDArray[np.int32], which: NDArray[np.int64]
     ) -> Rects:
         """See `Screen.rects`."""
-        origin = np.array(self.pixels[:2])
-        extent = np.array(self.pixels[2:]) - origin
+        # Axis by axis and corner by corner: NumPy takes several times as long for few numbers in a row.
+        origin = np.array(self.pixels[:2])[:, None]
+        extent = np.array(self.pixels[2:])[:, None] - origin
         # Pixel p has its centre at p + 0.5. The clip also keeps huge values away from the integers.
-        bound = float(max(extent)) + 1.0
-        nothing = np.empty((0, 2), np.int64)
+        bound = float(extent.max()) + 1.0
+        nothing = np.empty((2, 0), np.int64)
         in_view = [(np.empty(0, np.int64), nothing, nothing)]
-        border = self._border()
         for start in range(0, len(which), BOXES_AT_ONCE):
             part = which[start : start + BOXES_AT_ONCE]
-            bounds = bounds_of_boxes(low[part], high[part], self.size, border)
+            bounds = bounds_of_boxes(low[part], high[part], self.size, self._border)
             lowest, highest, ahead = self._bounds_on_screen(*bounds)
             first = np.ceil(np.clip(lowest - 0.5 - _MARGIN - origin, -1.0, bound)).astype(np.int64)
             final = np.floor(np.clip(highest - 0.5 + _MARGIN - origin, -1.0, bound)).astype(
                 np.int64
             )
             first, final = np.maximum(first, 0), np.minimum(final, extent - 1)
-            seen = np.flatnonzero(ahead & (first <= final).all(-1))
-            in_view.append((part[seen], first[seen], final[seen]))
-        seen, first, final = (np.concatenate(parts) for parts in zip(*in_view, strict=True))
-        return Rects(which=seen, first=first // self.tile, last=final // self.tile + 1)
+            seen = np.flatnonzero(ahead & (first <= final).all(0))
+            in_view.append((part[seen], first[:, seen], final[:, seen]))
+        seen, first, final = (np.concatenate(parts, -1) for parts in zip(*in_view, strict=True))
+        return Rects(which=seen, first=(first // self.tile).T, last=(final // self.tile + 1).T)
 
     @abstractmethod
-    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
+    def _border_of_boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """See `_border`."""
 
     @abstractmethod
     def _bounds_on_screen(
         self, low: NDArray[np.float64], high: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-        """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [n, 2]; and which
+        """Lowest and highest x and y (pixels) at which boxes [n] are seen, each [2, n]; and which
         [n] have a part before the eye at all."""
 
     def _corners(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Corners [8, n, 3] in camera axes, by adding up the parts of each axis."""
-        parts = [
-            [
-                (e[:, a] - self.eye_grid[a])[:, None] * self.to_camera[:, a][None]
-                for e in (low, high)
-            ]
-            for a in range(3)
-        ]
-        corners = np.empty((8, len(low), 3))
-        for i in range(8):
-            corners[i] = parts[0][i >> 2 & 1] + parts[1][i >> 1 & 1] + parts[2][i & 1]
-        return corners
+        """Corners [3, 8, n] in camera axes, by adding up the parts of each axis of the grid."""
+        ends = np.array([low.T, high.T], order="C") - self.eye_grid[:, None]
+        axes = zip(self.to_camera.T, ends.swapaxes(0, 1), strict=True)
+        x, y, z = (part[:, None, None] * end for part, end in axes)
+        corners: NDArray[np.float64] = x[:, :, None, None] + y[:, None, :, None] + z[:, None, None]
+        return corners.reshape(3, 8, -1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -175,20 +174,23 @@ class PinholeScreen(_LinearScreen):
     a pixel has such a ray, they are taken to.
     """
 
-    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Where boxes at the lower and at the upper border end, [3] each, in grid coordinates."""
+    def _border_of_boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """See `_border`."""
         below, above = np.full(3, -0.5), np.array(self.size) - 0.5
         beside = (self.eye_grid < below) | (self.eye_grid > above)
+        if not beside.any():
+            return below, above
+        directions = np.linalg.inv(self.to_camera)
         for axis in np.flatnonzero(beside):
-            if self._has_parallel_ray(axis):
+            if self._has_parallel_ray(directions[axis]):
                 below[axis] = min(below[axis], self.eye_grid[axis])
                 above[axis] = max(above[axis], self.eye_grid[axis])
         return below, above
 
-    def _has_parallel_ray(self, axis: np.int64) -> bool:
-        """Whether a pixel's ray moves so little along an axis of the grid that it may be 0 where
-        the ray is made."""
-        across, down, ahead = np.linalg.inv(self.to_camera)[axis]
+    def _has_parallel_ray(self, direction: NDArray[np.float64]) -> bool:
+        """Whether a pixel's ray moves so little along an axis of the grid, which is a `direction` [3] in
+        camera axes, that it may be 0 where the ray is made."""
+        across, down, ahead = direction
         (fx, fy, cx, cy), (left, top, right, bottom) = self.intrinsics, self.pixels
         y = (np.arange(top, bottom) + 0.5 - cy) / fy
         # Along a row of pixels the component is linear: only the pixel next to its zero can be one.
@@ -204,19 +206,20 @@ class PinholeScreen(_LinearScreen):
         self, low: NDArray[np.float64], high: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         corners = self._corners(low, high)
-        z = corners[..., 2]
+        z = corners[2]
         ahead = z >= _NEAR
         front = np.where(ahead, z, 1.0)
-        lowest, highest = np.empty((len(low), 2)), np.empty((len(low), 2))
+        lowest, highest = np.empty((2, 2, len(low)))
         f, c = self.intrinsics[:2], self.intrinsics[2:]
         for axis in range(2):
-            at = corners[..., axis] / front * f[axis] + c[axis]
-            lowest[:, axis] = np.where(ahead, at, np.inf).min(0)
-            highest[:, axis] = np.where(ahead, at, -np.inf).max(0)
-        cut = np.flatnonzero(ahead.any(0) & ~ahead.all(0))
+            at = corners[axis] / front * f[axis] + c[axis]
+            lowest[axis] = np.where(ahead, at, np.inf).min(0)
+            highest[axis] = np.where(ahead, at, -np.inf).max(0)
+        is_seen = ahead.any(0)
+        cut = np.flatnonzero(is_seen & ~ahead.all(0))
         if len(cut):
-            _extend_to_near(corners[:, cut], lowest, highest, cut, f, c)
-        return lowest, highest, np.logical_or.reduce(ahead)
+            _extend_to_near(corners[:, :, cut], lowest, highest, cut, f, c)
+        return lowest, highest, is_seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -226,7 +229,7 @@ class ParallelScreen(_LinearScreen):
     Where the rays' direction is 0 along an axis, boxes at the border reach as far as rays start.
     """
 
-    def _border(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _border_of_boxes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         below, above = np.full(3, -0.5), np.array(self.size) - 0.5
         to_grid = np.linalg.inv(self.to_camera)
         (fx, fy, cx, cy), (left, top, right, bottom) = self.intrinsics, self.pixels
@@ -242,9 +245,10 @@ class ParallelScreen(_LinearScreen):
         self, low: NDArray[np.float64], high: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
         corners = self._corners(low, high)
-        at = corners[..., :2] * self.intrinsics[:2] + self.intrinsics[2:]
-        reach = np.abs(corners).max(axis=(0, 2))
-        return at.min(0), at.max(0), corners[..., 2].max(0) >= -_MARGIN * reach
+        f, c = np.array(self.intrinsics).reshape(2, 2, 1, 1)
+        at = corners[:2] * f + c
+        reach = np.abs(corners).max(axis=(0, 1))
+        return at.min(1), at.max(1), corners[2].max(0) >= -_MARGIN * reach
 
 
 def _extend_to_near(
@@ -255,21 +259,22 @@ def _extend_to_near(
     f: tuple[float, ...],
     c: tuple[float, ...],
 ) -> None:
-    """Let the bounds [rows] hold the points where the edges of corners [8, r, 3] cross the near plane."""
+    """Let the bounds [2, n] of the boxes `rows` [r] hold the points where the edges of their corners
+    [3, 8, r] cross the near plane."""
     for i in range(8):
         for axis_bit in (1, 2, 4):
             if i & axis_bit:
                 continue
-            a, b = corners[i], corners[i | axis_bit]
-            crosses = (a[:, 2] >= _NEAR) != (b[:, 2] >= _NEAR)
+            a, b = corners[:, i], corners[:, i | axis_bit]
+            crosses = (a[2] >= _NEAR) != (b[2] >= _NEAR)
             if not crosses.any():
                 continue
-            a, b, hit = a[crosses], b[crosses], rows[crosses]
-            share = ((_NEAR - a[:, 2]) / (b[:, 2] - a[:, 2]))[:, None]
-            point = a[:, :2] + share * (b[:, :2] - a[:, :2])
-            at = point / _NEAR * np.array(f) + np.array(c)
-            lowest[hit] = np.minimum(lowest[hit], at)
-            highest[hit] = np.maximum(highest[hit], at)
+            a, b, hit = a[:, crosses], b[:, crosses], rows[crosses]
+            share = (_NEAR - a[2]) / (b[2] - a[2])
+            point = a[:2] + share * (b[:2] - a[:2])
+            at = point / _NEAR * np.array(f)[:, None] + np.array(c)[:, None]
+            lowest[:, hit] = np.minimum(lowest[:, hit], at)
+            highest[:, hit] = np.maximum(highest[:, hit], at)
 
 
 def rects_alive(rects: Rects, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -284,9 +289,12 @@ def rects_alive(rects: Rects, alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def rects_cover(rects: Rects, rows: int, columns: int) -> NDArray[np.bool_]:
     """Which tiles [rows, columns] lie in a rectangle."""
     # Rectangles that begin or end at each corner; their sums say how many a tile lies in.
-    corners = np.zeros((rows + 1, columns + 1), np.int32)
+    n = (rows + 1) * (columns + 1)
+    width = columns + 1
     (x0, y0), (x1, y1) = rects.first.T, rects.last.T
-    for y, x, change in ((y0, x0, 1), (y0, x1, -1), (y1, x0, -1), (y1, x1, 1)):
-        np.add.at(corners, (y, x), change)
+    y0, y1 = y0 * width, y1 * width
+    begin = np.bincount(np.concatenate([y0 + x0, y1 + x1]), minlength=n)
+    end = np.bincount(np.concatenate([y0 + x1, y1 + x0]), minlength=n)
+    corners = (begin - end).reshape(rows + 1, columns + 1)
     covered: NDArray[np.bool_] = corners.cumsum(0).cumsum(1)[:rows, :columns] > 0
     return covered

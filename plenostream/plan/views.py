@@ -79,11 +79,12 @@ class CameraView:
             self._rects = Rects(rects.which[drawn], rects.first[drawn], rects.last[drawn])
         self.bricks = table.bricks[self._rects.which]
         self.shells = self._order * brick_shells[self.bricks]
+        self._seen = rects_cover(self._rects, screen.rows, screen.columns).reshape(-1)
 
     @property
     def nbytes(self) -> int:
         """See `View.nbytes`."""
-        return self._rects.nbytes + self.bricks.nbytes + self.shells.nbytes
+        return self._rects.nbytes + self.bricks.nbytes + self.shells.nbytes + self._seen.nbytes
 
     @property
     def n_tiles(self) -> int:
@@ -91,8 +92,8 @@ class CameraView:
         return self._screen.rows * self._screen.columns
 
     def tiles_seen(self) -> NDArray[np.bool_]:
-        """Which tiles [n_tiles] may see a brick at all."""
-        return rects_cover(self._rects, self._screen.rows, self._screen.columns).reshape(-1)
+        """Which tiles [n_tiles] may see a brick at all; not to be changed."""
+        return self._seen
 
     def hidden(self, bricks: NDArray[np.int64], alive: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """See `View.hidden`."""

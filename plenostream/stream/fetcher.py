@@ -110,6 +110,8 @@ class BrickFetcher(Closing):
         Returns at once. What was requested stays in the cache until it is taken or cancelled.
         """
         ids = self._checked(brick_ids)
+        if not len(ids):
+            return
         with self._lock:
             np.add.at(self._n_requests, ids, 1)
             self._chunks.want(self._chunks_of(ids))
@@ -121,6 +123,8 @@ class BrickFetcher(Closing):
                 ids = np.flatnonzero(self._n_requests)
             else:
                 ids = np.unique(self._checked(brick_ids))
+            if not len(ids):
+                return
             self._chunks.unwant(self._chunks_of(np.repeat(ids, self._n_requests[ids])))
             self._n_requests[ids] = 0
 

@@ -35,6 +35,15 @@ class Admission:
         return len(self.evicted)
 
 
+_NOBODY = Admission(
+    bricks=np.empty(0, np.int64),
+    slots=np.empty(0, np.int32),
+    pages=np.empty(0, np.int32),
+    evicted=np.empty(0, np.int64),
+    evicted_slots=np.empty(0, np.int32),
+)
+
+
 class Residency:
     """The table of slots and pages of a pool.
 
@@ -80,6 +89,8 @@ class Residency:
         resident = self.slot_of[bricks]
         self._used[resident[resident != EMPTY]] = self._clock
         new = self.missing(bricks)
+        if not len(new):
+            return _NOBODY
         counts = self._pages_of_brick[new]
         leaving = self._leaving(len(new), int(counts.sum()))
         evicted = self._brick_in[leaving]

@@ -90,6 +90,8 @@ class BrickSupply:
         BrickCorrupt : one cannot be read, or does not match its digest.
         """
         bricks = admission.bricks
+        if not len(bricks):  # of a frame that is resident: what follows looks at the whole scene
+            return self._staging.fill([])
         n_pages = np.concatenate([[0], np.cumsum(pages_of(self._tables.row_start)[bricks])])
 
         def bring(start: int, stop: int, room: Room) -> Arrivals:

@@ -178,5 +178,5 @@ def test_packets_need_the_bricks_of_their_boxes_and_no_others() -> None:
 
 def test_view_counts_the_bytes_that_it_holds() -> None:
     view = pinhole_view(6)[0]
-    # Ten bricks: a rectangle of five numbers each, with number and shell.
-    assert view.nbytes == 10 * (5 * 8 + 16)
+    # Ten bricks: a rectangle of five numbers each, with number and shell; and a byte for each tile.
+    assert view.nbytes == 10 * (5 * 8 + 16) + view.n_tiles

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.errors import InternalError
-from plenostream.field.tiles import Pairs
+from plenostream.field.tiles import TILE_RAYS, Pairs
 from plenostream.integrator.interface import (
     Arrivals,
     LossByRays,
@@ -126,6 +126,10 @@ class WarpIntegrator(JaxIntegrator):
     def begin(self, rays: RaySource, n_tiles: int) -> None:
         """See `Integrator`."""
         self._goes_back = False
+        if self._map is None:
+            made = map_boxes(self._scene.boxes, self._scene.bricks)
+            self._map = WalkMap(self.device.put(made.groups), self.device.put(made.boxes))
+            self._numbers = self._walk_numbers()
         super().begin(rays, n_tiles)
 
     def begin_back(self, rays: RaySource, n_tiles: int, loss: LossByRays) -> None:
@@ -168,19 +172,6 @@ class WarpIntegrator(JaxIntegrator):
         super().drop()
         self._loss = None
 
-    def _starter(self, tiles: int) -> Callable[[Worker], None]:
-        """See `JaxIntegrator`."""
-        if self._map is None:
-            made = map_boxes(self._scene.boxes, self._scene.bricks)
-            self._map = WalkMap(self.device.put(made.groups), self.device.put(made.boxes))
-            self._numbers = self._walk_numbers()
-        fresh = self.programs.fresh_walk(tiles)
-
-        def start(worker: Worker) -> None:
-            worker.state = fresh()
-
-        return start
-
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`; rays find their boxes by themselves."""
         (worker,) = self.workers.all
@@ -209,7 +200,8 @@ class WarpIntegrator(JaxIntegrator):
         """Runs in the worker's thread."""
         worker.check()
         state, worker.state = worker.state, None
-        rest = worker.rays, pool, self._map, self.device.put(slots), self._numbers
+        (there,) = self._values[worker].put("slots", (slots,))
+        rest = worker.rays, pool, self._map, there, self._numbers
         if beside is None:
             worker.state = program(state, *rest)
             return
@@ -237,12 +229,19 @@ class WarpIntegrator(JaxIntegrator):
             *self._lengths,
             behind,
         )
-        rgb, depth, alpha, counters, brick, *found = self._landing.get(list(composed))
-        if brick[0]:
-            waited_for = int(self._bricks[int(brick[0]) - 1])
+        words, *found = self._landing.get(list(composed))
+        n = tiles * TILE_RAYS
+        rgb, depth, alpha, rest = np.split(words, (3 * n, 4 * n, 5 * n))
+        if rest[-1]:
+            waited_for = int(self._bricks[int(rest[-1]) - 1])
             raise InternalError(f"a ray still waits for brick {waited_for}, which no wave brought")
-        aovs = found[0] if has_aovs else np.empty((len(alpha), 0), np.float32)
-        return Composed(rgb, depth, alpha, aovs, counters)
+        return Composed(
+            rgb=rgb.view(np.float32).reshape(n, 3),
+            depth=depth.view(np.float32),
+            alpha=alpha.view(np.float32),
+            aovs=found[0] if has_aovs else np.empty((n, 0), np.float32),
+            counters=rest[:-1].view(np.int64),
+        )
 
     def close(self) -> None:
         """See `Integrator`."""

@@ -16,8 +16,8 @@ from plenostream.integrator.xla.workers import QUEUED_CALLS
 
 __all__ = ["WalkMemory"]
 
-_RESULT_TILE = 16 * TILE_RAYS
-"""Colour and depth of a tile, beside the state that they are made of; alpha takes the place of T."""
+_RESULT_TILE = 20 * TILE_RAYS
+"""Colour, depth and alpha of a tile, beside the state that they are made of."""
 _COMPOSED_TILE = 640
 """Temporaries, per tile, of the programs that report and compose: two numbers a ray, and a little."""
 _LEAST_TEMPORARIES = 1_000_000
@@ -107,7 +107,6 @@ class WalkMemory(Memory):
             p.weigh_rays(tiles, *pool) if self._weigh else p.walk_rays(tiles, *pool),
             p.live_walks(tiles),
             p.compose_walk(tiles),
-            p.fresh_walk(tiles),
             p.set_up(rays, max(tiles, self._set_up_tiles)),
         ]
         if self._weigh:
@@ -125,4 +124,5 @@ class WalkMemory(Memory):
     def host_costs(self, pairs_at_once: int) -> HostCosts:
         """See `Integrator.host_costs`; there are no pairs."""
         costs = super().host_costs(pairs_at_once)
-        return replace(costs, queue_bytes=(QUEUED_CALLS + 1) * self._slots, pair_bytes=0)
+        # Those that wait, those that are ready for the next wave, and those that are on the device.
+        return replace(costs, queue_bytes=(QUEUED_CALLS + 2) * self._slots, pair_bytes=0)

@@ -139,18 +139,14 @@ class WalkPrograms(Programs):
             shape.basis_dim, shape.brick_size, str(self._dtype), staged.sh_dtype, BATCH_BRICKS
         )
 
-    def fresh_walk(self, tiles: int) -> Program:
-        """() -> WalkState of t * 64 rays that have met nothing yet."""
+    def _fresh_state(self, tiles: int) -> WalkState:
+        """See `Programs`."""
         structs = self.walks.state(tiles)
-
-        def fresh() -> WalkState:
-            empty = WalkState(*(jnp.zeros(s.shape, s.dtype) for s in structs))
-            full = (jnp.ones(s.shape, s.dtype) for s in (structs.trans, structs.left))
-            state = empty._replace(**dict(zip(("trans", "left"), full, strict=True)))
-            aovs = fresh_aovs(tiles * TILE_RAYS, self._shape.aovs)
-            return state if aovs is None else state._replace(aovs=aovs)
-
-        return self._program(("walk state", tiles), fresh, lambda: ())
+        empty = WalkState(*(jnp.zeros(s.shape, s.dtype) for s in structs))
+        full = (jnp.ones(s.shape, s.dtype) for s in (structs.trans, structs.left))
+        state = empty._replace(**dict(zip(("trans", "left"), full, strict=True)))
+        aovs = fresh_aovs(tiles * TILE_RAYS, self._shape.aovs)
+        return state if aovs is None else state._replace(aovs=aovs)
 
     def walk_rays(self, tiles: int, n_slots: int, n_pages: int) -> Program:
         """(WalkState, RayConstants, Pool, WalkMap, slots, Numbers) -> WalkState, see
@@ -336,8 +332,9 @@ class WalkPrograms(Programs):
 
     def compose_walk(self, tiles: int) -> Program:
         """(trans, AOVs or None, gathered, left, counters, waits_for, RayConstants, units per grid unit,
-        unit, step, background) -> colour [R, 3], depth [R], alpha [R + 1], counters, and the brick
-        that a ray waits for; and AOVs [R, E], where there are any."""
+        unit, step, background) -> the bits of colour [R, 3], depth [R], alpha [R], the counters (i64) and
+        the brick that a ray waits for, in one array of i32: each transfer to the host is waited for; and
+        AOVs [R, E], where there are any."""
 
         light, gathers = self._shape.light, self._shape.aovs
 
@@ -355,13 +352,16 @@ class WalkPrograms(Programs):
             state = RayState(trans, gathered, None, None, total)
             values, alpha, _, total = compose(state, behind, *rest)
             # Apart from each other, as pictures hold them: on the host that takes as long as all else.
-            found = values[:-1, :3], values[:-1, 3], alpha, total, waits_for
+            apart = values[:-1, :3], values[:-1, 3], alpha[:-1], total, waits_for
+            # As whole numbers, which nothing rounds: bits of counters may be those of no float.
+            words = [jax.lax.bitcast_convert_type(a, jnp.int32).reshape(-1) for a in apart]
+            found = jnp.concatenate(words)
             if aovs is None:
-                return found
+                return (found,)
             rays, per_grid, unit, step, _ = rest
             per_t = world_per_t(rays, per_grid, unit)
             step = step.astype(jnp.float32)
-            return *found, finished_aovs(aovs, gathers, trans[:-1], rays.t_min, step, per_t)
+            return found, finished_aovs(aovs, gathers, trans[:-1], rays.t_min, step, per_t)
 
         def args() -> tuple[Any, ...]:
             one, state = self.structs.one, self.walks.state(tiles)
@@ -379,4 +379,4 @@ class WalkPrograms(Programs):
                 one((3,), jnp.float32),
             )
 
-        return self._program(("compose a walk", tiles), finish, args, donate=(0, 1))
+        return self._program(("compose a walk", tiles), finish, args, donate=(1,))

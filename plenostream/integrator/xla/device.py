@@ -192,7 +192,6 @@ class Ledger:
         """A kernel with temporaries of this size begins to run."""
         with self._lock:
             self._running[key] = temp_bytes
-        self.sample()
 
     def stop(self, key: object) -> None:
         """It has finished."""

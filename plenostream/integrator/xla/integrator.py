@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -44,15 +44,6 @@ class XlaIntegrator(JaxIntegrator):
         self._corners = pack_corners(scene.boxes)
         kept = scene.boxes.nbytes + self._corners.nbytes
         self.memory = Memory(device, self.programs, scene, self._walk, kept, self._staged)
-
-    def _starter(self, tiles: int) -> Callable[[Worker], None]:
-        """See `JaxIntegrator`."""
-        fresh = self.programs.fresh(tiles)
-
-        def start(worker: Worker) -> None:
-            worker.state = fresh()
-
-        return start
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`."""
@@ -106,14 +97,11 @@ class XlaIntegrator(JaxIntegrator):
     ) -> None:
         """Runs in the worker's thread."""
         worker.check()
-        put = self.device.put
         padded = np.zeros((CALL_BLOCKS, 2), np.int32)
         padded[: len(blocks)] = blocks
         state, worker.state = worker.state, None
-        count = put(np.int32(len(blocks)))
-        worker.state = program(
-            state, worker.rays, pool, put(rows), put(padded), count, self._scalars
-        )
+        call = self.device.put_all((rows, padded, np.int32(len(blocks))))
+        worker.state = program(state, worker.rays, pool, *call, self._scalars)
 
     def _live(self, tiles: int) -> Program:
         """See `JaxIntegrator`."""

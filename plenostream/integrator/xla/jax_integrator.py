@@ -37,6 +37,7 @@ from plenostream.integrator.loss import add_in_portions
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.xla.blocks import BlockMap, map_blocks, walk_size
 from plenostream.integrator.xla.device import Device
+from plenostream.integrator.xla.kept import KeptValues
 from plenostream.integrator.xla.kernel_values import grid_arrays, wave_scalars
 from plenostream.integrator.xla.kernels.geometry import entry_bits
 from plenostream.integrator.xla.kernels.state import WaveScalars
@@ -108,6 +109,7 @@ class JaxIntegrator(ABC):
         self._staged = StagedShape(scene.staged_rows(self.batch_rows), scene.sh_dtype)
         self._walk = walk_size(scene.bricks)
         self.workers = Workers(device.n_parts)
+        self._values = {worker: KeptValues(device) for worker in self.workers.all}
         self._placers = ThreadPoolExecutor(_PLACERS, thread_name_prefix="plenostream-place")
         self._pool: BrickPool | None = None
         self._blocks: tuple[BlockMap, jax.Array] | None = None
@@ -205,15 +207,14 @@ class JaxIntegrator(ABC):
             self._kept = wave_scalars(self.device, grid, rule), grid_arrays(self.device, grid, rule)
         spaced = self._kept[1]
         tiles = n_tiles // n_parts
-        set_up, start_state = self.programs.set_up(rays, tiles), self._starter(tiles)
+        set_up = self.programs.set_up(rays, tiles)
         if self._basis is None:
             self._basis = tuple(self.device.put(a) for a in self._scene.basis.arrays)
         basis = self._basis
 
         def start(worker: Worker, *per_tile: NDArray[Any]) -> None:
-            mine = self.device.put_all((*per_tile, *rays.shared))
-            worker.rays = set_up(basis, *mine, *spaced)
-            start_state(worker)
+            mine = self._values[worker].put("rays", rays.shared, beside=per_tile)
+            worker.rays, worker.state = set_up(basis, *mine, *spaced)
 
         for part, worker in enumerate(self.workers.all):
             dealt = []
@@ -256,11 +257,6 @@ class JaxIntegrator(ABC):
         )
         for packet, block in portions:
             yield packet, blocks.boxes_of(block)
-
-    @abstractmethod
-    def _starter(self, tiles: int) -> Callable[[Worker], None]:
-        """What gives a worker, whose rays are set up, the state of `tiles` tiles that have met
-        nothing yet; it runs in the worker's thread."""
 
     @abstractmethod
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
@@ -307,7 +303,7 @@ class JaxIntegrator(ABC):
 
     def finish(self, background: NDArray[np.float32], place: Place) -> None:
         """See `Integrator`."""
-        behind = self.device.put(np.asarray(background, np.float32))
+        behind = np.asarray(background, np.float32)
         self.workers.wait()
         waiting = [
             worker.submit(self._compose, part, worker, behind, place)
@@ -317,12 +313,15 @@ class JaxIntegrator(ABC):
             for name, count in zip(self.counters, future.result(), strict=True):
                 self._count(name, count)
 
-    def _compose(self, part: int, worker: Worker, behind: jax.Array, place: Place) -> list[int]:
+    def _compose(
+        self, part: int, worker: Worker, background: NDArray[np.float32], place: Place
+    ) -> list[int]:
         """Runs in the worker's thread; the kernels' counts."""
         if worker.state is None:
             raise InternalError("a part of the rays has no state to be composed")
         n_parts = len(self.workers.all)
         tiles = self._n_tiles // n_parts
+        (behind,) = self._values[worker].put("background", (background,))
         composed = self._composed(worker, tiles, behind)
         number = np.arange(part, self._n_real, n_parts)
 
@@ -358,6 +357,8 @@ class JaxIntegrator(ABC):
         self.workers.close()
         self._placers.shutdown()
         self._pool = self._blocks = self._kept = self._basis = None
+        for values in self._values.values():
+            values.clear()
 
     # Values for the kernels
 

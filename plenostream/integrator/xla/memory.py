@@ -118,7 +118,6 @@ class Memory:
             p.integrate(tiles, *pool),
             p.live_tiles(tiles),
             p.compose(tiles),
-            p.fresh(tiles),
             p.set_up(rays, tiles),
         ]
         if rays.packets:

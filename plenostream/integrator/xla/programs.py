@@ -57,12 +57,13 @@ class Program:
             result = self._compiled(*args)
             if self._device.platform == "cpu":
                 jax.block_until_ready(result)  # type: ignore[no-untyped-call]
+            # Once a call, with its temporaries and its results: what it was given has gone or is there.
+            ledger.watch(result)
+            ledger.sample()
         except jax.errors.JaxRuntimeError as error:
             raise DeviceError(f"{self.name} failed on {self._device.device}: {error}") from error
         finally:
             ledger.stop(key)
-        ledger.watch(result)
-        ledger.sample()
         return result
 
 
@@ -110,12 +111,13 @@ class Programs:
         return self._programs[key]
 
     def set_up(self, rays: RaySource, tiles: int) -> Program:
-        """(basis arrays, *per tile, *shared, grid, spacing) -> RayConstants."""
+        """(basis arrays, *per tile, *shared, grid, spacing) -> RayConstants, and the state of rays that
+        have met nothing yet."""
         per_tile, shared = self.structs.source(rays, tiles)
         functions = self._basis.functions
         arrays = tuple(self.structs.one(shape, jnp.float32) for shape in self._basis.shapes)
 
-        def setup(arrays: tuple[jax.Array, ...], *args: Any) -> RayConstants:
+        def setup(arrays: tuple[jax.Array, ...], *args: Any) -> tuple[RayConstants, Any]:
             mine, rest = args[: len(per_tile)], args[len(per_tile) :]
             lattice = partial(
                 ray_constants,
@@ -137,11 +139,11 @@ class Programs:
                 tiles=tiles,
                 at_once=self._shape.tiles_at_once,
             )
-            return made
+            return made, self._fresh_state(tiles)
 
         shapes = tuple((a.shape, str(a.dtype)) for a in (*per_tile, *shared))
         return self._program(
-            ("rays", rays.make, shapes, functions),
+            ("rays", type(self), rays.make, shapes, functions),
             setup,
             lambda: (arrays, *per_tile, *shared, *self.structs.grid()),
         )
@@ -176,13 +178,9 @@ class Programs:
             ),
         )
 
-    def fresh(self, tiles: int) -> Program:
-        """() -> RayState of t * 64 rays."""
-        return self._program(
-            ("ray state", tiles),
-            partial(fresh_state, tiles * TILE_RAYS, self._shape.light, self._shape.aovs),
-            lambda: (),
-        )
+    def _fresh_state(self, tiles: int) -> Any:
+        """The state of t * 64 rays that have met nothing yet, inside a program."""
+        return fresh_state(tiles * TILE_RAYS, self._shape.light, self._shape.aovs)
 
     def empty_pool(self, n_slots: int, n_pages: int) -> Program:
         """() -> Pool of zeros."""

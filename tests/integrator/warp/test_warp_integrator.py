@@ -21,6 +21,7 @@ from plenostream.engine.picture import PictureJob
 from plenostream.integrator.interface import Light
 from plenostream.integrator.warp import environment
 from plenostream.integrator.warp.integrator import WarpIntegrator
+from plenostream.integrator.warp.page_locked import Landing
 from plenostream.integrator.xla.device import Device
 from plenostream.integrator.xla.programs import Program
 from plenostream.stream.supply import BrickSupply
@@ -193,3 +194,33 @@ def test_auto_says_why_it_does_not_take_it(monkeypatch: pytest.MonkeyPatch) -> N
     why = environment.why_not("cpu", 4, "float16", Light.MULTIPLIES)
     assert "cannot load its kernel" in why
     assert "driver too old" in why
+
+
+def test_resident_frame_goes_to_the_device_and_comes_back_at_once(
+    scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def count(owner: Any, name: str, what: Callable[..., str]) -> None:
+        original = getattr(owner, name)
+
+        def counting(*args: Any, **options: Any) -> Any:
+            seen.append(what(*args))
+            return original(*args, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(jax, "device_put", lambda values, *_: f"up: {len(jax.tree.leaves(values))}")
+    count(Program, "__call__", lambda program, *_: f"run: {program.name}")
+    count(Landing, "get", lambda _, arrays: f"down: {len(arrays)}")
+    with open_renderer(scene, backend="warp") as renderer:
+        renderer.render(VIEW)
+        moved = ps.look_at_camera((2.2, -1.4, 1.3), (0, 0, 0), fov_degrees=45.0, size=(64, 48))
+        for camera, n_up in (
+            (VIEW, 1),
+            (moved, 2),
+        ):  # the tiles, and the pose where it is another one
+            seen.clear()
+            renderer.render(camera)
+            ran = ["run: rays", "run: integrate", "run: compose a walk"]
+            assert seen == [f"up: {n_up}", *ran, "down: 1"]
