@@ -23,17 +23,16 @@ from plenostream.engine.opening import check_step
 from plenostream.errors import InvalidInput
 from plenostream.field.grid import GridSpec
 from plenostream.files.paths import PathLike
-from plenostream.format.extras import BackgroundMeta
 from plenostream.format.folder_staging import FolderStaging
-from plenostream.format.opening import open_store
 from plenostream.options import RenderOptions, StreamOptions, TrainOptions
 from plenostream.results import Progress
 from plenostream.rules import require_kind
+from plenostream.train.beginning import Beginning
 from plenostream.train.budget import TrainBudget
 from plenostream.train.checkpoint import checkpoint_place
 from plenostream.train.growing import Views
 from plenostream.train.held import HeldViews
-from plenostream.train.layers import TrainedLayers, layers_bytes
+from plenostream.train.layers import TrainedLayers
 from plenostream.train.pace import Pace
 from plenostream.train.photographs import Photographs, checked_views, kept_pixels
 from plenostream.train.report import Exposure, Told, TrainReport
@@ -118,54 +117,17 @@ class Trainer:
         self._keep_voxels, self._colours_only = keep_voxels, colours_only
         self._told: Told = told or (lambda reading: None)
         self._tell: Progress = progress or (lambda step, done, total: None)
-        size = self._options.size
-        self._volume = GridSpec(
-            size=(size, size, size), radius=self._options.radius, center=self._options.center
-        )
-        columns = 3 * self._options.basis_dim
-        least = stages_of(size)[0]
-        n_voxels, grid_size = least**3, (least, least, least)
-        own_layers: BackgroundMeta | None = None
-        if start is not None:
-            with open_store(start) as store:
-                self._volume, columns = store.meta.grid, store.meta.sh_columns
-                n_voxels, grid_size = store.meta.n_voxels, self._volume.size
-                own_layers = store.meta.background
-        self._unit = TrainingUnit.of(self._volume)
-        self._volume = self._unit.volume(self._volume)
+        beginning = Beginning.of(start, self._options)
+        self._unit = TrainingUnit.of(beginning.volume)
+        self._volume = self._unit.volume(beginning.volume)
         self._render = self._unit.options(self._render)
         self._refuse()
-        local_scene(target)
         # The scene is ours once it was written, or where a training of ours is resumed.
         self._replace = self._options.overwrite or self._options.resume
-        FolderStaging(target, overwrite=self._replace)
         learnt, back = map(self._unit.views, _divided(views, held, self._options.held))
-        if sheet is not None and not back:
-            raise InvalidInput(
-                f"{sheet} is to show views that are held back, and there are none; say how many (held), or "
-                "leave the sheet out"
-            )
-        read = {
-            f"photograph {view.name}": view.picture for view in views if view.picture is not None
-        }
-        check_outputs(
-            {"file of a training to go on with": checkpoint_place(target), "picture": sheet},
-            target,
-            read,
-            overwrite=True,
-        )
-        sizes = [kept_pixels(some) for some in (learnt, back)]
-        pixel_bytes = _PIXEL if sheet is None else _SHEET_PIXEL
-        budget = TrainBudget(
-            allowed_bytes=self._stream.host_bytes,
-            photographs_bytes=int(_REDUCED * sizes[0][0]) + sizes[1][0],
-            batch_bytes=self._options.rays * _RAY
-            + max(pixels for _, pixels in sizes) * pixel_bytes,
-            columns=columns,
-            squares=self._options.optimiser == "rmsprop",
-            layers_bytes=_layers_bytes(self._options, own_layers),
-        )
-        budget.require(n_voxels, grid_size)
+        self._refuse_places(views, shows_any=len(back) > 0)
+        budget = self._planned(beginning, learnt, back)
+        budget.require(beginning.n_voxels, beginning.size)
         background = self._render.background_rgb
         self._photographs = Photographs.read(learnt, background, self._tell)
         self._resuming = Resuming(
@@ -193,6 +155,42 @@ class Trainer:
             render=self._render,
             stream=self._stream,
             tell=self._tell,
+        )
+
+    def _refuse_places(self, views: Sequence[PicturedCamera], *, shows_any: bool) -> None:
+        """Find out whether everything can be written that is to be, without harm to what is read."""
+        local_scene(self._target)
+        FolderStaging(self._target, overwrite=self._replace)
+        if self._sheet is not None and not shows_any:
+            raise InvalidInput(
+                f"{self._sheet} is to show views that are held back, and there are none; say how many "
+                "(held), or leave the sheet out"
+            )
+        beside = checkpoint_place(self._target)
+        read = {f"photograph {view.name}": view.picture for view in views if view.picture}
+        check_outputs(
+            {"file of a training to go on with": beside, "picture": self._sheet},
+            self._target,
+            read,
+            overwrite=True,
+        )
+
+    def _planned(
+        self,
+        beginning: Beginning,
+        learnt: Sequence[PicturedCamera],
+        back: Sequence[PicturedCamera],
+    ) -> TrainBudget:
+        """Memory by the headers of photographs that are learnt from, and held back."""
+        (learnt_bytes, largest), (held_bytes, largest_held) = map(kept_pixels, (learnt, back))
+        pixel_bytes = _PIXEL if self._sheet is None else _SHEET_PIXEL
+        return TrainBudget(
+            allowed_bytes=self._stream.host_bytes,
+            photographs_bytes=int(_REDUCED * learnt_bytes) + held_bytes,
+            batch_bytes=self._options.rays * _RAY + max(largest, largest_held) * pixel_bytes,
+            columns=beginning.columns,
+            squares=self._options.optimiser == "rmsprop",
+            layers_bytes=beginning.layers_bytes(self._options),
         )
 
     def _refuse(self) -> None:
@@ -365,15 +363,6 @@ class Trainer:
         gains = state.exposures.gains().tolist()
         named = zip(self._photographs.names, gains, strict=True)
         return [Exposure(photograph=name, gain=tuple(gain)) for name, gain in named]
-
-
-def _layers_bytes(options: TrainOptions, background: BackgroundMeta | None) -> int:
-    """Memory of the layers that are trained, those that a scene to begin with has in the first place."""
-    height, n_layers = options.background_resolution, options.background_layers
-    n_rows, squares = 2 * height * height, options.optimiser == "rmsprop"
-    if background is not None and background.n_rows:
-        height, n_layers, n_rows = background.height, background.layers, background.n_rows
-    return layers_bytes(n_rows, height, n_layers, squares=squares) if n_layers else 0
 
 
 def _divided(
