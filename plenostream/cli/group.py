@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from plenostream import __version__
@@ -22,9 +24,12 @@ from plenostream.cli.view import view
 __all__ = ["commands"]
 
 
+_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=_SETTINGS,
     epilog="""\b
 Start with:
   plenostream convert model.npz model.zarr
@@ -56,4 +61,5 @@ _READING = (convert, view, render, plan, evaluate, compare, info, inspect, verif
 _EDITING = (crop, levels, merge, prune, resample, transform)
 _TRAINING = (train, refine)
 for command in (*_READING, *_EDITING, *_TRAINING):
+    command.context_settings.update(_SETTINGS)  # for those who look at it outside of the group, too
     commands.add_command(command)
