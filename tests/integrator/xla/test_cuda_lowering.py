@@ -26,7 +26,6 @@ WORDS, STEPS = walk_size(BrickGrid(size=(512, 512, 512), brick_size=16))
 SIZES: dict[str, tuple[Any, ...]] = {
     "compose": (TILES,),
     "empty_pool": (N_SLOTS, N_PAGES),
-    "fresh": (TILES,),
     "integrate": (TILES, N_SLOTS, N_PAGES),
     "keys": (TILES,),
     "live_tiles": (TILES,),

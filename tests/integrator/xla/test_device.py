@@ -76,6 +76,7 @@ def test_ledger_adds_the_temporaries_of_kernels_that_run_side_by_side() -> None:
     ledger.watch(array)
     ledger.start("one", 1000)
     ledger.start("two", 500)
+    assert ledger.sample() == 1600
     ledger.stop("one")
     assert ledger.sample() == 600
     ledger.stop("two")
@@ -86,6 +87,7 @@ def test_peak_of_the_ledger_begins_anew_when_it_was_taken() -> None:
     ledger, array = Ledger(), array_of(25)
     ledger.watch(array)
     ledger.start("kernel", 1000)
+    ledger.sample()
     ledger.stop("kernel")
     assert (ledger.take_peak(), ledger.take_peak()) == (1100, 100)
 
