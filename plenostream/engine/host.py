@@ -129,9 +129,11 @@ class HostPlanner:
             self._texels = least_texel_bytes(store.root), most_texel_bytes(store.root)
             self._background = self._texels[0] + backdrop_bytes(n_threads)
         self._least_cache = smallest_cache_bytes(store, n_held=n_held)
-        # More than this is never used: all chunks, and each thread reading one.
+        # More than this is never used: all chunks, those that are held while they are read anew, and each
+        # thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
-        self._most_cache = max(chunks, n_threads) * smallest_cache_bytes(store)
+        held = n_held if n_held > 1 else 0
+        self._most_cache = max(chunks + held, n_threads) * smallest_cache_bytes(store)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.

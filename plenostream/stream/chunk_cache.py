@@ -57,7 +57,6 @@ class Counters:
 def smallest_cache_bytes(store: SceneStore, *, n_held: int = 1) -> int:
     """The smallest cache that any brick of the scene can be read through, where `n_held` chunks are held
     at a time."""
-    n_held = min(n_held, _n_chunks(store))
     return n_held * buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
 
 
@@ -115,14 +114,16 @@ class ChunkCache:
         n_chunks = _n_chunks(store)
         # A small cache has room for fewer reads at a time than there are threads. Those that wait for
         # another machine take half of it at most, or what all chunks leave: the rest holds what has come.
-        beside_held = cache_bytes - min(n_held, n_chunks) * n_bytes
+        beside_held = cache_bytes - n_held * n_bytes
         room = min(cache_bytes // (n_bytes + self._stored_limit), beside_held // self._stored_limit)
         self._n_decoding = min(n_threads, room)
-        left = (cache_bytes - n_chunks * n_bytes) // self._stored_limit - self._n_decoding
+        # More than all chunks only where one that is held may have to be read anew.
+        most = n_chunks + (n_held if n_held > 1 else 0)
+        left = (cache_bytes - most * n_bytes) // self._stored_limit - self._n_decoding
         half = (room - self._n_decoding) // 2
         self._most_waiting = min(store.source.most_at_once, max(left, half))
         n_parallel = self._n_decoding + self._most_waiting
-        self.n_buffers = min((cache_bytes - n_parallel * self._stored_limit) // n_bytes, n_chunks)
+        self.n_buffers = min((cache_bytes - n_parallel * self._stored_limit) // n_bytes, most)
         """Chunks that there is room for."""
         self._memory = ChunkMemory(buffer_bytes=n_bytes, n_buffers=self.n_buffers)
         self._changed = threading.Condition()
@@ -204,19 +205,21 @@ class ChunkCache:
                     self._tidy(key)
             self._start_reading()
 
-    def forget(self, keys: Iterable[ChunkKey]) -> None:
+    def forget(self, keys: Iterable[ChunkKey], *, seen: int) -> None:
         """Have chunks that hold what they should not read again, from where they come from, when they are
-        needed the next time; what is in use stays."""
+        needed the next time, but for those decoded since the clock said `seen`. Who holds one keeps it until
+        it is let go: whoever else needs the chunk reads it anew."""
         with self._changed:
             for key in keys:
+                if self.decoded_at[key[0]][key[1]] > seen:
+                    continue
                 self._store.forget_chunk(*key)
                 entry = self._entries.get(key)
-                if entry is not None and entry.state is _State.READY and entry.n_users == 0:
+                if entry is not None and entry.state is _State.READY:
                     self._idle.pop(key, None)
                     self._reserved.pop(key, None)
                     self._forget(key, entry)
-                    if entry.buffer is not None:
-                        self._memory.give_back(entry.buffer)
+                    self._give_back_forgotten(key, entry)
             self._start_reading()
 
     @contextmanager
@@ -245,6 +248,7 @@ class ChunkCache:
                 for key, entry in zip(keys, held, strict=False):
                     entry.n_users -= 1
                     self._want_less(key, 1)
+                    self._give_back_forgotten(key, entry)
                     if entry.state is _State.FAILED:
                         self._forget(key, entry)
                     else:
@@ -349,6 +353,13 @@ class ChunkCache:
             self._forget(key, entry)
         else:
             self._sort_in(key, entry)
+
+    def _give_back_forgotten(self, key: ChunkKey, entry: _Entry) -> None:
+        """Give back the memory of a chunk that was forgotten, once nobody holds it."""
+        is_forgotten = self._entries.get(key) is not entry and not self._closed
+        if is_forgotten and entry.n_users == 0 and entry.buffer is not None:
+            self._memory.give_back(entry.buffer)
+            entry.buffer = None
 
     def _forget(self, key: ChunkKey, entry: _Entry) -> None:
         if self._entries.get(key) is entry:

@@ -193,13 +193,14 @@ class BrickFetcher(Closing):
         for left in reversed(range(self._store.source.n_attempts)):
             now = self._chunks.n_decoded
             rows = read()
+            seen = self._chunks.n_decoded
             strangers = self._strangers(ids, rows)
             if not len(strangers):
                 break
             # What was kept of them is not what was written, here or on the way: it is read again, now or
             # the next time.
             let_go()
-            self._chunks.forget([key for key, _ in self._chunks_of(strangers)])
+            self._chunks.forget([key for key, _ in self._chunks_of(strangers)], seen=seen)
             if not left:
                 raise no_match(self._store, int(strangers[0]))
         self._checked_at[ids] = now

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, BudgetError, InternalError
 from plenostream.format import digests
+from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
 from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
@@ -146,6 +147,30 @@ def test_two_that_hold_bricks_never_wait_for_each_other(store: SceneStore) -> No
 
         n_rows = [future.result(60) for future in [threads.submit(hold_all, s) for s in (0, 1)]]
     assert n_rows == [int(store.tables.row_start[-1])] * 2
+
+
+def test_chunk_that_is_forgotten_while_it_is_held_is_read_anew_for_others(
+    store: SceneStore,
+) -> None:
+    smallest, n_held = smallest_for_two_holds(store)
+    keys = [(name, 0) for name in ROW_ARRAYS]
+    with BrickFetcher(store, cache_bytes=smallest, n_threads=1, n_held=n_held) as fetcher:
+        for times in range(1, 4 * n_held):  # no buffer is lost on the way
+            hold, other = Hold(), Hold()
+            rows = fetcher.hold([0], hold)
+            kept = [run.copy() for run in rows.sh]
+            n_read = fetcher.counters.chunks_read
+            fetcher._chunks.forget(keys, seen=fetcher._chunks.n_decoded)
+            fetcher.hold([0], other)
+            assert fetcher.counters.chunks_read > n_read, times
+            for run, as_it_was in zip(rows.sh, kept, strict=True):
+                np.testing.assert_array_equal(run, as_it_was)
+            n_read = fetcher.counters.chunks_read
+            fetcher._chunks.forget(keys, seen=0)
+            fetcher.take([0])
+            assert fetcher.counters.chunks_read == n_read, "they were decoded since"
+            hold.release()
+            other.release()
 
 
 def test_chunks_that_are_held_stay_and_those_that_were_let_go_make_room(store: SceneStore) -> None:
