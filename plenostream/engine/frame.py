@@ -115,9 +115,9 @@ class Frame:
     ) -> None:
         admission = self._supply.admit(wave)
         self.counts["bricks_evicted"] += admission.n_evicted
-        if self._leaving is not None and admission.n_evicted:
-            self._leaving(admission.evicted, admission.evicted_slots)
         try:
+            if self._leaving is not None and admission.n_evicted:
+                self._leaving(admission.evicted, admission.evicted_slots)
             self._integrator.take_in(self._supply.arrivals(admission))
             slot_of = self._supply.slot_of
             if view.left_out is not None:

@@ -105,6 +105,25 @@ def test_second_picture_reads_nothing(scene: Path) -> None:
     assert (second.bricks_read, second.bytes_uploaded, second.bytes_read) == (0, 0, 0)
 
 
+def test_bricks_whose_places_could_not_be_cleared_are_read_again(scene: Path) -> None:
+    def fail(bricks: np.ndarray, _: object) -> None:
+        if len(bricks):
+            raise OSError("no space left")
+
+    with session(scene) as opened:
+        whole, _ = PictureJob(opened, CAMERA).draw()
+        plan = PictureJob(opened, CAMERA).plan()
+    few = (plan.smallest_budget_bytes + plan.planned_device_bytes) // 2
+    with session(scene, few) as opened:
+        opened.leaving = fail
+        with pytest.raises(OSError, match="space"):
+            PictureJob(opened, CAMERA).draw()
+        opened.leaving = None
+        pixels, stats = PictureJob(opened, CAMERA).draw()
+    assert stats.bricks_evicted
+    np.testing.assert_allclose(as_rows(pixels), as_rows(whole), rtol=0, atol=EXACT)
+
+
 def test_brick_that_fails_to_come_in_is_read_again(scene: Path) -> None:
     with session(scene) as opened:
         put = PlainIntegrator._put
