@@ -52,7 +52,7 @@ class HostCosts:
     kept_bytes: int
     """What is kept for the scene."""
     staging_bytes: int
-    """What bringing bricks in takes beside the two staging buffers that they arrive in."""
+    """What bringing bricks in takes beside their rows, and the rooms that these lie in."""
     queue_bytes: int
     """Work that waits for the device."""
     pair_bytes: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import PAGE_ROWS
+from plenostream.integrator.native.memory import arriving_bytes
+from plenostream.integrator.native.pool import Batch
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.stream import BrickFetcher
 from plenostream.stream.residency import Residency
-from plenostream.stream.staging import HeldChunks, Staging, buffers
+from plenostream.stream.staging import HeldChunks, Staging, buffers, staging_bytes
 from plenostream.stream.supply import BrickSupply, pages_of
 from plenostream.testing.calls import calls_of
 from plenostream.testing.checkpoints import random_checkpoint
@@ -35,7 +38,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SceneStore]:
 
 @contextmanager
 def supply_of(
-    store: SceneStore, *, batch_rows: int = BATCH_ROWS, most_chunks: int | None = None
+    store: SceneStore,
+    *,
+    batch_bricks: int = BATCH_BRICKS,
+    batch_rows: int = BATCH_ROWS,
+    most_chunks: int | None = None,
 ) -> Iterator[BrickSupply]:
     """A supply for a pool that holds everything; with `most_chunks`, bricks stay where their chunks are."""
     pages = pages_of(store.tables.row_start)
@@ -57,7 +64,7 @@ def supply_of(
             fetcher,
             residency,
             staging,
-            batch_bricks=BATCH_BRICKS,
+            batch_bricks=batch_bricks,
             filled_by=(
                 (lambda bricks: np.cumsum(counts[bricks]))
                 if most_chunks is None
@@ -118,6 +125,23 @@ def test_bricks_that_stay_where_they_are_come_as_those_that_are_copied(
             assert all(run.flags.c_contiguous and not run.flags.owndata for run in some.sh)
             came += mine.tolist()
     assert came == bricks.tolist()
+
+
+def test_batches_that_stay_where_they_are_take_no_more_than_is_planned(store: SceneStore) -> None:
+    bricks = np.random.default_rng(3).permutation(occupied(store))
+    largest_rows = int(np.diff(store.tables.row_start).max())
+    planned = arriving_bytes(len(bricks), store.tables.mask.shape[1])
+    planned += staging_bytes(largest_rows, store.meta.sh_columns, store.meta.sh_dtype)
+    batch_bricks = -(-len(bricks) // 3)
+    with supply_of(store, batch_bricks=batch_bricks, most_chunks=1000) as supply:
+        supply._fetcher.take(bricks)
+        admission = supply.admit(bricks)
+        tracemalloc.start(1)
+        n_batches = sum(Batch(some).record.n_bricks > 0 for some in supply.arrivals(admission))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert n_batches == 3
+    assert peak <= planned
 
 
 def test_bytes_are_those_of_the_rows_and_masks_and_nothing_twice(store: SceneStore) -> None:
