@@ -10,12 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.errors import DeviceError
 from plenostream.field.grid import BLOCK_SIZE, BrickGrid
 from plenostream.integrator.interface import LEFT_OUT, Boxes
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.structs import BOX
 
-__all__ = ["BlockMap", "SlotTable", "map_blocks", "map_bytes", "slot_table_bytes"]
+__all__ = [
+    "BlockMap",
+    "SlotTable",
+    "check_counts",
+    "map_blocks",
+    "map_bytes",
+    "slot_table_bytes",
+]
 
 _LEAST_UNIT = 4
 """Cells an axis of a unit."""
@@ -23,6 +31,8 @@ _MOST_UNITS = 1 << 24
 """Units of the map at most: in grids above 1024 voxels an axis, they are larger."""
 _FARTHEST = 255
 _EMPTY, _ABSENT = -1, -2
+_MOST_PLACES = (1 << 31) - 1
+"""What the kernels' numbers of 32 bits reach: places of bricks in the grid, and blocks of bricks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +89,16 @@ def _units(bricks: BrickGrid) -> tuple[int, tuple[int, ...]]:
 
 def _n_bricks(boxes: Boxes) -> int:
     return int(boxes.brick.max(initial=-1)) + 1
+
+
+def check_counts(boxes: Boxes, bricks: BrickGrid) -> None:
+    """Raise DeviceError where a scene has more places than the kernels can count."""
+    places, blocks = math.prod(bricks.shape), _n_bricks(boxes) * bricks.blocks
+    if max(places, blocks) > _MOST_PLACES:
+        raise DeviceError(
+            f"a grid of {places} bricks, with {blocks} blocks in those that hold something, is larger than the"
+            " kernels for CPUs can count; convert it with larger bricks (brick_size), or crop it"
+        )
 
 
 def map_bytes(boxes: Boxes, bricks: BrickGrid) -> int:

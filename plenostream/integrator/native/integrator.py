@@ -32,7 +32,7 @@ from plenostream.integrator.interface import (
 )
 from plenostream.integrator.native import memory, structs
 from plenostream.integrator.native.back import Derivatives
-from plenostream.integrator.native.blocks import BlockMap, SlotTable, map_blocks
+from plenostream.integrator.native.blocks import BlockMap, SlotTable, check_counts, map_blocks
 from plenostream.integrator.native.crew import Crew
 from plenostream.integrator.native.library import Kernels
 from plenostream.integrator.native.packets import bricks_met
@@ -62,7 +62,10 @@ class NativeIntegrator:
         allowed_bytes: int,
         n_threads: int,
     ) -> None:
-        """Take the `precision` (float16 or float32) that the pool has; allocates nothing."""
+        """Take the `precision` (float16 or float32) that the pool has; allocates nothing.
+
+        Raises DeviceError where the scene has more bricks than the kernels can count."""
+        check_counts(scene.boxes, scene.bricks)
         self.precision = precision
         self.allowed_bytes = allowed_bytes
         self.n_threads = n_threads

@@ -22,7 +22,7 @@ from plenostream.integrator.interface import (
     SceneShape,
 )
 from plenostream.integrator.lattice import GridArrays, Spacing, lattice
-from plenostream.integrator.native.blocks import map_blocks, map_bytes
+from plenostream.integrator.native.blocks import check_counts, map_blocks, map_bytes
 from plenostream.integrator.native.integrator import NativeIntegrator
 from plenostream.integrator.native.library import load_kernels
 
@@ -251,6 +251,27 @@ def test_map_says_how_far_each_unit_is_from_the_next_box(size: tuple[int, int, i
     want = np.abs(every[:, None] - held[None]).max(-1).min(-1)
     np.testing.assert_array_equal(blocks.distance.reshape(-1), np.minimum(want, 255))
     assert blocks.nbytes == map_bytes(scene.boxes, scene.bricks)
+
+
+@pytest.mark.parametrize(
+    ("most", "beyond"),
+    [((10_304, 8, 0), (10_328, 8, 0)), ((60, 32, (1 << 25) - 2), (60, 32, (1 << 25) - 1))],
+    ids=["places", "blocks"],
+)
+def test_more_bricks_than_the_kernels_count_are_refused(
+    most: tuple[int, int, int], beyond: tuple[int, int, int]
+) -> None:
+    def check(size: int, brick_size: int, number: int) -> None:
+        boxes = Boxes(
+            brick=np.array([number], np.int32),
+            block=np.zeros((1, 3), np.int32),
+            corners=np.array([[0, 0, 0, 1, 1, 1]], np.uint8),
+        )
+        check_counts(boxes, BrickGrid(size=(size,) * 3, brick_size=brick_size))
+
+    check(*most)
+    with pytest.raises(DeviceError, match="larger than the kernels"):
+        check(*beyond)
 
 
 @pytest.mark.parametrize("precision", ["float16", "float32"])
