@@ -1,11 +1,14 @@
 """Decoded chunks in a cache of bounded size, filled by worker threads.
 
 A chunk is **wanted** while somebody has said that it will be needed, **in use** while somebody
-waits for it or copies from it, and idle otherwise. Room is made
+waits for it, copies from it or holds it, and idle otherwise. Room is made
 
 - for a chunk that is only wanted: by forgetting idle chunks, least recently used first;
 - for a chunk that somebody waits for: also by forgetting wanted ones, the last wanted first. They
   are read again when their turn comes, so any cache that holds one chunk gets everything done.
+
+Who waits for a chunk while others are held waits for none of these: a cache has room for as many as
+may be held at a time (`n_held`), and whoever holds several asks for no more than that.
 
 Decoded chunks lie in buffers of one size, which are used again (`chunk_memory`); what is being read
 counts with the most that its stored bytes can take as well.
