@@ -132,8 +132,7 @@ class HostPlanner:
         # More than this is never used: all chunks, those that are held while they are read anew, and each
         # thread reading one.
         chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
-        held = n_held if n_held > 1 else 0
-        self._most_cache = max(chunks + held, n_threads) * smallest_cache_bytes(store)
+        self._most_cache = max(chunks + n_held, n_threads) * smallest_cache_bytes(store)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:
         """A picture, drawn in bands of `tiles` tiles.

@@ -18,7 +18,7 @@ from plenostream.engine.ledger import HostLedger
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
-from plenostream.engine.rooms import Rooms
+from plenostream.engine.rooms import rooms_for
 from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
 from plenostream.field.aovs import Aovs
@@ -155,7 +155,7 @@ class Session:
         self.leaving: Leaving | None = None if weights is None else self._keep_weights
         """Told of bricks that leave the pool; may be set between pictures."""
         self._leaving_bytes = leaving_bytes + (weights.held_bytes if weights is not None else 0)
-        self._rooms = Rooms(store, scene, integrator)
+        self._rooms = rooms_for(store, scene, integrator)
         host = HostPlanner(
             store,
             table,

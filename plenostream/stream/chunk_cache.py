@@ -57,10 +57,10 @@ class Counters:
     """Largest number of bytes held at a time, reads in flight included."""
 
 
-def smallest_cache_bytes(store: SceneStore, *, n_held: int = 1) -> int:
-    """The smallest cache that any brick of the scene can be read through, where `n_held` chunks are held
-    at a time."""
-    return n_held * buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
+def smallest_cache_bytes(store: SceneStore, *, n_held: int = 0) -> int:
+    """The smallest cache that any brick of the scene can be read through, where up to `n_held` chunks stay
+    held while others are waited for."""
+    return max(n_held, 1) * buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
 
 
 def _chunk_sizes(store: SceneStore) -> list[int]:
@@ -96,9 +96,9 @@ class ChunkCache:
     """See the module; all methods may be called from several threads."""
 
     def __init__(
-        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 1
+        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 0
     ) -> None:
-        """Have room for the `n_held` chunks that may be held at a time.
+        """Have room for the `n_held` chunks that may stay held while others are waited for.
 
         Raises BudgetError where `cache_bytes` is too few for them."""
         smallest = smallest_cache_bytes(store, n_held=n_held)
@@ -117,11 +117,11 @@ class ChunkCache:
         n_chunks = _n_chunks(store)
         # A small cache has room for fewer reads at a time than there are threads. Those that wait for
         # another machine take half of it at most, or what all chunks leave: the rest holds what has come.
-        beside_held = cache_bytes - n_held * n_bytes
+        beside_held = cache_bytes - max(n_held, 1) * n_bytes
         room = min(cache_bytes // (n_bytes + self._stored_limit), beside_held // self._stored_limit)
         self._n_decoding = min(n_threads, room)
-        # More than all chunks only where one that is held may have to be read anew.
-        most = n_chunks + (n_held if n_held > 1 else 0)
+        # More than all chunks, since one that is held may have to be read anew.
+        most = n_chunks + n_held
         left = (cache_bytes - most * n_bytes) // self._stored_limit - self._n_decoding
         half = (room - self._n_decoding) // 2
         self._most_waiting = min(store.source.most_at_once, max(left, half))

@@ -63,7 +63,8 @@ class BrickFetcher(Closing):
     cache_bytes : bound on the decoded chunks that are kept and the reads in flight together; what
         `take` returns is not part of it
     n_threads : threads that read and decode
-    n_held : chunks that may be held at a time: those of a brick in each `Hold`, see `most_chunks`
+    n_held : chunks that may stay held while others are waited for: those of a brick in each `Hold`, see
+        `most_chunks`; 0 where `hold` is not called
 
     Raises
     ------
@@ -71,7 +72,7 @@ class BrickFetcher(Closing):
     """
 
     def __init__(
-        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 1
+        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 0
     ) -> None:
         self._store = store
         self._chunks = ChunkCache(
