@@ -17,13 +17,19 @@ typedef struct {
     Ints absent;  /* the brick has a box, and is not in memory */
 } Cells;
 
+/* Where in the grid of bricks they lie. */
+INLINE Ints bricks_of(const Scene *scene, const Places *places)
+{
+    const int bits = scene->brick_bits;
+    const Ints *cell = places->cell;
+    return ((cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) * scene->bricks[2] + (cell[2] >> bits);
+}
+
 INLINE Cells cells_at(const Scene *scene, const Pool *pool, const int32_t *slot_at, const Places *places,
                       Ints is_sample)
 {
     const int bits = scene->brick_bits, inside = scene->brick_size - 1, edge = scene->edge;
-    const Ints *cell = places->cell;
-    const Ints brick = ((cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) * scene->bricks[2] +
-                       (cell[2] >> bits);
+    const Ints *cell = places->cell, brick = bricks_of(scene, places);
     const Ints x = cell[0] & inside, y = cell[1] & inside, z = cell[2] & inside;
     const Ints found = (Ints)gather(slot_at, brick, 4), is_here = found >= 0, slot = found & is_here;
     /* A brick's bits, line by line along z. */
@@ -40,12 +46,10 @@ INLINE Cells cells_at(const Scene *scene, const Pool *pool, const int32_t *slot_
    these by less than a hair: only beside a cell's face may the cell be another. */
 INLINE uint32_t may_be_in_box(const Scene *scene, const Places *places, int32_t k)
 {
-    const int bits = scene->brick_bits, inside = scene->brick_size - 1;
+    const int inside = scene->brick_size - 1;
     const Reals hair = splat((float)k * 0x1p-32f + 0x1p-20f);
     const Ints *cell = places->cell;
-    const Ints brick = ((cell[0] >> bits) * scene->bricks[1] + (cell[1] >> bits)) * scene->bricks[2] +
-                       (cell[2] >> bits);
-    const Ints number = (Ints)gather(scene->brick_at, brick, 4), is_brick = number >= 0;
+    const Ints number = (Ints)gather(scene->brick_at, bricks_of(scene, places), 4), is_brick = number >= 0;
     Ints box = number & is_brick, is_at_face = {0};
     for (int a = 0; a < 3; a++) {
         box = (box << scene->blocks_bits) + ((cell[a] & inside) >> BLOCK_BITS);
