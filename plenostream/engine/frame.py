@@ -77,10 +77,14 @@ class Frame:
         self._supply.begin_frame(view.bricks)
         n_slots, n_pages = self._sizes.n_slots, self._sizes.n_pages - 1
         pages = self._pages[view.bricks]
-        waves = plan_waves(view.shells, pages, n_slots=n_slots, n_pages=n_pages)
+        waves = [
+            # As they are stored: a chunk is then needed by bricks that follow each other.
+            np.sort(view.bricks[places])
+            for places in plan_waves(view.shells, pages, n_slots=n_slots, n_pages=n_pages)
+        ]
         self.counts["bricks_visible"] += len(view.bricks)
         try:
-            self._draw_waves(view, [view.bricks[places] for places in waves], is_all=is_all)
+            self._draw_waves(view, waves, is_all=is_all)
         finally:
             self._supply.end_frame()
 

@@ -69,6 +69,10 @@ class Planner:
         """From now on, the pool exists with these sizes."""
         self._pool = (n_slots, n_pages)
 
+    def holds_all(self, sizes: Sizes) -> bool:
+        """Whether a pool has room for all bricks that can be drawn, so that none ever has to leave."""
+        return sizes.n_slots >= self._n_bricks and sizes.n_pages > self._n_pages
+
     def picture(
         self, rays: RaySource, width: int, height: int, *, samples: int, whole: bool = False
     ) -> Layout:

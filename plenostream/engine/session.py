@@ -318,6 +318,7 @@ class Session:
             batch_bricks=self.integrator.batch_bricks,
             filled_by=partial(self._rooms.filled_by, fetcher),
             most_filled=self._rooms.most(fetcher),
+            for_good=self.planner.holds_all(layout.sizes),
         )
         try:
             sizes, pages = layout.sizes, self.pages

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IN_POOL", "PAGE_ROWS", "Arrivals"]
+__all__ = ["IN_POOL", "PAGE_ROWS", "Arrivals", "Runs"]
 
 IN_POOL = -1
 """In place of a row that a brick brings: the one that it has in the pool already."""
@@ -17,22 +19,78 @@ out: it holds the row of zeros that a voxel without coefficients points to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Runs:
+    """Densities or coefficients of rows in r runs, those of a run one after another."""
+
+    arrays: Sequence[NDArray[Any]]
+    """What they lie in, [rows] or [rows, 3 K] each; arrays of anything else where no run is in them."""
+    array_of: NDArray[np.int64]
+    """[r]: the number of the array that each run lies in."""
+    first: NDArray[np.int64]
+    """[r]: the row of this array that the run begins with."""
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Runs:
+        """The only run, which begins with an array."""
+        return cls(arrays=(array,), array_of=np.zeros(1, np.int64), first=np.zeros(1, np.int64))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers; there is a run."""
+        return self.arrays[int(self.array_of[0])].dtype
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row; there is a run."""
+        return self.arrays[int(self.array_of[0])].strides[0]
+
+    @property
+    def only(self) -> NDArray[Any]:
+        """The rows where there is but one run, and whatever lies behind them."""
+        (array_of,), (first,) = self.array_of.tolist(), self.first.tolist()
+        array: NDArray[Any] = self.arrays[array_of][first:]
+        return array
+
+    @property
+    def addresses(self) -> NDArray[np.uintp]:
+        """[r]: where in memory each run begins."""
+        bases = [array.__array_interface__["data"][0] for array in self.arrays]
+        return np.array(bases, np.uintp)[self.array_of] + (self.first * self.row_bytes).astype(
+            np.uintp
+        )
+
+    def rows(self, run_start: NDArray[np.int64], low: int, high: int) -> NDArray[Any]:
+        """The rows [low, high) of all; copied if several runs have some of them."""
+        first = int(np.searchsorted(run_start, low, "right")) - 1
+        stop = int(np.searchsorted(run_start, high, "left"))
+        parts = []
+        for run in range(first, stop):
+            begin = int(self.first[run] - run_start[run])
+            end = min(high, int(run_start[run + 1]))
+            parts.append(
+                self.arrays[self.array_of[run]][max(low, int(run_start[run])) + begin : end + begin]
+            )
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Arrivals:
     """Bricks on their way into the pool, b of them, rows as they are stored.
 
-    The rows lie in r runs, those of a run one after another: in one run, a staging buffer at a multiple
-    of 64 bytes, but where the integrator `takes_in_place`. What follows the n rows of the bricks in the
-    last means nothing. All arrays are valid until the next arrivals are asked for.
+    The rows lie in r runs: in one run, a staging buffer at a multiple of 64 bytes, but where the integrator
+    `takes_in_place`. All arrays are valid until the next arrivals are asked for.
     """
 
     index: NDArray[np.int32]
     """[b, 3]: brick coordinates."""
     mask: NDArray[np.uint8]
     """[b, bytes]: bit v (little bit order) says that voxel v (C order, z fastest) has a row."""
-    density: tuple[NDArray[np.float32], ...]
-    """r runs [rows]: per world unit; the rows of one brick after those of another."""
-    sh: tuple[NDArray[np.floating], ...]
-    """r runs [rows, 3 K]: channel-major."""
+    density: Runs
+    """[rows] each: per world unit; the rows of one brick after those of another."""
+    sh: Runs
+    """[rows, 3 K] each: channel-major."""
+    run_start: NDArray[np.int64]
+    """[r + 1]: rows of run j are [run_start[j], run_start[j + 1])."""
     row_start: NDArray[np.int64]
     """[b + 1]: rows of brick i are [row_start[i], row_start[i + 1])."""
     slots: NDArray[np.int32]
@@ -46,8 +104,7 @@ class Arrivals:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays, of the rows that come only."""
-        density, sh = self.density[0], self.sh[0]
-        row_bytes = density.itemsize + sh.itemsize * int(sh.shape[1])
+        row_bytes = self.density.row_bytes + self.sh.row_bytes
         others = (self.index, self.mask, self.row_start, self.slots, self.pages)
         n = int(self.row_start[-1])
         if self.source is not None:

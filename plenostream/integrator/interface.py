@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from plenostream.field.finished import Place
 from plenostream.field.tiles import Pairs
-from plenostream.integrator.arrivals import IN_POOL, PAGE_ROWS, Arrivals
+from plenostream.integrator.arrivals import IN_POOL, PAGE_ROWS, Arrivals, Runs
 from plenostream.integrator.costs import DeviceCosts, HostCosts, Sizes
 from plenostream.integrator.loss import LossByRays, RowDerivatives
 from plenostream.integrator.sample_rule import OPAQUE_LENGTH, Light, SampleRule
@@ -53,6 +53,7 @@ __all__ = [
     "RaySource",
     "Report",
     "RowDerivatives",
+    "Runs",
     "SampleRule",
     "SceneShape",
     "Sizes",

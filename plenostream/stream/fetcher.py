@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
@@ -16,14 +17,15 @@ from plenostream.errors import BrickCorrupt, InternalError
 from plenostream.format.brick_damage import matches_digest, naming_brick, no_match
 from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
-from plenostream.format.spans import Spans, row_runs, split_by_chunk, touched_chunks
 from plenostream.process.closing import Closing
-from plenostream.stream.chunk_cache import ChunkCache, ChunkKey, Counters
+from plenostream.stream.chunk_cache import ChunkCache, Chunks, Counters
 from plenostream.stream.holding import Hold, RowRuns, row_runs_of
+from plenostream.stream.row_chunks import RowChunks
 
 __all__ = ["BrickFetcher", "BrickRows", "most_chunks"]
 
-_Chunks = AbstractContextManager[list[NDArray[Any]]]
+_Held = AbstractContextManager[list[NDArray[Any]]]
+_MOST_HELD = 64
 _COMING = 2
 """Times the reads that are under way at once: what is asked for, so that there are always enough."""
 
@@ -75,8 +77,9 @@ class BrickFetcher(Closing):
         self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 0
     ) -> None:
         self._store = store
+        self._row_chunks = RowChunks(store)
         self._chunks = ChunkCache(
-            store, cache_bytes=cache_bytes, n_threads=n_threads, n_held=n_held
+            store, self._row_chunks, cache_bytes=cache_bytes, n_threads=n_threads, n_held=n_held
         )
         self._lock = threading.Lock()
         n_bricks = len(store.tables.index)
@@ -115,7 +118,7 @@ class BrickFetcher(Closing):
             return
         with self._lock:
             np.add.at(self._n_requests, ids, 1)
-            self._chunks.want(self._chunks_of(ids))
+            self._chunks.want(*self._row_chunks.needed(ids))
 
     def cancel(self, brick_ids: ArrayLike | None = None) -> None:
         """Take back every request for these bricks [k], or for all; others stay as they are."""
@@ -126,7 +129,8 @@ class BrickFetcher(Closing):
                 ids = np.unique(self._checked(brick_ids))
             if not len(ids):
                 return
-            self._chunks.unwant(self._chunks_of(np.repeat(ids, self._n_requests[ids])))
+            asked = np.repeat(ids, self._n_requests[ids])
+            self._chunks.unwant(*self._row_chunks.needed(asked))
             self._n_requests[ids] = 0
 
     def take(
@@ -172,20 +176,21 @@ class BrickFetcher(Closing):
         ids = self._checked(brick_ids)
         return self._sound(ids, lambda: self._held(ids, hold, is_dropped), hold.release)
 
+    def spend(self, brick_ids: ArrayLike, in_place: NDArray[np.bool_]) -> None:
+        """Let go of the chunks of bricks [k] in which none has rows but bricks that are `in_place` for good,
+        all of the scene, once nobody holds them: their memory is better used for those that come."""
+        only = self._row_chunks.only_of(self._checked(brick_ids), in_place)
+        self._chunks.spend(only)
+
     def n_chunks_up_to(self, brick_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """How many chunks the bricks [k] up to each, and that one, have rows in [k]."""
-        first, count = self._store.tables.rows_of(brick_ids)
-        n_new = np.zeros(len(brick_ids), np.int64)
-        for name in ROW_ARRAYS:
-            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
-            _, at = np.unique(chunk, return_index=True)
-            n_new += np.bincount(brick[at], minlength=len(brick_ids))
-        return np.cumsum(n_new)
+        return self._row_chunks.n_up_to(brick_ids)
 
     @property
     def n_held_at_once(self) -> int:
-        """Chunks that one of two holds may have, so that there is as much room for those that come."""
-        return self._chunks.n_buffers // 4
+        """Chunks that one of two holds may have, so that there is as much room for those that come. No more
+        than pays: memory of what is spent is used again as soon as a hold is released."""
+        return min(self._chunks.n_buffers // 4, _MOST_HELD)
 
     def _sound(
         self, ids: NDArray[np.int64], read: Callable[[], _Rows], let_go: Callable[[], None]
@@ -201,7 +206,7 @@ class BrickFetcher(Closing):
             # What was kept of them is not what was written, here or on the way: it is read again, now or
             # the next time.
             let_go()
-            self._chunks.forget([key for key, _ in self._chunks_of(strangers)], seen=seen)
+            self._chunks.forget(self._row_chunks.needed(strangers)[0], seen=seen)
             if not left:
                 raise no_match(self._store, int(strangers[0]))
         self._checked_at[ids] = now
@@ -214,54 +219,57 @@ class BrickFetcher(Closing):
         is_dropped: Callable[[], bool],
     ) -> BrickRows:
         """`take`, without looking at the digests."""
-        spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
-        slices = _slices(spans)
+        slices = self._slices(ids)
         meta = self._store.meta
-        row_start = self._row_start(ids)
+        row_start = self._row_chunks.row_start(ids)
         n = int(row_start[-1])
         if into is None:
             into = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
-        out: dict[str, NDArray[Any]] = {"rows/density": into[0][:n], "rows/sh": into[1][:n]}
+        out = dict(zip(ROW_ARRAYS, (into[0][:n], into[1][:n]), strict=True))
 
-        def copy(coming: list[ChunkKey], chunks: _Chunks) -> int:
+        def copy(coming: Chunks, chunks: _Held) -> int:
             with chunks as held:
-                for key, values in zip(coming, held, strict=False):
-                    for low, high, at in slices[key]:
-                        out[key[0]][at : at + high - low] = values[low:high]
+                for chunk, values in zip(coming.tolist(), held, strict=False):
+                    for name, low, high, at in slices[chunk]:
+                        out[name][at : at + high - low] = values[low:high]
             return len(held)
 
-        self._read(ids, list(slices), copy, is_dropped)
+        self._read(ids, copy, is_dropped)
         return BrickRows(density=out["rows/density"], sh=out["rows/sh"], row_start=row_start)
 
     def _held(self, ids: NDArray[np.int64], hold: Hold, is_dropped: Callable[[], bool]) -> RowRuns:
         """`hold`, without looking at the digests."""
-        spans = {name: self._spans(name, ids) for name in ROW_ARRAYS}
-        here: dict[ChunkKey, NDArray[Any]] = {}
+        had: list[NDArray[Any]] = []
 
-        def keep(coming: list[ChunkKey], chunks: _Chunks) -> int:
+        def keep(_: Chunks, chunks: _Held) -> int:
             held = hold.add(chunks)
-            here.update(zip(coming, held, strict=False))
+            had.extend(held)
             return len(held)
 
-        self._read(ids, list(_slices(spans)), keep, is_dropped)
-        return row_runs_of(
-            spans["rows/density"],
-            spans["rows/sh"],
-            self._row_start(ids),
-            lambda name, chunk: here[name, chunk],
-        )
+        order = self._read(ids, keep, is_dropped)
+        return row_runs_of(self._row_chunks, ids, order, had)
+
+    def _slices(self, ids: NDArray[np.int64]) -> dict[int, list[tuple[str, int, int, int]]]:
+        """The slices (array, low, high, out) of each chunk."""
+        slices: dict[int, list[tuple[str, int, int, int]]] = defaultdict(list)
+        for name in ROW_ARRAYS:
+            spans = self._row_chunks.spans(name, ids)
+            places = (each.tolist() for each in (spans.chunk, spans.low, spans.high, spans.out))
+            for chunk, low, high, at in zip(*places, strict=True):
+                slices[chunk].append((name, low, high, at))
+        return slices
 
     def _read(
         self,
         ids: NDArray[np.int64],
-        order: list[ChunkKey],
-        use: Callable[[list[ChunkKey], _Chunks], int],
+        use: Callable[[Chunks, _Held], int],
         is_dropped: Callable[[], bool],
-    ) -> None:
-        """Have `use` called with the chunks in this order that are still to come and what gives the first
-        of them, until it has had all; it returns how many it had."""
+    ) -> Chunks:
+        """Have `use` called with the chunks of bricks that are still to come and what gives the first of
+        them, until it has had all; it returns how many it had. Returns all of them in their order."""
+        order, _ = self._row_chunks.needed(ids)
         # Wanted by this call before the requests are taken back, so that nothing is lost between.
-        self._chunks.want([(key, 1) for key in order], first=True)
+        self._chunks.want(order, 1, first=True)
         n_had = 0
         try:
             self._settle_requests(ids)
@@ -273,7 +281,8 @@ class BrickFetcher(Closing):
         except BrickCorrupt as error:
             raise naming_brick(self._store, error, ids) from error
         finally:
-            self._chunks.unwant([(key, 1) for key in order[n_had:]])
+            self._chunks.unwant(order[n_had:], 1)
+        return order
 
     def wake(self) -> None:
         """Have every `take` that waits ask whether its rows are wanted."""
@@ -288,45 +297,18 @@ class BrickFetcher(Closing):
             raise InternalError(f"there are no such bricks among {n}: {ids[:8].tolist()} ...")
         return ids.astype(np.int64)
 
-    def _chunks_of(self, ids: NDArray[np.int64]) -> list[tuple[ChunkKey, int]]:
-        """The chunks of bricks, each with the number of bricks that need it, in order of need."""
-        first, count = self._store.tables.rows_of(ids)
-        needed: list[tuple[int, ChunkKey, int]] = []
-        for name in ROW_ARRAYS:
-            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
-            each, at, times = np.unique(chunk, return_index=True, return_counts=True)
-            places = zip(brick[at].tolist(), each.tolist(), times.tolist(), strict=True)
-            needed += [(place, (name, c), t) for place, c, t in places]
-        return [(key, times) for _, key, times in sorted(needed)]
-
-    def _row_start(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.concatenate([[0], np.cumsum(self._store.tables.rows_of(ids)[1])])
-
-    def _spans(self, name: str, ids: NDArray[np.int64]) -> Spans:
-        first, count = row_runs(*self._store.tables.rows_of(ids))
-        return split_by_chunk(first, count, self._store.specs[name].chunk_shape[0])
-
     def _settle_requests(self, ids: NDArray[np.int64]) -> None:
         with self._lock:
             requested = np.unique(ids)
             requested = requested[self._n_requests[requested] > 0]
             self._n_requests[requested] -= 1
-            self._chunks.unwant(self._chunks_of(requested))
-
-    def _last_decoded(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """When the last of each brick's chunks was decoded, [k]."""
-        first, count = self._store.tables.rows_of(ids)
-        latest = np.zeros(len(ids), np.int64)
-        for name in ROW_ARRAYS:
-            brick, chunk = touched_chunks(first, count, self._store.specs[name].chunk_shape[0])
-            np.maximum.at(latest, brick, self._chunks.decoded_at[name][chunk])
-        return latest
+            self._chunks.unwant(*self._row_chunks.needed(requested))
 
     def _strangers(self, ids: NDArray[np.int64], rows: BrickRows | RowRuns) -> NDArray[np.int64]:
         """Those of the bricks that do not match their digests, of those that have not been checked since
         their chunks were decoded: what stays in the cache does not change."""
         tables = self._store.tables
-        due = self._checked_at[ids] < self._last_decoded(ids)
+        due = self._checked_at[ids] < self._row_chunks.latest(ids, self._chunks.decoded_at)
         due |= self._checked_at[ids] < 0
         found = []
         for place in np.flatnonzero(due).tolist():
@@ -334,16 +316,3 @@ class BrickFetcher(Closing):
             if not matches_digest(tables, brick_id, *rows.brick(place)):
                 found.append(brick_id)
         return np.array(found, np.int64)
-
-
-def _slices(spans: dict[str, Spans]) -> dict[ChunkKey, list[tuple[int, int, int]]]:
-    """Slices (low, high, out) by chunk; chunks in the order in which the output needs them."""
-    slices: list[tuple[int, str, int, int, int]] = []
-    for name, s in spans.items():
-        rows = zip(s.out.tolist(), s.chunk.tolist(), s.low.tolist(), s.high.tolist(), strict=True)
-        slices += [(out, name, chunk, low, high) for out, chunk, low, high in rows]
-    slices.sort()
-    by_chunk: dict[ChunkKey, list[tuple[int, int, int]]] = {}
-    for out, name, chunk, low, high in slices:
-        by_chunk.setdefault((name, chunk), []).append((low, high, out))
-    return by_chunk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.format.spans import Spans
+from plenostream.format.layout import ROW_ARRAYS
+from plenostream.integrator.interface import Runs
+from plenostream.stream.row_chunks import RowChunks
 
 __all__ = ["Hold", "RowRuns", "row_runs_of"]
 
@@ -20,10 +22,10 @@ class RowRuns:
     """The rows of some bricks, one brick after another, in runs: rows that lie next to each other in
     memory, with densities in one chunk and coefficients in another."""
 
-    density: tuple[NDArray[np.float32], ...]
-    """Densities of each run [rows], per world unit."""
-    sh: tuple[NDArray[np.floating], ...]
-    """Coefficients of each run [rows, 3 dim], channel-major, in the type of the store."""
+    density: Runs
+    """Densities [rows], per world unit."""
+    sh: Runs
+    """Coefficients [rows, 3 dim], channel-major, in the type of the store."""
     run_start: NDArray[np.int64]
     """Rows of run r are [run_start[r], run_start[r + 1])."""
     row_start: NDArray[np.int64]
@@ -32,14 +34,7 @@ class RowRuns:
     def brick(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
         """Densities [rows] and coefficients [rows, 3 dim] of the k-th brick; copied if it has runs."""
         low, high = int(self.row_start[k]), int(self.row_start[k + 1])
-        first = int(np.searchsorted(self.run_start, low, "right")) - 1
-        stop = int(np.searchsorted(self.run_start, high, "left"))
-        parts = [slice(max(low - at, 0), high - at) for at in self.run_start[first:stop].tolist()]
-        density = [run[part] for run, part in zip(self.density[first:stop], parts, strict=True)]
-        sh = [run[part] for run, part in zip(self.sh[first:stop], parts, strict=True)]
-        if len(parts) == 1:
-            return density[0], sh[0]
-        return np.concatenate(density), np.concatenate(sh)
+        return self.density.rows(self.run_start, low, high), self.sh.rows(self.run_start, low, high)
 
 
 class Hold:
@@ -61,26 +56,29 @@ class Hold:
 
 
 def row_runs_of(
-    density: Spans,
-    sh: Spans,
-    row_start: NDArray[np.int64],
-    chunk_of: Callable[[str, int], NDArray[Any]],
+    row_chunks: RowChunks,
+    bricks: NDArray[np.int64],
+    chunks: NDArray[np.int64],
+    values: Sequence[NDArray[Any]],
 ) -> RowRuns:
-    """The runs of rows whose densities and coefficients lie in these slices of chunks, and `chunk_of`
-    gives the chunks of an array by their numbers."""
-    start = np.union1d(density.out, sh.out)
-    run_start = np.append(start, row_start[-1])
-
-    def runs(name: str, spans: Spans) -> tuple[NDArray[Any], ...]:
-        of = np.searchsorted(spans.out, start, "right") - 1
-        low = spans.low[of] + start - spans.out[of]
-        high = low + np.diff(run_start)
-        places = zip(spans.chunk[of].tolist(), low.tolist(), high.tolist(), strict=True)
-        return tuple(chunk_of(name, chunk)[first:end] for chunk, first, end in places)
-
+    """The runs of rows of bricks [k] in all `chunks` that have rows of them [c], whose values are given."""
+    row_start = row_chunks.row_start(bricks)
+    spans = {name: row_chunks.spans(name, bricks) for name in ROW_ARRAYS}
+    start = np.union1d(*(some.out for some in spans.values()))
+    place_of = np.empty(row_chunks.n, np.int64)
+    runs = {}
+    for name, some in spans.items():
+        mine = np.flatnonzero(row_chunks.are_of(name, chunks))
+        place_of[chunks[mine]] = np.arange(len(mine))
+        of = np.searchsorted(some.out, start, "right") - 1
+        runs[name] = Runs(
+            arrays=[values[place] for place in mine.tolist()],
+            array_of=place_of[some.chunk[of]],
+            first=some.low[of] + start - some.out[of],
+        )
     return RowRuns(
-        density=runs("rows/density", density),
-        sh=runs("rows/sh", sh),
-        run_start=run_start,
+        density=runs["rows/density"],
+        sh=runs["rows/sh"],
+        run_start=np.append(start, row_start[-1]),
         row_start=row_start,
     )

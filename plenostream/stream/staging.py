@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.integrator.interface import Runs
 from plenostream.process.closing import Closing
 from plenostream.stream.fetcher import BrickFetcher
 from plenostream.stream.holding import Hold, RowRuns
@@ -63,12 +64,12 @@ class StagingBuffer:
     def bring(
         self, fetcher: BrickFetcher, bricks: NDArray[np.int64], is_dropped: Callable[[], bool]
     ) -> RowRuns:
-        """See `Room`: one run, of all rows that there is room for."""
+        """See `Room`: in one run."""
         rows = fetcher.take(bricks, into=(self.density, self.sh), is_dropped=is_dropped)
         return RowRuns(
-            density=(self.density,),
-            sh=(self.sh,),
-            run_start=np.array([0, len(self.density)]),
+            density=Runs.of(self.density),
+            sh=Runs.of(self.sh),
+            run_start=rows.row_start[[0, -1]],
             row_start=rows.row_start,
         )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import PAGE_ROWS, Arrivals
 from plenostream.stream.fetcher import BrickFetcher
-from plenostream.stream.residency import Admission, Residency
+from plenostream.stream.residency import EMPTY, Admission, Residency
 from plenostream.stream.staging import Room, Staging
 
 __all__ = ["BrickSupply", "pages_of"]
@@ -35,9 +35,11 @@ class BrickSupply:
         batch_bricks: int,
         filled_by: Callable[[NDArray[np.int64]], NDArray[np.int64]],
         most_filled: int,
+        for_good: bool = False,
     ) -> None:
         """Hand over at most `batch_bricks` bricks at a time that fill at most `most_filled` of a room, or one
-        brick; `filled_by` says how much the bricks [k] up to each, and that one, fill together [k]."""
+        brick; `filled_by` says how much the bricks [k] up to each, and that one, fill together [k]. With
+        `for_good` the pool has room for all bricks: what is in it is read no more."""
         self._tables = store.tables
         self._fetcher = fetcher
         self._residency = residency
@@ -45,6 +47,7 @@ class BrickSupply:
         self._batch_bricks = batch_bricks
         self._filled_by = filled_by
         self._most_filled = most_filled
+        self._for_good = for_good
 
     @property
     def slot_of(self) -> NDArray[np.int32]:
@@ -102,12 +105,28 @@ class BrickSupply:
                 mask=self._tables.mask[some],
                 density=rows.density,
                 sh=rows.sh,
+                run_start=rows.run_start,
                 row_start=rows.row_start,
                 slots=admission.slots[start:stop],
                 pages=admission.pages[n_pages[start] : n_pages[stop]],
             )
 
-        return self._staging.fill([partial(bring, *batch) for batch in self._batches(bricks)])
+        batches = list(self._batches(bricks))
+        return self._in_place(
+            bricks, batches, self._staging.fill([partial(bring, *b) for b in batches])
+        )
+
+    def _in_place(
+        self, bricks: NDArray[np.int64], batches: list[tuple[int, int]], coming: Iterator[Arrivals]
+    ) -> Iterator[Arrivals]:
+        """The batches of bricks [b] as they come; each is in place when the next is asked for."""
+        for (start, stop), some in zip(batches, coming, strict=True):
+            yield some
+            if self._for_good:
+                never_drawn = ~self._tables.occupied
+                in_place = never_drawn | (self.slot_of != EMPTY)
+                in_place[bricks[stop:]] = False
+                self._fetcher.spend(bricks[start:stop], in_place)
 
     def _batches(self, bricks: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
         """Where the batches of bricks [b] start and stop."""

@@ -164,8 +164,11 @@ class PlainIntegrator:
             places = (pages[:, None] * PAGE_ROWS + np.arange(PAGE_ROWS)).reshape(-1)[:n]
             active = np.unpackbits(some.mask[b], count=voxels, bitorder="little").view(bool)
             self._density[slot], self._row_of[slot] = 0.0, 0
-            self._density[slot, active], self._row_of[slot, active] = some.density[0][rows], places
-            self._rows[places] = some.sh[0][rows]
+            self._density[slot, active], self._row_of[slot, active] = (
+                some.density.only[rows],
+                places,
+            )
+            self._rows[places] = some.sh.only[rows]
             self._weight[slot : slot + 1] = 0.0
             self._back.clear(slot)
             self._corner[slot] = some.index[b] * self._scene.bricks.brick_size

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plenostream.engine.frame import Leaving
-from plenostream.integrator.interface import IN_POOL, Arrivals, Integrator
+from plenostream.integrator.interface import IN_POOL, Arrivals, Integrator, Runs
 from plenostream.stream.residency import EMPTY, Residency
 from plenostream.stream.supply import pages_of
 from plenostream.train.rows import TrainedRows
@@ -95,8 +95,9 @@ class RowSupply:
         return Arrivals(
             index=self._voxel_set.index[bricks],
             mask=self._voxel_set.mask[bricks],
-            density=(self._rows.density,),
-            sh=(self._rows.sh,),
+            density=Runs.of(self._rows.density),
+            sh=Runs.of(self._rows.sh),
+            run_start=np.array([0, len(source)]),
             row_start=np.concatenate([[0], np.cumsum(n_rows)]),
             slots=slots,
             pages=pages,
@@ -124,8 +125,9 @@ class RowSupply:
             yield Arrivals(
                 index=voxel_set.index[some],
                 mask=voxel_set.mask[some],
-                density=(density,),
-                sh=(sh,),
+                density=Runs.of(density),
+                sh=Runs.of(sh),
+                run_start=np.array([0, len(owners)]),
                 row_start=n_rows[start : stop + 1] - n_rows[start],
                 slots=slots[start:stop],
                 pages=pages[n_pages[start] : n_pages[stop]],

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 
 from plenostream.errors import BrickCorrupt, BudgetError, InternalError
 from plenostream.format import digests
-from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
-from plenostream.stream import BrickFetcher, BrickRows, smallest_cache_bytes
+from plenostream.stream import BrickFetcher, BrickRows, chunk_memory, smallest_cache_bytes
 from plenostream.stream.fetcher import most_chunks
 from plenostream.stream.holding import Hold
 from plenostream.testing.checkpoints import CheckpointArrays, empty_checkpoint
@@ -124,7 +123,7 @@ def test_hold_gives_the_rows_of_the_store_brick_by_brick_in_the_smallest_cache(
             rows = fetcher.hold([brick], hold)
             density, sh, row_start = expected(store, [brick])
             np.testing.assert_array_equal(rows.brick(0)[0], density, strict=True)
-            np.testing.assert_array_equal(np.concatenate(rows.sh), sh, strict=True)
+            np.testing.assert_array_equal(rows.brick(0)[1], sh, strict=True)
             assert rows.row_start.tolist() == row_start
         hold.release()
         assert fetcher.counters.peak_cache_bytes <= cache_bytes
@@ -141,7 +140,7 @@ def test_two_that_hold_bricks_never_wait_for_each_other(store: SceneStore) -> No
             hold, n_rows = Hold(), 0
             for brick in np.random.default_rng(seed).permutation(store.meta.n_bricks).tolist():
                 hold.release()
-                n_rows += sum(map(len, fetcher.hold([brick], hold).density))
+                n_rows += int(fetcher.hold([brick], hold).run_start[-1])
             hold.release()
             return n_rows
 
@@ -153,20 +152,19 @@ def test_chunk_that_is_forgotten_while_it_is_held_is_read_anew_for_others(
     store: SceneStore,
 ) -> None:
     smallest, n_held = smallest_for_two_holds(store)
-    keys = [(name, 0) for name in ROW_ARRAYS]
+    chunks = np.array([0, store.specs["rows/density"].n_chunks])  # the first of both arrays
     with BrickFetcher(store, cache_bytes=smallest, n_threads=1, n_held=n_held) as fetcher:
         for times in range(1, 4 * n_held):  # no buffer is lost on the way
             hold, other = Hold(), Hold()
             rows = fetcher.hold([0], hold)
-            kept = [run.copy() for run in rows.sh]
+            kept = rows.brick(0)[1].copy()
             n_read = fetcher.counters.chunks_read
-            fetcher._chunks.forget(keys, seen=fetcher._chunks.n_decoded)
+            fetcher._chunks.forget(chunks, seen=fetcher._chunks.n_decoded)
             fetcher.hold([0], other)
             assert fetcher.counters.chunks_read > n_read, times
-            for run, as_it_was in zip(rows.sh, kept, strict=True):
-                np.testing.assert_array_equal(run, as_it_was)
+            np.testing.assert_array_equal(rows.brick(0)[1], kept)
             n_read = fetcher.counters.chunks_read
-            fetcher._chunks.forget(keys, seen=0)
+            fetcher._chunks.forget(chunks, seen=0)
             fetcher.take([0])
             assert fetcher.counters.chunks_read == n_read, "they were decoded since"
             hold.release()
@@ -178,11 +176,10 @@ def test_chunks_that_are_held_stay_and_those_that_were_let_go_make_room(store: S
     with BrickFetcher(store, cache_bytes=smallest, n_threads=1, n_held=n_held) as fetcher:
         hold = Hold()
         rows = fetcher.hold([0], hold)
-        kept = [run.copy() for run in rows.sh]
+        kept = rows.brick(0)[1].copy()
         for brick in range(1, store.meta.n_bricks):
             fetcher.take([brick])
-        for run, as_it_was in zip(rows.sh, kept, strict=True):
-            np.testing.assert_array_equal(run, as_it_was)
+        np.testing.assert_array_equal(rows.brick(0)[1], kept)
         n_read = fetcher.counters.chunks_read
         fetcher.take([0])
         assert fetcher.counters.chunks_read == n_read, "they were still there"
@@ -190,6 +187,23 @@ def test_chunks_that_are_held_stay_and_those_that_were_let_go_make_room(store: S
         fetcher.take(np.arange(1, store.meta.n_bricks))
         fetcher.take([0])
         assert fetcher.counters.chunks_read > n_read
+
+
+def test_memory_of_spent_chunks_is_that_of_the_next(
+    store: SceneStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chunk_memory, "_PIECE_BYTES", 1)
+    in_place = np.zeros(store.meta.n_bricks, bool)
+    with BrickFetcher(store, cache_bytes=LARGE, n_threads=1) as fetcher:
+        for brick in range(store.meta.n_bricks):
+            hold = Hold()
+            fetcher.hold([brick], hold)
+            in_place[brick] = True
+            fetcher.spend([brick], in_place)
+            hold.release()
+        assert fetcher.counters.chunks_read == n_chunks(store)
+        largest = most_chunks(store, int(np.diff(store.tables.row_start).max()))
+        assert fetcher.counters.peak_cache_bytes <= (largest + 1) * smallest_cache_bytes(store)
 
 
 @given(data=st.data())

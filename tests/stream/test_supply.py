@@ -43,6 +43,7 @@ def supply_of(
     batch_bricks: int = BATCH_BRICKS,
     batch_rows: int = BATCH_ROWS,
     most_chunks: int | None = None,
+    for_good: bool = False,
 ) -> Iterator[BrickSupply]:
     """A supply for a pool that holds everything; with `most_chunks`, bricks stay where their chunks are."""
     pages = pages_of(store.tables.row_start)
@@ -71,6 +72,7 @@ def supply_of(
                 else fetcher.n_chunks_up_to
             ),
             most_filled=batch_rows if most_chunks is None else most_chunks,
+            for_good=for_good,
         )
 
 
@@ -94,7 +96,7 @@ class Came:
         bounds = self._tables.row_start
         places = np.concatenate([np.arange(bounds[m], bounds[m + 1]) for m in mine])
         for came, rows in zip((some.density, some.sh), self._rows, strict=True):
-            np.testing.assert_array_equal(np.concatenate(came)[: len(places)], rows[places])
+            np.testing.assert_array_equal(came.rows(some.run_start, 0, len(places)), rows[places])
         return mine, places
 
 
@@ -108,7 +110,7 @@ def test_every_brick_comes_once_with_the_rows_of_the_store(
             b, rows = len(some.slots), some.row_start[-1]
             mine, _ = came.hold(some)
             assert b == 1 or (b <= BATCH_BRICKS and rows <= batch_rows)
-            assert len(some.density[0]) == len(some.sh[0]) >= rows + PAGE_ROWS
+            assert len(some.density.only) == len(some.sh.only) >= rows + PAGE_ROWS
             np.testing.assert_array_equal(some.index, tables.index[mine])
             np.testing.assert_array_equal(some.mask, tables.mask[mine])
             np.testing.assert_array_equal(some.slots, supply.slot_of[mine])
@@ -129,9 +131,39 @@ def test_bricks_that_stay_where_they_are_come_as_those_that_are_copied(
             chunks = {name: places // store.specs[name].chunk_shape[0] for name in ROW_ARRAYS}
             n_chunks = sum(len(np.unique(numbers)) for numbers in chunks.values())
             assert len(mine) == 1 or (len(mine) <= BATCH_BRICKS and n_chunks <= most_chunks)
-            assert sum(map(len, some.density)) == sum(map(len, some.sh)) == len(places)
-            assert all(run.flags.c_contiguous and not run.flags.owndata for run in some.sh)
+            assert some.run_start[-1] == len(places)
+            assert not any(array.flags.owndata for array in some.sh.arrays)
     assert came.n == len(came.bricks)
+
+
+@pytest.mark.parametrize("for_good", [False, True])
+@pytest.mark.parametrize("most_chunks", [None, 6])
+def test_chunks_are_forgotten_once_all_of_their_bricks_are_in_the_pool_for_good(
+    store: SceneStore, most_chunks: int | None, for_good: bool
+) -> None:
+    came = Came(store)
+    with supply_of(store, batch_rows=500, most_chunks=most_chunks, for_good=for_good) as supply:
+        counters = supply._fetcher.counters
+        for some in supply.arrivals(supply.admit(came.bricks)):
+            came.hold(some)
+        n_read = counters.chunks_read
+        rows = supply._fetcher.take(occupied(store))
+    assert came.n == len(came.bricks)
+    assert n_read == sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
+    # What is asked for all the same is read again.
+    assert counters.chunks_read == (2 * n_read if for_good else n_read)
+    np.testing.assert_array_equal(rows.density, store.read_array("rows/density"))
+
+
+def test_chunk_stays_while_some_of_its_bricks_are_not_in_the_pool(store: SceneStore) -> None:
+    bricks = occupied(store)
+    others, some = bricks[::2], bricks[1::2]
+    with supply_of(store, most_chunks=6, for_good=True) as supply:
+        for wave in (others, some):
+            list(supply.arrivals(supply.admit(wave)))
+        assert supply._fetcher.counters.chunks_read == sum(
+            store.specs[name].n_chunks for name in ROW_ARRAYS
+        )
 
 
 def test_batches_that_stay_where_they_are_take_no_more_than_is_planned(store: SceneStore) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -85,20 +83,16 @@ class Batch:
         counts = -(-np.diff(arrivals.row_start) // PAGE_ROWS)
         self._source = source = arrivals.source
         renewed = source is not None and not len(arrivals.pages)
-        sh_wide = arrivals.sh[0].dtype == np.float32
+        sh_wide = arrivals.sh.dtype == np.float32
         if renewed and not sh_wide:
             raise InternalError("rows that change are float32; others came")
-        self._runs = [
-            list(map(np.ascontiguousarray, runs)) for runs in (arrivals.density, arrivals.sh)
-        ]
-        # By their source, rows of the only run may come in any number.
-        n_rows = [len(run) for run in arrivals.density] if source is None else [len(source)]
+        self._rows = arrivals.density, arrivals.sh
         self._arrays = [
             np.ascontiguousarray(array)
             for array in (
                 arrivals.mask,
-                *map(_addresses, self._runs),
-                np.concatenate([[0], np.cumsum(n_rows)]),
+                *(runs.addresses for runs in self._rows),
+                arrivals.run_start,
                 arrivals.row_start,
                 arrivals.slots,
                 arrivals.pages,
@@ -109,12 +103,8 @@ class Batch:
             *(array.ctypes.data for array in self._arrays),
             source=None if source is None else source.ctypes.data,
             n_bricks=len(arrivals.index),
-            n_runs=len(n_rows),
+            n_runs=len(arrivals.run_start) - 1,
             mask_bytes=arrivals.mask.shape[1],
             sh_wide=sh_wide,
             renewed=renewed,
         )
-
-
-def _addresses(runs: list[NDArray[Any]]) -> NDArray[np.uintp]:
-    return np.array([run.__array_interface__["data"][0] for run in runs], np.uintp)

@@ -72,7 +72,7 @@ class Stager:
         self._places[:b, 1:4] = some.index * self._brick_size
         self._places[:b, 4], self._places[:b, 5] = some.row_start[:-1], first_page
         self._mask[:b, : some.mask.shape[1]] = some.mask
-        host = (self._tables, self._mask.view("<u4"), some.density[0], some.sh[0])
+        host = (self._tables, self._mask.view("<u4"), some.density.only, some.sh.only)
         tables, mask, density, sh = self._device.put_in_place(host)
         return Staged(
             bricks=StagedBricks(tables, mask, density, self._unit), rows=StagedRows(tables, sh)

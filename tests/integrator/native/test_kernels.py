@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from plenostream.errors import DeviceError
 from plenostream.field.basis import SphericalHarmonics
@@ -18,6 +21,7 @@ from plenostream.integrator.interface import (
     Boxes,
     Light,
     RaySource,
+    Runs,
     SampleRule,
     SceneShape,
 )
@@ -274,6 +278,16 @@ def test_more_bricks_than_the_kernels_count_are_refused(
         check(*beyond)
 
 
+def in_runs(rows: NDArray[Any], cuts: Sequence[int]) -> Runs:
+    """Rows in runs that begin at `cuts`, too: every other one where it is, the rest in copies."""
+    parts, of = np.split(rows, cuts), np.arange(len(cuts) + 1)
+    return Runs(
+        arrays=[rows, *(part.copy() for part in parts)],
+        array_of=np.where(of % 2, 0, of + 1),
+        first=np.where(of % 2, np.array([0, *cuts]), 0),
+    )
+
+
 @pytest.mark.parametrize("precision", ["float16", "float32"])
 @pytest.mark.parametrize("sh_dtype", ["float16", "float32"])
 @pytest.mark.parametrize("basis_dim", [1, 4, 9, 16, 25])
@@ -296,8 +310,9 @@ def test_bricks_come_in_as_they_are_stored(precision: str, sh_dtype: str, basis_
     arrivals = Arrivals(
         index=np.zeros((3, 3), np.int32),
         mask=np.packbits(active, axis=1, bitorder="little"),
-        density=tuple(np.split(density, cuts)),
-        sh=tuple(np.split(sh, cuts)),
+        density=in_runs(density, cuts),
+        sh=in_runs(sh, cuts),
+        run_start=np.array([0, *cuts, n]),
         row_start=np.concatenate([[0], np.cumsum(counts)]),
         slots=np.array([4, 0, 2], np.int32),
         pages=pages,

@@ -13,7 +13,7 @@ import pytest
 from plenostream.field.basis import SphericalHarmonics
 from plenostream.field.grid import BrickGrid
 from plenostream.field.precision import device_densities
-from plenostream.integrator.interface import PAGE_ROWS, Arrivals
+from plenostream.integrator.interface import PAGE_ROWS, Arrivals, Runs
 from plenostream.integrator.lattice import apply
 from plenostream.integrator.staging_memory import plain_memory
 from plenostream.integrator.warp.environment import prepare_warp
@@ -77,8 +77,9 @@ class Some:
         return Arrivals(
             index=self.index,
             mask=np.packbits(self.active, axis=1, bitorder="little"),
-            density=(self.density,),
-            sh=(self.sh,),
+            density=Runs.of(self.density),
+            sh=Runs.of(self.sh),
+            run_start=np.array([0, self.n]),
             row_start=self.row_start,
             slots=self.slots,
             pages=self.pages,
