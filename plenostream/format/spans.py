@@ -29,10 +29,11 @@ def row_runs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """First row and number of rows of each run of bricks that have `count` rows from `first` on, [k]
     each: those next to each other in the file are one."""
-    last = first + count
-    starts = np.flatnonzero(np.r_[True, first[1:] != last[:-1]]) if len(first) else first
-    ends = np.r_[starts[1:], len(first)][: len(starts)] - 1
-    return first[starts], last[ends] - first[starts]
+    begins, ends = np.ones(len(first), bool), np.ones(len(first), bool)
+    begins[1:] = first[1:] != first[:-1] + count[:-1]
+    ends[:-1] = begins[1:]
+    low = first[begins]
+    return low, (first + count)[ends] - low
 
 
 def split_by_chunk(first: NDArray[np.int64], count: NDArray[np.int64], chunk_rows: int) -> Spans:

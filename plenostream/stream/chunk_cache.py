@@ -80,6 +80,7 @@ def _stored_limit(store: SceneStore) -> int:
 
 # States of a chunk: numbers, since arrays hold them.
 _ABSENT, _QUEUED, _READING, _READY, _FAILED = range(5)
+_NOTHING = np.empty(0)
 
 
 @dataclass(slots=True, eq=False)
@@ -89,6 +90,8 @@ class _Entry:
     n_users: int = 0
     is_done: bool = False
     """Whether it has been read, or that failed."""
+    values: NDArray[Any] = field(default_factory=lambda: _NOTHING)
+    """What was read, once that is done."""
     buffer: Buffer | None = None
     future: Future[tuple[NDArray[Any], int]] = field(default_factory=Future)
 
@@ -248,7 +251,7 @@ class ChunkCache:
                 is_ready = self._state[chunks[1:]] == _READY
                 n_ready = len(is_ready) if is_ready.all() else int(is_ready.argmin())
                 held += [self._used(chunk) for chunk in chunks[1 : 1 + n_ready].tolist()]
-            yield [entry.future.result()[0] for entry in held]
+            yield [held[0].future.result()[0], *(entry.values for entry in held[1:])]
         finally:
             with self._changed:
                 self._let_go(chunks[: len(held)], held)
@@ -425,7 +428,8 @@ class ChunkCache:
                 self.n_decoded += 1
                 self.decoded_at[chunk] = self.n_decoded
                 self.counters.chunks_read += 1
-                self.counters.bytes_read += future.result()[1]
+                entry.values, n_bytes = future.result()
+                self.counters.bytes_read += n_bytes
             self._tidy(np.array([chunk]))
             self._changed.notify_all()
             self._start_reading()

@@ -252,9 +252,8 @@ class BrickFetcher(Closing):
     def _slices(self, ids: NDArray[np.int64]) -> dict[int, list[tuple[str, int, int, int]]]:
         """The slices (array, low, high, out) of each chunk."""
         slices: dict[int, list[tuple[str, int, int, int]]] = defaultdict(list)
-        for name in ROW_ARRAYS:
-            spans = self._row_chunks.spans(name, ids)
-            places = (each.tolist() for each in (spans.chunk, spans.low, spans.high, spans.out))
+        for name, some in self._row_chunks.spans(ids).items():
+            places = (each.tolist() for each in (some.chunk, some.low, some.high, some.out))
             for chunk, low, high, at in zip(*places, strict=True):
                 slices[chunk].append((name, low, high, at))
         return slices

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.format.layout import ROW_ARRAYS
 from plenostream.integrator.interface import Runs
 from plenostream.stream.row_chunks import RowChunks
 
@@ -63,7 +62,7 @@ def row_runs_of(
 ) -> RowRuns:
     """The runs of rows of bricks [k] in all `chunks` that have rows of them [c], whose values are given."""
     row_start = row_chunks.row_start(bricks)
-    spans = {name: row_chunks.spans(name, bricks) for name in ROW_ARRAYS}
+    spans = row_chunks.spans(bricks)
     start = np.union1d(*(some.out for some in spans.values()))
     place_of = np.empty(row_chunks.n, np.int64)
     runs = {}

@@ -63,12 +63,14 @@ class RowChunks:
         only: NDArray[np.int64] = chunk[others[first] == others[stop]]
         return only
 
-    def spans(self, name: str, bricks: NDArray[np.int64]) -> Spans:
-        """Where in its chunks the rows of bricks [k] lie in an array."""
-        array = ROW_ARRAYS.index(name)
+    def spans(self, bricks: NDArray[np.int64]) -> dict[str, Spans]:
+        """Where in the chunks of each array the rows of bricks [k] lie."""
         runs = row_runs(*self._tables.rows_of(bricks))
-        spans = split_by_chunk(*runs, int(self._rows[array]))
-        return replace(spans, chunk=spans.chunk + self._first[array])
+        spans = {}
+        for name, first, rows in zip(ROW_ARRAYS, self._first, self._rows, strict=True):
+            some = split_by_chunk(*runs, int(rows))
+            spans[name] = replace(some, chunk=some.chunk + first)
+        return spans
 
     def are_of(self, name: str, chunks: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Which of the chunks [c] are chunks of an array."""
