@@ -16,6 +16,11 @@ from plenostream.stream.staging import N_ROOMS, HeldChunks, Room, buffers, stagi
 __all__ = ["Rooms", "rooms_for"]
 
 
+_HELD_FOR_GOOD = 32
+"""Chunks of a batch whose memory is used again, so that there is little of it; the fewer batches, the less
+time else."""
+
+
 class Rooms(Protocol):
     """How many bricks are on their way at a time, and what that takes."""
 
@@ -32,8 +37,8 @@ class Rooms(Protocol):
         """What of a room the bricks [k] up to each, and that one, fill together [k]."""
         ...
 
-    def most(self, fetcher: BrickFetcher) -> int:
-        """What bricks of a batch may fill."""
+    def most(self, fetcher: BrickFetcher, *, for_good: bool) -> int:
+        """What bricks of a batch may fill; `for_good` as in `BrickSupply`."""
         ...
 
 
@@ -60,8 +65,9 @@ class _Held:
     def filled_by(self, fetcher: BrickFetcher, bricks: NDArray[np.int64]) -> NDArray[np.int64]:
         return fetcher.n_chunks_up_to(bricks)
 
-    def most(self, fetcher: BrickFetcher) -> int:
-        return max(self._least, fetcher.n_held_at_once)
+    def most(self, fetcher: BrickFetcher, *, for_good: bool) -> int:
+        most = fetcher.n_held_at_once
+        return max(self._least, min(most, _HELD_FOR_GOOD) if for_good else most)
 
 
 class _Copied:
@@ -83,5 +89,5 @@ class _Copied:
     def filled_by(self, fetcher: BrickFetcher, bricks: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.cumsum(self._store.tables.rows_of(bricks)[1])
 
-    def most(self, fetcher: BrickFetcher) -> int:
+    def most(self, fetcher: BrickFetcher, *, for_good: bool) -> int:
         return self._integrator.batch_rows

@@ -310,6 +310,7 @@ class Session:
         """Everything that drawing takes; what is kept of it is counted."""
         residency, fetcher = self._residency_of(layout), self._fetcher_of(layout.host)
         staging = self._staging()
+        for_good = self.planner.holds_all(layout.sizes)
         supply = BrickSupply(
             self.store,
             fetcher,
@@ -317,8 +318,8 @@ class Session:
             staging,
             batch_bricks=self.integrator.batch_bricks,
             filled_by=partial(self._rooms.filled_by, fetcher),
-            most_filled=self._rooms.most(fetcher),
-            for_good=self.planner.holds_all(layout.sizes),
+            most_filled=self._rooms.most(fetcher, for_good=for_good),
+            for_good=for_good,
         )
         try:
             sizes, pages = layout.sizes, self.pages

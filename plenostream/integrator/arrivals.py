@@ -97,6 +97,8 @@ class Arrivals:
     """[b]: where each goes."""
     pages: NDArray[np.int32]
     """[sum of ceil(rows / PAGE_ROWS)]: pages of their rows, brick by brick."""
+    is_last: bool = False
+    """Whether none that follow belong to the same wave."""
     source: NDArray[np.int32] | None = None
     """[n]: which row of the only run each row is. `IN_POOL`: the one that is in the pool; then all bricks are
     in these slots already, keep their pages, and `pages` is empty. None: they lie one after another."""

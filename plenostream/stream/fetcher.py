@@ -25,7 +25,6 @@ from plenostream.stream.row_chunks import RowChunks
 __all__ = ["BrickFetcher", "BrickRows", "most_chunks"]
 
 _Held = AbstractContextManager[list[NDArray[Any]]]
-_MOST_HELD = 64
 _COMING = 2
 """Times the reads that are under way at once: what is asked for, so that there are always enough."""
 
@@ -188,9 +187,8 @@ class BrickFetcher(Closing):
 
     @property
     def n_held_at_once(self) -> int:
-        """Chunks that one of two holds may have, so that there is as much room for those that come. No more
-        than pays: memory of what is spent is used again as soon as a hold is released."""
-        return min(self._chunks.n_buffers // 4, _MOST_HELD)
+        """Chunks that one of two holds may have, so that there is as much room for those that come."""
+        return self._chunks.n_buffers // 4
 
     def _sound(
         self, ids: NDArray[np.int64], read: Callable[[], _Rows], let_go: Callable[[], None]

@@ -109,6 +109,7 @@ class BrickSupply:
                 row_start=rows.row_start,
                 slots=admission.slots[start:stop],
                 pages=admission.pages[n_pages[start] : n_pages[stop]],
+                is_last=stop == len(bricks),
             )
 
         batches = list(self._batches(bricks))

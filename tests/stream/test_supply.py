@@ -117,6 +117,7 @@ def test_every_brick_comes_once_with_the_rows_of_the_store(
             counts = np.diff(some.row_start)
             np.testing.assert_array_equal(counts, np.diff(tables.row_start)[mine])
             assert len(some.pages) == (-(-counts // PAGE_ROWS)).sum()
+            assert some.is_last == (came.n == len(came.bricks))
     assert came.n == len(came.bricks)
 
 

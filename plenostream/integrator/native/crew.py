@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
@@ -34,6 +35,21 @@ class Crew:
             self._waiting.popleft().result()
         future = self._lead.submit(self._work, part, n or self.n_threads)
         self._waiting.append(future)
+        return future
+
+    def begin(self, part: Callable[[int], _Result]) -> Future[list[_Result]]:
+        """As `submit`, but return once all threads are at it, or it cannot be done. They need the interpreter
+        for their first step: whoever goes on in it at once keeps them waiting for some milliseconds."""
+        begun = threading.Semaphore(0)
+
+        def first_step(number: int) -> _Result:
+            begun.release()
+            return part(number)
+
+        future = self.submit(first_step)
+        future.add_done_callback(lambda _: begun.release(self.n_threads))
+        for _ in range(self.n_threads):
+            begun.acquire()
         return future
 
     def _work(self, part: Callable[[int], _Result], n: int) -> list[_Result]:

@@ -137,8 +137,8 @@ class NativeIntegrator:
         """See `Integrator`."""
         self._coming = arrivals
 
-    def _put(self, some: Arrivals) -> None:
-        """Bring bricks to their places, once the waves before are drawn; waits until they are there."""
+    def _put(self, some: Arrivals) -> Future[list[None]]:
+        """Bring bricks to their places, once the waves before are drawn."""
         pool, batch = self._the_pool().record, Batch(some)
         back = None if self._derivatives is None else self._derivatives.record
         if self._derivatives is not None and len(some.pages):
@@ -151,9 +151,10 @@ class NativeIntegrator:
                 self._pool_is_whole = False
                 raise
 
-        self._crew.submit(put).result()
+        coming = self._crew.submit(put)
         with self._lock:
             self._counts["bytes_uploaded"] += some.nbytes
+        return coming
 
     def _the_pool(self) -> BrickPool:
         if self._pool is None:
@@ -215,8 +216,12 @@ class NativeIntegrator:
 
     def advance(self, pairs: Iterable[Pairs], slot_of: NDArray[np.int32]) -> None:
         """See `Integrator`; rays find their own boxes, so no pair is asked for."""
+        last: Future[list[None]] | None = None
         for some in self._coming:
-            self._put(some)
+            last = self._put(some)
+            if some.is_last:
+                break
+            last.result()  # what they lie in is used again when the next are asked for
         self._crew.keep_up(memory.QUEUED_WAVES)
         tiles, pool, table = self._the_tiles(), self._the_pool().record, self._slots
         slots = slot_of.copy()
@@ -241,7 +246,11 @@ class NativeIntegrator:
                     self._counts[name] += getattr(counts, name)
 
         self._crew.submit(get_ready, n=1)
-        self._crew.submit(march)
+        self._crew.begin(march)
+        if last is not None:
+            last.result()
+        for _ in self._coming:
+            raise InternalError("bricks of a wave come after the last of them")
 
     def report(self) -> Report:
         """See `Integrator`."""
