@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,18 +59,26 @@ class Runs:
             np.uintp
         )
 
-    def rows(self, run_start: NDArray[np.int64], low: int, high: int) -> NDArray[Any]:
-        """The rows [low, high) of all; copied if several runs have some of them."""
-        first = int(np.searchsorted(run_start, low, "right")) - 1
-        stop = int(np.searchsorted(run_start, high, "left"))
-        parts = []
-        for run in range(first, stop):
-            begin = int(self.first[run] - run_start[run])
-            end = min(high, int(run_start[run + 1]))
-            parts.append(
-                self.arrays[self.array_of[run]][max(low, int(run_start[run])) + begin : end + begin]
-            )
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+    def spans(
+        self, run_start: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]
+    ) -> Iterator[NDArray[Any]]:
+        """The rows [low, high) of each of some spans [s], where run j has the rows [run_start[j],
+        run_start[j + 1]) of all; copied if several runs have some of them."""
+        firsts = np.searchsorted(run_start, low, "right") - 1
+        stops = np.searchsorted(run_start, high, "left")
+        # Numbers of Python: there are thousands of spans, with a run or two each.
+        starts, offsets = run_start.tolist(), (self.first - run_start[:-1]).tolist()
+        arrays = [self.arrays[number] for number in self.array_of.tolist()]
+        bounds = (each.tolist() for each in (firsts, stops, low, high))
+        for first, stop, begin, end in zip(*bounds, strict=True):
+            parts = [
+                arrays[run][
+                    max(begin, starts[run]) + offsets[run] : min(end, starts[run + 1])
+                    + offsets[run]
+                ]
+                for run in range(first, stop)
+            ]
+            yield parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

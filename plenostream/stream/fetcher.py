@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -40,10 +40,13 @@ class BrickRows:
     row_start: NDArray[np.int64]
     """Rows of the k-th brick asked for are [row_start[k], row_start[k + 1])."""
 
-    def brick(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
-        """Densities and coefficients of the k-th brick."""
-        mine = slice(int(self.row_start[k]), int(self.row_start[k + 1]))
-        return self.density[mine], self.sh[mine]
+    def bricks(
+        self, which: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.floating]]]:
+        """Densities and coefficients of the k-th bricks `which` names."""
+        bounds = self.row_start[which].tolist(), self.row_start[which + 1].tolist()
+        for low, high in zip(*bounds, strict=True):
+            yield self.density[low:high], self.sh[low:high]
 
 
 _Rows = TypeVar("_Rows", BrickRows, RowRuns)
@@ -307,9 +310,9 @@ class BrickFetcher(Closing):
         tables = self._store.tables
         due = self._checked_at[ids] < self._row_chunks.latest(ids, self._chunks.decoded_at)
         due |= self._checked_at[ids] < 0
+        places = np.flatnonzero(due)
         found = []
-        for place in np.flatnonzero(due).tolist():
-            brick_id = int(ids[place])
-            if not matches_digest(tables, brick_id, *rows.brick(place)):
-                found.append(brick_id)
+        for brick, its_rows in zip(ids[places].tolist(), rows.bricks(places), strict=True):
+            if not matches_digest(tables, brick, *its_rows):
+                found.append(brick)
         return np.array(found, np.int64)

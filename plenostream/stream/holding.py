@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -30,10 +30,13 @@ class RowRuns:
     row_start: NDArray[np.int64]
     """Rows of the k-th brick are [row_start[k], row_start[k + 1])."""
 
-    def brick(self, k: int) -> tuple[NDArray[np.float32], NDArray[np.floating]]:
-        """Densities [rows] and coefficients [rows, 3 dim] of the k-th brick; copied if it has runs."""
-        low, high = int(self.row_start[k]), int(self.row_start[k + 1])
-        return self.density.rows(self.run_start, low, high), self.sh.rows(self.run_start, low, high)
+    def bricks(
+        self, which: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.floating]]]:
+        """Densities [rows] and coefficients [rows, 3 dim] of the k-th bricks `which` names; a brick that
+        has several runs is copied."""
+        spans = self.run_start, self.row_start[which], self.row_start[which + 1]
+        return zip(self.density.spans(*spans), self.sh.spans(*spans), strict=True)
 
 
 class Hold:

@@ -22,14 +22,15 @@ class RowChunks:
         self._tables = store.tables
         self._rows = np.array([spec.chunk_shape[0] for spec in specs])
         ends = np.cumsum([spec.n_chunks for spec in specs])
-        self._first = np.concatenate([[0], ends[:-1]])
+        self._begins = ends[:-1].tolist()
+        self._first = np.array([0, *self._begins])
         self.n = int(ends[-1])
         """Chunks of both arrays."""
 
     def place(self, chunk: int) -> tuple[str, int]:
         """The array of a chunk, and its number there."""
-        array = int(self._array_of(np.array(chunk)))
-        return ROW_ARRAYS[array], chunk - int(self._first[array])
+        array = sum(chunk >= first for first in self._begins)
+        return ROW_ARRAYS[array], chunk - (self._begins[array - 1] if array else 0)
 
     def needed(self, bricks: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The chunks of bricks [k], each once, in the order in which these need them [c], and how many of

@@ -96,7 +96,8 @@ class Came:
         bounds = self._tables.row_start
         places = np.concatenate([np.arange(bounds[m], bounds[m + 1]) for m in mine])
         for came, rows in zip((some.density, some.sh), self._rows, strict=True):
-            np.testing.assert_array_equal(came.rows(some.run_start, 0, len(places)), rows[places])
+            (all_rows,) = came.spans(some.run_start, np.array([0]), np.array([len(places)]))
+            np.testing.assert_array_equal(all_rows, rows[places])
         return mine, places
 
 
