@@ -258,6 +258,34 @@ def test_map_says_how_far_each_unit_is_from_the_next_box(size: tuple[int, int, i
 
 
 @pytest.mark.parametrize(
+    "shape",
+    [
+        (1, 1, 1),
+        (1, 1, 600),
+        (300, 1, 2),
+        (2, 270, 1),
+        (1, 7, 18),
+        (5, 1, 33),
+        (13, 21, 17),
+        (4, 3, 64),
+    ],
+)
+@pytest.mark.parametrize("n_held", [0, 1, 4, 30])
+def test_distances_are_those_to_the_nearest_unit_that_holds_something(
+    shape: tuple[int, int, int], n_held: int
+) -> None:
+    rng = np.random.default_rng(n_held)
+    held = rng.integers(0, shape, (n_held, 3))
+    distance = np.full(shape, 255, np.uint8)
+    distance[tuple(held.T)] = 0
+    sides = np.array(shape, np.int32)
+    load_kernels().measure(distance.ctypes.data, sides.ctypes.data)
+    every = np.argwhere(np.ones(shape, bool))
+    want = np.abs(every[:, None] - held[None]).max(-1).min(-1, initial=255)
+    np.testing.assert_array_equal(distance.reshape(-1), want)
+
+
+@pytest.mark.parametrize(
     ("most", "beyond"),
     [((10_304, 8, 0), (10_328, 8, 0)), ((60, 32, (1 << 25) - 2), (60, 32, (1 << 25) - 1))],
     ids=["places", "blocks"],

@@ -63,6 +63,19 @@ def test_division_into_waves_changes_no_bit(scene: Path, plain: ps.RenderResult,
     assert_same_picture(picture, plain, at_most=0.0)
 
 
+@pytest.mark.parametrize("brick_size", [8, 16, 32])
+def test_waves_change_no_bit_where_boxes_fill_little_of_their_bricks(
+    brick_size: int, make_scene: Callable[..., Path]
+) -> None:
+    # Rays pass by the boxes of bricks that are not in memory, and begin in such boxes.
+    dust = make_scene(
+        random_checkpoint(brick_size, size=(70, 45, 52), active_share=0.002), brick_size=brick_size
+    )
+    picture = draw(dust, device_memory=smallest(dust), n_threads=2)
+    assert picture.stats.waves > 1
+    assert_same_picture(picture, draw(dust), at_most=0.0)
+
+
 def test_rays_in_packets_see_the_bits_of_the_picture(scene: Path, plain: ps.RenderResult) -> None:
     with open_renderer(scene, backend="native") as renderer:
         seen = renderer.render_rays(*rays_of(VIEW))

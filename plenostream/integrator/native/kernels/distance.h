@@ -6,30 +6,47 @@
 
 enum { FARTHEST = 255 };
 
+static inline uint8_t lower_of(uint8_t a, uint8_t b) { return a < b ? a : b; }
+
+/* The distance of a unit is at most one more than the least of three beside it. */
+static inline uint8_t beside(uint8_t distance, uint8_t a, uint8_t b, uint8_t c)
+{
+    const uint8_t least = lower_of(lower_of(a, b), c);
+    return lower_of(distance, (uint8_t)(least + (least < FARTHEST)));
+}
+
+/* A row [n] beside one that the sweep has been through. In vectors of 16, since those that are left over at
+   a row's end go one by one: rows of 128 take longer with any other width. */
+static void pass_on(uint8_t *restrict row, const uint8_t *restrict done, int32_t n)
+{
+    const int32_t last = n - 1, second = n > 1;
+    row[0] = beside(row[0], done[0], done[0], done[second]);
+#ifdef __clang__
+#pragma clang loop vectorize(enable) vectorize_width(16) interleave(disable)
+#endif
+    for (int32_t z = 1; z < last; z++) row[z] = beside(row[z], done[z - 1], done[z], done[z + 1]);
+    row[last] = beside(row[last], done[last - second], done[last], done[last]);
+}
+
 /* One sweep over the units [n]: what a unit is from those before it, in the order of the sweep. */
 static void sweep(uint8_t *distance, const int32_t n[3], int forward)
 {
-    const int64_t stride[2] = {(int64_t)n[1] * n[2], n[2]};
+    const int back = forward ? -1 : 1;
+    const int64_t row_back = back * (int64_t)n[2], plane_back = n[1] * row_back;
     for (int32_t i = 0; i < n[0]; i++)
         for (int32_t j = 0; j < n[1]; j++) {
             const int32_t x = forward ? i : n[0] - 1 - i, y = forward ? j : n[1] - 1 - j;
-            uint8_t *row = distance + x * stride[0] + y * stride[1];
-            /* The rows that the sweep has been through, and this one. */
-            const uint8_t *rows[5];
-            int n_rows = 0;
-            const int back = forward ? -1 : 1;
-            for (int dy = -1; dy <= 1; dy++)
+            uint8_t *row = distance + ((int64_t)x * n[1] + y) * n[2];
+            for (int32_t dy = -1; dy <= 1; dy++)
                 if (i > 0 && y + dy >= 0 && y + dy < n[1])
-                    rows[n_rows++] = row + back * stride[0] + dy * stride[1];
-            if (j > 0) rows[n_rows++] = row + back * stride[1];
+                    pass_on(row, row + plane_back + (int64_t)dy * n[2], n[2]);
+            if (j > 0) pass_on(row, row + row_back, n[2]);
+            /* What is left goes on along the row, where each unit waits for the one before it. */
+            int along = FARTHEST;
             for (int32_t l = 0; l < n[2]; l++) {
-                const int32_t z = forward ? l : n[2] - 1 - l;
-                int best = row[z] == 0 ? -1 : FARTHEST - 1;
-                for (int r = 0; r < n_rows; r++)
-                    for (int32_t w = z > 0 ? z - 1 : 0; w <= z + 1 && w < n[2]; w++)
-                        if (rows[r][w] < best) best = rows[r][w];
-                if (l > 0 && row[z + back] < best) best = row[z + back];
-                if (best + 1 < row[z]) row[z] = (uint8_t)(best + 1);
+                uint8_t *unit = row + (forward ? l : n[2] - 1 - l);
+                along = along + 1 < *unit ? along + 1 : *unit;
+                *unit = (uint8_t)along;
             }
         }
 }

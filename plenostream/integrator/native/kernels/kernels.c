@@ -149,14 +149,13 @@ KERNEL(advance, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
     for (int32_t first; !is_stopped(rays) && (first = claim(rays, TILES_AT_ONCE)) < rays->n_tiles;)
         for (int32_t i = first; i < first + TILES_AT_ONCE && i < rays->n_tiles; i++) {
             if (!rays->live[i]) continue;
-            const int stopped = rays->live[i] == STOPPED;
             Tile *tile = tile_of(rays, i);
-            int live = ENDED;
+            int live = 0;
             for (int j = 0; j < TILE_RAYS; j++) {
                 const int ray = NEIGHBOURS[j];
                 if (tile->next[ray] >= tile->n_samples[ray]) continue;
-                if (!(stopped && stays(scene, slot_at, tile, ray))) go(scene, pool, slot_at, tile, ray, counts);
-                if (tile->next[ray] < tile->n_samples[ray]) live = STOPPED;
+                go(scene, pool, slot_at, tile, ray, counts);
+                live |= tile->next[ray] < tile->n_samples[ray];
             }
             rays->live[i] = (uint8_t)live;
         }
@@ -169,20 +168,17 @@ KERNEL(go_back, const Scene *scene, const Pool *pool, const int32_t *slot_at, Ra
     ShadeBack *const shade = SHADES_BACK[pool->wide != 0][pool->vectors];
     for (int32_t i = part; i < rays->n_tiles && !is_stopped(rays); i += back->n_parts) {
         if (!rays->live[i]) continue;
-        const int stopped = rays->live[i] == STOPPED;
         Tile *tile = tile_of(rays, i);
-        int live = ENDED;
+        int live = 0;
         for (int j = 0; j < TILE_RAYS; j++) {
             const int ray = NEIGHBOURS[j];
             if (tile->next[ray] >= tile->n_samples[ray]) continue;
-            if (!(stopped && stays(scene, slot_at, tile, ray))) {
-                const Return mine = return_of(scene, back, tile, i, ray, part, pool->vectors, shade);
-                if (pool->wide)
-                    walk_back_1(scene, pool, slot_at, tile, ray, &mine, counts);
-                else
-                    walk_back_0(scene, pool, slot_at, tile, ray, &mine, counts);
-            }
-            if (tile->next[ray] < tile->n_samples[ray]) live = STOPPED;
+            const Return mine = return_of(scene, back, tile, i, ray, part, pool->vectors, shade);
+            if (pool->wide)
+                walk_back_1(scene, pool, slot_at, tile, ray, &mine, counts);
+            else
+                walk_back_0(scene, pool, slot_at, tile, ray, &mine, counts);
+            live |= tile->next[ray] < tile->n_samples[ray];
         }
         rays->live[i] = (uint8_t)live;
     }

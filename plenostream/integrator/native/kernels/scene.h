@@ -90,14 +90,11 @@ typedef struct {
     float basis[];                   /* [basis_dim][TILE_RAYS], and [aovs.n][TILE_RAYS] behind it */
 } Tile;
 
-/* A tile: no ray has samples to come, rays begin, or those that have some have stopped where they need bricks. */
-enum { ENDED, BEGUN, STOPPED };
-
 /* All rays of a picture. */
 typedef struct {
     char *tiles;
     int64_t tile_bytes;
-    uint8_t *live;          /* [n_tiles]: ENDED, BEGUN or STOPPED */
+    uint8_t *live;          /* [n_tiles]: a ray has samples to come */
     int32_t n_tiles;
     int32_t claimed;        /* tiles that a thread has taken on */
     int32_t stop;           /* set from outside: threads are to return */

@@ -42,36 +42,30 @@ INLINE Cells cells_at(const Scene *scene, const Pool *pool, const int32_t *slot_
     };
 }
 
-/* Which samples of a group from k on may lie in a box. Boxes are asked for places in float64, which differ from
-   these by less than a hair: only beside a cell's face may the cell be another. */
-INLINE uint32_t may_be_in_box(const Scene *scene, const Places *places, int32_t k)
-{
-    const int inside = scene->brick_size - 1;
-    const Reals hair = splat((float)k * 0x1p-32f + 0x1p-20f);
-    const Ints *cell = places->cell;
-    const Ints number = (Ints)gather(scene->brick_at, bricks_of(scene, places), 4), is_brick = number >= 0;
-    Ints box = number & is_brick, is_at_face = {0};
-    for (int a = 0; a < 3; a++) {
-        box = (box << scene->blocks_bits) + ((cell[a] & inside) >> BLOCK_BITS);
-        is_at_face |= (places->rest[a] < hair) | (places->rest[a] > 1.0f - hair);
-    }
-    const Words low = gather(scene->boxes, box, sizeof(Box));
-    const Words high = gather((const char *)scene->boxes + 3, box, sizeof(Box));
-    Ints is_in = is_brick;
-    for (int a = 0; a < 3; a++) {
-        const Ints at = cell[a] & inside;
-        is_in &= (at >= (Ints)(low >> (uint32_t)(8 * a) & 0xFF)) & (at < (Ints)(high >> (uint32_t)(8 * a) & 0xFF));
-    }
-    return bits_of(is_in | is_at_face);
-}
-
-/* The first sample of those from k on, set in `bits`, that lies in a box; `end` where none does. */
-static int32_t first_in_box(const Scene *scene, const Course *course, const Places *places, int32_t k,
+/* The first sample of those from k on, set in `bits`, that lies in a box; `end` where none does. Block by block: a
+   group lies in few, and each is a look-up. Boxes are asked for places in float64, which differ from these by
+   less than a hair. */
+static int32_t first_in_box(const Scene *scene, const Tile *tile, int ray, const Places *places, int32_t k,
                             uint32_t bits, int32_t end)
 {
-    for (bits &= may_be_in_box(scene, places, k); bits; bits &= bits - 1) {
-        const int32_t sample = k + __builtin_ctz(bits);
-        if (is_in_box(scene, course, sample)) return sample;
+    const Course course = course_of(scene, tile, ray);
+    int32_t cells[3][LANES];
+    memcpy(cells, places->cell, sizeof cells);
+    while (bits) {
+        const int first = __builtin_ctz(bits);
+        const int32_t cell[3] = {cells[0][first], cells[1][first], cells[2][first]};
+        const Box box = box_at(scene, cell);
+        Ints apart = {0}, is_in = ~apart;
+        for (int a = 0; a < 3; a++) {
+            const int32_t origin = cell[a] & ~(scene->brick_size - 1);
+            apart |= places->cell[a] ^ cell[a];
+            is_in &= (places->cell[a] >= origin + box.low[a]) & (places->cell[a] < origin + box.high[a]);
+        }
+        for (uint32_t inside = bits_of(is_in) & bits; inside; inside &= inside - 1) {
+            const int32_t sample = k + __builtin_ctz(inside);
+            if (is_in_box(scene, &course, sample)) return sample;
+        }
+        bits &= ~bits_of(apart < 1 << BLOCK_BITS);
     }
     return end;
 }
@@ -117,19 +111,16 @@ INLINE Look look_at(const Scene *scene, const Pool *pool, const int32_t *slot_at
     return look;
 }
 
-/* Whether a ray that has stopped stays where it is, at a sample in a box: its brick is still not in memory. This
-   is what `walk` would find, and what holds for most rays of a wave. */
-INLINE int stays(const Scene *scene, const int32_t *slot_at, const Tile *tile, int ray)
+/* Whether a ray stays where it is, at a sample in a box: its brick is not in memory. */
+INLINE int stays(const Scene *scene, const int32_t *slot_at, const Course *course, int32_t k)
 {
-    const Course course = course_of(scene, tile, ray);
-    const int32_t k = tile->next[ray];
     int32_t brick = 0;
     for (int a = 0; a < 3; a++) {
         const int32_t last = scene->size[a] - 2;
-        const int32_t cell = cell_of(fixed(course.entry[a]) + fixed_step(course.along[a]) * (uint64_t)k);
+        const int32_t cell = cell_of(fixed(course->entry[a]) + fixed_step(course->along[a]) * (uint64_t)k);
         brick = brick * scene->bricks[a] + ((cell < 0 ? 0 : cell > last ? last : cell) >> scene->brick_bits);
     }
-    return slot_at[brick] == ABSENT;
+    return slot_at[brick] == ABSENT && is_in_box(scene, course, k);
 }
 
 INLINE void shade_all(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
@@ -149,12 +140,14 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
                  Counts *counts, const Return *back, const int vectors, const int wide)
 {
     const Course course = course_of(scene, tile, ray);
+    int32_t k = tile->next[ray], end = course.n;
+    /* Two looks would find the same: two in five rays of a wave wait for a later one. */
+    if (stays(scene, slot_at, &course, k)) return;
     const Steps steps = steps_of(scene, &course);
     const Pace pace = pace_of(scene, tile, ray);
     Light light = {tile->depth[ray], tile->trans[ray], tile->left[ray]};
     Shading shading;
     float *columns = scene->aovs.n && !back ? aovs_of(scene, tile, ray) : 0;
-    int32_t k = tile->next[ray], end = course.n;
     int was_empty = 0;
     Look next = look_at(scene, pool, slot_at, &steps, k, end);
     shading.n_groups = shading.n_samples = 0;
@@ -162,7 +155,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         Look now = next;
         next = look_at(scene, pool, slot_at, &steps, k + LANES, end);
         if (now.absent) {
-            end = first_in_box(scene, &course, &now.places, k, now.absent, end);
+            end = first_in_box(scene, tile, ray, &now.places, k, now.absent, end);
             now.cells.live &= lane_numbers() < end - k;
             now.live = bits_of(now.cells.live);
         }
