@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plenostream.errors import DeviceError
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import Integrator, SceneShape
+from plenostream.integrator.native.copying import compiled_copies
+from plenostream.integrator.native.library import load_kernels
+from plenostream.integrator.staging_memory import CopyRows, copy_rows
 from plenostream.stream.fetcher import BrickFetcher, most_chunks
 from plenostream.stream.staging import N_ROOMS, HeldChunks, Room, buffers, staging_bytes
 
-__all__ = ["Rooms", "rooms_for"]
+__all__ = ["Rooms", "fastest_copies", "rooms_for"]
 
 
 _HELD_FOR_GOOD = 32
 """Chunks of a batch whose memory is used again, so that there is little of it; the fewer batches, the less
 time else."""
+
+
+@cache
+def fastest_copies() -> CopyRows:
+    """Compiled, where that was installed."""
+    try:
+        return compiled_copies(load_kernels())
+    except DeviceError:
+        return copy_rows
 
 
 class Rooms(Protocol):

@@ -18,7 +18,7 @@ from plenostream.engine.ledger import HostLedger
 from plenostream.engine.oversight import UNWATCHED, Oversight
 from plenostream.engine.planner import Layout, Planner
 from plenostream.engine.projection import choose_ndc, projected
-from plenostream.engine.rooms import rooms_for
+from plenostream.engine.rooms import fastest_copies, rooms_for
 from plenostream.engine.row_weights import BRICKS_AT_ONCE, RowWeights
 from plenostream.errors import DeviceError
 from plenostream.field.aovs import Aovs
@@ -377,6 +377,7 @@ class Session:
                 cache_bytes=host.cache_bytes,
                 n_threads=self.integrator.n_threads,
                 n_held=self._rooms.n_held,
+                copy=fastest_copies(),
             )
         return kept.fetcher
 

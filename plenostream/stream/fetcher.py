@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from plenostream.errors import BrickCorrupt, InternalError
 from plenostream.format.brick_damage import matches_digest, naming_brick, no_match
 from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
+from plenostream.integrator.staging_memory import CopyRows, Slices, copy_rows
 from plenostream.process.closing import Closing
 from plenostream.stream.chunk_cache import ChunkCache, Chunks, Counters
 from plenostream.stream.holding import Hold, RowRuns, row_runs_of
@@ -69,6 +69,7 @@ class BrickFetcher(Closing):
     n_threads : threads that read and decode
     n_held : chunks that may stay held while others are waited for: those of a brick in each `Hold`, see
         `most_chunks`; 0 where `hold` is not called
+    copy : copies what `take` gives
 
     Raises
     ------
@@ -76,9 +77,16 @@ class BrickFetcher(Closing):
     """
 
     def __init__(
-        self, store: SceneStore, *, cache_bytes: int, n_threads: int, n_held: int = 0
+        self,
+        store: SceneStore,
+        *,
+        cache_bytes: int,
+        n_threads: int,
+        n_held: int = 0,
+        copy: CopyRows = copy_rows,
     ) -> None:
         self._store = store
+        self._copy = copy
         self._row_chunks = RowChunks(store)
         self._chunks = ChunkCache(
             store, self._row_chunks, cache_bytes=cache_bytes, n_threads=n_threads, n_held=n_held
@@ -220,19 +228,28 @@ class BrickFetcher(Closing):
         is_dropped: Callable[[], bool],
     ) -> BrickRows:
         """`take`, without looking at the digests."""
-        slices = self._slices(ids)
-        meta = self._store.meta
+        meta, spans = self._store.meta, self._row_chunks.spans(ids)
         row_start = self._row_chunks.row_start(ids)
         n = int(row_start[-1])
         if into is None:
             into = np.empty(n, np.float32), np.empty((n, meta.sh_columns), meta.sh_dtype)
         out = dict(zip(ROW_ARRAYS, (into[0][:n], into[1][:n]), strict=True))
+        place_of = np.full(self._row_chunks.n, -1)
 
         def copy(coming: Chunks, chunks: _Held) -> int:
             with chunks as held:
-                for chunk, values in zip(coming.tolist(), held, strict=False):
-                    for name, low, high, at in slices[chunk]:
-                        out[name][at : at + high - low] = values[low:high]
+                here = coming[: len(held)]
+                place_of[here] = np.arange(len(held))
+                for name, some in spans.items():
+                    which = np.flatnonzero(place_of[some.chunk] >= 0)
+                    slices = Slices(
+                        array=place_of[some.chunk[which]],
+                        low=some.low[which],
+                        high=some.high[which],
+                        out=some.out[which],
+                    )
+                    self._copy(out[name], held, slices)
+                place_of[here] = -1
             return len(held)
 
         self._read(ids, copy, is_dropped)
@@ -249,15 +266,6 @@ class BrickFetcher(Closing):
 
         order = self._read(ids, keep, is_dropped)
         return row_runs_of(self._row_chunks, ids, order, had)
-
-    def _slices(self, ids: NDArray[np.int64]) -> dict[int, list[tuple[str, int, int, int]]]:
-        """The slices (array, low, high, out) of each chunk."""
-        slices: dict[int, list[tuple[str, int, int, int]]] = defaultdict(list)
-        for name, some in self._row_chunks.spans(ids).items():
-            places = (each.tolist() for each in (some.chunk, some.low, some.high, some.out))
-            for chunk, low, high, at in zip(*places, strict=True):
-                slices[chunk].append((name, low, high, at))
-        return slices
 
     def _read(
         self,

@@ -29,6 +29,7 @@ class Kernels:
             setattr(self, name, kernel)
 
     measure: Callable[..., None]
+    copy_rows: Callable[..., None]
     set_up: Callable[..., None]
     keys: Callable[..., None]
     meet: Callable[..., None]

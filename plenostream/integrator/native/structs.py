@@ -312,6 +312,7 @@ class Counts(Structure):
 
 ARGUMENTS: dict[str, tuple[type, ...]] = {
     "measure": (c_void_p, c_void_p),
+    "copy_rows": (c_void_p, c_void_p, c_void_p, c_void_p, c_int64),
     "set_up": (POINTER(Scene), POINTER(WorldRays), POINTER(Rays), c_int32, c_int32),
     "keys": (POINTER(Scene), POINTER(WorldRays), c_int32, c_void_p),
     "meet": (POINTER(Scene), POINTER(Rays), POINTER(Meeting)),

@@ -34,6 +34,12 @@ static const uint8_t NEIGHBOURS[TILE_RAYS] = {
 
 KERNEL(measure, uint8_t *distance, const int32_t *n) { measure(distance, n); }
 
+/* Copy n pieces of `bytes` bytes each, to where they go in `target`. */
+KERNEL(copy_rows, char *target, const char *const *source, const int64_t *out, const int64_t *bytes, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) memcpy(target + out[i], source[i], (size_t)bytes[i]);
+}
+
 /* Set up the tiles [first, first + n) with the rays of `world`. */
 KERNEL(set_up, const Scene *scene, const WorldRays *world, Rays *rays, int32_t first, int32_t n)
 {
