@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plenostream.stream.chunk_cache import smallest_cache_bytes
+from plenostream.stream.cache_room import smallest_cache_bytes
 from plenostream.stream.fetcher import BrickFetcher, BrickRows
 
 __all__ = ["BrickFetcher", "BrickRows", "smallest_cache_bytes"]

@@ -31,14 +31,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from plenostream.errors import BudgetError, InternalError
-from plenostream.format.layout import ROW_ARRAYS
+from plenostream.errors import InternalError
 from plenostream.format.reader import SceneStore
-from plenostream.rules.bytesize import format_bytes
-from plenostream.stream.chunk_memory import Buffer, ChunkMemory, buffer_bytes
+from plenostream.stream.cache_room import cache_room
+from plenostream.stream.chunk_memory import Buffer, ChunkMemory
 from plenostream.stream.row_chunks import RowChunks
 
-__all__ = ["ChunkCache", "Chunks", "Counters", "smallest_cache_bytes"]
+__all__ = ["ChunkCache", "Chunks", "Counters"]
 
 Chunks = NDArray[np.int64]
 """Chunks by their numbers in `RowChunks`, each once."""
@@ -58,24 +57,6 @@ class Counters:
     """Chunks that nobody had asked for ahead, or that had been forgotten again."""
     peak_cache_bytes: int = 0
     """Largest number of bytes held at a time, reads in flight included."""
-
-
-def smallest_cache_bytes(store: SceneStore, *, n_held: int = 0) -> int:
-    """The smallest cache that any brick of the scene can be read through, where up to `n_held` chunks stay
-    held while others are waited for."""
-    return max(n_held, 1) * buffer_bytes(_chunk_sizes(store)) + _stored_limit(store)
-
-
-def _chunk_sizes(store: SceneStore) -> list[int]:
-    return [store.specs[name].chunk_bytes for name in ROW_ARRAYS]
-
-
-def _n_chunks(store: SceneStore) -> int:
-    return sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
-
-
-def _stored_limit(store: SceneStore) -> int:
-    return max(store.arrays[name].reading_bytes for name in ROW_ARRAYS)
 
 
 # States of a chunk: numbers, since arrays hold them.
@@ -111,34 +92,12 @@ class ChunkCache:
         """Have room for the `n_held` chunks that may stay held while others are waited for.
 
         Raises BudgetError where `cache_bytes` is too few for them."""
-        smallest = smallest_cache_bytes(store, n_held=n_held)
-        if cache_bytes < smallest:
-            raise BudgetError(
-                f"a chunk cache of {format_bytes(cache_bytes)} cannot hold what a brick of {store.path} "
-                f"needs at a time; it takes at least {format_bytes(smallest)}",
-                planned_bytes=smallest,
-                allowed_bytes=cache_bytes,
-                smallest_bytes=smallest,
-            )
+        room = cache_room(store, cache_bytes=cache_bytes, n_threads=n_threads, n_held=n_held)
         self.counters = Counters()
+        self.room = room
         self._store = store
         self._place = chunks.place
-        self._stored_limit = _stored_limit(store)
-        n_bytes = buffer_bytes(_chunk_sizes(store))
-        # A small cache has room for fewer reads at a time than there are threads. Those that wait for
-        # another machine take half of it at most, or what all chunks leave: the rest holds what has come.
-        beside_held = cache_bytes - max(n_held, 1) * n_bytes
-        room = min(cache_bytes // (n_bytes + self._stored_limit), beside_held // self._stored_limit)
-        self._n_decoding = min(n_threads, room)
-        # More than all chunks, since one that is held may have to be read anew.
-        most = chunks.n + n_held
-        left = (cache_bytes - most * n_bytes) // self._stored_limit - self._n_decoding
-        half = (room - self._n_decoding) // 2
-        self._most_waiting = min(store.source.most_at_once, max(left, half))
-        n_parallel = self._n_decoding + self._most_waiting
-        self.n_buffers = min((cache_bytes - n_parallel * self._stored_limit) // n_bytes, most)
-        """Chunks that there is room for."""
-        self._memory = ChunkMemory(buffer_bytes=n_bytes, n_buffers=self.n_buffers)
+        self._memory = ChunkMemory(buffer_bytes=room.buffer_bytes, n_buffers=room.n_buffers)
         self._changed = threading.Condition()
         self._entries: list[_Entry | None] = [None] * chunks.n
         # Of each chunk: its state, whether it is spent, how often it is wanted, when it was sorted in last.
@@ -156,7 +115,7 @@ class ChunkCache:
         """Chunks decoded so far: the time on a clock that ticks with each."""
         self.decoded_at = np.zeros(chunks.n, np.int64)
         """When each chunk was last decoded, on that clock; 0: never."""
-        self._threads = ThreadPoolExecutor(n_parallel, thread_name_prefix="plenostream-read")
+        self._threads = ThreadPoolExecutor(room.n_parallel, thread_name_prefix="plenostream-read")
 
     def close(self) -> None:
         """Forget what is queued, wait for the chunks being read, and end the threads."""
@@ -179,7 +138,7 @@ class ChunkCache:
     @property
     def n_waiting(self) -> int:
         """Reads that are worth having under way beside those that are being decoded."""
-        return min(self._store.source.n_at_once, self._most_waiting)
+        return min(self._store.source.n_at_once, self.room.most_waiting)
 
     @property
     def n_coming(self) -> int:
@@ -348,7 +307,7 @@ class ChunkCache:
 
         Nothing overtakes a chunk that has to wait for room: it would take that room away.
         """
-        n_parallel = self._n_decoding + self.n_waiting
+        n_parallel = self.room.n_decoding + self.n_waiting
         for queue, awaited in ((self._awaited, True), (self._queue, False)):
             while queue and not self._closed:
                 chunk = queue[0]
@@ -362,7 +321,7 @@ class ChunkCache:
                     return
                 queue.popleft()
                 self._n_reading += 1
-                held = self._memory.allocated_bytes + self._n_reading * self._stored_limit
+                held = self._memory.allocated_bytes + self._n_reading * self.room.stored_limit
                 self.counters.peak_cache_bytes = max(self.counters.peak_cache_bytes, held)
                 entry.buffer = buffer
                 self._state[chunk] = _READING

@@ -199,7 +199,7 @@ class BrickFetcher(Closing):
     @property
     def n_held_at_once(self) -> int:
         """Chunks that one of two holds may have, so that there is as much room for those that come."""
-        return self._chunks.n_buffers // 4
+        return self._chunks.room.n_buffers // 4
 
     def _sound(
         self, ids: NDArray[np.int64], read: Callable[[], _Rows], let_go: Callable[[], None]
