@@ -15,7 +15,7 @@ import plenostream as ps
 from plenostream.integrator.native import library
 from plenostream.integrator.native.integrator import NativeIntegrator
 from plenostream.integrator.native.library import load_kernels, open_library, variants
-from plenostream.testing.checkpoints import CheckpointArrays, random_checkpoint
+from plenostream.testing.checkpoints import CheckpointArrays, from_dense, random_checkpoint
 from plenostream.testing.invariants import assert_same_picture
 from plenostream.testing.pictures import open_renderer, rays_of
 
@@ -74,6 +74,41 @@ def test_waves_change_no_bit_where_boxes_fill_little_of_their_bricks(
     picture = draw(dust, device_memory=smallest(dust), n_threads=2)
     assert picture.stats.waves > 1
     assert_same_picture(picture, draw(dust), at_most=0.0)
+
+
+@pytest.mark.parametrize("step_size", [0.15, 0.22, 0.275, 0.5, 1.1, 1.65, 3.3])
+def test_samples_on_the_faces_of_bricks_need_none_that_no_wave_brings(
+    step_size: float, make_scene: Callable[..., Path]
+) -> None:
+    # Along x, samples lie on the face at cell 16 by one arithmetic and beside it by another. The brick before it
+    # has a box elsewhere, which these rays do not meet.
+    mask = np.zeros((48, 48, 48), bool)
+    mask[2:6, 2:4, 13:15] = True
+    mask[17:24, 4:44, 4:44] = True
+    mask[16:24, 4:12, 20:24] = True  # a box that begins at the face
+    sh = np.zeros(27)
+    sh[::9] = 0.5
+    walls = make_scene(from_dense(mask, 20.0, sh), brick_size=16)
+    along_x = np.array([[0, 0, 1, -2.0], [1, 0, 0, -0.62], [0, 1, 0, -0.55], [0, 0, 0, 1]])
+    camera = ps.Camera(c2w=along_x, fx=9, fy=9, cx=4.5, cy=4.5, width=9, height=9)
+    ways = np.linspace(-0.7, 0.7, 15)
+    starts = [[x, y, z] for x in (-1.5, -1.2, -3.0) for y in ways for z in ways]
+    origins, directions = np.array(starts), np.tile([[1.0, 0.0, 0.0]], (len(starts), 1))
+
+    def drawn(**stream: Any) -> tuple[ps.RenderResult, ps.RayResult]:
+        with open_renderer(
+            walls, backend="native", options={"step_size": step_size}, **stream
+        ) as renderer:
+            return renderer.render(camera), renderer.render_rays(origins, directions)
+
+    picture, seen = drawn()
+    in_waves, seen_in_waves = drawn(device_memory=smallest(walls))
+    assert min(in_waves.stats.waves, seen_in_waves.stats.waves) > 1
+    assert picture.alpha[4, 4] > 0.99
+    assert seen.alpha.min() > 0.99
+    assert_same_picture(in_waves, picture, at_most=0.0)
+    np.testing.assert_array_equal(seen_in_waves.rgb, seen.rgb)
+    np.testing.assert_array_equal(seen_in_waves.depth, seen.depth)
 
 
 def test_rays_in_packets_see_the_bits_of_the_picture(scene: Path, plain: ps.RenderResult) -> None:

@@ -8,7 +8,6 @@
 
 #include "seek.h"
 
-#define FASTEST 1e6 /* cells a step: a ray with longer ones has no sample but the first */
 #define MOST_PER_UNIT 4e6 /* times the longest distance still a whole number of 31 bits */
 enum { UNIT_FRACTION = 16 };
 
@@ -34,10 +33,6 @@ INLINE Ints lane_numbers(void)
     memcpy(&lanes, numbers, sizeof lanes);
     return lanes;
 }
-
-INLINE uint64_t fixed(double x) { return (uint64_t)llrint(x * 0x1p32); }
-INLINE uint64_t fixed_step(double along) { return along > -FASTEST && along < FASTEST ? fixed(along) : 0; }
-INLINE int32_t cell_of(uint64_t place) { return (int32_t)(place >> 32); }
 
 INLINE Steps steps_of(const Scene *scene, const Course *course)
 {

@@ -43,12 +43,9 @@ INLINE Cells cells_at(const Scene *scene, const Pool *pool, const int32_t *slot_
 }
 
 /* The first sample of those from k on, set in `bits`, that lies in a box; `end` where none does. Block by block: a
-   group lies in few, and each is a look-up. Boxes are asked for places in float64, which differ from these by
-   less than a hair. */
-static int32_t first_in_box(const Scene *scene, const Tile *tile, int ray, const Places *places, int32_t k,
-                            uint32_t bits, int32_t end)
+   group lies in few, and each is a look-up. */
+static int32_t first_in_box(const Scene *scene, const Places *places, int32_t k, uint32_t bits, int32_t end)
 {
-    const Course course = course_of(scene, tile, ray);
     int32_t cells[3][LANES];
     memcpy(cells, places->cell, sizeof cells);
     while (bits) {
@@ -61,10 +58,8 @@ static int32_t first_in_box(const Scene *scene, const Tile *tile, int ray, const
             apart |= places->cell[a] ^ cell[a];
             is_in &= (places->cell[a] >= origin + box.low[a]) & (places->cell[a] < origin + box.high[a]);
         }
-        for (uint32_t inside = bits_of(is_in) & bits; inside; inside &= inside - 1) {
-            const int32_t sample = k + __builtin_ctz(inside);
-            if (is_in_box(scene, &course, sample)) return sample;
-        }
+        const uint32_t inside = bits_of(is_in) & bits;
+        if (inside) return k + __builtin_ctz(inside);
         bits &= ~bits_of(apart < 1 << BLOCK_BITS);
     }
     return end;
@@ -114,13 +109,10 @@ INLINE Look look_at(const Scene *scene, const Pool *pool, const int32_t *slot_at
 /* Whether a ray stays where it is, at a sample in a box: its brick is not in memory. */
 INLINE int stays(const Scene *scene, const int32_t *slot_at, const Course *course, int32_t k)
 {
-    int32_t brick = 0;
-    for (int a = 0; a < 3; a++) {
-        const int32_t last = scene->size[a] - 2;
-        const int32_t cell = cell_of(fixed(course->entry[a]) + fixed_step(course->along[a]) * (uint64_t)k);
-        brick = brick * scene->bricks[a] + ((cell < 0 ? 0 : cell > last ? last : cell) >> scene->brick_bits);
-    }
-    return slot_at[brick] == ABSENT && is_in_box(scene, course, k);
+    int32_t cell[3], brick = 0;
+    cell_at(scene, course, k, cell);
+    for (int a = 0; a < 3; a++) brick = brick * scene->bricks[a] + (cell[a] >> scene->brick_bits);
+    return slot_at[brick] == ABSENT && is_in_box(scene, cell);
 }
 
 INLINE void shade_all(const Scene *scene, const Pool *pool, Shading *shading, Tile *tile, int ray,
@@ -155,7 +147,7 @@ INLINE void walk(const Scene *scene, const Pool *pool, const int32_t *slot_at, T
         Look now = next;
         next = look_at(scene, pool, slot_at, &steps, k + LANES, end);
         if (now.absent) {
-            end = first_in_box(scene, tile, ray, &now.places, k, now.absent, end);
+            end = first_in_box(scene, &now.places, k, now.absent, end);
             now.cells.live &= lane_numbers() < end - k;
             now.live = bits_of(now.cells.live);
         }
