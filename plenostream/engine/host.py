@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from plenostream.engine.backdrop import backdrop_bytes
 from plenostream.field.tiles import TILE_RAYS
+from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
 from plenostream.integrator.interface import HostCosts
 from plenostream.plan import BOXES_AT_ONCE, PAIRS_AT_ONCE, BoxTable
@@ -41,6 +42,8 @@ _CALLERS_RAY, _CALLERS_COLUMN = 96, 24
 """... arbitrary ray of a whole call: as float64, and its results; and each column of AOVs."""
 _BRICK = 96
 """... brick: where it is in the pool, and its turn."""
+_CHUNK = 48
+"""... chunk of rows: what the cache knows of it, and where it is held."""
 _BOX = 200
 """... box, or brick where rays find boxes by themselves: its rectangle, sorted, and what is looked up
 by it."""
@@ -129,9 +132,10 @@ class HostPlanner:
             self._texels = least_texel_bytes(store.root), most_texel_bytes(store.root)
             self._background = self._texels[0] + backdrop_bytes(n_threads)
         self._least_cache = smallest_cache_bytes(store, n_held=n_held)
+        chunks = sum(store.specs[name].n_chunks for name in ROW_ARRAYS)
+        self._tables += chunks * _CHUNK
         # More than this is never used: all chunks, those that are held while they are read anew, and each
         # thread reading one.
-        chunks = sum(store.specs[name].n_chunks for name in ("rows/density", "rows/sh"))
         self._most_cache = max(chunks + n_held, n_threads) * smallest_cache_bytes(store)
 
     def picture(self, n_pixels: int, tiles: int) -> HostPlan:

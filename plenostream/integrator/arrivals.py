@@ -23,7 +23,7 @@ class Runs:
     """Densities or coefficients of rows in r runs, those of a run one after another."""
 
     arrays: Sequence[NDArray[Any]]
-    """What they lie in, [rows] or [rows, 3 K] each; arrays of anything else where no run is in them."""
+    """What they lie in, [rows] or [rows, 3 K] each."""
     array_of: NDArray[np.int64]
     """[r]: the number of the array that each run lies in."""
     first: NDArray[np.int64]

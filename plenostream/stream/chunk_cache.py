@@ -340,15 +340,21 @@ class ChunkCache:
 
     def _dispensable(self, awaited: bool) -> int | None:
         """The chunk that is forgotten next, see the module."""
-        for _ in range(2):
-            while self._oldest:
-                chunk, sorted_at = self._oldest.popleft()
-                if self._sorted_at[chunk] == sorted_at and self._is_idle(chunk):
-                    return chunk
+        chunk = self._oldest_idle()
+        if chunk is None:
             # To look at all chunks for each that is read would take longer than reading.
             self._oldest.extend(self._ready(self._wanted == 0))
-        reserved = self._ready(self._wanted > 0) if awaited else []
-        return reserved[-1][0] if reserved else None
+            chunk = self._oldest_idle()
+        if chunk is None and awaited and (reserved := self._ready(self._wanted > 0)):
+            chunk = reserved[-1][0]
+        return chunk
+
+    def _oldest_idle(self) -> int | None:
+        while self._oldest:
+            chunk, sorted_at = self._oldest.popleft()
+            if self._sorted_at[chunk] == sorted_at and self._is_idle(chunk):
+                return chunk
+        return None
 
     def _ready(self, which: NDArray[np.bool_]) -> list[tuple[int, int]]:
         """Chunks that nobody uses `which` [all chunks] are there, and when each was sorted in, rising."""

@@ -222,7 +222,6 @@ class NativeIntegrator:
             if some.is_last:
                 break
             last.result()  # what they lie in is used again when the next are asked for
-        self._crew.keep_up(memory.QUEUED_WAVES)
         tiles, pool, table = self._the_tiles(), self._the_pool().record, self._slots
         slots = slot_of.copy()
         self._note("queue", memory.QUEUED_WAVES * slots.nbytes)

@@ -29,8 +29,8 @@ BATCH_BRICKS = 512
 """Bricks that come in together."""
 BATCH_ROWS = 32_768
 """Their rows, at most, unless a single brick has more."""
-QUEUED_WAVES = 3
-"""Waves that wait to be drawn or are being drawn."""
+QUEUED_WAVES = 2
+"""Waves that wait to be drawn or are being drawn: the host goes on when one is begun."""
 TILE_STEP = 64
 """Tiles of a thread come in multiples of this: what is made together, see `rays`."""
 _LEAST_LOT = 2560
