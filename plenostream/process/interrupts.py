@@ -23,6 +23,10 @@ _TAKEN = (_signal.SIGINT, _signal.SIGTERM, _signal.SIGHUP)
 _STDERR = 2
 
 
+_ATTEMPTS = 3
+"""Times that what answers a signal is imported."""
+
+
 def watch() -> None:
     """Have a thread answer Ctrl-C, SIGTERM and SIGHUP from now on: exit code 128 + signal.
 
@@ -43,14 +47,20 @@ def _wait(taken: list[int]) -> None:
     import os
     import threading
 
-    try:
-        from plenostream.process.leftovers import clear_away
-        from plenostream.process.stopping import ask_to_stop
-    except (ImportError, RuntimeError):
-        # Python 3.13 lets no module be imported while it ends, which a short program may do already.
-        if threading.main_thread().is_alive():
-            raise
-        return
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            from plenostream.process.leftovers import clear_away
+            from plenostream.process.stopping import ask_to_stop
+        except Exception:
+            # Python 3.13 lets no module be imported while it ends, which a short program may do already.
+            if not threading.main_thread().is_alive():
+                return
+            # And while the main thread imports, too, 3.13.0 rarely fails in a module of its own library, with
+            # no reason that the module gives. Without this thread, no signal would be answered.
+            if not left:
+                raise
+        else:
+            break
 
     def tell(words: str) -> None:
         try:
