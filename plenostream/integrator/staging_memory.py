@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALIGNMENT", "CopyRows", "Slices", "copy_rows", "plain_memory"]
+from plenostream.integrator.arrivals import Runs
+
+__all__ = ["ALIGNMENT", "CopyRows", "copy_rows", "plain_memory"]
 
 ALIGNMENT = 64
 """Bytes at whose multiples JAX's arrays on a CPU begin: it uses such memory in place."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Slices:
-    """Rows [low, high) of arrays that go to the rows from `out` on of another one, [s] each."""
-
-    array: NDArray[np.int64]
-    """Number of the array."""
-    low: NDArray[np.int64]
-    high: NDArray[np.int64]
-    out: NDArray[np.int64]
-
-
 class CopyRows(Protocol):
-    """Copies rows; all arrays are of one type and shape of row, and their rows follow each other in memory."""
+    """Copies rows to where they follow each other."""
 
     def __call__(
-        self, target: NDArray[Any], arrays: Sequence[NDArray[Any]], slices: Slices
+        self, target: NDArray[Any], runs: Runs, n_rows: NDArray[np.int64], out: NDArray[np.int64]
     ) -> None:
-        """Copy the `slices` of `arrays` to their rows of `target`."""
+        """Copy `runs`, one at least, of `n_rows` [r] rows each to the rows of `target` from `out` [r] on."""
         ...
 
 
-def copy_rows(target: NDArray[Any], arrays: Sequence[NDArray[Any]], slices: Slices) -> None:
-    """See `CopyRows`; one slice after another."""
-    each = (slices.array, slices.low, slices.high, slices.out)
-    for array, low, high, out in zip(*(numbers.tolist() for numbers in each), strict=True):
-        target[out : out + high - low] = arrays[array][low:high]
+def copy_rows(
+    target: NDArray[Any], runs: Runs, n_rows: NDArray[np.int64], out: NDArray[np.int64]
+) -> None:
+    """See `CopyRows`; one run after another."""
+    each = (runs.array_of, runs.first, n_rows, out)
+    for array, first, n, to in zip(*(numbers.tolist() for numbers in each), strict=True):
+        target[to : to + n] = runs.arrays[array][first : first + n]
 
 
 def plain_memory(n_bytes: int) -> NDArray[np.uint8]:

@@ -16,7 +16,8 @@ from plenostream.errors import BrickCorrupt, InternalError
 from plenostream.format.brick_damage import matches_digest, naming_brick, no_match
 from plenostream.format.layout import ROW_ARRAYS
 from plenostream.format.reader import SceneStore
-from plenostream.integrator.staging_memory import CopyRows, Slices, copy_rows
+from plenostream.integrator.interface import Runs
+from plenostream.integrator.staging_memory import CopyRows, copy_rows
 from plenostream.process.closing import Closing
 from plenostream.stream.chunk_cache import ChunkCache, Chunks, Counters
 from plenostream.stream.holding import Hold, RowRuns, row_runs_of
@@ -242,13 +243,10 @@ class BrickFetcher(Closing):
                 place_of[here] = np.arange(len(held))
                 for name, some in spans.items():
                     which = np.flatnonzero(place_of[some.chunk] >= 0)
-                    slices = Slices(
-                        array=place_of[some.chunk[which]],
-                        low=some.low[which],
-                        high=some.high[which],
-                        out=some.out[which],
-                    )
-                    self._copy(out[name], held, slices)
+                    if len(which):
+                        array_of, low = place_of[some.chunk[which]], some.low[which]
+                        runs = Runs(arrays=held, array_of=array_of, first=low)
+                        self._copy(out[name], runs, some.high[which] - low, some.out[which])
                 place_of[here] = -1
             return len(held)
 
