@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 import tracemalloc
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,19 +30,6 @@ LARGE = 64_000_000
 
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
-
-
-@pytest.fixture(scope="module")
-def folder(gyroid: CheckpointArrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("prefetch") / "scene.zarr"
-    write_checkpoint_plain(path, gyroid)
-    return path
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[SceneStore]:
-    with open_store(folder) as opened:
-        yield opened
 
 
 class Slow(SceneStore):

@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from plenostream.format.layout import ROW_ARRAYS
-from plenostream.format.opening import open_store
 from plenostream.format.reader import SceneStore
 from plenostream.stream.row_chunks import RowChunks
-from plenostream.testing.checkpoints import CheckpointArrays
-from plenostream.testing.scenes import write_checkpoint_plain
 
 pytestmark = pytest.mark.usefixtures("small_chunks")
-
-
-@pytest.fixture(scope="module")
-def folder(gyroid: CheckpointArrays, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("row_chunks") / "scene.zarr"
-    write_checkpoint_plain(path, gyroid)
-    return path
-
-
-@pytest.fixture
-def store(folder: Path) -> Iterator[SceneStore]:
-    with open_store(folder) as opened:
-        yield opened
 
 
 def chunks_by_row(store: SceneStore, brick: int) -> list[int]:
