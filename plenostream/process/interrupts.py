@@ -55,8 +55,8 @@ def _wait(taken: list[int]) -> None:
             # Python 3.13 lets no module be imported while it ends, which a short program may do already.
             if not threading.main_thread().is_alive():
                 return
-            # And while the main thread imports, too, 3.13.0 may see a module of its own that is not whole: 4 of 200
-            # starts had no `collections.abc.Mapping`. Without this thread, no signal would be answered.
+            # And while the main thread imports, too, 3.13.0 may see a module of its own that is not whole: 4 of
+            # 200 starts had no `collections.abc.Mapping`. Without this thread, no signal would be answered.
             if not left:
                 raise
         else:
